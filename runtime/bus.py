@@ -1,0 +1,285 @@
+"""The bus: one PUB socket a process, read through subscriptions with a policy per topic.
+
+A published message is three frames: topic, header (publisher's epoch and sequence number), body.
+`latest` topics keep the newest message of each slot, in a slot of our own: ZeroMQ's CONFLATE breaks
+multipart messages and a high-water mark of one keeps the oldest. `every` topics are read in order and
+without holes: a message after a hole is refused, and the publisher's outbox sends it again because
+memory did not acknowledge it (go-back-N).
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import anyio
+import msgspec
+import zmq
+import zmq.asyncio
+from msgspec import Struct
+
+from runtime.errors import DecodeError
+from runtime.messages import Ack, Message, decode, encode
+from runtime.topics import TOPICS
+
+_HEADER = struct.Struct("<QQ")
+RECONNECT_MS = 20
+SEND_HWM = 20_000
+RESEND_AFTER_S = 0.4
+RESEND_AFTER_MAX_S = 5.0
+
+
+class Member(Struct, frozen=True):
+    """A process of this agent: its name and its role in the process table."""
+
+    name: str
+    role: str
+
+
+def endpoint(run_dir: Path, kind: str, name: str) -> str:
+    """Address of a process's socket: ``kind`` is "pub", "call" or "control"."""
+    return f"ipc://{run_dir}/{kind}-{name}"
+
+
+class Publisher:
+    """The PUB socket of one process. Sending never blocks."""
+
+    def __init__(self, context: zmq.asyncio.Context, run_dir: Path, name: str) -> None:
+        self.name = name
+        self.epoch = time.time_ns()
+        self._socket = zmq.Socket.shadow(context.socket(zmq.PUB))
+        self._socket.setsockopt(zmq.SNDHWM, SEND_HWM)
+        self._socket.setsockopt(zmq.LINGER, 200)
+        self._socket.bind(endpoint(run_dir, "pub", name))
+        self._seq: dict[str, int] = {}
+        self._repeated: dict[tuple[str, str], Message] = {}
+
+    def publish(self, topic: str, message: Message) -> None:
+        """Send on a `latest` topic."""
+        row = TOPICS[topic]
+        if row.repeated:
+            self._repeated[(topic, str(getattr(message, row.key)) if row.key else "")] = message
+        seq = self._seq[topic] = self._seq.get(topic, 0) + 1
+        self.send(topic, seq, encode(message))
+
+    def repeat(self) -> None:
+        """Send again what late joiners must know."""
+        for (topic, _), message in list(self._repeated.items()):
+            self.publish(topic, message)
+
+    def send(self, topic: str, seq: int, body: bytes) -> None:
+        self._socket.send_multipart((topic.encode(), _HEADER.pack(self.epoch, seq), body))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Outbox:
+    """The sending end of an `every` topic: keeps what memory has not acknowledged and sends it again.
+
+    At most ``limit`` messages wait. A replay waits for room (nothing is lost); a live source never
+    waits and offers instead, counting what found no room.
+    """
+
+    def __init__(self, publisher: Publisher, topic: str, limit: int) -> None:
+        self._publisher = publisher
+        self._topic = topic
+        self._limit = limit
+        self._seq = 0
+        self._waiting: deque[tuple[int, bytes]] = deque()
+        self._moved = anyio.Event()
+        self._moved_at_s = time.monotonic()
+        self._resend_after_s = RESEND_AFTER_S
+        self.blocked = False
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    async def send(self, *messages: Message) -> None:
+        """Send in order; waits while too much is unacknowledged."""
+        for message in messages:
+            while len(self._waiting) >= self._limit:
+                await self._wait_for_ack()
+            self._put(message)
+        await anyio.lowlevel.checkpoint()
+
+    def offer(self, message: Message) -> bool:
+        """Send without waiting; False if there was no room and the message was not taken."""
+        if len(self._waiting) >= self._limit:
+            return False
+        self._put(message)
+        return True
+
+    async def drained(self) -> None:
+        """Wait until everything sent is acknowledged."""
+        while self._waiting:
+            await self._wait_for_ack()
+
+    def acknowledge(self, ack: Ack) -> None:
+        """Drop what memory made durable."""
+        if ack.publisher != self._publisher.name or ack.epoch != self._publisher.epoch:
+            return
+        moved = False
+        while self._waiting and self._waiting[0][0] <= ack.seq:
+            self._waiting.popleft()
+            moved = True
+        if moved:
+            self._moved_at_s = time.monotonic()
+            self._resend_after_s = RESEND_AFTER_S
+            self._moved.set()
+            self._moved = anyio.Event()
+
+    async def resend_forever(self) -> None:
+        """Send the unacknowledged again when acknowledgements have stopped coming."""
+        while True:
+            await anyio.sleep(RESEND_AFTER_S / 2)
+            now_s = time.monotonic()
+            if self._waiting and now_s - self._moved_at_s > self._resend_after_s:
+                for seq, body in self._waiting:
+                    self._publisher.send(self._topic, seq, body)
+                self._moved_at_s = now_s
+                self._resend_after_s = min(2 * self._resend_after_s, RESEND_AFTER_MAX_S)
+
+    def _put(self, message: Message) -> None:
+        if not self._waiting:
+            self._moved_at_s = time.monotonic()
+        self._seq += 1
+        body = encode(message)
+        self._waiting.append((self._seq, body))
+        self._publisher.send(self._topic, self._seq, body)
+
+    async def _wait_for_ack(self) -> None:
+        self.blocked = True
+        try:
+            await self._moved.wait()
+        finally:
+            self.blocked = False
+
+
+class Delivery(Struct, frozen=True):
+    """A message as it arrived. ``seq`` counts the publisher's messages of this topic in its ``epoch``."""
+
+    topic: str
+    publisher: str
+    epoch: int
+    seq: int
+    message: Message
+
+
+class Subscription:
+    """The receiving end: an async iterator of deliveries of the topics given.
+
+    ``after`` maps (publisher, epoch) to the last sequence number already had, for `every` topics.
+    """
+
+    QUEUE_LIMIT = 4096
+
+    def __init__(
+        self,
+        context: zmq.asyncio.Context,
+        run_dir: Path,
+        members: tuple[Member, ...],
+        topics: tuple[str, ...],
+        after: dict[tuple[str, int], int] | None = None,
+        count_drop: Callable[[str], None] = lambda what: None,
+    ) -> None:
+        self._count_drop = count_drop
+        self._last = dict(after or {})
+        self._queue: deque[Delivery] = deque()
+        self._slots: OrderedDict[tuple[str, str, str], Delivery] = OrderedDict()
+        self._arrived = anyio.Event()
+        self._room = anyio.Event()
+        self._sockets: dict[str, tuple[zmq.asyncio.Socket, zmq.Socket[bytes]]] = {}
+        roles = {role for topic in topics for role in TOPICS[topic].roles}
+        for member in members:
+            if member.role not in roles:
+                continue
+            # One socket a publisher: the socket says who sent, so a sender cannot claim to be another.
+            socket = context.socket(zmq.SUB)
+            socket.setsockopt(zmq.RCVHWM, SEND_HWM)
+            socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+            socket.setsockopt(zmq.LINGER, 0)
+            for topic in topics:
+                if member.role in TOPICS[topic].roles:
+                    socket.setsockopt(zmq.SUBSCRIBE, topic.encode())
+            socket.connect(endpoint(run_dir, "pub", member.name))
+            self._sockets[member.name] = (socket, zmq.Socket.shadow(socket))
+
+    async def pump(self) -> None:
+        """Move messages from the sockets to the slots; runs in its owner's task group until cancelled."""
+        try:
+            async with anyio.create_task_group() as tasks:
+                for name in self._sockets:
+                    tasks.start_soon(self._pump_one, name)
+        finally:
+            for socket, _ in self._sockets.values():
+                socket.close()
+
+    def __aiter__(self) -> AsyncIterator[Delivery]:
+        return self
+
+    async def __anext__(self) -> Delivery:
+        while not (self._queue or self._slots):
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+        return self._take()
+
+    def poll(self) -> Delivery | None:
+        """The next delivery if one is there."""
+        return self._take() if self._queue or self._slots else None
+
+    def _take(self) -> Delivery:
+        if self._queue:
+            delivery = self._queue.popleft()
+            if len(self._queue) < self.QUEUE_LIMIT:
+                self._room.set()
+            return delivery
+        return self._slots.popitem(last=False)[1]
+
+    async def _pump_one(self, publisher: str) -> None:
+        waiting, socket = self._sockets[publisher]
+        while True:
+            await waiting.poll()
+            for _ in range(256):  # then let other tasks run
+                if len(self._queue) >= self.QUEUE_LIMIT:
+                    self._room = anyio.Event()
+                    await self._room.wait()
+                try:
+                    frames = socket.recv_multipart(zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+                self._accept(publisher, frames)
+            if self._queue or self._slots:
+                self._arrived.set()
+            await anyio.lowlevel.checkpoint()
+
+    def _accept(self, publisher: str, frames: list[bytes]) -> None:
+        try:
+            topic_name, header, body = frames
+            topic = TOPICS[topic_name.decode()]
+            epoch, seq = _HEADER.unpack(header)
+            message = decode(body)
+        except (ValueError, KeyError, struct.error, DecodeError, msgspec.MsgspecError):
+            self._count_drop("bus:undecodable")
+            return
+        if not isinstance(message, topic.types):
+            self._count_drop(f"{topic.name}:unexpected")
+            return
+        delivery = Delivery(topic.name, publisher, epoch, seq, message)
+        if topic.policy == "latest":
+            slot = (topic.name, publisher, str(getattr(message, topic.key)) if topic.key else "")
+            if self._slots.pop(slot, None) is not None and not topic.repeated:
+                self._count_drop(f"{topic.name}:replaced")
+            self._slots[slot] = delivery
+            return
+        last = self._last.get((publisher, epoch), 0)
+        if seq <= last:
+            return  # sent again, already had
+        if seq > last + 1:
+            self._count_drop(f"{topic.name}:hole")
+            return  # comes again, in order
+        self._last[(publisher, epoch)] = seq
+        self._queue.append(delivery)

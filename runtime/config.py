@@ -1,0 +1,193 @@
+"""Profiles: YAML files in `configs/` or anywhere, read into typed, frozen structs.
+
+An unknown key is an error that names it and the nearest known one. Every key is documented beside
+its value in `configs/embedded.yaml`; a profile only states what differs from the defaults here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import yaml
+from msgspec import Meta, Struct
+
+from runtime.errors import ConfigError
+
+PROFILE_DIR = Path(__file__).resolve().parent.parent / "configs"
+
+Positive = Annotated[float, Meta(gt=0)]
+NonNegative = Annotated[float, Meta(ge=0)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+PositiveInt = Annotated[int, Meta(gt=0)]
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Base of the sections of a profile."""
+
+
+class SamplingConfig(Section, frozen=True):
+    """Which decoded frames are looked at closely."""
+
+    base_hz: Positive = 1.0
+    novelty: Fraction = 0.06
+    min_gap_s: NonNegative = 0.2
+    still_interval_s: Positive = 10.0
+
+
+class VisionConfig(Section, frozen=True):
+    """What is done with a sampled frame."""
+
+    describe: str = "layout"
+    read_text: bool = True
+    read_text_max_side_px: PositiveInt = 736
+    read_text_min_confidence: Fraction = 0.6
+    people: bool = True
+    faces: bool = True
+    motion: bool = True
+    detect_width_px: PositiveInt = 480
+    thumbnail_width_px: PositiveInt = 384
+    thumbnail_quality: Annotated[int, Meta(ge=1, le=100)] = 70
+    mask: tuple[tuple[Fraction, Fraction, Fraction, Fraction], ...] = ()
+
+
+class HearingConfig(Section, frozen=True):
+    """What is done with sound."""
+
+    transcribe: str = "pocketsphinx"
+    speech_threshold: Fraction = 0.5
+    min_speech_s: Positive = 0.25
+    min_silence_s: Positive = 0.5
+    pad_s: NonNegative = 0.25
+    max_utterance_s: Positive = 15.0
+    sounds: bool = True
+    workers: PositiveInt = 2
+
+
+class PerceptionConfig(Section, frozen=True):
+    sampling: SamplingConfig = SamplingConfig()
+    vision: VisionConfig = VisionConfig()
+    hearing: HearingConfig = HearingConfig()
+    threads: PositiveInt = 2
+    outbox: PositiveInt = 256
+
+
+class MemoryConfig(Section, frozen=True):
+    """How memory commits, cuts events and searches."""
+
+    commit_interval_s: Positive = 0.25
+    event_min_s: Positive = 3.0
+    event_max_s: Positive = 64.0
+    surprise_gamma: NonNegative = 1.0
+    surprise_window: PositiveInt = 64
+    parent_weight: NonNegative = 0.6
+    vector_weight: NonNegative = 0.5
+    neighbour_window_s: NonNegative = 12.0
+
+
+class ReasoningConfig(Section, frozen=True):
+    """How questions are answered."""
+
+    backend: str = "extractive"
+    abstain_below: Fraction = 0.35
+    max_citations: PositiveInt = 4
+    recall_limit: PositiveInt = 20
+    deadline_s: Positive = 30.0
+
+
+class SupervisorConfig(Section, frozen=True):
+    """When a process counts as failed, and what is done about it."""
+
+    start_deadline_s: Positive = 30.0
+    liveness_deadline_s: Positive = 10.0
+    data_deadline_s: Positive = 60.0
+    restart_budget: PositiveInt = 5
+    restart_window_s: Positive = 60.0
+    stop_deadline_s: Positive = 10.0
+
+
+class LogConfig(Section, frozen=True):
+    level: str = "info"
+
+
+class Config(Section, frozen=True):
+    """A whole profile."""
+
+    perception: PerceptionConfig = PerceptionConfig()
+    memory: MemoryConfig = MemoryConfig()
+    reasoning: ReasoningConfig = ReasoningConfig()
+    supervisor: SupervisorConfig = SupervisorConfig()
+    log: LogConfig = LogConfig()
+
+
+def profile_path(name_or_path: str) -> Path:
+    """The file of a profile: a path as given, or a name in `configs/`.
+
+    Raises:
+        ConfigError: there is no such file or name.
+    """
+    named = PROFILE_DIR / f"{name_or_path}.yaml"
+    if named.is_file() and os.sep not in name_or_path:
+        return named
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ConfigError(f"config {name_or_path!r} is a directory; give a YAML file or a profile name")
+    known = ", ".join(sorted(p.stem for p in PROFILE_DIR.glob("*.yaml")))
+    raise ConfigError(f"no config {name_or_path!r}: neither a file nor one of the profiles ({known})")
+
+
+def load_config(name_or_path: str = "embedded") -> Config:
+    """Read a profile.
+
+    Raises:
+        ConfigError: no such profile, not YAML, an unknown key or a value of the wrong kind.
+    """
+    path = profile_path(name_or_path)
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except PermissionError as error:
+        raise ConfigError(f"config {path}: no permission to read it") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"config {path}: not a text file") from error
+    except yaml.YAMLError as error:
+        where = getattr(error, "problem_mark", None)
+        at = f" at line {where.line + 1}" if where else ""
+        raise ConfigError(f"config {path}: not YAML{at} ({getattr(error, 'problem', error)})") from error
+    return parse_config({} if tree is None else tree, str(path))
+
+
+def parse_config(tree: Any, origin: str) -> Config:
+    """A profile from plain YAML values; ``origin`` names it in errors.
+
+    Raises:
+        ConfigError: an unknown key or a value of the wrong kind.
+    """
+    if not isinstance(tree, dict):
+        raise ConfigError(f"config {origin}: expected a mapping of sections, found {type(tree).__name__}")
+    try:
+        return msgspec.convert(tree, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"config {origin}: {_explain(str(error))}") from error
+
+
+def _explain(problem: str) -> str:
+    """msgspec's account of a bad value, as one line with the key's full name and a suggestion."""
+    match = re.match(r"(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?$", problem, re.DOTALL)
+    what, where = (match["what"], match["where"] or "") if match else (problem, "")
+    unknown = re.match(r"Object contains unknown field `(.+)`", what)
+    if not unknown:
+        return f"{where or 'the profile'}: {what[:1].lower()}{what[1:]}"
+    key = unknown[1]
+    section: Any = Config
+    for part in filter(None, where.split(".")):
+        section = {f.name: f.type for f in msgspec.structs.fields(section)}[part]
+    known = [f.name for f in msgspec.structs.fields(section)]
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"
+    return f"unknown key {'.'.join(filter(None, (where, key)))!r}; {hint}"
