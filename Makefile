@@ -1,0 +1,47 @@
+# `make help` lists the targets. Only make, bash and Python 3.11 with pip are needed beforehand.
+SHELL := bash
+export PYTHON
+
+BENCHMARKS := $(filter-out __init__ harness,$(basename $(notdir $(wildcard benchmarks/*.py))))
+DEMO_MEMORY := .mindstream/demo
+
+.PHONY: help demo test lint types floors bench lock clean $(addprefix bench-,$(BENCHMARKS))
+
+help: ## this list
+	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /  make \1\t/' | expand -t 22
+
+demo: ## set up, perceive the sample clip, ask five questions, then chat
+	@requirements/install.sh .venv embedded
+	@rm -rf $(DEMO_MEMORY)
+	@.venv/bin/python run_agent.py replay examples/sample.mp4 --memory $(DEMO_MEMORY) --questions examples/sample.questions.jsonl
+	@if [ -t 0 ] && [ -t 1 ]; then .venv/bin/python run_agent.py chat --memory $(DEMO_MEMORY); fi
+
+test: full lint types floors ## set up everything, torch too; lint, types, floors and all tests
+	.venv-full/bin/python -m pytest $(PYTEST)
+
+.PHONY: full
+full:
+	@requirements/install.sh .venv-full embedded build full dev
+
+lint: full ## ruff
+	.venv-full/bin/python -m ruff check .
+	.venv-full/bin/python -m ruff format --check --diff --quiet .
+
+types: full ## mypy, strict
+	.venv-full/bin/python -m mypy
+
+floors: full ## which package may import which
+	.venv-full/bin/python -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache
+
+bench: $(addprefix bench-,$(BENCHMARKS)) ## all benchmarks; `make bench-NAME` runs one
+
+$(addprefix bench-,$(BENCHMARKS)): bench-%:
+	@requirements/install.sh .venv embedded
+	.venv/bin/python -m benchmarks.$*
+
+lock: full ## resolve pyproject.toml into requirements/*.lock anew
+	.venv-full/bin/python requirements/lock.py
+
+clean: ## remove the environments and everything that was generated
+	rm -rf .venv .venv-full .mindstream .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,75 @@
+"""Resolve the dependencies named in pyproject.toml into the fully pinned lists `requirements/*.lock`.
+
+    python3.11 requirements/lock.py [NAME...]      (`make lock`)
+
+Each list is resolved by pip's own resolver, as configured on this machine, under the pins of the lists
+before it, and holds only what those do not. Lists carry names and versions, never where a package came
+from. They are installed with ``--no-deps`` (see install.sh), so what is written here is all there will be.
+
+A requirement listed under ``unresolved`` in ``[tool.mindstream.lock]`` is pinned without what it asks for:
+silero-vad asks for torch, but its ONNX model runs without.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import tomllib
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ORDER = ("embedded", "build", "full", "dev")
+
+
+def canonical(name: str) -> str:
+    """A project name as PEP 503 spells it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def resolve(requirements: list[str], constraints: list[str], with_deps: bool = True) -> dict[str, str]:
+    """name -> ``name==version`` of what pip would install into an empty environment."""
+    if not requirements:
+        return {}
+    with tempfile.TemporaryDirectory() as scratch:
+        report = Path(scratch, "report.json")
+        pins = Path(scratch, "constraints.txt")
+        pins.write_text("\n".join(constraints), encoding="utf-8")
+        command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet"]
+        command += ["--report", str(report), "--constraint", str(pins), *requirements]
+        subprocess.run(command + ([] if with_deps else ["--no-deps"]), check=True)
+        installs = json.loads(report.read_text(encoding="utf-8"))["install"]
+    names = {item["metadata"]["name"]: item["metadata"]["version"] for item in installs}
+    # A local label ("+cpu") names one index's build; the public version is what every index has.
+    return {canonical(name): f"{name}=={version.split('+')[0]}" for name, version in names.items()}
+
+
+def main(names: list[str]) -> None:
+    project = tomllib.loads((HERE.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = {
+        "build": project["build-system"]["requires"],
+        "embedded": project["project"]["dependencies"],
+        **project["project"]["optional-dependencies"],
+        **project["dependency-groups"],
+    }
+    unresolved = set(project["tool"]["mindstream"]["lock"]["unresolved"])
+    pinned: dict[str, str] = {}
+    for name in ORDER:
+        path = HERE / f"{name}.lock"
+        if names and name not in names:
+            lines = path.read_text(encoding="utf-8").split()
+            pinned |= {canonical(line.split("==")[0]): line for line in lines}
+            continue
+        bare = [r for r in wanted[name] if canonical(re.split(r"[ <>=!~\[]", r)[0]) in unresolved]
+        rest = [r for r in wanted[name] if r not in bare]
+        found = resolve(rest, list(pinned.values())) | resolve(bare, [], with_deps=False)
+        new = {key: line for key, line in found.items() if key not in pinned}
+        path.write_text("".join(f"{new[key]}\n" for key in sorted(new)), encoding="utf-8")
+        pinned |= new
+        print(f"{path.name}: {len(new)} packages")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
