@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from runtime.errors import DecodeError
 from runtime.messages import Ack, Message, decode, encode
+from runtime.recording import Recorder
 from runtime.topics import TOPICS
 
 _HEADER = struct.Struct("<QQ")
@@ -47,10 +48,13 @@ def endpoint(run_dir: Path, kind: str, name: str) -> str:
 class Publisher:
     """The PUB socket of one process. Sending never blocks."""
 
-    def __init__(self, context: zmq.asyncio.Context, run_dir: Path, name: str) -> None:
+    def __init__(
+        self, context: zmq.asyncio.Context, run_dir: Path, name: str, recorder: Recorder | None = None
+    ) -> None:
         self.name = name
+        self.recorder = recorder
         self.epoch = time.time_ns()
-        self._socket = zmq.Socket.shadow(context.socket(zmq.PUB))
+        self._socket: zmq.Socket[bytes] = zmq.Socket.shadow(context.socket(zmq.PUB))
         self._socket.setsockopt(zmq.SNDHWM, SEND_HWM)
         self._socket.setsockopt(zmq.LINGER, 200)
         self._socket.bind(endpoint(run_dir, "pub", name))
@@ -62,8 +66,14 @@ class Publisher:
         row = TOPICS[topic]
         if row.repeated:
             self._repeated[(topic, str(getattr(message, row.key)) if row.key else "")] = message
+        self.record(topic, message)
         seq = self._seq[topic] = self._seq.get(topic, 0) + 1
         self.send(topic, seq, encode(message))
+
+    def record(self, topic: str, message: Message) -> None:
+        """Keep a message that is about to be sent for the first time, if recording is on."""
+        if self.recorder is not None and TOPICS[topic].recorded:
+            self.recorder.write(message)
 
     def repeat(self) -> None:
         """Send again what late joiners must know."""
@@ -75,6 +85,8 @@ class Publisher:
 
     def close(self) -> None:
         self._socket.close()
+        if self.recorder is not None:
+            self.recorder.close()
 
 
 class Outbox:
@@ -146,6 +158,7 @@ class Outbox:
     def _put(self, message: Message) -> None:
         if not self._waiting:
             self._moved_at_s = time.monotonic()
+        self._publisher.record(self._topic, message)
         self._seq += 1
         body = encode(message)
         self._waiting.append((self._seq, body))

@@ -8,34 +8,35 @@ was killed is gone; the callee ignores an id that is running, and requests are i
 
 from __future__ import annotations
 
-import inspect
 import math
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import anyio
-import anyio.abc
+import anyio.lowlevel
 import zmq
 import zmq.asyncio
+from anyio.streams.memory import MemoryObjectSendStream
 
 from runtime.bus import RECONNECT_MS, endpoint
 from runtime.errors import CallCancelled, DeadlineExceeded, DecodeError, MindstreamError, RemoteError
-from runtime.messages import Cancel, Failure, Message, decode, encode
+from runtime.messages import AnswerPart, Cancel, Failure, Message, decode, encode
 
 PART, REPLY, FAILURE = b"P", b"R", b"F"
 SEND_AGAIN_AFTER_S = 1.0
-PARTS_LIMIT = 1024
 
-Handler = Callable[[Any], Awaitable[Message] | AsyncIterator[Message]]
+# Answers one request: a coroutine returns the reply; an async generator yields AnswerParts and last the reply.
+Handler = Callable[[Any], Awaitable[Message] | AsyncGenerator[Message, None]]
 
 
 class ControlSender:
     """Sends control messages to one process; sending never blocks."""
 
     def __init__(self, context: zmq.asyncio.Context, run_dir: Path, name: str) -> None:
-        self._socket = zmq.Socket.shadow(context.socket(zmq.PUSH))
+        self._socket: zmq.Socket[bytes] = zmq.Socket.shadow(context.socket(zmq.PUSH))
         self._socket.setsockopt(zmq.LINGER, 100)
         self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         self._socket.connect(endpoint(run_dir, "control", name))
@@ -63,7 +64,7 @@ class Caller:
         self._socket.connect(endpoint(run_dir, "call", name))
         self._raw: zmq.Socket[bytes] = zmq.Socket.shadow(self._socket)
         self._control = ControlSender(context, run_dir, name)
-        self._streams: dict[bytes, anyio.abc.ObjectSendStream[tuple[bytes, Message]]] = {}
+        self._streams: dict[bytes, MemoryObjectSendStream[tuple[bytes, Message]]] = {}
 
     async def run(self) -> None:
         """Hand what comes back to the calls that wait for it, until cancelled."""
@@ -79,12 +80,9 @@ class Caller:
                     if stream is None:
                         continue
                     try:
-                        stream.send_nowait((kind, decode(body)))  # type: ignore[attr-defined]
-                    except (DecodeError, anyio.WouldBlock) as error:
-                        self._streams.pop(call).close()  # type: ignore[attr-defined]
-                        stream.send_nowait((FAILURE, Failure(kind=type(error).__name__, message=str(error)))) if (
-                            False
-                        ) else None
+                        stream.send_nowait((kind, decode(body)))
+                    except DecodeError as error:
+                        stream.send_nowait((FAILURE, Failure(kind="DecodeError", message=str(error))))
                 await anyio.lowlevel.checkpoint()
         finally:
             self._socket.close()
@@ -104,7 +102,8 @@ class Caller:
     async def stream(self, request: Message, deadline_s: float) -> AsyncIterator[Any]:
         """The parts of the answer, then the reply. Leaving the iteration early cancels the call."""
         call = uuid.uuid4().bytes
-        send, receive = anyio.create_memory_object_stream[tuple[bytes, Message]](PARTS_LIMIT)
+        # Unbounded in count, bounded in time: a call ends by its deadline, and nobody else waits for a slow reader.
+        send, receive = anyio.create_memory_object_stream[tuple[bytes, Message]](math.inf)
         self._streams[call] = send
         frames = (call, str(math.ceil(deadline_s * 1000)).encode(), encode(request))
         deadline = anyio.current_time() + deadline_s
@@ -188,14 +187,14 @@ class CallServer:
         try:
             with scope:
                 result = handler(request)
-                if inspect.isasyncgen(result):
-                    previous: Message | None = None
-                    async for message in result:
-                        if previous is not None:
-                            await self._send(caller, call, PART, previous)
-                        previous = message
-                    assert previous is not None, f"{handler} answered nothing"
-                    last = (REPLY, previous)
+                if isinstance(result, AsyncGenerator):
+                    async with aclosing(result) as messages:
+                        async for message in messages:
+                            if isinstance(message, AnswerPart):
+                                await self._send(caller, call, PART, message)
+                            else:
+                                last = (REPLY, message)
+                    assert last is not None, f"{handler} ended without a reply"
                 else:
                     last = (REPLY, await result)  # type: ignore[misc]
             if last is None:

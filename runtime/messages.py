@@ -16,9 +16,7 @@ from msgspec import Struct
 
 from runtime.errors import DecodeError
 
-Channel = Literal[
-    "frame", "object", "text", "speech", "sound", "question", "answer", "correction", "gap", "derived"
-]
+Channel = Literal["frame", "object", "text", "speech", "sound", "question", "answer", "correction", "gap", "derived"]
 Track = Literal["video", "audio"]
 
 PERCEIVED_CHANNELS: tuple[Channel, ...] = ("frame", "object", "text", "speech", "sound", "gap")

@@ -1,5 +1,290 @@
-"""The shell every process lives in: arguments, signals, lifeline, heartbeat, sockets, clean exit.
+"""The shell every process lives in: plan, signals, lifeline, heartbeat, sockets, clean exit.
 
 A process module has ``async def main(service: Service) -> None``. It wires sources, stages and topics,
 calls ``service.ready()`` once it can work, and returns when it is done or ``service.stopping`` is set.
+Run by the supervisor as ``python -m runtime.service RUN_DIR NAME``.
 """
+
+from __future__ import annotations
+
+import faulthandler
+import functools
+import importlib
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import anyio
+import anyio.to_thread
+import msgspec
+import zmq.asyncio
+from msgspec import Struct
+
+from runtime.bus import Member, Outbox, Publisher, Subscription, endpoint
+from runtime.calls import Caller, CallServer, Handler
+from runtime.clock import Clock, MonotonicClock, ReplayClock
+from runtime.config import Config
+from runtime.errors import DecodeError, UserError
+from runtime.logs import open_log
+from runtime.messages import Cancel, Heartbeat, Message, Stop, decode
+from runtime.recording import SUFFIX, Recorder
+
+HEARTBEAT_S = 0.5
+# After its lifeline breaks a process may finish what it writes; then it is gone whatever it does.
+ORPHAN_GRACE_S = 3.0
+# How the supervisor tells a user's error, which a restart cannot mend, from a crash.
+USER_ERROR_MARK = "user error: "
+
+T = TypeVar("T")
+
+
+class Plan(Struct, frozen=True):
+    """What the supervisor tells a process it starts; a JSON file in the run directory."""
+
+    name: str
+    role: str
+    main: str
+    params: dict[str, Any]
+    config: Config
+    members: tuple[Member, ...]
+
+
+def plan_path(run_dir: Path, name: str) -> Path:
+    return run_dir / f"{name}.plan.json"
+
+
+class Service:
+    """What a process's ``main`` works with. Made by `run`; tests make their own with the same methods."""
+
+    def __init__(self, plan: Plan, run_dir: Path) -> None:
+        self.name = plan.name
+        self.role = plan.role
+        self.config = plan.config
+        self.params = plan.params
+        self.run_dir = run_dir
+        self.log = open_log(plan.name, run_dir, plan.config.log.level)
+        self.stopping = anyio.Event()
+        self.clock = _clock(plan.params)
+        self._members = plan.members
+        self._context = zmq.asyncio.Context()
+        self._context.set(zmq.IPV6, 0)
+        record_dir = plan.params.get("record_dir")
+        recorder = Recorder(Path(record_dir) / f"{plan.name}{SUFFIX}") if record_dir else None
+        self._publisher = Publisher(self._context, run_dir, plan.name, recorder)
+        self._server = CallServer(self._context, run_dir, plan.name)
+        self.outbox = Outbox(self._publisher, "perceived", plan.config.perception.outbox)
+        self._callers: dict[str, Caller] = {}
+        self._model_thread = anyio.CapacityLimiter(1)
+        self._on_control: dict[type[Message], Callable[[Any], None]] = {}
+        self._beat: dict[str, Any] = {"ready": False, "idle": True}
+        self._counters: dict[str, float] = {}
+        self._drops: dict[str, int] = {}
+        self._media_moved_s = time.monotonic()
+        self._tasks: anyio.abc.TaskGroup
+
+    # --- what main calls ---------------------------------------------------------------------------
+
+    def ready(self) -> None:
+        """Tell the supervisor that this process can work."""
+        self._beat["ready"] = True
+        self._heartbeat()
+
+    def report(
+        self,
+        *,
+        source: str | None = None,
+        media_s: float | None = None,
+        idle: bool | None = None,
+        counters: dict[str, float] | None = None,
+        notes: tuple[str, ...] | None = None,
+    ) -> None:
+        """State of the work, for the next heartbeat. ``counters`` are totals and are merged."""
+        if media_s is not None and media_s != self._beat.get("media_s"):
+            self._media_moved_s = time.monotonic()
+        if idle is False and self._beat["idle"]:
+            self._media_moved_s = time.monotonic()
+        given = {"source": source, "media_s": media_s, "idle": idle, "notes": notes}
+        self._beat.update({key: value for key, value in given.items() if value is not None})
+        self._counters.update(counters or {})
+
+    def drop(self, what: str, n: int = 1) -> None:
+        """Count ``n`` things lost; ``what`` is "topic:reason"."""
+        self._drops[what] = self._drops.get(what, 0) + n
+
+    def publish(self, topic: str, message: Message) -> None:
+        """Send on a `latest` topic."""
+        self._publisher.publish(topic, message)
+
+    def subscribe(self, *topics: str, after: dict[tuple[str, int], int] | None = None) -> Subscription:
+        """Deliveries of these topics from all members that publish them."""
+        subscription = Subscription(self._context, self.run_dir, self._members, topics, after, self.drop)
+        self._tasks.start_soon(subscription.pump)
+        return subscription
+
+    def caller(self, process: str) -> Caller:
+        """The way to call another process; one per callee."""
+        if process not in self._callers:
+            self._callers[process] = Caller(self._context, self.run_dir, process)
+            self._tasks.start_soon(self._callers[process].run)
+        return self._callers[process]
+
+    def on_control(self, kind: type[Message], handle: Callable[[Any], None]) -> None:
+        """Have ``handle(message)`` called for control messages of this type (``Interrupt``, say)."""
+        self._on_control[kind] = handle
+
+    async def serve(self, handlers: dict[type[Message], Handler]) -> None:
+        """Answer calls until stopping."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._server.serve, handlers, self._log_bug)
+            await self.stopping.wait()
+            tasks.cancel_scope.cancel()
+
+    async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
+        """Run ``function`` in the one model thread of this process; the event loop stays free."""
+        return await anyio.to_thread.run_sync(
+            functools.partial(function, *args), limiter=self._model_thread, abandon_on_cancel=True
+        )
+
+    # --- the shell ---------------------------------------------------------------------------------
+
+    async def run(self, main: Callable[[Service], Any]) -> None:
+        """Run ``main`` with heartbeat, control and signals around it, until it returns."""
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self._watch_signals)
+                self._tasks.start_soon(self._read_control)
+                self._tasks.start_soon(self._beat_forever)
+                if self.role in ("video", "audio"):
+                    self._tasks.start_soon(self._read_acks)
+                    self._tasks.start_soon(self.outbox.resend_forever)
+                await main(self)
+                self._heartbeat()
+                self._tasks.cancel_scope.cancel()
+        finally:
+            self._publisher.close()
+            self._server.close()
+            self._context.destroy(linger=200)
+
+    async def _watch_signals(self) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            async for _ in signals:
+                self.stopping.set()
+
+    async def _read_control(self) -> None:
+        socket = self._context.socket(zmq.PULL)
+        socket.bind(endpoint(self.run_dir, "control", self.name))
+        try:
+            while True:
+                try:
+                    message = decode(await socket.recv())
+                except DecodeError as error:
+                    self.log.warning("control: %s", error)
+                    continue
+                if isinstance(message, Stop):
+                    self.stopping.set()
+                elif isinstance(message, Cancel):
+                    self._server.cancel(message.call)
+                elif handle := self._on_control.get(type(message)):
+                    handle(message)
+        finally:
+            socket.close(linger=0)
+
+    async def _read_acks(self) -> None:
+        async for delivery in self.subscribe("ack"):
+            self.outbox.acknowledge(delivery.message)  # type: ignore[arg-type]
+
+    async def _beat_forever(self) -> None:
+        while True:
+            self._heartbeat()
+            self._publisher.repeat()
+            await anyio.sleep(HEARTBEAT_S)
+
+    def _heartbeat(self) -> None:
+        waiting = self._beat["idle"] or self.outbox.blocked
+        if waiting:
+            self._media_moved_s = time.monotonic()
+        self.publish(
+            "heartbeat",
+            Heartbeat(
+                process=self.name,
+                pid=os.getpid(),
+                rss_bytes=_resident_bytes(),
+                data_age_s=round(time.monotonic() - self._media_moved_s, 3),
+                counters=dict(self._counters),
+                drops=dict(self._drops),
+                **self._beat,
+            ),
+        )
+
+    def _log_bug(self, error: BaseException) -> None:
+        self.log.error("a call failed", exc_info=error)
+
+
+def _clock(params: dict[str, Any]) -> Clock:
+    if "speed" not in params:
+        return MonotonicClock()
+    speed = math.inf if params["speed"] == "max" else float(params["speed"])
+    return ReplayClock(float(params.get("epoch_s", time.monotonic())), speed)
+
+
+def _resident_bytes() -> int:
+    with open("/proc/self/statm", encoding="ascii") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _die_with_parent(log_line: Callable[[str], None]) -> None:
+    """Wait on standard input, the lifeline the supervisor never writes to: its end is the parent's end.
+
+    A thread, not a task, so that it works even when the event loop is stuck.
+    """
+    while os.read(0, 1):
+        pass
+    log_line("lifeline broken: the supervisor is gone")
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(ORPHAN_GRACE_S)
+    os._exit(1)
+
+
+def main(argv: list[str]) -> None:
+    """Run one process by its plan. Exit codes: 0 done, 2 a user's error, 1 a bug (traceback on stderr)."""
+    run_dir, name = Path(argv[1]), argv[2]
+    plan = msgspec.json.decode(plan_path(run_dir, name).read_bytes(), type=Plan)
+    stacks = open(run_dir / f"{name}.stacks", "w", encoding="utf-8")  # noqa: SIM115 - open as long as we live
+    faulthandler.enable(stacks)
+    faulthandler.register(signal.SIGUSR1, stacks)
+
+    async def start() -> None:
+        service = Service(plan, run_dir)
+        threading.Thread(target=_die_with_parent, args=(service.log.warning,), daemon=True).start()
+        service.log.info("started %s", plan.main, extra={"pid": os.getpid()})
+        process_main = importlib.import_module(plan.main).main
+        await service.run(process_main)
+        service.log.info("ended")
+
+    exit_code = 0
+    try:
+        anyio.run(start, backend_options={"use_uvloop": True})
+    except* UserError as errors:
+        print(f"{USER_ERROR_MARK}{_first(errors)}", file=sys.stderr)
+        exit_code = UserError.exit_code
+    # A worker thread stuck in a model must not keep a finished process alive.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(exit_code)
+
+
+def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = errors
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+if __name__ == "__main__":
+    main(sys.argv)

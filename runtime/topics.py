@@ -37,13 +37,17 @@ class Topic(Struct, frozen=True):
     repeated: bool = False
 
 
+_PERCEIVED = (m.Observation, m.SourceOpened, m.Progress, m.SourceEnded)
+_PERCEIVING = ("video", "audio")
+_ALL = ("video", "audio", "memory", "reasoning")
+
 TOPICS: dict[str, Topic] = {
     topic.name: topic
     for topic in (
-        Topic("perceived", (m.Observation, m.SourceOpened, m.Progress, m.SourceEnded), ("video", "audio"), 4.0, "every", True),
+        Topic("perceived", _PERCEIVED, _PERCEIVING, 4.0, "every", True),
         Topic("voice", (m.SpeechStarted,), ("audio",), 0.2, "latest", True, key="source"),
         Topic("ack", (m.Ack,), ("memory",), 10.0, "latest", False, key="publisher", repeated=True),
         Topic("stored", (m.Stored,), ("memory",), 10.0, "latest", False, repeated=True),
-        Topic("heartbeat", (m.Heartbeat,), ("video", "audio", "memory", "reasoning"), 2.0, "latest", False),
+        Topic("heartbeat", (m.Heartbeat,), _ALL, 2.0, "latest", False),
     )
 }

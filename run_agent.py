@@ -1,0 +1,183 @@
+#!/usr/bin/env python3
+"""Mindstream's command line. `run_agent.py --help` lists the commands; docs/cli.md documents them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
+
+EXAMPLES = """examples:
+  run_agent.py replay talk.mp4                        perceive a recording and chat about it
+  run_agent.py replay talk.mp4 --ask "What did she say about trains?"
+  run_agent.py ask "Where did I leave my keys?"       from what is remembered
+  run_agent.py search keys                            what memory holds, best first
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_agent.py",
+        description="Mindstream: an agent that sees, hears and remembers, and answers while it does.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", default="embedded", metavar="NAME|PATH", help="profile (default: embedded)")
+    common.add_argument("--memory", type=Path, metavar="DIR", help="memory folder (default: in your data folder)")
+    as_json = argparse.ArgumentParser(add_help=False)
+    as_json.add_argument("--json", action="store_true", help="one JSON object a line on standard output")
+
+    replay = commands.add_parser("replay", parents=[common, as_json], help="perceive recorded files and ask about them")
+    replay.add_argument("files", nargs="+", metavar="FILE", help="video or audio files, replayed in this order")
+    replay.add_argument("--speed", type=_speed, default="max", metavar="max|N", help="N times real time (default: max)")
+    replay.add_argument("--ask", action="append", default=[], metavar="Q", help="ask at the end; may be repeated")
+    replay.add_argument(
+        "--questions", type=Path, metavar="FILE", help='JSON lines {"question", "at_s"?}, each asked at its media time'
+    )
+    replay.add_argument("--chat", action="store_true", help="chat while and after replaying, besides other questions")
+
+    replay.add_argument("--record", type=Path, metavar="DIR", help="keep what the perceiving processes published")
+
+    ask = commands.add_parser("ask", parents=[common, as_json], help="ask one question about what is remembered")
+    ask.add_argument("question", metavar="Q")
+
+    commands.add_parser("chat", parents=[common], help="chat about what is remembered, or with a running agent")
+
+    search = commands.add_parser("search", parents=[common, as_json], help="show what memory holds, best first")
+    search.add_argument("query", metavar="Q")
+    search.add_argument("--limit", type=_count, default=10, metavar="N", help="hits shown (default: 10)")
+
+    commands.add_parser("status", parents=[common, as_json], help="what runs and what is remembered")
+    commands.add_parser("doctor", parents=[common], help="what works on this machine, and what each absence costs")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command. Exit codes: 0 done, 1 failed, 2 the user must mend something, 130 interrupted."""
+    args = build_parser().parse_args(argv)
+
+    from runtime.errors import MindstreamError
+
+    try:
+        return _run(args)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our output, `head` say, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (MindstreamError, BaseExceptionGroup) as error:
+        told = _to_tell(error)
+        if told is None:
+            raise
+        print(f"run_agent.py: {told}", file=sys.stderr)
+        return getattr(told, "exit_code", 1)
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Dispatch to the command; everything heavy is imported only now."""
+    import anyio
+
+    from runtime.agent import default_memory_dir
+    from runtime.config import load_config
+    from runtime.interfaces import commands
+
+    config = load_config(args.config)
+    memory_dir: Path = (args.memory or default_memory_dir()).absolute()
+    command: Callable[[], Awaitable[None]]
+    match args.command:
+        case "replay":
+            questions = commands.read_questions(args.questions) if args.questions else []
+            questions += [commands.TimedQuestion(question=question) for question in args.ask]
+            chat = args.chat or (not questions and not args.json and commands.is_interactive())
+
+            async def command() -> None:
+                await commands.replay(
+                    args.files, config, memory_dir, args.speed, questions, args.json, chat, args.record
+                )
+
+        case "ask":
+
+            async def command() -> None:
+                await commands.ask(args.question, config, memory_dir, args.json)
+
+        case "chat":
+
+            async def command() -> None:
+                await commands.chat(config, memory_dir)
+
+        case "search":
+
+            async def command() -> None:
+                await commands.search(args.query, config, memory_dir, args.limit, args.json)
+
+        case "status":
+
+            async def command() -> None:
+                await commands.status(config, memory_dir, args.json)
+
+        case "doctor":
+            from runtime.interfaces.doctor import examine
+
+            return examine(config, memory_dir)
+
+    terminated = False
+
+    async def guarded() -> None:
+        """The command, ended in order by SIGTERM too."""
+        async with anyio.create_task_group() as tasks:
+
+            async def end_on_sigterm() -> None:
+                nonlocal terminated
+                with anyio.open_signal_receiver(signal.SIGTERM) as signals:
+                    async for _ in signals:
+                        terminated = True
+                        tasks.cancel_scope.cancel()
+
+            tasks.start_soon(end_on_sigterm)
+            await command()
+            tasks.cancel_scope.cancel()
+
+    anyio.run(guarded)
+    return EXIT_TERMINATED if terminated else 0
+
+
+def _to_tell(error: BaseException) -> BaseException | None:
+    """The error of ours the user should read, out of a group; None when there is a bug among them."""
+    from runtime.errors import MindstreamError, UserError
+
+    if not isinstance(error, BaseExceptionGroup):
+        return error if isinstance(error, MindstreamError) else None
+    found = [_to_tell(inner) for inner in error.exceptions]
+    if None in found:
+        return None
+    return next((inner for inner in found if isinstance(inner, UserError)), found[0])
+
+
+def _speed(text: str) -> float | str:
+    if text == "max":
+        return text
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither 'max' nor a number above 0")
+    return speed
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+"""One agent: a private run directory, its processes around one memory folder, and its card.
+
+The card, ``MEMORY_DIR/agent.json``, tells other terminals where to find a running agent.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+import zmq.asyncio
+from msgspec import Struct
+
+from runtime.bus import Member
+from runtime.config import Config
+from runtime.errors import StoreError, UserError
+from runtime.supervisor import ProcessEvent, Supervisor
+
+RUN_DIR_PREFIX = "mindstream-"
+# sun_path holds 108 bytes with its end; the longest socket name of ours is "control-reasoning".
+MAX_RUN_DIR_BYTES = 107 - len("/control-") - 32
+
+
+class AgentCard(Struct, frozen=True):
+    """Where a running agent is."""
+
+    pid: int
+    run_dir: str
+    members: tuple[Member, ...]
+
+
+class Agent:
+    """A running agent. Made by `open_agent`."""
+
+    def __init__(self, run_dir: Path, memory_dir: Path, context: zmq.asyncio.Context, supervisor: Supervisor) -> None:
+        self.run_dir = run_dir
+        self.memory_dir = memory_dir
+        self.context = context
+        self.supervisor = supervisor
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        return self.supervisor.members
+
+    async def start_perception(self, roles: Iterable[str], params: dict[str, Any]) -> None:
+        """Start the perceiving processes side by side and wait until each is ready or given up."""
+
+        async def start(role: str) -> None:
+            with suppress(UserError):  # an optional process that cannot start is told of by its event
+                await self.supervisor.start(role, role, params)
+
+        params = {**params, "epoch_s": time.monotonic()}
+        async with anyio.create_task_group() as tasks:
+            for role in roles:
+                tasks.start_soon(start, role)
+
+
+@asynccontextmanager
+async def open_agent(
+    memory_dir: Path, config: Config, on_event: Callable[[ProcessEvent], None] = lambda event: None
+) -> AsyncIterator[Agent]:
+    """Start memory and reasoning on ``memory_dir``; on leaving, all processes are stopped in order.
+
+    Raises:
+        StoreError: the memory folder cannot be used.
+        ProcessFailed: a required process cannot be kept alive.
+    """
+    prepare_memory_dir(memory_dir)
+    run_dir = _make_run_dir()
+    members = tuple(Member(name=role, role=role) for role in ("memory", "reasoning", "video", "audio"))
+    context = zmq.asyncio.Context()
+    card_path = memory_dir / "agent.json"
+    supervisor = Supervisor(run_dir, config, members, context, on_event)
+    try:
+        async with anyio.create_task_group() as tasks:
+            await tasks.start(supervisor.run)
+            async with anyio.create_task_group() as starting:
+                starting.start_soon(supervisor.start, "memory", "memory", {"path": str(memory_dir)})
+                starting.start_soon(supervisor.start, "reasoning", "reasoning", {})
+            card = AgentCard(os.getpid(), str(run_dir), members)
+            card_path.write_bytes(msgspec.json.encode(card))
+            yield Agent(run_dir, memory_dir, context, supervisor)
+            tasks.cancel_scope.cancel()
+    finally:
+        if (found := find_agent(memory_dir)) is not None and found.pid == os.getpid():
+            card_path.unlink(missing_ok=True)
+        context.destroy(linger=0)
+        _keep_logs(run_dir, memory_dir)
+        shutil.rmtree(run_dir, ignore_errors=True)
+
+
+def find_agent(memory_dir: Path) -> AgentCard | None:
+    """The agent that is running on this memory folder, if one is."""
+    try:
+        card = msgspec.json.decode((memory_dir / "agent.json").read_bytes(), type=AgentCard)
+        os.kill(card.pid, 0)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return card if Path(card.run_dir).is_dir() else None
+
+
+def default_memory_dir() -> Path:
+    """Where memory is kept unless the user says otherwise."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "mindstream" / "memory"
+
+
+def prepare_memory_dir(memory_dir: Path) -> None:
+    """Make the folder, readable by its owner alone.
+
+    Raises:
+        StoreError: it is no folder, or cannot be made or written.
+    """
+    try:
+        memory_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError as error:
+        raise StoreError(f"memory {memory_dir} is a file; give a folder with --memory") from error
+    except NotADirectoryError as error:
+        raise StoreError(f"memory {memory_dir}: a part of this path is a file; give a folder with --memory") from error
+    except OSError as error:
+        raise StoreError(f"memory {memory_dir} cannot be made: {error.strerror}; give another with --memory") from error
+    if not os.access(memory_dir, os.W_OK | os.X_OK):
+        raise StoreError(f"memory {memory_dir} cannot be written (no permission); give another with --memory")
+
+
+def _make_run_dir() -> Path:
+    """A fresh private folder for sockets, plans and logs; what dead agents left behind goes."""
+    base = Path(tempfile.gettempdir())
+    if len(os.fsencode(base)) + len(RUN_DIR_PREFIX) + 20 > MAX_RUN_DIR_BYTES:
+        base = Path("/tmp")  # noqa: S108 - socket paths have a length limit; the folder is private (0700)
+    for old in base.glob(f"{RUN_DIR_PREFIX}*-*"):
+        pid = old.name.removeprefix(RUN_DIR_PREFIX).split("-")[0]
+        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and old.stat().st_uid == os.getuid():
+            shutil.rmtree(old, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{RUN_DIR_PREFIX}{os.getpid()}-", dir=base))
+
+
+def _keep_logs(run_dir: Path, memory_dir: Path) -> None:
+    """The last run's logs stay in the memory folder, to look into after a failure."""
+    logs = memory_dir / "logs"
+    with suppress(OSError):
+        shutil.rmtree(logs, ignore_errors=True)
+        logs.mkdir(mode=0o700)
+        for pattern in ("*.log", "*.stderr", "*.stacks"):
+            for path in run_dir.glob(pattern):
+                if path.stat().st_size:
+                    shutil.copy(path, logs / path.name)

@@ -1,0 +1,95 @@
+"""The terminal chat: questions in, streamed answers out, while perception goes on."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import anyio.to_thread
+
+from runtime.errors import CallError
+from runtime.interfaces.client import Client
+from runtime.interfaces.terminal import OUT, AnswerPrinter, note, observation_line, print_status
+from runtime.messages import AskRequest
+
+HELP = """Ask anything about what was seen, heard or read; answers cite their moments as [m:ss].
+  /status    processes, sources, encoders and the size of memory
+  /timeline  the newest things noticed
+  /help      this
+  /quit      leave (also Ctrl-D; Ctrl-C stops an answer, at the prompt it leaves)"""
+
+
+class Chat:
+    """One conversation on a terminal, or over a pipe."""
+
+    def __init__(self, client: Client, sources: tuple[str, ...], status_line: Callable[[], str]) -> None:
+        self.client = client
+        self.sources = sources
+        self._status_line = status_line
+
+    async def run(self) -> None:
+        """Answer until the user leaves or the input ends."""
+        interactive = sys.stdin.isatty() and sys.stdout.isatty()
+        if interactive:
+            OUT.print("Ask away; /help shows what else you can do.")
+        async for line in self._prompted() if interactive else _piped():
+            text = line.strip()
+            if text in ("/quit", "/exit"):
+                return
+            try:
+                if text.startswith("/"):
+                    await self._command(text)
+                elif text:
+                    await self._answer(text)
+            except CallError as error:
+                note(f"no answer: {error}")
+
+    async def _command(self, text: str) -> None:
+        match text.split()[0]:
+            case "/help":
+                OUT.print(HELP)
+            case "/status":
+                print_status(await self.client.status(), self.client.heartbeats)
+            case "/timeline":
+                for observation in await self.client.timeline(self.sources):
+                    OUT.print(observation_line(observation), markup=False)
+            case unknown:
+                OUT.print(f"unknown command {unknown}; /help lists them", markup=False)
+
+    async def _answer(self, question: str) -> None:
+        printer = AnswerPrinter()
+        request = AskRequest(question=question, sources=self.sources)
+        with anyio.open_signal_receiver(signal.SIGINT) as signals:
+            async with anyio.create_task_group() as tasks:
+
+                async def stop_on_ctrl_c() -> None:
+                    async for _ in signals:
+                        tasks.cancel_scope.cancel()
+
+                tasks.start_soon(stop_on_ctrl_c)
+                async for part in self.client.ask(request):
+                    printer.part(part)
+                tasks.cancel_scope.cancel()
+
+    async def _prompted(self) -> AsyncIterator[str]:
+        from prompt_toolkit import PromptSession  # 60 ms to import, and only a terminal needs it
+        from prompt_toolkit.history import InMemoryHistory
+        from prompt_toolkit.patch_stdout import patch_stdout
+
+        session: PromptSession[str] = PromptSession(
+            "> ", bottom_toolbar=self._status_line, refresh_interval=0.5, history=InMemoryHistory()
+        )
+        while True:
+            try:
+                with patch_stdout(raw=True):
+                    line = await session.prompt_async()
+            except (EOFError, KeyboardInterrupt):
+                return
+            yield line
+
+
+async def _piped() -> AsyncIterator[str]:
+    while line := await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
+        yield line

@@ -1,0 +1,100 @@
+"""The client: the only way into an agent, for the terminal and every other interface."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import anyio.abc
+import zmq.asyncio
+
+from runtime.bus import Member, Subscription
+from runtime.calls import Caller, ControlSender
+from runtime.messages import (
+    Answer,
+    AnswerPart,
+    AskRequest,
+    Heartbeat,
+    Interrupt,
+    MemoryStatus,
+    Observation,
+    RecallReply,
+    ScanReply,
+    ScanRequest,
+    SearchRequest,
+    StatusRequest,
+    Stored,
+    TrackLost,
+    View,
+    ViewRequest,
+)
+from runtime.replay import Watermarks
+
+ANSWER_DEADLINE_S = 60.0
+CALL_DEADLINE_S = 15.0
+
+
+class Client:
+    """Talks to the agent of one run directory. ``run()`` must run in the owner's task group."""
+
+    def __init__(self, run_dir: Path, members: tuple[Member, ...], context: zmq.asyncio.Context) -> None:
+        self.watermarks = Watermarks()
+        self.heartbeats: dict[str, Heartbeat] = {}
+        self._memory = Caller(context, run_dir, "memory")
+        self._reasoning = Caller(context, run_dir, "reasoning")
+        self._control = ControlSender(context, run_dir, "reasoning")
+        self._news = Subscription(context, run_dir, members, ("stored", "heartbeat"))
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._memory.run)
+            tasks.start_soon(self._reasoning.run)
+            tasks.start_soon(self._news.pump)
+            task_status.started()
+            async for delivery in self._news:
+                if isinstance(delivery.message, Stored):
+                    self.watermarks.update(delivery.message)
+                elif isinstance(delivery.message, Heartbeat):
+                    self.heartbeats[delivery.publisher] = delivery.message
+
+    async def ask(self, request: AskRequest) -> AsyncIterator[AnswerPart | Answer]:
+        """The parts of the answer as they come, then the whole `Answer`.
+
+        Raises:
+            CallError: no answer came (deadline, interruption, a failure in the agent).
+        """
+        async for part in self._reasoning.stream(request, ANSWER_DEADLINE_S):
+            yield part
+
+    async def answer(self, request: AskRequest) -> Answer:
+        """The whole answer."""
+        async for part in self.ask(request):
+            if isinstance(part, Answer):
+                return part
+        raise AssertionError("a stream of parts ends with the answer")
+
+    async def search(self, request: SearchRequest) -> RecallReply:
+        reply: RecallReply = await self._reasoning.call(request, CALL_DEADLINE_S)
+        return reply
+
+    async def status(self) -> MemoryStatus:
+        status: MemoryStatus = await self._memory.call(StatusRequest(), CALL_DEADLINE_S)
+        return status
+
+    async def timeline(self, sources: tuple[str, ...] = (), newest: int = 20) -> tuple[Observation, ...]:
+        """The newest perceived observations but frames, oldest first."""
+        view: View = await self._memory.call(ViewRequest(sources=sources), CALL_DEADLINE_S)
+        request = ScanRequest(
+            view=view, channels=("object", "text", "speech", "sound", "gap"), newest_first=True, limit=newest
+        )
+        reply: ScanReply = await self._memory.call(request, CALL_DEADLINE_S)
+        return tuple(reversed(reply.observations))
+
+    async def lost(self, track: str, reason: str) -> None:
+        """Tell memory that a perceiving process will not come back."""
+        await self._memory.call(TrackLost(track=track, reason=reason), CALL_DEADLINE_S)  # type: ignore[arg-type]
+
+    def interrupt(self, conversation: str = "") -> None:
+        """Stop the turn that is running, at once."""
+        self._control.send(Interrupt(conversation=conversation))

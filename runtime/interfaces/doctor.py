@@ -1,0 +1,145 @@
+"""`doctor`: what works on this machine, and what each absence costs."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+from rich.text import Text
+
+from runtime.agent import MAX_RUN_DIR_BYTES, RUN_DIR_PREFIX
+from runtime.config import Config
+from runtime.interfaces.terminal import OUT, byte_size
+
+LOW_DISK_BYTES = 500_000_000
+
+
+class Finding(Struct, frozen=True):
+    """One line: ``state`` is "ok", "absent" (optional, at a cost) or "broken" (the agent cannot work)."""
+
+    state: str
+    what: str
+    text: str
+
+
+def examine(config: Config, memory_dir: Path) -> int:
+    """Print the findings; 0 if the agent can work, else 1."""
+    findings: list[Finding] = []
+    for check in _CHECKS:
+        findings += check(config, memory_dir)
+    marks = {"ok": ("ok     ", "green"), "absent": ("absent ", "yellow"), "broken": ("BROKEN ", "red")}
+    for finding in findings:
+        mark, style = marks[finding.state]
+        OUT.print(Text(mark, style=style) + Text(f"{finding.what}: {finding.text}"))
+    broken = sum(finding.state == "broken" for finding in findings)
+    OUT.print(f"{broken} broken; the agent cannot run until that is mended" if broken else "the agent can run")
+    return 1 if broken else 0
+
+
+def _machine(config: Config, memory_dir: Path) -> list[Finding]:
+    cores = len(os.sched_getaffinity(0))
+    python = platform.python_version()
+    state = "ok" if sys.version_info >= (3, 11) else "broken"
+    return [
+        Finding(state, "python", f"{python} on {platform.system()} {platform.machine()}, {cores} cores"),
+        _gpu(),
+    ]
+
+
+def _gpu() -> Finding:
+    driver = shutil.which("nvidia-smi")
+    if driver and any(Path("/dev").glob("nvidia[0-9]*")):
+        return Finding("ok", "gpu", "an NVIDIA device is there; the embedded encoders do not use it")
+    return Finding("absent", "gpu", "none found; the embedded encoders need none")
+
+
+def _packages(config: Config, memory_dir: Path) -> list[Finding]:
+    needed = {
+        "anyio": "tasks",
+        "pyzmq": "messages between processes",
+        "msgspec": "messages",
+        "av": "decoding",
+        "opencv-python": "pictures, people and faces",
+        "onnxruntime": "models",
+        "rapidocr": "words on screen",
+        "pocketsphinx": "speech",
+        "silero-vad": "voice activity",
+    }
+    findings = []
+    for name, role in needed.items():
+        try:
+            findings.append(Finding("ok", name, f"{importlib.metadata.version(name)} ({role})"))
+        except importlib.metadata.PackageNotFoundError:
+            findings.append(Finding("broken", name, f"not installed ({role}); run `make demo` or `make test`"))
+    optional = {"torch": "other encoders", "open_clip_torch": "image and text vectors", "openai-whisper": "speech"}
+    for name, role in optional.items():
+        try:
+            version = importlib.metadata.version(name)
+            findings.append(Finding("ok", name, f"{version} (installed; the embedded profile does not use it)"))
+        except importlib.metadata.PackageNotFoundError:
+            findings.append(Finding("absent", name, f"not installed; only needed for {role} beyond the embedded ones"))
+    return findings
+
+
+def _models(config: Config, memory_dir: Path) -> list[Finding]:
+    """The model files that come inside packages."""
+    files = {
+        "text detection and recognition": ("rapidocr", "models", "*.onnx"),
+        "voice activity": ("silero_vad", "data", "*.onnx"),
+        "speech (English)": ("pocketsphinx", "model/en-us", "*.dict"),
+        "faces": ("cv2", "data", "haarcascade_frontalface*.xml"),
+    }
+    findings = []
+    for what, (package, folder, pattern) in files.items():
+        spec = importlib.util.find_spec(package)
+        places = spec.submodule_search_locations if spec else None
+        found = [path for place in places or [] for path in Path(place, folder).glob(pattern)]
+        if found:
+            findings.append(Finding("ok", what, ", ".join(sorted(path.name for path in found)[:3])))
+        else:
+            findings.append(Finding("broken", what, f"no {pattern} in package {package}; reinstall it"))
+    return findings
+
+
+def _storage(config: Config, memory_dir: Path) -> list[Finding]:
+    with sqlite3.connect(":memory:") as database:
+        options = {row[0] for row in database.execute("PRAGMA compile_options")}
+    database.close()
+    fts = "ENABLE_FTS5" in options
+    findings = [
+        Finding("ok" if fts else "broken", "sqlite", sqlite3.sqlite_version + ("" if fts else " without FTS5")),
+    ]
+    existing = next(path for path in (memory_dir, *memory_dir.parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    writable = os.access(existing, os.W_OK)
+    state = "ok" if writable and free > LOW_DISK_BYTES else "broken"
+    text = f"{memory_dir}, {byte_size(free)} free" + ("" if writable else ", no permission to write")
+    findings.append(Finding(state, "memory folder", text))
+    temp = tempfile.gettempdir()
+    fits = len(os.fsencode(temp)) + len(RUN_DIR_PREFIX) + 20 <= MAX_RUN_DIR_BYTES
+    findings.append(Finding("ok", "run folder", temp if fits else f"{temp} is too long for sockets; /tmp is used"))
+    return findings
+
+
+def _encoders(config: Config, memory_dir: Path) -> list[Finding]:
+    vision, hearing = config.perception.vision, config.perception.hearing
+    return [
+        Finding(
+            "ok", "sees", f"{vision.describe}: change, motion, colours, layout, people and faces; not things by name"
+        ),
+        Finding("ok" if vision.read_text else "absent", "reads", "RapidOCR" if vision.read_text else "switched off"),
+        Finding("ok", "hears", f"{hearing.transcribe}: English speech, about one word in four misheard"),
+        Finding("ok", "answers", f"{config.reasoning.backend}: quotes its evidence, no language model"),
+    ]
+
+
+_CHECKS: tuple[Callable[[Config, Path], list[Finding]], ...] = (_machine, _packages, _models, _storage, _encoders)

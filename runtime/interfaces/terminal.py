@@ -1,0 +1,221 @@
+"""What a person sees: answers, hits, progress and the status line. Plain text when there is no terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.text import Text
+
+from runtime.interfaces.client import Client
+from runtime.messages import Answer, AnswerPart, Heartbeat, MemoryStatus, Observation, RecallReply
+from runtime.replay import SourcePlan
+
+OUT = Console(highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def media_time(t_s: float) -> str:
+    """Seconds as m:ss, or h:mm:ss."""
+    minutes, seconds = divmod(int(t_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def byte_size(n: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if n < 1000:
+            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1000
+    return f"{n:.1f} GB"
+
+
+def note(text: str) -> None:
+    """One line beside the answers: standard error, so that standard output holds answers alone."""
+    ERR.print(Text(text, style="dim"))
+
+
+def answer_json(answer: Answer) -> str:
+    """The documented JSON object of an answer, on one line (docs/cli.md)."""
+    return json.dumps(_plain(answer), ensure_ascii=False)
+
+
+def hits_json(query: str, reply: RecallReply) -> str:
+    """The documented JSON object of a search, on one line (docs/cli.md)."""
+    hits = [
+        {
+            "source": hit.observation.source,
+            "t0_s": hit.observation.t0_s,
+            "t1_s": hit.observation.t1_s,
+            "channel": hit.observation.channel,
+            "text": hit.observation.text,
+            "score": round(hit.score, 4),
+            "id": hit.observation.id,
+        }
+        for hit in reply.hits
+    ]
+    return json.dumps({"query": query, "hits": hits}, ensure_ascii=False)
+
+
+def _plain(answer: Answer) -> dict[str, Any]:
+    built: dict[str, Any] = msgspec.structs.asdict(answer)
+    built["citations"] = [msgspec.structs.asdict(citation) for citation in answer.citations]
+    return built
+
+
+class AnswerPrinter:
+    """Prints an answer as it streams in, then what it cites."""
+
+    def __init__(self, question: str = "") -> None:
+        if question:
+            OUT.print(Text(f"? {question}", style="bold"))
+        self._begun = False
+
+    def part(self, part: AnswerPart | Answer) -> None:
+        if isinstance(part, AnswerPart):
+            OUT.print(Text(part.text), end="")
+            self._begun = True
+            return
+        if not self._begun:
+            OUT.print(Text(part.answer), end="")
+        OUT.print()
+        for citation in part.citations:
+            where = f"  [{media_time(citation.t0_s)}] {citation.channel}, {citation.source}: "
+            OUT.print(Text(where + shorten(citation.text, 110), style="dim"))
+
+
+def shorten(text: str, width: int) -> str:
+    """``text`` on one line of at most ``width`` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def print_hits(reply: RecallReply) -> None:
+    if not reply.hits:
+        OUT.print("nothing found")
+    for hit in reply.hits:
+        OUT.print(Text(f"{hit.score:5.2f}  ", style="dim") + Text(observation_line(hit.observation)))
+
+
+def observation_line(observation: Observation) -> str:
+    until = f"-{media_time(observation.t1_s)}" if observation.t1_s - observation.t0_s >= 1 else ""
+    text = shorten(observation.text, 110) or "(no words understood)"
+    return f"[{media_time(observation.t0_s)}{until}] {observation.channel}, {observation.source}: {text}"
+
+
+def print_status(status: MemoryStatus, heartbeats: dict[str, Heartbeat]) -> None:
+    """Memory, its sources and, while an agent runs, its processes."""
+    total = sum(status.observations.values())
+    OUT.print(Text(f"memory {status.path}: {byte_size(status.bytes)}, {total} observations, schema {status.schema}"))
+    for channel, n in sorted(status.observations.items()):
+        OUT.print(f"  {channel:<10} {n}")
+    for level, n in sorted(status.spans.items()):
+        OUT.print(f"  {level + 's':<10} {n}")
+    for source in status.sources:
+        seen_s = max(source.watermarks.values(), default=0.0)
+        state = "complete" if source.ended and set(source.watermarks) <= set(source.ended) else "in part"
+        lacks = "".join(f"; {text}" for text in source.missing.values() if text)
+        OUT.print(Text(f"source {source.source}: {media_time(seen_s)} {state}{lacks}"))
+        for track, reason in source.ended.items():
+            if reason != "end":
+                OUT.print(Text(f"  {track} ended early: {reason}"))
+        if source.encoders:
+            OUT.print(Text("  encoders: " + encoder_line(source.encoders)))
+    for name, beat in sorted(heartbeats.items()):
+        age = f", data {beat.data_age_s:.1f} s old" if not beat.idle else ""
+        OUT.print(f"process {name}: pid {beat.pid}, {byte_size(beat.rss_bytes)}{age}, {_drops(beat.drops)}")
+
+
+def encoder_line(encoders: dict[str, str]) -> str:
+    return ", ".join(f"{what} {name}" for what, name in sorted(encoders.items()))
+
+
+def _drops(drops: dict[str, int]) -> str:
+    if not drops:
+        return "0 drops"
+    return f"{sum(drops.values())} drops (" + ", ".join(f"{k} {n}" for k, n in sorted(drops.items())) + ")"
+
+
+class ReplayMeter:
+    """Media time, speed and frame rate of a replay, from the heartbeats."""
+
+    def __init__(self, client: Client, plans: Iterable[SourcePlan]) -> None:
+        self.client = client
+        self.plans = list(plans)
+        self.total_s = sum(plan.recording.duration_s or 0.0 for plan in self.plans)
+        self._began_s = time.monotonic()
+        self._began_media_s = self.media_s()
+        self._frames: list[tuple[float, float]] = []
+
+    def media_s(self) -> float:
+        """Media seconds in memory, over all files of this replay."""
+        stored = self.client.watermarks.stored
+        return sum(stored.watermarks.get(plan.source, 0.0) for plan in self.plans)
+
+    def speed(self) -> float:
+        elapsed_s = time.monotonic() - self._began_s
+        return (self.media_s() - self._began_media_s) / elapsed_s if elapsed_s > 0 else 0.0
+
+    def frames_per_s(self) -> float:
+        """Frames decoded and looked over each second, over the last few seconds."""
+        frames = sum(beat.counters.get("frames", 0) for beat in self.client.heartbeats.values())
+        now_s = time.monotonic()
+        self._frames.append((now_s, frames))
+        self._frames = [sample for sample in self._frames if now_s - sample[0] < 3.0] or self._frames[-1:]
+        (t0_s, first), (t1_s, last) = self._frames[0], self._frames[-1]
+        return (last - first) / (t1_s - t0_s) if t1_s > t0_s else 0.0
+
+    def drops(self) -> int:
+        return sum(sum(beat.drops.values()) for beat in self.client.heartbeats.values())
+
+    def line(self) -> str:
+        """The status line of the chat."""
+        stored = self.client.watermarks.stored
+        total = f"/{media_time(self.total_s)}" if self.total_s else ""
+        done = all(plan.source in stored.ended for plan in self.plans)
+        pace = "complete" if done else f"{self.frames_per_s():.0f} frames/s"
+        return (
+            f" {media_time(self.media_s())}{total} · {pace} · {self.drops()} drops · "
+            f"memory {byte_size(stored.bytes)}, {stored.observations} observations "
+        )
+
+
+class ReplayProgress:
+    """The progress bar of a replay on a terminal; elsewhere a line now and then."""
+
+    PLAIN_EVERY_S = 10.0
+
+    def __init__(self, meter: ReplayMeter) -> None:
+        self.meter = meter
+        self._bar: Progress | None = None
+        self._task: TaskID | None = None
+        self._plain_at_s = time.monotonic() + self.PLAIN_EVERY_S
+
+    def __enter__(self) -> ReplayProgress:
+        if sys.stderr.isatty():
+            columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[state]}"))
+            self._bar = Progress(*columns, console=ERR, transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task("perceiving", total=self.meter.total_s or None, state="")
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def update(self) -> None:
+        meter = self.meter
+        state = (
+            f"{media_time(meter.media_s())}/{media_time(meter.total_s)}  {meter.speed():.1f}x  {meter.drops()} drops"
+        )
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=meter.media_s(), state=state)
+        elif time.monotonic() > self._plain_at_s:
+            self._plain_at_s = time.monotonic() + self.PLAIN_EVERY_S
+            note(f"perceiving {state}")

@@ -1,0 +1,30 @@
+"""The process table: what runs, in which order it starts, and what its failure means.
+
+Processes are known here by dotted name only. They start in the order of the table and stop in the
+reverse: sources first, memory last.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class ProcessRow(Struct, frozen=True):
+    """One role. A required process out of its restart budget stops the agent; an optional one blinds or
+    deafens it, and it says so."""
+
+    role: str
+    main: str
+    required: bool
+    lost: str
+
+
+PROCESSES: dict[str, ProcessRow] = {
+    row.role: row
+    for row in (
+        ProcessRow("memory", "memory.remember", True, "nothing can be remembered"),
+        ProcessRow("reasoning", "reasoning.answer", True, "no question can be answered"),
+        ProcessRow("video", "perception.watch", False, "I am blind from here on"),
+        ProcessRow("audio", "perception.listen", False, "I am deaf from here on"),
+    )
+}

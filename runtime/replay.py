@@ -1,0 +1,97 @@
+"""Replaying recorded files: what to call them, where they stand, and when a moment is reached.
+
+Files are replayed one after another; each is a source of its own, named by its file name. Memory knows
+what it already holds: a recording it has in full is not perceived again, one it has in part is resumed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import anyio
+from msgspec import Struct
+
+from runtime.messages import SourceRecord, Stored
+
+
+class Recording(Struct, frozen=True):
+    """A media file to replay. Times in seconds; ``duration_s`` None when the container does not say."""
+
+    path: str
+    fingerprint: str
+    started_wall_s: float
+    duration_s: float | None
+    missing: str = ""
+
+
+class SourcePlan(Struct, frozen=True):
+    """One recording with its source name and its place on the replay's timeline."""
+
+    source: str
+    recording: Recording
+    timeline_s: float
+    remembered_s: float | None = None
+    complete: bool = False
+
+    def params(self) -> dict[str, Any]:
+        """What the perceiving processes are told of it."""
+        return {
+            "source": self.source,
+            "path": self.recording.path,
+            "fingerprint": self.recording.fingerprint,
+            "started_wall_s": self.recording.started_wall_s,
+            "timeline_s": self.timeline_s,
+        }
+
+
+def plan_sources(recordings: Iterable[Recording], known: Iterable[SourceRecord]) -> list[SourcePlan]:
+    """Name the recordings: the file's name, with a mark of its content where another file has the name."""
+    records = {record.source: record for record in known}
+    by_content = {record.fingerprint: record for record in records.values()}
+    names = {record.source: record.fingerprint for record in records.values()}
+    plans: dict[str, SourcePlan] = {}
+    timeline_s = 0.0
+    for recording in recordings:
+        if recording.fingerprint in plans:
+            continue  # the same recording given twice
+        record = by_content.get(recording.fingerprint)
+        if record is not None:
+            name = record.source
+        else:
+            name = Path(recording.path).name
+            if names.get(name, recording.fingerprint) != recording.fingerprint:
+                name = f"{name}~{recording.fingerprint[:6]}"
+        names[name] = recording.fingerprint
+        complete = record is not None and bool(record.ended) and set(record.watermarks) <= set(record.ended)
+        remembered_s = min(record.watermarks.values(), default=0.0) if record is not None else None
+        plans[recording.fingerprint] = SourcePlan(name, recording, timeline_s, remembered_s, complete)
+        timeline_s += recording.duration_s or 0.0
+    return list(plans.values())
+
+
+class Watermarks:
+    """How far memory is, as told by its `Stored` messages; tasks wait here for a moment to be reached."""
+
+    def __init__(self) -> None:
+        self.stored = Stored(generation=0, watermarks={})
+        self._changed = anyio.Event()
+
+    def update(self, stored: Stored) -> None:
+        self.stored = stored
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    def reached(self, source: str, t_s: float) -> bool:
+        """Whether everything of ``source`` up to ``t_s`` is in memory, or nothing more will come."""
+        return source in self.stored.ended or self.stored.watermarks.get(source, -1.0) >= t_s
+
+    async def wait_for(self, source: str, t_s: float) -> None:
+        while not self.reached(source, t_s):
+            await self._changed.wait()
+
+    async def wait_for_end(self, sources: Iterable[str]) -> None:
+        for source in sources:
+            while source not in self.stored.ended:
+                await self._changed.wait()

@@ -1,0 +1,286 @@
+"""The supervisor: starts processes, watches them, restarts them, and stops them all in order.
+
+It lives inside `run_agent.py`. A process is judged by what it says of itself: ready before its start
+deadline, its event loop heard from before its liveness deadline, its data moving before its data
+deadline while it has work. One that fails a deadline leaves the stacks of its threads in
+``RUN_DIR/NAME.stacks`` before it is killed. Whatever died is started again with back-off, at most
+``restart_budget`` times in ``restart_window_s``.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal
+
+import anyio
+import anyio.abc
+import msgspec
+import zmq.asyncio
+from msgspec import Struct
+
+from runtime.bus import Member, Subscription
+from runtime.calls import ControlSender
+from runtime.config import Config
+from runtime.errors import ProcessFailed, UserError
+from runtime.logs import open_log
+from runtime.messages import Heartbeat, Stop
+from runtime.processes import PROCESSES, ProcessRow
+from runtime.service import USER_ERROR_MARK, Plan, plan_path
+
+CHECK_S = 0.25
+BACKOFF_S = 0.1
+BACKOFF_MAX_S = 5.0
+STACK_DUMP_S = 0.3
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+
+
+class ProcessEvent(Struct, frozen=True):
+    """Something that happened to a process, for whoever shows it to the user."""
+
+    kind: Literal["ready", "died", "restarted", "lost"]
+    process: str
+    role: str
+    text: str
+
+
+class _Child:
+    """One supervised process: its plan, its operating-system process and what was last heard of it."""
+
+    def __init__(self, row: ProcessRow, plan: Plan) -> None:
+        self.row = row
+        self.plan = plan
+        self.process: subprocess.Popen[bytes] | None = None
+        self.heard: Heartbeat | None = None
+        self.heard_at_s = 0.0
+        self.started_at_s = 0.0
+        self.restarts: deque[float] = deque()
+        self.is_ready = anyio.Event()
+        self.stopping = False
+        self.failure: BaseException | None = None
+        self.why = ""
+
+
+class Supervisor:
+    """Owns the processes of one agent. ``run()`` runs in the owner's task group; on its end none is left."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        config: Config,
+        members: tuple[Member, ...],
+        context: zmq.asyncio.Context,
+        on_event: Callable[[ProcessEvent], None] = lambda event: None,
+    ) -> None:
+        self.run_dir = run_dir
+        self.heartbeats: dict[str, Heartbeat] = {}
+        self._config = config
+        self._limits = config.supervisor
+        self.members = members
+        self._context = context
+        self._on_event = on_event
+        self._children: dict[str, _Child] = {}
+        self._log = open_log("supervisor", run_dir, config.log.level)
+        self._tasks: anyio.abc.TaskGroup
+
+    async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Watch until cancelled, then stop every process in order.
+
+        Raises:
+            ProcessFailed: a required process is out of its restart budget.
+            UserError: a process says that something the user must mend is wrong.
+        """
+        try:
+            async with anyio.create_task_group() as self._tasks:
+                self._tasks.start_soon(self._listen)
+                task_status.started()
+                await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._stop_all()
+
+    async def start(self, name: str, role: str, params: dict[str, Any]) -> None:
+        """Start a process and wait until it is ready.
+
+        Raises:
+            ProcessFailed, UserError: it cannot be started.
+        """
+        row = PROCESSES[role]
+        plan = Plan(name, role, row.main, params, self._config, self.members)
+        child = self._children[name] = _Child(row, plan)
+        self._spawn(child)
+        self._tasks.start_soon(self._watch, child)
+        await child.is_ready.wait()
+        if child.failure is not None:
+            raise child.failure
+
+    def is_alive(self, name: str) -> bool:
+        child = self._children.get(name)
+        return child is not None and child.process is not None and child.process.poll() is None
+
+    def has_given_up(self, name: str) -> bool:
+        """Whether this process is out of its restart budget."""
+        return name in self._children and self._children[name].failure is not None
+
+    def pid(self, name: str) -> int | None:
+        child = self._children.get(name)
+        return child.process.pid if child is not None and child.process is not None else None
+
+    # --- one process -------------------------------------------------------------------------------
+
+    def _spawn(self, child: _Child) -> None:
+        path = plan_path(self.run_dir, child.plan.name)
+        path.write_bytes(msgspec.json.encode(child.plan))
+        threads = str(self._config.perception.threads if child.plan.role in ("video", "audio") else 1)
+        # Model libraries take every core each unless told otherwise; the cores are shared by all processes.
+        pools = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": threads}
+        with open(self.run_dir / f"{child.plan.name}.stderr", "ab") as stderr:
+            child.process = subprocess.Popen(
+                [sys.executable, "-m", "runtime.service", str(self.run_dir), child.plan.name],
+                stdin=subprocess.PIPE,  # the lifeline: never written to, broken by our end
+                stdout=stderr,
+                stderr=stderr,
+                cwd=PROJECT_DIR,
+                env={**os.environ, **pools, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,  # Ctrl-C reaches us alone, and we stop them in order
+            )
+        child.heard = None
+        child.started_at_s = child.heard_at_s = time.monotonic()
+        self._log.info("started %s", child.plan.name, extra={"pid": child.process.pid})
+
+    async def _watch(self, child: _Child) -> None:
+        """Keep one process alive, or give it up."""
+        name, row = child.plan.name, child.row
+        while True:
+            why = await self._until_down(child)
+            if child.stopping:
+                return
+            assert child.process is not None
+            if not why:
+                if child.process.returncode == 0:
+                    self._log.info("%s is done", name)
+                    child.is_ready.set()
+                    return
+                why = self._account(child)
+                if child.failure is not None:
+                    child.is_ready.set()
+                    if row.required:
+                        raise child.failure
+                    self._give_up(child, str(child.failure))
+                    return
+            now_s = time.monotonic()
+            while child.restarts and now_s - child.restarts[0] > self._limits.restart_window_s:
+                child.restarts.popleft()
+            if len(child.restarts) >= self._limits.restart_budget:
+                child.failure = ProcessFailed(
+                    f"process {name!r} failed {len(child.restarts) + 1} times in {self._limits.restart_window_s:g} s: "
+                    f"{why}; see {self.run_dir / name}.log and .stderr"
+                )
+                child.is_ready.set()
+                if row.required:
+                    raise child.failure
+                self._give_up(child, why)
+                return
+            self._log.warning("%s died: %s", name, why)
+            self._emit("died", child, f"{name} died ({why}); starting it again")
+            await anyio.sleep(min(BACKOFF_S * 2 ** len(child.restarts), BACKOFF_MAX_S))
+            child.restarts.append(now_s)
+            self._spawn(child)
+
+    def _account(self, child: _Child) -> str:
+        """Why a process ended by itself; sets ``failure`` if a restart cannot mend it."""
+        assert child.process is not None
+        code = child.process.returncode
+        stderr = (self.run_dir / f"{child.plan.name}.stderr").read_text("utf-8", "replace").strip().splitlines()
+        last = stderr[-1] if stderr else ""
+        if code == UserError.exit_code and last.startswith(USER_ERROR_MARK):
+            child.failure = UserError(last.removeprefix(USER_ERROR_MARK))
+        if code < 0:
+            return f"killed by {signal.Signals(-code).name}"
+        return f"exit code {code}" + (f", {last}" if last else "")
+
+    async def _until_down(self, child: _Child) -> str:
+        """Wait for the process to end (""), or for a deadline it misses, kill it and say which."""
+        limits, announced = self._limits, False
+        while True:
+            await anyio.sleep(CHECK_S if announced else CHECK_S / 5)
+            assert child.process is not None
+            if child.process.poll() is not None:
+                return ""
+            if child.stopping:
+                continue
+            heard, now_s = child.heard, time.monotonic()
+            if heard is not None and heard.ready and not announced:
+                announced = True
+                child.is_ready.set()
+                self._emit("restarted" if child.restarts else "ready", child, f"{child.plan.name} is ready")
+            if not announced and now_s - child.started_at_s > limits.start_deadline_s:
+                return await self._kill(child, f"not ready after {limits.start_deadline_s:g} s")
+            if announced and now_s - child.heard_at_s > limits.liveness_deadline_s:
+                return await self._kill(child, f"not heard from for {limits.liveness_deadline_s:g} s")
+            if announced and heard is not None and heard.data_age_s > limits.data_deadline_s:
+                return await self._kill(child, f"no new data for {limits.data_deadline_s:g} s")
+
+    async def _kill(self, child: _Child, why: str) -> str:
+        assert child.process is not None
+        with suppress(ProcessLookupError):
+            child.process.send_signal(signal.SIGUSR1)  # the stacks say what it was stuck in
+            await anyio.sleep(STACK_DUMP_S)
+            child.process.kill()
+        await self._wait(child.process, self._limits.stop_deadline_s)
+        return why
+
+    def _give_up(self, child: _Child, why: str) -> None:
+        self._log.error("%s given up: %s", child.plan.name, why)
+        self._emit("lost", child, f"{child.plan.name} is gone ({why}): {child.row.lost}")
+
+    def _emit(self, kind: Literal["ready", "died", "restarted", "lost"], child: _Child, text: str) -> None:
+        self._on_event(ProcessEvent(kind, child.plan.name, child.plan.role, text))
+
+    async def _listen(self) -> None:
+        subscription = Subscription(self._context, self.run_dir, self.members, ("heartbeat",))
+        self._tasks.start_soon(subscription.pump)
+        async for delivery in subscription:
+            beat = delivery.message
+            child = self._children.get(delivery.publisher)
+            if child is None or child.process is None or not isinstance(beat, Heartbeat):
+                continue
+            if beat.pid == child.process.pid:  # not the last words of the one before it
+                child.heard, child.heard_at_s = beat, time.monotonic()
+                self.heartbeats[delivery.publisher] = beat
+
+    # --- all of them -------------------------------------------------------------------------------
+
+    async def _stop_all(self) -> None:
+        """Stop in the reverse order of the table, each within the stop deadline."""
+        order = list(PROCESSES)
+        for role in reversed(order):
+            children = [c for c in self._children.values() if c.plan.role == role and c.process is not None]
+            for child in children:
+                child.stopping = True
+                if self.is_alive(child.plan.name):
+                    control = ControlSender(self._context, self.run_dir, child.plan.name)
+                    control.send(Stop())
+                    control.close()
+            for child in children:
+                assert child.process is not None
+                if not await self._wait(child.process, self._limits.stop_deadline_s):
+                    self._log.warning("%s did not stop in time", child.plan.name)
+                    await self._kill(child, "did not stop")
+                if child.process.stdin is not None:
+                    child.process.stdin.close()
+
+    @staticmethod
+    async def _wait(process: subprocess.Popen[bytes], deadline_s: float) -> bool:
+        """Whether the process ended within the deadline."""
+        with anyio.move_on_after(deadline_s):
+            while process.poll() is None:
+                await anyio.sleep(0.02)
+        return process.poll() is not None
