@@ -54,7 +54,7 @@ class Publisher:
         self.name = name
         self.recorder = recorder
         self.epoch = time.time_ns()
-        self._socket: zmq.Socket[bytes] = zmq.Socket.shadow(context.socket(zmq.PUB))
+        self._socket: zmq.Socket[bytes] = zmq.Context.shadow(context.underlying).socket(zmq.PUB)
         self._socket.setsockopt(zmq.SNDHWM, SEND_HWM)
         self._socket.setsockopt(zmq.LINGER, 200)
         self._socket.bind(endpoint(run_dir, "pub", name))

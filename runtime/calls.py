@@ -36,7 +36,7 @@ class ControlSender:
     """Sends control messages to one process; sending never blocks."""
 
     def __init__(self, context: zmq.asyncio.Context, run_dir: Path, name: str) -> None:
-        self._socket: zmq.Socket[bytes] = zmq.Socket.shadow(context.socket(zmq.PUSH))
+        self._socket: zmq.Socket[bytes] = zmq.Context.shadow(context.underlying).socket(zmq.PUSH)
         self._socket.setsockopt(zmq.LINGER, 100)
         self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         self._socket.connect(endpoint(run_dir, "control", name))
@@ -196,7 +196,7 @@ class CallServer:
                                 last = (REPLY, message)
                     assert last is not None, f"{handler} ended without a reply"
                 else:
-                    last = (REPLY, await result)  # type: ignore[misc]
+                    last = (REPLY, await result)
             if last is None:
                 late = anyio.current_time() >= scope.deadline
                 error = "DeadlineExceeded" if late else CallCancelled.__name__

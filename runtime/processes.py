@@ -19,12 +19,15 @@ class ProcessRow(Struct, frozen=True):
     lost: str
 
 
+# The module whose ``probe(path)`` says what a media file holds, or raises one clear line.
+PROBE = "perception.file_source"
+
 PROCESSES: dict[str, ProcessRow] = {
     row.role: row
     for row in (
-        ProcessRow("memory", "memory.remember", True, "nothing can be remembered"),
-        ProcessRow("reasoning", "reasoning.answer", True, "no question can be answered"),
-        ProcessRow("video", "perception.watch", False, "I am blind from here on"),
-        ProcessRow("audio", "perception.listen", False, "I am deaf from here on"),
+        ProcessRow("memory", "memory.remember:main", True, "nothing can be remembered"),
+        ProcessRow("reasoning", "reasoning.answer:main", True, "no question can be answered"),
+        ProcessRow("video", "perception.watch:main", False, "I am blind from here on"),
+        ProcessRow("audio", "perception.listen:main", False, "I am deaf from here on"),
     )
 }

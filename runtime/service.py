@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -263,27 +264,35 @@ def main(argv: list[str]) -> None:
         service = Service(plan, run_dir)
         threading.Thread(target=_die_with_parent, args=(service.log.warning,), daemon=True).start()
         service.log.info("started %s", plan.main, extra={"pid": os.getpid()})
-        process_main = importlib.import_module(plan.main).main
-        await service.run(process_main)
+        module, _, function = plan.main.partition(":")
+        await service.run(getattr(importlib.import_module(module), function))
         service.log.info("ended")
 
     exit_code = 0
     try:
         anyio.run(start, backend_options={"use_uvloop": True})
-    except* UserError as errors:
-        print(f"{USER_ERROR_MARK}{_first(errors)}", file=sys.stderr)
-        exit_code = UserError.exit_code
+    except BaseException as error:
+        cause = _innermost(error)
+        if isinstance(cause, UserError):
+            exit_code = UserError.exit_code
+            print(f"{USER_ERROR_MARK}{cause}", file=sys.stderr)
+        else:
+            exit_code = 1
+            traceback.print_exception(error, file=sys.stderr)
+            # The supervisor quotes the last line; a group's traceback ends in a rule.
+            print(f"{type(cause).__name__}: {cause}", file=sys.stderr)
     # A worker thread stuck in a model must not keep a finished process alive.
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)
 
 
-def _first(errors: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = errors
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def _innermost(error: BaseException) -> BaseException:
+    """The error inside groups that counts: a user's error if there is one, else the first."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    causes = [_innermost(inner) for inner in error.exceptions]
+    return next((cause for cause in causes if isinstance(cause, UserError)), causes[0])
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from runtime.interfaces.terminal import (
     print_status,
 )
 from runtime.messages import Answer, AskRequest, SearchRequest
+from runtime.processes import PROBE
 from runtime.replay import Recording, SourcePlan, plan_sources
 from runtime.supervisor import ProcessEvent
 
@@ -192,9 +194,7 @@ async def _attached(memory_dir: Path, config: Config) -> AsyncIterator[Client]:
 
 
 def _probe(path: str) -> Recording:
-    from perception.file_source import probe  # PyAV takes a while to import; --help must not wait for it
-
-    info = probe(path)
+    info = importlib.import_module(PROBE).probe(path)
     return Recording(
         path=str(Path(path).absolute()),
         fingerprint=info.fingerprint,

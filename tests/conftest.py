@@ -1,0 +1,29 @@
+"""What tests share: the anyio back end, and where the annotated media are, if they are here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def media() -> Path:
+    """The folder of real clips; tests that need it are skipped where it is absent."""
+    folder = SHARED / "media"
+    if not folder.is_dir():
+        pytest.skip("the annotated media are not on this machine (../shared/media)")
+    return folder
+
+
+@pytest.fixture
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder whose path is short enough for socket names."""
+    return tmp_path_factory.mktemp("run")

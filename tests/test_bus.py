@@ -1,0 +1,190 @@
+"""The bus: `latest` keeps the newest, `every` loses none, whatever starts late or restarts."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+import zmq.asyncio
+
+from runtime import bus
+from runtime.bus import Delivery, Member, Outbox, Publisher, Subscription
+from runtime.messages import Ack, Message, Progress, SpeechStarted, Stored
+
+pytestmark = pytest.mark.anyio
+VIDEO = Member(name="video", role="video")
+AUDIO = Member(name="audio", role="audio")
+MEMORY = Member(name="memory", role="memory")
+
+
+@pytest.fixture
+async def context() -> AsyncIterator[zmq.asyncio.Context]:
+    context = zmq.asyncio.Context()
+    yield context
+    context.destroy(linger=0)
+
+
+@asynccontextmanager
+async def running(*subscriptions: Subscription) -> AsyncIterator[anyio.abc.TaskGroup]:
+    async with anyio.create_task_group() as tasks:
+        for subscription in subscriptions:
+            tasks.start_soon(subscription.pump)
+        with anyio.fail_after(20):
+            yield tasks
+        tasks.cancel_scope.cancel()
+
+
+def progress(t_s: float) -> Progress:
+    return Progress(source="clip", track="video", t_s=t_s)
+
+
+def times(deliveries: list[Delivery]) -> list[float]:
+    return [delivery.message.t_s for delivery in deliveries]  # type: ignore[attr-defined]
+
+
+async def until_heard(publisher: Publisher, subscription: Subscription, message: Message, topic: str) -> Delivery:
+    """Publish until the subscription has joined: PUB drops what nobody listens to yet."""
+    while (delivery := subscription.poll()) is None:
+        publisher.publish(topic, message)
+        await anyio.sleep(0.005)
+    return delivery
+
+
+async def test_every_loses_nothing_that_was_sent_before_the_reader_joined(
+    context: zmq.asyncio.Context, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus, "RESEND_AFTER_S", 0.02)
+    publisher = Publisher(context, run_dir, "video")
+    outbox = Outbox(publisher, "perceived", limit=100)
+    await outbox.send(*(progress(t) for t in range(5)))  # nobody listens: lost on the wire
+    subscription = Subscription(context, run_dir, (VIDEO,), ("perceived",))
+    async with running(subscription) as tasks:
+        tasks.start_soon(outbox.resend_forever)
+        got = [await anext(subscription) for _ in range(5)]
+    assert times(got) == [0, 1, 2, 3, 4]
+    assert [delivery.seq for delivery in got] == [1, 2, 3, 4, 5]
+    publisher.close()
+
+
+async def test_what_is_sent_again_is_delivered_once(
+    context: zmq.asyncio.Context, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus, "RESEND_AFTER_S", 0.01)
+    publisher = Publisher(context, run_dir, "video")
+    outbox = Outbox(publisher, "perceived", limit=100)
+    subscription = Subscription(context, run_dir, (VIDEO,), ("perceived",))
+    async with running(subscription) as tasks:
+        tasks.start_soon(outbox.resend_forever)
+        await outbox.send(progress(0), progress(1))
+        got = [await anext(subscription), await anext(subscription)]
+        await anyio.sleep(0.1)  # several rounds of sending again
+        await outbox.send(progress(2))
+        got.append(await anext(subscription))
+        assert subscription.poll() is None
+    assert times(got) == [0, 1, 2]
+    publisher.close()
+
+
+async def test_a_full_outbox_waits_for_acknowledgement_and_a_live_source_is_told_there_is_no_room(
+    context: zmq.asyncio.Context, run_dir: Path
+) -> None:
+    publisher = Publisher(context, run_dir, "video")
+    outbox = Outbox(publisher, "perceived", limit=2)
+    await outbox.send(progress(0), progress(1))
+    assert not outbox.offer(progress(2))
+    sent = anyio.Event()
+
+    async def send() -> None:
+        await outbox.send(progress(2))
+        sent.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(send)
+        await anyio.wait_all_tasks_blocked()
+        assert not sent.is_set()
+        assert outbox.blocked
+        outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch + 1, seq=2))  # of a life before
+        await anyio.wait_all_tasks_blocked()
+        assert not sent.is_set()
+        outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=1))
+        with anyio.fail_after(5):
+            await sent.wait()
+    outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=3))
+    with anyio.fail_after(5):
+        await outbox.drained()
+    publisher.close()
+
+
+async def test_a_reader_that_restarts_goes_on_after_what_it_had(context: zmq.asyncio.Context, run_dir: Path) -> None:
+    publisher = Publisher(context, run_dir, "video")
+    subscription = Subscription(context, run_dir, (VIDEO,), ("perceived",), after={("video", publisher.epoch): 2})
+    drops: list[str] = []
+    fresh = Subscription(context, run_dir, (VIDEO,), ("perceived",), count_drop=drops.append)
+    async with running(subscription, fresh):
+        await anyio.sleep(0.1)  # both join
+        for seq in (1, 2, 3):
+            publisher.send("perceived", seq, bus.encode(progress(seq)))
+        publisher.send("perceived", 5, bus.encode(progress(5)))  # a hole before it
+        assert (await anext(subscription)).seq == 3
+        assert [(await anext(fresh)).seq for _ in range(3)] == [1, 2, 3]
+        assert subscription.poll() is None
+        assert fresh.poll() is None
+    assert drops == ["perceived:hole"]
+    publisher.close()
+
+
+async def test_latest_keeps_the_newest_of_each_slot_and_counts_what_it_replaced(
+    context: zmq.asyncio.Context, run_dir: Path
+) -> None:
+    publisher = Publisher(context, run_dir, "audio")
+    drops: list[str] = []
+    subscription = Subscription(context, run_dir, (AUDIO,), ("voice",), count_drop=drops.append)
+    async with running(subscription):
+        await until_heard(publisher, subscription, SpeechStarted(source="other", t_s=0.0), "voice")
+        while subscription.poll():
+            pass
+        drops.clear()
+        for t_s in (1.0, 2.0, 3.0):
+            publisher.publish("voice", SpeechStarted(source="a", t_s=t_s))
+        publisher.publish("voice", SpeechStarted(source="b", t_s=9.0))
+        while len(subscription._slots) < 2:
+            await anyio.sleep(0.005)
+        got = {(await anext(subscription)).message, (await anext(subscription)).message}
+    assert got == {SpeechStarted(source="a", t_s=3.0), SpeechStarted(source="b", t_s=9.0)}
+    assert drops == ["voice:replaced"] * 2
+    publisher.close()
+
+
+async def test_whoever_joins_late_still_learns_the_newest_generation(
+    context: zmq.asyncio.Context, run_dir: Path
+) -> None:
+    publisher = Publisher(context, run_dir, "memory")
+    publisher.publish("stored", Stored(generation=7, watermarks={"clip": 3.0}))
+    subscription = Subscription(context, run_dir, (MEMORY,), ("stored",))
+    async with running(subscription):
+        while (delivery := subscription.poll()) is None:
+            publisher.repeat()
+            await anyio.sleep(0.005)
+    assert delivery.message == Stored(generation=7, watermarks={"clip": 3.0})
+    publisher.close()
+
+
+async def test_rubbish_and_messages_of_another_topic_are_counted_not_delivered(
+    context: zmq.asyncio.Context, run_dir: Path
+) -> None:
+    publisher = Publisher(context, run_dir, "video")
+    drops: list[str] = []
+    subscription = Subscription(context, run_dir, (VIDEO,), ("perceived",), count_drop=drops.append)
+    async with running(subscription):
+        await anyio.sleep(0.1)
+        publisher._socket.send_multipart([b"perceived", b"short", b"x"])
+        publisher._socket.send_multipart([b"perceived"])
+        publisher.send("perceived", 1, b"\xc1")
+        publisher.send("perceived", 1, bus.encode(Stored(generation=1, watermarks={})))
+        publisher.send("perceived", 1, bus.encode(progress(1)))
+        assert (await anext(subscription)).message == progress(1)
+    assert sorted(drops) == ["bus:undecodable"] * 3 + ["perceived:unexpected"]
+    publisher.close()

@@ -1,0 +1,220 @@
+"""Calls: an answer or an error before the deadline, in parts if it comes in parts, cancellable at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+import zmq.asyncio
+
+from runtime import calls
+from runtime.bus import endpoint
+from runtime.calls import Caller, CallServer, Handler
+from runtime.errors import DeadlineExceeded, RemoteError, StoreError
+from runtime.messages import (
+    Answer,
+    AnswerPart,
+    AskRequest,
+    Cancel,
+    Done,
+    Message,
+    StatusRequest,
+    TrackLost,
+    decode,
+)
+
+pytestmark = pytest.mark.anyio
+ANSWER = Answer(
+    question="q", answer="ab", abstained=False, as_of_s=0.0, citations=(), latency_s={}, backend="extractive"
+)
+
+
+class Peer:
+    """A server and a caller in one process, over real sockets, with the callee's control socket read."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self.run_dir = run_dir
+        self.context = zmq.asyncio.Context()
+        self.caller = Caller(self.context, run_dir, "memory")
+        self.cancelled: list[str] = []
+        self.bugs: list[BaseException] = []
+
+    async def serve(self, handlers: dict[type[Message], Handler]) -> None:
+        server = CallServer(self.context, self.run_dir, "memory")
+        control = self.context.socket(zmq.PULL)
+        control.bind(endpoint(self.run_dir, "control", "memory"))
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(server.serve, handlers, self.bugs.append)
+                while True:
+                    message = decode(await control.recv())
+                    assert isinstance(message, Cancel)
+                    self.cancelled.append(message.call)
+                    server.cancel(message.call)
+        finally:
+            server.close()
+            control.close(linger=0)
+
+
+@pytest.fixture
+async def peer(run_dir: Path) -> AsyncIterator[Peer]:
+    peer = Peer(run_dir)
+    yield peer
+    peer.context.destroy(linger=0)
+
+
+async def with_server(peer: Peer, handlers: dict[type[Message], Handler], use: Any) -> None:
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(peer.caller.run)
+            tasks.start_soon(peer.serve, handlers)
+            await use(tasks)
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_call_returns_its_reply(peer: Peer) -> None:
+    async def done(request: StatusRequest) -> Done:
+        return Done()
+
+    async def use(tasks: Any) -> None:
+        assert await peer.caller.call(StatusRequest(), 5.0) == Done()
+
+    await with_server(peer, {StatusRequest: done}, use)
+
+
+async def test_parts_come_before_the_end_and_in_order(peer: Peer) -> None:
+    first_seen = anyio.Event()
+
+    async def answer(request: AskRequest) -> AsyncGenerator[Message, None]:
+        yield AnswerPart(text="a")
+        await first_seen.wait()  # would never be set if the first part were held back
+        yield AnswerPart(text="b")
+        yield ANSWER
+
+    async def use(tasks: Any) -> None:
+        got = []
+        async for part in peer.caller.stream(AskRequest(question="q"), 5.0):
+            got.append(part)
+            first_seen.set()
+        assert got == [AnswerPart(text="a"), AnswerPart(text="b"), ANSWER]
+
+    await with_server(peer, {AskRequest: answer}, use)
+
+
+async def test_no_answer_before_the_deadline_is_an_error_and_nobody_hangs(peer: Peer) -> None:
+    given_up = anyio.Event()
+
+    async def never(request: StatusRequest) -> Done:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            given_up.set()
+        return Done()
+
+    async def use(tasks: Any) -> None:
+        with pytest.raises((DeadlineExceeded, RemoteError)):
+            await peer.caller.call(StatusRequest(), 0.1)
+        await given_up.wait()
+
+    await with_server(peer, {StatusRequest: never}, use)
+
+
+async def test_a_dead_callee_costs_the_deadline_not_for_ever(peer: Peer) -> None:
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(peer.caller.run)
+            with pytest.raises(DeadlineExceeded, match="memory did not answer"):
+                await peer.caller.call(StatusRequest(), 0.2)
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_request_lost_in_a_killed_callee_is_sent_again(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "SEND_AGAIN_AFTER_S", 0.05)
+    swallower = peer.context.socket(zmq.ROUTER)
+    swallower.bind(endpoint(peer.run_dir, "call", "memory"))
+
+    async def done(request: StatusRequest) -> Done:
+        return Done()
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(peer.caller.run)
+            replies: list[Message] = []
+
+            async def call() -> None:
+                replies.append(await peer.caller.call(StatusRequest(), 15.0))
+
+            tasks.start_soon(call)
+            await swallower.recv_multipart()  # taken, and never answered: as if killed
+            swallower.close(linger=0)
+            tasks.start_soon(peer.serve, {StatusRequest: done})
+            while not replies:
+                await anyio.sleep(0.01)
+            tasks.cancel_scope.cancel()
+    assert replies == [Done()]
+
+
+async def test_leaving_a_stream_early_cancels_it_at_the_callee(peer: Peer) -> None:
+    stopped = anyio.Event()
+
+    async def endless(request: AskRequest) -> AsyncGenerator[Message, None]:
+        try:
+            yield AnswerPart(text="a")
+            await anyio.sleep_forever()
+        finally:
+            stopped.set()
+
+    async def use(tasks: Any) -> None:
+        stream = peer.caller.stream(AskRequest(question="q"), 30.0)
+        async for _ in stream:
+            break
+        await stream.aclose()  # type: ignore[attr-defined]
+        await stopped.wait()
+        assert len(peer.cancelled) == 1
+
+    await with_server(peer, {AskRequest: endless}, use)
+
+
+async def test_the_callees_error_arrives_as_one_line_and_a_bug_is_reported_at_home(peer: Peer) -> None:
+    async def refuse(request: StatusRequest) -> Done:
+        raise StoreError("memory is read-only")
+
+    async def bug(request: TrackLost) -> Done:
+        raise KeyError("oops")
+
+    async def use(tasks: Any) -> None:
+        with pytest.raises(RemoteError, match="memory is read-only") as refused:
+            await peer.caller.call(StatusRequest(), 5.0)
+        assert refused.value.kind == "StoreError"
+        with pytest.raises(RemoteError, match="internal error"):
+            await peer.caller.call(TrackLost(track="video", reason="x"), 5.0)
+        with pytest.raises(RemoteError, match="no handler for Done"):
+            await peer.caller.call(Done(), 5.0)
+        assert [type(error) for error in peer.bugs] == [KeyError]
+
+    await with_server(peer, {StatusRequest: refuse, TrackLost: bug}, use)
+
+
+async def test_a_call_to_a_slow_handler_does_not_delay_the_next(peer: Peer) -> None:
+    release = anyio.Event()
+
+    async def slow(request: StatusRequest) -> Done:
+        await release.wait()
+        return Done()
+
+    async def quick(request: TrackLost) -> Done:
+        return Done()
+
+    async def use(tasks: Any) -> None:
+        async def call_slow() -> None:
+            assert await peer.caller.call(StatusRequest(), 10.0) == Done()
+
+        async with anyio.create_task_group() as inner:
+            inner.start_soon(call_slow)
+            assert await peer.caller.call(TrackLost(track="video", reason="x"), 10.0) == Done()
+            release.set()
+
+    await with_server(peer, {StatusRequest: slow, TrackLost: quick}, use)

@@ -1,0 +1,59 @@
+"""Messages: what crosses a process boundary survives it, and nothing else gets in."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import msgspec
+import pytest
+
+from runtime import messages as m
+from runtime.errors import DecodeError
+from runtime.topics import TOPICS
+
+
+def test_an_observation_survives_the_wire_whole() -> None:
+    observation = m.Observation(
+        id="clip.mp4/text/000001500",
+        source="clip.mp4",
+        channel="text",
+        t0_s=1.5,
+        t1_s=2.0,
+        text="OPEN 9–17",
+        data={"lines": [["OPEN 9–17", 0.98, [0.1, 0.2, 0.3, 0.1]]]},
+        vector=b"\x00<",
+        vector_space="layout-v1",
+        payload=b"\xff\xd8",
+        evidence=("a", "b"),
+        trust=0.5,
+    )
+    assert m.decode(m.encode(observation)) == observation
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00", b"not a message", msgspec.msgpack.encode({"type": "no_such_tag"})])
+def test_bytes_that_are_no_message_are_refused(data: bytes) -> None:
+    with pytest.raises(DecodeError):
+        m.decode(data)
+
+
+def test_a_field_added_by_a_newer_sender_is_ignored() -> None:
+    newer = {"type": "progress", "source": "s", "track": "video", "t_s": 1.0, "added_later": [1, 2]}
+    assert m.decode(msgspec.msgpack.encode(newer)) == m.Progress(source="s", track="video", t_s=1.0)
+
+
+def test_every_message_is_frozen_tagged_and_in_the_union_once() -> None:
+    union = get_args(m.AnyMessage)
+    tags = [kind.__struct_config__.tag for kind in union]
+    assert len(tags) == len(set(tags))
+    assert all(kind.__struct_config__.frozen for kind in union)
+    concrete = {kind for kind in vars(m).values() if isinstance(kind, type) and issubclass(kind, m.Message)}
+    assert concrete - {m.Message} == set(union)
+
+
+def test_topics_carry_messages_of_the_union() -> None:
+    assert {kind for topic in TOPICS.values() for kind in topic.types} <= set(get_args(m.AnyMessage))
+
+
+def test_ids_follow_media_time_and_number_what_begins_together() -> None:
+    assert m.observation_id("a.mp4", "speech", 12.3456) == "a.mp4/speech/000012346"
+    assert m.observation_id("a.mp4", "speech", 12.3456, 2) == "a.mp4/speech/000012346.2"
