@@ -96,11 +96,12 @@ def _run(args: argparse.Namespace) -> int:
         case "replay":
             questions = commands.read_questions(args.questions) if args.questions else []
             questions += [commands.TimedQuestion(question=question) for question in args.ask]
+            record_dir = args.record.absolute() if args.record else None
             chat = args.chat or (not questions and not args.json and commands.is_interactive())
 
             async def command() -> None:
                 await commands.replay(
-                    args.files, config, memory_dir, args.speed, questions, args.json, chat, args.record
+                    args.files, config, memory_dir, args.speed, questions, args.json, chat, record_dir
                 )
 
         case "ask":

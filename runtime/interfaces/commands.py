@@ -104,7 +104,7 @@ async def replay(
         if todo:
             params = {"sources": [plan.params() for plan in todo], "speed": speed}
             if record_dir is not None:
-                params["record_dir"] = str(record_dir.absolute())
+                params["record_dir"] = str(record_dir)
             tasks.start_soon(agent.start_perception, ("video", "audio"), params)
         meter = ReplayMeter(client, plans)
         if chat:
