@@ -62,8 +62,9 @@ for lock in "${locks[@]}"; do
         fail "pip could not install $lock (all of pip's words: $log)"
     }
 done
-# On all cores, which pip does not do; modules that no interpreter of ours can compile are never imported.
-"$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >>"$log" 2>&1 || true
+# A first start should not pay for compiling. On all cores, which pip does not do; and not the gigabytes of the other
+# lists, of which little is ever imported. What does not compile (templates, old syntax) is not imported either.
+[ "${#locks[@]}" -gt 1 ] || "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >>"$log" 2>&1 || true
 check_imports "$venv/bin/python"
 cat "${locks[@]}" >"$venv/installed.lock"
 printf 'Set up in %d s, %s.\n' $((SECONDS - start)) "$(du -sh "$venv" | cut -f1)"
