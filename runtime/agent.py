@@ -21,7 +21,7 @@ from msgspec import Struct
 
 from runtime.bus import Member
 from runtime.config import Config
-from runtime.errors import StoreError, UserError
+from runtime.errors import ProcessFailed, StoreError, UserError
 from runtime.supervisor import ProcessEvent, Supervisor
 
 RUN_DIR_PREFIX = "mindstream-"
@@ -54,7 +54,7 @@ class Agent:
         """Start the perceiving processes side by side and wait until each is ready or given up."""
 
         async def start(role: str) -> None:
-            with suppress(UserError):  # an optional process that cannot start is told of by its event
+            with suppress(UserError, ProcessFailed):  # an optional process that cannot start is told of by its event
                 await self.supervisor.start(role, role, params)
 
         params = {**params, "epoch_s": time.monotonic()}

@@ -151,6 +151,7 @@ class Supervisor:
                 env={**os.environ, **pools, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,  # Ctrl-C reaches us alone, and we stop them in order
             )
+        (self.run_dir / f"{child.plan.name}.pid").write_text(str(child.process.pid), encoding="ascii")
         child.heard = None
         child.started_at_s = child.heard_at_s = time.monotonic()
         self._log.info("started %s", child.plan.name, extra={"pid": child.process.pid})
