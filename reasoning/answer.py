@@ -1,0 +1,66 @@
+"""The reasoning process: serves questions (streamed, cited answers) and searches."""
+
+from __future__ import annotations
+
+import anyio
+
+from reasoning.backends import load_backend
+from reasoning.context import MemoryClient
+from reasoning.memory_client import CalledMemory
+from reasoning.time_words import parse_time_words
+from reasoning.turn import Turns
+from runtime.clock import MonotonicClock
+from runtime.messages import (
+    PERCEIVED_CHANNELS,
+    AskRequest,
+    Interrupt,
+    RecallReply,
+    RecallRequest,
+    SearchRequest,
+    ViewRequest,
+)
+from runtime.service import Service
+
+# An answer given just before the end is still remembered.
+SETTLE_S = 2.0
+
+
+async def main(service: Service) -> None:
+    """Serve `AskRequest` and `SearchRequest` until stopping."""
+    config = service.config.reasoning
+    memory = CalledMemory(service.caller("memory"), config.deadline_s)
+    backend = load_backend(config)
+    async with anyio.create_task_group() as tasks:
+        turns = Turns(tasks, memory, backend, config, MonotonicClock(), service.log)
+
+        def interrupt(message: Interrupt) -> None:
+            turns.interrupt(message.conversation)
+
+        async def search_memory(request: SearchRequest) -> RecallReply:
+            return await search(request, memory)
+
+        service.on_control(Interrupt, interrupt)
+        service.report(counters=turns.counters, notes=(f"answers: {backend.name}",))
+        service.ready()
+        await service.serve({AskRequest: turns.ask, SearchRequest: search_memory})
+        with anyio.move_on_after(SETTLE_S):
+            await turns.settle()
+        tasks.cancel_scope.cancel()
+
+
+async def search(request: SearchRequest, memory: MemoryClient) -> RecallReply:
+    """What memory recalls for a query over the perceived channels; time words narrow it ("dog at 0:12")."""
+    view = await memory.view(ViewRequest(source=request.source, sources=request.sources))
+    time = parse_time_words(request.query, view.as_of_s)
+    narrowed = time.bounded and any(c.isalnum() for c in time.rest)
+    return await memory.recall(
+        RecallRequest(
+            query=time.rest if narrowed else request.query,
+            view=view,
+            source=request.source or (view.source if narrowed else ""),
+            t0_s=time.t0_s if narrowed else None,
+            t1_s=time.t1_s if narrowed else None,
+            channels=PERCEIVED_CHANNELS,
+            limit=request.limit,
+        )
+    )

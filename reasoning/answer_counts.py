@@ -1,0 +1,172 @@
+"""How many, and how often: people at once, arrivals, changes of picture, words said, numbers stated.
+
+Only what an encoder counts is counted. For other things a number that somebody said or wrote about them
+is quoted; else the answer says what cannot be told apart.
+"""
+
+from __future__ import annotations
+
+from reasoning.context import Context
+from reasoning.draft import Claim, Draft, join, mark, marks, one, quote, refusal, sentence, unique
+from reasoning.lexicon import numbers_in
+from reasoning.passages import coverage, evidence_terms, passages
+from reasoning.questions import Question
+from reasoning.sights import (
+    CHANGE,
+    MOVING,
+    ROLES,
+    SHOT,
+    Sighting,
+    about_people,
+    asked_stems,
+    cuts,
+    moving,
+    people,
+    people_in,
+    prominent,
+    unknown_nouns,
+)
+from reasoning.words import number_in_words, words
+from runtime.messages import Observation
+
+MARKED = 4
+# Black between two pictures is no picture of its own.
+BLACK_BELOW = 0.06
+STATED = 0.5
+
+
+async def answer_count(question: Question, context: Context) -> Draft:
+    """A number with what was counted, or a refusal."""
+    asked = asked_stems(question.text)
+    often = question.has("often", "times", "frequently")
+    if asked & SHOT and (
+        asked & CHANGE
+        or question.has("cuts", "shots", "scenes", "photographs", "pictures", "photos", "images", "slides")
+    ):
+        return await _pictures(question, context, changes=bool(asked & CHANGE))
+    if question.spoken or question.read:
+        stated = await _stated(question, context)
+        if stated:
+            return stated
+        if often and evidence_terms(question):
+            return await _times_said(question, context)
+    beyond = unknown_nouns(question.body, roles_known=True)
+    if not beyond and (about_people(question.text) or asked & ROLES):
+        total = often or question.has("total", "enter", "pass", "appear", "altogether", "different", "come", "leave")
+        return await (_arrivals if total else _people_at_once)(question, context)
+    if not beyond and asked & MOVING:
+        return _tally(await moving(context, question.text), "moving thing", "came into view")
+    stated = await _stated(question, context)
+    if stated:
+        return stated
+    if question.has("question", "questions"):
+        return await _questions_asked(context)
+    about = join((beyond or list(question.strong))[:3]) or "that"
+    return refusal(
+        f"I cannot count {about}: with the embedded encoders I count people, moving things and changes of picture, "
+        "and nobody said or wrote a number of them"
+    )
+
+
+async def _people_at_once(question: Question, context: Context) -> Draft:
+    frames = await context.frames()
+    if not frames:
+        return refusal("I saw no picture then, so I cannot count people")
+    most = max((n for n in range(1, 50) if prominent(frames, n)), default=0)
+    if most == 0:
+        seen = frames[0]
+        return one(f"I saw no people {mark(seen.t0_s)}", seen, frames[-1], confidence=0.5)
+    best = [frame for frame in frames if people_in(frame) == most] or [f for f in frames if people_in(f) >= most]
+    noun = "person" if most == 1 else "people"
+    role = [word for word in words(question.text) if asked_stems(word) & ROLES]
+    caveat = f"; I cannot tell {role[0]} from other people" if role else ""
+    text = f"I saw at most {number_in_words(most)} {noun} at once, for example at {mark(best[0].t0_s)}{caveat}"
+    return one(text, best[0], confidence=0.65)
+
+
+async def _arrivals(question: Question, context: Context) -> Draft:
+    beings = await people(context, question.text)
+    return _tally(beings, "person", "came into view", "people")
+
+
+def _tally(found: list[Sighting], noun: str, verb: str, plural: str = "") -> Draft:
+    if not found:
+        return refusal(f"I did not see a single {noun} come into view")
+    number = len(found)
+    shown = [s.observation for s in found[:MARKED]]
+    more = f" and {number - MARKED} times more" if number > MARKED else ""
+    times = "once" if number == 1 else f"{number_in_words(number)} times"
+    named = noun if number == 1 else plural or f"{noun}s"
+    text = f"{number_in_words(number)} {named} {verb} ({times}), at {marks(shown)}{more}"
+    return one(text, *unique(shown), confidence=0.55)
+
+
+async def _pictures(question: Question, context: Context, changes: bool) -> Draft:
+    frames = await context.frames()
+    if not frames:
+        return refusal("I saw no picture then")
+    found = await cuts(context)
+    if changes:
+        if not found:
+            text = f"The picture never changes (0 times) between {mark(frames[0].t0_s)} and {mark(frames[-1].t0_s)}"
+            return one(text, frames[0], frames[-1], confidence=0.8)
+        shown = [s.observation for s in found[:MARKED]]
+        times = "once" if len(found) == 1 else "twice" if len(found) == 2 else f"{number_in_words(len(found))} times"
+        more = " and later" if len(found) > MARKED else ""
+        return one(f"The picture changes {times}, at {marks(shown)}{more}", *shown, confidence=0.65)
+    begins = _pictures_begin(frames)
+    shown = begins[:MARKED]
+    noun = "picture" if len(begins) == 1 else "pictures"
+    text = f"I saw {number_in_words(len(begins))} different {noun}, beginning at {marks(shown)}"
+    return one(text + (" and later" if len(begins) > MARKED else ""), *shown, confidence=0.5)
+
+
+def _pictures_begin(frames: tuple[Observation, ...]) -> list[Observation]:
+    """First frames of pictures: after a cut, or where one rises out of black."""
+    begins: list[Observation] = []
+    dark = True
+    for frame in frames:
+        black = float(frame.data.get("brightness", 1.0)) < BLACK_BELOW
+        if not black and (dark or frame.data.get("cut")):
+            begins.append(frame)
+        dark = black
+    return begins
+
+
+async def _stated(question: Question, context: Context) -> Draft | None:
+    """A number that somebody said or wrote of the thing."""
+    terms = evidence_terms(question)
+    if not terms:
+        return None
+    channels = ("speech",) if question.spoken and not question.read else ("speech", "text")
+    for passage in await passages(question, context):
+        o = passage.observation
+        if o.channel in channels and passage.covered >= STATED and numbers_in(o.text):
+            verb = "heard" if o.channel == "speech" else "read"
+            return one(f"I {verb}: {quote(o.text.replace(' / ', ' '))} {mark(o.t0_s)}", o, confidence=passage.support)
+    return None
+
+
+async def _times_said(question: Question, context: Context) -> Draft:
+    terms = evidence_terms(question)
+    found = [
+        o for o in await context.scan("speech", "text") if coverage(terms, words(o.text), o.channel == "text") >= 0.8
+    ]
+    about = quote(" ".join(term.word for term in terms))
+    if not found:
+        return refusal(f"I never heard or read {about}")
+    shown = found[:MARKED]
+    times = "once" if len(found) == 1 else f"{number_in_words(len(found))} times"
+    return one(f"I heard or read {about} {times}, at {marks(shown)}", *shown, confidence=0.55)
+
+
+async def _questions_asked(context: Context) -> Draft:
+    found = [o for o in await context.scan("speech", "text") if "?" in o.text]
+    distinct = {" ".join(words(o.text)): o for o in reversed(found)}
+    asked = sorted(distinct.values(), key=lambda o: o.t0_s)
+    if not asked:
+        return refusal("I did not hear or read a question")
+    shown = asked[:MARKED]
+    noun = "question" if len(asked) == 1 else "questions"
+    text = f"I read or heard {number_in_words(len(asked))} {noun}, at {marks(shown)}"
+    return Draft((Claim(sentence(text), tuple(shown)),), 0.45)

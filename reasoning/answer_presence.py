@@ -1,0 +1,215 @@
+"""Is there, was there, does it: yes only with evidence on a channel that can carry it.
+
+Something *shown* must be seen, something *mentioned* heard or read: the word "phone" in a caption is no
+phone. Every distinctive word of the question has to be evidenced; a mishearing is not enough for a yes.
+Otherwise the answer is "No, I did not ...", marked as abstained, and says what the encoders cannot tell.
+"""
+
+from __future__ import annotations
+
+from reasoning import lexicon
+from reasoning.context import Context
+from reasoning.draft import Draft, clause_around, join, mark, marks, one, quote, refusal
+from reasoning.passages import evidence_terms, holds_type, passages
+from reasoning.questions import Question
+from reasoning.sights import (
+    CHANGE,
+    DARKNESS,
+    MOVING,
+    SHOT,
+    SOUND,
+    SPEAKING,
+    WRITING,
+    about_people,
+    asked_stems,
+    crowd,
+    cuts,
+    minimum_of_people,
+    moving,
+    people,
+    people_in,
+    prominent,
+    unknown_nouns,
+)
+from reasoning.words import COMPOUND, match, words
+
+ABILITY = "With the embedded encoders I recognise people, movement, colours, writing, speech and kinds of sound"
+DARK_BELOW = 0.06
+MOVING_ABOVE = 0.02
+SHOWN = 3
+
+
+async def answer_presence(question: Question, context: Context) -> Draft:
+    """Yes with citations, or "No, I did not see or hear ..." abstaining."""
+    asked = asked_stems(question.text)
+    told = question.spoken or question.read or question.has("mention", "mentioned", "named", "name")
+    beyond = [word for word in unknown_nouns(question.body) if word not in ("any", "anything", "something")]
+    if not question.strong or not beyond:
+        if asked & SPEAKING and not asked & (WRITING - SPEAKING) and not question.read:
+            return await _speaking(question, context)
+        if asked & SOUND:
+            return await _sound(question, context)
+        if asked & WRITING and not question.phrases and not beyond:
+            return await _writing(question, context)
+        if asked & SHOT and asked & CHANGE:
+            return await _cut(context)
+        if about_people(question.text) and not beyond:
+            return await _people(question, context)
+        if asked & MOVING and not beyond:
+            return await _moving(question, context)
+        if asked & DARKNESS and asked & SHOT and not beyond:
+            return await _dark(context)
+    if told or not question.seen:
+        said = await _told(question, context, told)
+        if said:
+            return said
+    return _no(question, beyond, told)
+
+
+async def _told(question: Question, context: Context, told: bool) -> Draft | None:
+    """Speech or writing that carries every distinctive word, exactly or in a compound."""
+    terms = evidence_terms(question)
+    if not terms or not told:
+        return None
+    for passage in await passages(question, context):
+        o = passage.observation
+        spoken = list(passage.spoken)
+        if all(match(term.word, spoken, o.channel == "text") >= COMPOUND for term in terms):
+            verb = "heard" if o.channel == "speech" else "read"
+            shown = clause_around(o.text.replace(" / ", " ").split(), passage.at)
+            return one(f"Yes, I {verb}: {quote(shown)} {mark(o.t0_s)}", o, confidence=0.75)
+    return None
+
+
+def _no(question: Question, beyond: list[str], told: bool) -> Draft:
+    about = join((beyond or list(question.strong))[:3], "or") or "that"
+    if told and (question.spoken or question.read):
+        verb = (
+            "hear"
+            if question.spoken and not question.read
+            else "read"
+            if question.read and not question.spoken
+            else "hear or read"
+        )
+        return refusal(f"No, I did not {verb} anything about {about}")
+    tail = f". {ABILITY}, so I could have missed it" if beyond else ""
+    return refusal(f"No, I did not see or hear {_thing(about)}{tail}")
+
+
+def _thing(about: str) -> str:
+    return f"anything of {about}" if about != "that" else about
+
+
+async def _speaking(question: Question, context: Context) -> Draft:
+    spoken = await context.scan("speech")
+    if spoken:
+        understood = next((o for o in spoken if o.text.strip()), None)
+        tail = (
+            f": {quote(clause_around(understood.text.split(), (), 14))} {mark(understood.t0_s)}" if understood else ""
+        )
+        first = spoken[0]
+        cites = (first, understood) if understood else (first,)
+        return one(f"Yes, somebody speaks from {mark(first.t0_s)}{tail}", *cites, confidence=0.9)
+    if await context.lacks("audio"):
+        return refusal("No, I heard nobody speak: there is no sound at all")
+    if asked_stems(question.text) & SOUND:
+        return await _sound(question, context)
+    return refusal("No, I heard nobody speak")
+
+
+async def _sound(question: Question, context: Context) -> Draft:
+    sounds = [o for o in await context.scan("sound") if o.data.get("class") != "silence"]
+    spoken = await context.scan("speech")
+    wanted = _sound_class(question)
+    if question.has("silence", "silent", "quiet"):
+        silent = [o for o in await context.scan("sound") if o.data.get("class") == "silence"]
+        if silent and not spoken and not sounds:
+            return one(f"Yes, the sound is silent from {mark(silent[0].t0_s)}", silent[0], confidence=0.9)
+        if await context.lacks("audio"):
+            return refusal("There is no sound track at all")
+        if not silent:
+            return refusal("No, I heard no silence")
+        return one(f"Yes, there is silence at {marks(silent[:SHOWN])}", *silent[:SHOWN], confidence=0.7)
+    if wanted:
+        sounds = [o for o in sounds if o.data.get("class") in wanted]
+        spoken = ()
+    if sounds:
+        return one(f"Yes, I heard {sounds[0].text} {mark(sounds[0].t0_s)}", sounds[0], confidence=0.75)
+    if spoken:
+        return one(f"Yes, somebody speaks at {mark(spoken[0].t0_s)}", spoken[0], confidence=0.9)
+    if await context.lacks("audio"):
+        return refusal("No, there is no sound at all")
+    return refusal("No, I heard no sound of that kind" if wanted else "No, I heard no speech and no other sound")
+
+
+def _sound_class(question: Question) -> tuple[str, ...]:
+    if question.has("music", "song", "melody", "sing"):
+        return ("music-like",)
+    if question.has("bang", "knock", "clap", "explosion", "click", "loud"):
+        return ("impulse",)
+    if question.has("hum", "hiss", "rain", "wind", "engine"):
+        return ("steady noise",)
+    return ()
+
+
+async def _writing(question: Question, context: Context) -> Draft:
+    texts = [o for o in await context.scan("text") if sum(c.isalpha() for c in o.text) >= 3]
+    if question.has("name", "names"):
+        texts = [o for o in texts if holds_type("name", o)]
+        kind = "a name"
+    elif question.has("address", "website", "url"):
+        texts = [o for o in texts if lexicon.mentions_web_address(o.text)]
+        kind = "a web address"
+    else:
+        kind = "any writing"
+    if not texts:
+        return refusal(f"No, I did not read {kind} on screen")
+    shown = texts[:2]
+    said = join(f"{quote(clause_around(o.text.replace(' / ', ' ').split(), (), 12))} {mark(o.t0_s)}" for o in shown)
+    return one(f"Yes, I read {said}", *shown, confidence=0.8)
+
+
+async def _cut(context: Context) -> Draft:
+    found = await cuts(context)
+    if not found:
+        return refusal("No, I did not see the picture change to another")
+    shown = [s.observation for s in found[:SHOWN]]
+    return one(f"Yes, the picture changes at {marks(shown)}", *shown, confidence=0.8)
+
+
+async def _people(question: Question, context: Context) -> Draft:
+    frames = await context.frames()
+    number = minimum_of_people(question.text)
+    if number > 1:
+        together = [s.observation for s in await crowd(context, number)]
+        if not together or not prominent(frames, number):
+            return refusal(f"No, I did not see {number} people at once")
+        return one(f"Yes, I see {number} people at {mark(together[0].t0_s)}", together[0], confidence=0.65)
+    seen = [s.observation for s in await people(context, question.text)]
+    coloured = bool(question.strong) and any(word in lexicon.COLOURS for word in words(question.text))
+    if coloured:
+        if not seen:
+            return refusal("No, I did not see a person like that")
+        return one(f"Yes: {seen[0].text} {mark(seen[0].t0_s)}", seen[0], confidence=0.6)
+    populated = [frame for frame in frames if people_in(frame) >= 1]
+    if not prominent(frames, 1):
+        return refusal("No, I did not see a person" if not populated else "No, I cannot say that I saw a person")
+    first = seen[0] if seen else populated[0]
+    said = first.text if seen and first.text else "a person is visible"
+    return one(f"Yes, {said} {mark(first.t0_s)}", first, confidence=0.7)
+
+
+async def _moving(question: Question, context: Context) -> Draft:
+    found = [s.observation for s in await moving(context, question.text)]
+    moved = found or [f for f in await context.frames() if float(f.data.get("motion", 0.0)) >= MOVING_ABOVE]
+    if not moved:
+        return refusal("No, I saw nothing move")
+    said = moved[0].text if found else "something moves"
+    return one(f"Yes, {said} {mark(moved[0].t0_s)}", moved[0], confidence=0.7)
+
+
+async def _dark(context: Context) -> Draft:
+    dark = [f for f in await context.frames() if float(f.data.get("brightness", 1.0)) < DARK_BELOW]
+    if not dark:
+        return refusal("No, I did not see a dark picture")
+    return one(f"Yes, the picture is dark at {marks(dark[:SHOWN])}", *dark[:SHOWN], confidence=0.75)

@@ -1,0 +1,291 @@
+"""Questions about the scene itself: its colours, where things are, what is there now, what happened.
+
+"Now" is answered from the freshest frames, not from search: a baseline of the last few frames beats most
+memory systems on such questions (SimpleStream, 2026). Colours are told only of what they can be tied to:
+a tracked person's clothes, the picture as a whole, or one of its regions.
+"""
+
+from __future__ import annotations
+
+from reasoning.answer_presence import ABILITY
+from reasoning.answer_words import answer_words
+from reasoning.context import Context
+from reasoning.draft import Claim, Draft, clause_around, join, mark, one, quote, refusal, sentence, unique
+from reasoning.lexicon import COLOURS
+from reasoning.questions import Question
+from reasoning.sights import (
+    CLOTHING,
+    LOWER_CLOTHING,
+    MOTION_VERBS,
+    MOVING,
+    PEOPLE,
+    ROLES,
+    SPEAKING,
+    WRITING,
+    about_people,
+    asked_stems,
+    clothing,
+    on_side,
+    people,
+    people_in,
+    side_asked,
+    unknown_nouns,
+)
+from reasoning.words import number_in_words, words
+from runtime.messages import Observation
+
+# A keyframe this old still shows what is on screen; older ones only when nothing has changed since.
+FRESH_S = 3.0
+SPEAKING_S = 2.0
+EVENTS_TOLD = 4
+MOVING_ABOVE = 0.02
+# Regions of the picture that some things are always in.
+_PLACED = {"sky": "top", "ceiling": "top", "ground": "bottom", "floor": "bottom", "road": "bottom", "grass": "bottom"}
+_WHOLE = ("background", "picture", "image", "screen", "scene", "page", "cover", "wall", "frame", "slide", "poster")
+
+
+async def answer_colour(question: Question, context: Context) -> Draft:
+    """A colour tied to evidence, or a refusal."""
+    asked = asked_stems(question.text)
+    if asked & CLOTHING:
+        worn = await _clothing(question, context)
+        if worn:
+            return worn
+    frames = await context.frames()
+    for word in words(question.text):
+        if word in _PLACED or word in _WHOLE:
+            told = _region_colour(word, frames)
+            if told:
+                return told
+    if asked & (WRITING | SPEAKING):
+        said = await answer_words(question, context)
+        if not said.abstained and any(word in COLOURS for word in words(said.text)):
+            return said
+    about = join((unknown_nouns(question.body) or list(question.strong))[:2]) or "that"
+    stands_out = _patches(frames)
+    if stands_out:
+        text = (
+            f"I do not recognise {about}, so I cannot tell its colour; "
+            f"the colours that stand out are {stands_out} {mark(frames[0].t0_s)}"
+        )
+        return Draft((Claim(sentence(text), (frames[0],)),), 0.0, abstained=True)
+    return refusal(f"I do not recognise {about}, so I cannot tell its colour")
+
+
+async def answer_where(question: Question, context: Context) -> Draft:
+    """The side where tracked things enter, leave or are; else a place that was said or written."""
+    beyond = unknown_nouns(question.body)
+    asked = asked_stems(question.text)
+    if not beyond and (asked & (PEOPLE | MOVING)):
+        leaving = question.has("leave", "leaves", "exit", "go", "disappear")
+        found = [
+            o
+            for o in await context.scan("object")
+            if o.data.get("event") == ("leaves" if leaving else "appears")
+            and o.data.get("side")
+            and (o.data.get("kind") == "moving") == bool(asked & MOVING)
+        ]
+        if found:
+            chosen = found[-1] if question.time.pick == "last" else found[0]
+            return one(f"{chosen.text} {mark(chosen.t0_s)}", chosen, confidence=0.55)
+    if not question.seen or question.spoken or question.read:
+        said = await answer_words(question, context)
+        if not said.abstained:
+            return said
+    about = join((beyond or list(question.strong))[:2]) or "that"
+    return refusal(f"I cannot tell where: I did not recognise {about}. {ABILITY}, not places or things")
+
+
+async def answer_now(question: Question, context: Context) -> Draft:
+    """What is there at the moment of asking, from the freshest frames."""
+    as_of_s = context.view.as_of_s
+    near = context.within(max(0.0, as_of_s - 20.0), as_of_s)
+    frames = await near.scan("frame", newest_first=True, limit=4)
+    asked = asked_stems(question.text)
+    if asked & SPEAKING and not question.read:
+        return await _speaking_now(question, near, as_of_s)
+    if not frames:
+        return refusal("I see no picture now")
+    frame = frames[-1]
+    visible = await context.by_id(frame.evidence)
+    beyond = unknown_nouns(question.body, roles_known=True)
+    if question.inner == "count" and not beyond and (about_people(question.text) or asked & ROLES):
+        number = people_in(frame)
+        noun = "person" if number == 1 else "people"
+        return one(
+            f"I see {number_in_words(number) if number else 'no'} {noun} now {mark(frame.t0_s)}", frame, confidence=0.65
+        )
+    if question.inner == "count":
+        return refusal(f"I cannot count {join(beyond[:2]) or 'that'}. {ABILITY}, not other things")
+    if question.has("empty", "deserted", "nobody"):
+        return _empty_now(frame)
+    if question.inner == "presence":
+        return _presence_now(question, frame, visible, beyond)
+    if question.inner == "read" and any(o.channel == "text" for o in visible) and not question.seen:
+        texts = [o for o in visible if o.channel == "text"]
+        said = join(quote(clause_around(o.text.replace(" / ", " ").split(), (), 20)) for o in texts[:3])
+        return one(f"I read {said} now {mark(frame.t0_s)}", frame, *texts[:3], confidence=0.8)
+    return _describe_now(frame, visible)
+
+
+async def answer_summary(question: Question, context: Context) -> Draft:
+    """The events of the window, each in one sentence."""
+    frames = await context.frames()
+    spoken = [o for o in await context.scan("speech") if o.text.strip()]
+    texts = [o for o in await context.scan("text") if sum(c.isalpha() for c in o.text) >= 3]
+    objects = [
+        o for o in await context.scan("object") if o.data.get("event") == "appears" and o.data.get("kind") != "face"
+    ]
+    told: list[tuple[float, Claim]] = []
+    for o in _spread(spoken, 2):
+        told.append(
+            (
+                o.t0_s,
+                Claim(sentence(f"At {mark(o.t0_s)} I heard: {quote(clause_around(o.text.split(), (), 16))}"), (o,)),
+            )
+        )
+    for o in _spread(texts, 1 if spoken else 2):
+        plain = clause_around(o.text.replace(" / ", " ").split(), (), 14)
+        told.append((o.t0_s, Claim(sentence(f"At {mark(o.t0_s)} I read {quote(plain)}"), (o,))))
+    for o in _spread(objects, max(1, EVENTS_TOLD - len(told) - 1)):
+        told.append((o.t0_s, Claim(sentence(f"At {mark(o.t0_s)} {o.text}"), (o,))))
+    pictures = [frame for frame in frames if frame.text]
+    for frame in _spread(pictures, max(1, EVENTS_TOLD - len(told))):
+        told.append((frame.t0_s, Claim(sentence(f"At {mark(frame.t0_s)} I see {frame.text}"), (frame,))))
+    if not told:
+        return refusal("I did not see or hear anything then")
+    told.sort(key=lambda entry: entry[0])
+    return Draft(tuple(claim for _, claim in told[:EVENTS_TOLD]), 0.8)
+
+
+async def describe_window(question: Question, context: Context) -> Draft | None:
+    """The picture at the time asked about, for "what is shown at 0:12"; None without a picture then."""
+    frames = [frame for frame in await context.frames() if frame.text]
+    if not frames:
+        return None
+    middle = frames[len(frames) // 2]
+    return one(f"At {mark(middle.t0_s)} I see {middle.text}", middle, confidence=0.5)
+
+
+def _spread(observations: list[Observation], count: int) -> list[Observation]:
+    """``count`` of them, evenly over the list, the first included."""
+    if len(observations) <= count:
+        return observations
+    return [observations[i * len(observations) // count] for i in range(count)]
+
+
+async def _clothing(question: Question, context: Context) -> Draft | None:
+    lower = bool(asked_stems(question.text) & LOWER_CLOTHING)
+    part = "bottom" if lower else "top"
+    seen = [s.observation for s in await people(context, _without_colours(question.text))]
+    side = side_asked(question.text)
+    if side:
+        seen = on_side(seen, side) or seen
+    known = [o for o in seen if clothing(o).get(part) or clothing(o).get("whole")]
+    if not known:
+        return None
+    chosen = known[-1] if question.time.pick == "last" else known[0]
+    colours = list(dict.fromkeys(clothing(o).get(part) or clothing(o)["whole"] for o in known))
+    # One person, or all alike, or a moment that singles one out: else the wrong one might be meant.
+    sure = len(colours) == 1 or question.time.bounded or bool(question.time.pick)
+    colour = clothing(chosen).get(part) or clothing(chosen)["whole"]
+    wear = "trousers or skirt" if lower else "top"
+    return one(f"The person's {wear} looks {colour} {mark(chosen.t0_s)}", chosen, confidence=0.6 if sure else 0.3)
+
+
+def _without_colours(text: str) -> str:
+    return " ".join(word for word in text.split() if word.lower().strip("?,.") not in COLOURS)
+
+
+def _region_colour(word: str, frames: tuple[Observation, ...]) -> Draft | None:
+    region = _PLACED.get(word, "")
+    named: dict[str, list[Observation]] = {}
+    for frame in frames:
+        regions = frame.data.get("regions") or {}
+        colours = frame.data.get("colours") or []
+        colour = regions.get(region) if region else (colours[0][0] if colours else "")
+        if colour:
+            named.setdefault(str(colour), []).append(frame)
+    if not named:
+        return None
+    colour, showing = max(named.items(), key=lambda entry: (len(entry[1]), entry[0]))
+    where = f"the {region} of the picture, where {word} would be," if region else "the picture"
+    share = len(showing) / len(frames)
+    return one(f"{where} is mostly {colour} {mark(showing[0].t0_s)}", showing[0], confidence=0.35 + 0.3 * share)
+
+
+def _patches(frames: tuple[Observation, ...]) -> str:
+    if not frames:
+        return ""
+    patches = frames[0].data.get("patches") or []
+    if patches:
+        return join(f"{patch[0]} ({patch[1]})" for patch in patches[:3])
+    return join(str(entry[0]) for entry in (frames[0].data.get("colours") or [])[:3])
+
+
+async def _speaking_now(question: Question, near: Context, as_of_s: float) -> Draft:
+    spoken = await near.scan("speech", newest_first=True, limit=3)
+    caveat = "; I cannot tell voices apart" if question.alternatives or question.inner in ("who", "order") else ""
+    if spoken and spoken[-1].t1_s >= as_of_s - SPEAKING_S:
+        o = spoken[-1]
+        heard = f": {quote(clause_around(o.text.split(), (), 16))}" if o.text.strip() else ""
+        return one(f"Somebody is speaking or spoke a moment ago{caveat}{heard} {mark(o.t0_s)}", o, confidence=0.5)
+    if spoken:
+        o = spoken[-1]
+        return one(f"The last speech I heard ended at {mark(o.t1_s)}{caveat}", o, confidence=0.5)
+    return refusal("No, I hear nobody speaking now")
+
+
+def _empty_now(frame: Observation) -> Draft:
+    number = people_in(frame)
+    motion = float(frame.data.get("motion", 0.0))
+    if number == 0 and motion < MOVING_ABOVE:
+        return one(f"Yes, I see no people and nothing moving now {mark(frame.t0_s)}", frame, confidence=0.6)
+    seen = f"{number_in_words(number)} {'person' if number == 1 else 'people'}" if number else "movement"
+    return one(f"No, I see {seen} now {mark(frame.t0_s)}", frame, confidence=0.6)
+
+
+def _presence_now(question: Question, frame: Observation, visible: tuple[Observation, ...], beyond: list[str]) -> Draft:
+    asked = asked_stems(question.text)
+    number = people_in(frame)
+    motion = float(frame.data.get("motion", 0.0))
+    caveat = f"; whether it is {join(beyond[:2])} I cannot tell" if beyond else ""
+    texts = [o for o in visible if o.channel == "text"]
+    if asked & PEOPLE:
+        if not number:
+            return refusal("No, I see nobody now")
+        doing = ", and something moves" if motion >= MOVING_ABOVE and asked & MOTION_VERBS else ""
+        who = "one person" if number == 1 else f"{number_in_words(number)} people"
+        caveat = f"; {join(beyond[:2])} I do not recognise" if beyond else ""
+        return one(
+            f"Yes, I see {who} now{doing} {mark(frame.t0_s)}{caveat}", frame, confidence=0.55 if not beyond else 0.4
+        )
+    if asked & WRITING:
+        if not texts:
+            return refusal("No, I read nothing on screen now")
+        return one(
+            f"Yes, I read {quote(texts[0].text.replace(' / ', ' '))} now {mark(frame.t0_s)}",
+            frame,
+            texts[0],
+            confidence=0.75,
+        )
+    if asked & (MOVING | MOTION_VERBS):
+        if motion < MOVING_ABOVE:
+            return refusal(f"No, I see nothing moving now{caveat}")
+        return one(f"Yes, something is moving now {mark(frame.t0_s)}{caveat}", frame, confidence=0.5)
+    return refusal(f"I cannot tell whether there is {join(beyond[:2]) or 'that'} now. {ABILITY}, not other things")
+
+
+def _describe_now(frame: Observation, visible: tuple[Observation, ...]) -> Draft:
+    said = [frame.text] if frame.text else []
+    texts = [o for o in visible if o.channel == "text"][:2]
+    if texts:
+        said.append(
+            f"on screen {join(quote(clause_around(o.text.replace(' / ', ' ').split(), (), 14)) for o in texts)}"
+        )
+    objects = [o for o in visible if o.channel == "object" and o.text][:2]
+    if objects:
+        said.append(join(o.text for o in objects))
+    if not said:
+        return refusal("I see a picture now but cannot describe it")
+    return one(f"Now I see {'; '.join(said)} {mark(frame.t0_s)}", *unique([frame, *texts, *objects]), confidence=0.6)

@@ -1,0 +1,229 @@
+"""When something happened, and which of two things came first.
+
+A word that was said has its own time inside the utterance; writing has its first sight and, by the
+frames that list it, its last; people, moving things, new shots and the onset of movement have theirs.
+"""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from reasoning.context import Context
+from reasoning.draft import Claim, Draft, clause_around, join, mark, marks, one, quote, refusal, sentence, unique
+from reasoning.passages import Passage, coverage, evidence_terms, passages
+from reasoning.questions import Question, content_terms, parse_question
+from reasoning.sights import (
+    CLOTHING,
+    MOTION_VERBS,
+    MOVING,
+    PEOPLE,
+    SOUND,
+    SPEAKING,
+    WRITING,
+    Sighting,
+    about_cuts,
+    about_people,
+    asked_stems,
+    crowd,
+    cuts,
+    minimum_of_people,
+    motion_onset,
+    moving,
+    people,
+    unknown_nouns,
+)
+from reasoning.words import match, words
+from runtime.messages import Observation
+
+# Every asked word, as heard or read, or nearly: a time is only worth giving for the right event.
+SURE = 0.6
+LISTED = 3
+
+
+class Moment(Struct, frozen=True):
+    """A time found for a thing: when, by what, how sure, and how a sentence tells it."""
+
+    t0_s: float
+    cites: tuple[Observation, ...]
+    told: str
+    confidence: float
+
+
+async def answer_when(question: Question, context: Context) -> Draft:
+    """The time of the first (or last) event that fits, or a refusal."""
+    told = await _from_words(question, context)
+    pictured = None if question.spoken and not question.seen else await _from_pictures(question.text, context)
+    words_first = bool(question.phrases) or question.spoken or question.read or not pictured
+    if told and (words_first or not pictured):
+        return told
+    if pictured:
+        return _listed(pictured, question.time.pick == "last")
+    beyond = unknown_nouns(question.text)
+    about = join(beyond[:3]) if beyond else "that"
+    return refusal(f"I did not see or hear {about}, so I cannot say when{_encoders(question, beyond)}")
+
+
+async def answer_order(question: Question, context: Context) -> Draft:
+    """Which of two things came first, if both are evidenced."""
+    first, second = question.alternatives
+    found = [await first_moment(alternative, context) for alternative in (first, second)]
+    a, b = found
+    if a and b and a.t0_s != b.t0_s:
+        early, late = (a, b) if a.t0_s < b.t0_s else (b, a)
+        name, other = (first, second) if early is a else (second, first)
+        wants_last = question.has("last", "later", "latest")
+        lead = f"{other} comes last" if wants_last else f"{name} comes first"
+        text = f"{lead}: {name} at {mark(early.t0_s)}, {other} at {mark(late.t0_s)}"
+        return one(text, *early.cites, *late.cites, confidence=min(a.confidence, b.confidence))
+    for moment, name, missing in ((a, first, second), (b, second, first)):
+        if moment:
+            text = f"I found {name} at {mark(moment.t0_s)}, but nothing of {missing}, so I cannot say which came first"
+            return Draft((Claim(sentence(text), moment.cites),), 0.0, abstained=True)
+    return refusal(
+        f"I cannot say which came first: I did not recognise {first} or {second}"
+        f"{_encoders(question, unknown_nouns(f'{first} {second}'))}"
+    )
+
+
+async def first_moment(text: str, context: Context) -> Moment | None:
+    """The first time of the thing or event that ``text`` names."""
+    picture = await _from_pictures(text, context) if not unknown_nouns(text) else []
+    if picture:
+        first = picture[0]
+        return Moment(first.t0_s, (first.observation,), first.said, 0.6)
+    terms = content_terms(text)
+    strong = [term for term in terms if term.weight >= 1.0]
+    if not strong:
+        return None
+    for o in await context.scan("speech", "text"):
+        spoken = words(o.text)
+        if coverage(strong, spoken, o.channel == "text") >= SURE:
+            t_s = _said_at_s(o, [term.word for term in strong])
+            return Moment(t_s, (o,), quote(clause_around(o.text.split(), ())), 0.55)
+    return None
+
+
+async def _from_words(question: Question, context: Context) -> Draft | None:
+    terms = evidence_terms(question)
+    if not terms:
+        if question.read or asked_stems(question.text) & WRITING:
+            return await _writing_appears(question, context)
+        if question.spoken and asked_stems(question.text) & SPEAKING:
+            return await _speech_begins(question, context)
+        return None
+    found = [p for p in await passages(question, context) if p.covered >= SURE]
+    if not found:
+        return None
+    best = _pick(question, found)
+    o = best.observation
+    if o.channel == "text":
+        last = await _last_frame(o, context)
+        plain = o.text.replace(" / ", " ")
+        shown = clause_around(plain.split(), ())
+        if last is not None and int(last.t0_s) > int(o.t0_s):
+            text = f"{quote(shown)} is on screen from {mark(o.t0_s)} to {mark(last.t0_s)}"
+            return one(text, o, last, confidence=best.support)
+        return one(f"{quote(shown)} is on screen at {mark(o.t0_s)}", o, confidence=best.support)
+    at_s = _said_at_s(o, [term.word for term in terms])
+    heard = clause_around(o.text.split(), best.at)
+    return one(f"At {mark(at_s)} I heard: {quote(heard)}", o, confidence=best.support)
+
+
+def _pick(question: Question, found: list[Passage]) -> Passage:
+    """Among passages about as good as the best: on the channel asked for, then the first, or the last."""
+    limit = max(p.covered for p in found) - 0.15
+    good = [p for p in found if p.covered >= limit]
+    wanted = "speech" if question.spoken and not question.read else "text" if question.read else ""
+    channelled = [p for p in good if p.observation.channel == wanted] or good
+    ordered = sorted(channelled, key=lambda p: (p.observation.t0_s, p.observation.id))
+    return ordered[-1] if question.time.pick == "last" else ordered[0]
+
+
+def _said_at_s(observation: Observation, asked: list[str]) -> float:
+    """When the first of the asked words was said inside an utterance."""
+    for entry in observation.data.get("words") or []:
+        if any(match(word, words(str(entry[0]))) for word in asked):
+            return max(observation.t0_s, min(float(entry[1]), observation.t1_s))
+    return observation.t0_s
+
+
+async def _writing_appears(question: Question, context: Context) -> Draft | None:
+    texts = [o for o in await context.scan("text") if sum(c.isalpha() for c in o.text) >= 3]
+    if not texts:
+        return None
+    if question.time.pick == "last":
+        texts = texts[-1:]
+    shown = texts[:LISTED]
+    said = join(f"{quote(clause_around(o.text.replace(' / ', ' ').split(), (), 12))} {mark(o.t0_s)}" for o in shown)
+    return one(f"Writing can be read: {said}", *shown, confidence=0.6 if len(texts) <= LISTED else 0.4)
+
+
+async def _speech_begins(question: Question, context: Context) -> Draft | None:
+    spoken = await context.scan("speech")
+    if not spoken:
+        return None
+    if question.time.pick == "last" or question.has("stop", "end", "finish"):
+        o = spoken[-1]
+        return one(f"The last speech I heard begins at {mark(o.t0_s)} and ends at {mark(o.t1_s)}", o, confidence=0.8)
+    return one(f"Speech begins at {mark(spoken[0].t0_s)}", spoken[0], confidence=0.8)
+
+
+async def _from_pictures(text: str, context: Context) -> list[Sighting]:
+    """Times in pictures (and of sounds) that fit, or none where a word lies beyond the encoders."""
+    asked = asked_stems(text)
+    if about_cuts(text):
+        changes = await cuts(context)
+        number = minimum_of_people(text)
+        if number > 1:
+            fitting = [s for s in changes if int(s.observation.data.get("people", 0) or 0) >= number]
+            return fitting or changes
+        return changes
+    if unknown_nouns(text):
+        # "When does the pouring begin": movement is seen though not what moves. Only for a bare event.
+        return []
+    if about_people(text):
+        number = minimum_of_people(text)
+        if number > 1:
+            return await crowd(context, number)
+        return await people(context, text)
+    if asked & MOVING:
+        return await moving(context, text)
+    if asked & SOUND:
+        return [
+            Sighting(o.t0_s, o, o.text)
+            for o in await context.scan("sound")
+            if o.data.get("class") not in ("silence", None) and o.text
+        ]
+    if asked & MOTION_VERBS and not asked & (WRITING | SPEAKING | CLOTHING | PEOPLE):
+        onset = await motion_onset(context)
+        return [onset] if onset else []
+    return []
+
+
+def _listed(found: list[Sighting], last: bool) -> Draft:
+    chosen = found[-1:] if last else found[:LISTED]
+    said = list(dict.fromkeys(s.said for s in chosen))
+    if len(chosen) == 1 or len(said) == 1:
+        more = f" (and {len(found) - len(chosen)} times more)" if len(found) > len(chosen) and not last else ""
+        text = f"{said[0]} at {marks(s.observation for s in chosen)}{more}"
+    else:
+        text = "; ".join(f"{s.said} {mark(s.t0_s)}" for s in chosen)
+    return one(text, *unique(s.observation for s in chosen), confidence=0.7 if len(found) <= LISTED else 0.45)
+
+
+async def _last_frame(observation: Observation, context: Context) -> Observation | None:
+    limit_s = context.view.limits.get(observation.source, observation.t1_s)
+    frames = await context.scan("frame", t0_s=0.0, t1_s=limit_s, limit=8000)
+    listing = [f for f in frames if f.source == observation.source and observation.id in f.evidence]
+    return listing[-1] if listing else None
+
+
+def _encoders(question: Question, beyond: list[str]) -> str:
+    if not beyond or question.spoken or question.read:
+        return ""
+    return ". With the embedded encoders I recognise people, movement, colours, writing and speech, not other things"
+
+
+def anchor_question(text: str, as_of_s: float) -> Question:
+    """The question that finds the event an anchor names."""
+    return parse_question(f"when {text}", as_of_s)

@@ -1,0 +1,199 @@
+"""Evidence for one question, gathered from memory through a View and put in order of time.
+
+`MemoryClient` is the seam: in the process it is calls to memory, in tests an in-memory list. `Context`
+keeps the question's window and asks memory at most once for the same thing. While a memory is small the
+whole window of a channel is read; when it does not fit, recall chooses and its neighbours join, because
+the asked detail is often in the next utterance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import anyio
+
+from runtime.messages import (
+    Channel,
+    Done,
+    Hit,
+    MemoryStatus,
+    Observation,
+    RecallReply,
+    RecallRequest,
+    RememberRequest,
+    ScanReply,
+    ScanRequest,
+    Span,
+    SpansReply,
+    SpansRequest,
+    StatusRequest,
+    View,
+    ViewRequest,
+)
+
+# A clip of some minutes is read whole; of more, recall chooses.
+READ_WHOLE = 800
+FRAMES_LIMIT = 8000
+NEIGHBOURS_S = 12.0
+
+
+class MemoryClient(Protocol):
+    """The calls reasoning makes to memory. Each raises `CallError` when no answer comes."""
+
+    async def view(self, request: ViewRequest) -> View: ...
+
+    async def recall(self, request: RecallRequest) -> RecallReply: ...
+
+    async def scan(self, request: ScanRequest) -> ScanReply: ...
+
+    async def spans(self, request: SpansRequest) -> SpansReply: ...
+
+    async def remember(self, request: RememberRequest) -> Done: ...
+
+    async def status(self, request: StatusRequest) -> MemoryStatus: ...
+
+
+class Context:
+    """The evidence of one question.
+
+    ``t0_s``/``t1_s`` bound the window (None is open), ``source`` narrows it to one source ("" is all).
+    ``spent_s`` is the time waited for memory.
+    """
+
+    def __init__(
+        self,
+        memory: MemoryClient,
+        view: View,
+        *,
+        t0_s: float | None = None,
+        t1_s: float | None = None,
+        source: str = "",
+        limit: int = 20,
+    ) -> None:
+        self.memory = memory
+        self.view = view
+        self.t0_s = t0_s
+        self.t1_s = t1_s
+        self.source = source
+        self.limit = limit
+        self.spent_s = 0.0
+        self._scanned: dict[tuple[object, ...], tuple[Observation, ...]] = {}
+        self._status: MemoryStatus | None = None
+
+    def within(self, t0_s: float | None, t1_s: float | None) -> Context:
+        """The same evidence in another window."""
+        return Context(self.memory, self.view, t0_s=t0_s, t1_s=t1_s, source=self.source, limit=self.limit)
+
+    @property
+    def several_sources(self) -> bool:
+        return not self.source and len(self.view.limits) > 1
+
+    async def recall(self, query: str, channels: tuple[Channel, ...] = ()) -> tuple[Hit, ...]:
+        """What fits ``query`` in the window, best first."""
+        if not query.strip():
+            return ()
+        started_s = anyio.current_time()
+        reply = await self.memory.recall(
+            RecallRequest(
+                query=query,
+                view=self.view,
+                source=self.source,
+                t0_s=self.t0_s,
+                t1_s=self.t1_s,
+                channels=channels,
+                limit=self.limit,
+            )
+        )
+        self.spent_s += anyio.current_time() - started_s
+        return reply.hits
+
+    async def scan(
+        self,
+        *channels: Channel,
+        t0_s: float | None = None,
+        t1_s: float | None = None,
+        newest_first: bool = False,
+        limit: int = READ_WHOLE,
+    ) -> tuple[Observation, ...]:
+        """What was observed in the window (or in ``t0_s``..``t1_s``) on these channels, in order of time."""
+        t0_s = self.t0_s if t0_s is None else t0_s
+        t1_s = self.t1_s if t1_s is None else t1_s
+        key = (channels, t0_s, t1_s, newest_first, limit)
+        if key not in self._scanned:
+            request = ScanRequest(
+                view=self.view, source=self.source, channels=channels, t0_s=t0_s, t1_s=t1_s,
+                newest_first=newest_first, limit=limit,
+            )  # fmt: skip
+            self._scanned[key] = await self._scan(request)
+        return self._scanned[key]
+
+    async def by_id(self, ids: Iterable[str]) -> tuple[Observation, ...]:
+        """The visible observations among ``ids``."""
+        wanted = tuple(dict.fromkeys(ids))
+        if not wanted:
+            return ()
+        return await self._scan(ScanRequest(view=self.view, ids=wanted, limit=len(wanted)))
+
+    async def frames(self) -> tuple[Observation, ...]:
+        """The sampled frames of the window."""
+        return await self.scan("frame", limit=FRAMES_LIMIT)
+
+    async def gather(self, query: str, channels: tuple[Channel, ...]) -> list[tuple[Observation, float]]:
+        """Candidates for ``query`` with memory's own score (0..1 within this list), in order of time."""
+        hits = await self.recall(query, channels)
+        best = max((hit.score for hit in hits), default=0.0) or 1.0
+        scores = {hit.observation.id: hit.score / best for hit in hits}
+        found = {hit.observation.id: hit.observation for hit in hits}
+        whole = await self.scan(*channels)
+        if len(whole) < READ_WHOLE:
+            found.update((o.id, o) for o in whole)
+        else:
+            for hit in hits[:5]:
+                o = hit.observation
+                near = await self.scan(*channels, t0_s=o.t0_s - NEIGHBOURS_S, t1_s=o.t1_s + NEIGHBOURS_S, limit=50)
+                found.update((n.id, n) for n in near if n.source == o.source)
+            if not hits:
+                found.update((o.id, o) for o in whole)
+        ordered = sorted(found.values(), key=lambda o: (o.source, o.t0_s, o.id))
+        return [(o, max(0.0, scores.get(o.id, 0.0))) for o in ordered]
+
+    async def events(self) -> tuple[Span, ...]:
+        """The events of the window, in order of time."""
+        started_s = anyio.current_time()
+        reply = await self.memory.spans(
+            SpansRequest(view=self.view, source=self.source, level="event", t0_s=self.t0_s, t1_s=self.t1_s)
+        )
+        self.spent_s += anyio.current_time() - started_s
+        return reply.spans
+
+    async def last_seen_s(self, observation: Observation) -> float:
+        """Until when something first seen in ``observation`` stayed visible: the last frame that lists it."""
+        limit_s = self.view.limits.get(observation.source, observation.t1_s)
+        frames = await self.scan("frame", t0_s=0.0, t1_s=limit_s, limit=FRAMES_LIMIT)
+        until_s = observation.t1_s
+        for frame in frames:
+            if frame.source == observation.source and observation.id in frame.evidence:
+                until_s = max(until_s, frame.t1_s)
+        return until_s
+
+    async def status(self) -> MemoryStatus:
+        """What memory knows of its sources."""
+        if self._status is None:
+            self._status = await self.memory.status(StatusRequest())
+        return self._status
+
+    async def lacks(self, track: str) -> bool:
+        """Whether no source of the View has this track at all ("audio", "video")."""
+        sources = [
+            record
+            for record in (await self.status()).sources
+            if record.source in self.view.limits and self.source in ("", record.source)
+        ]
+        return bool(sources) and all(record.missing.get(track) for record in sources)
+
+    async def _scan(self, request: ScanRequest) -> tuple[Observation, ...]:
+        started_s = anyio.current_time()
+        reply = await self.memory.scan(request)
+        self.spent_s += anyio.current_time() - started_s
+        return tuple(sorted(reply.observations, key=lambda o: (o.source, o.t0_s, o.id)))

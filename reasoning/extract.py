@@ -1,0 +1,120 @@
+"""The embedded answerer: composes an answer from evidence with no model at all.
+
+Every claim quotes or restates observations it cites. Each family of questions has its room; this one
+finds the window of time, sends the question to its room, and abstains under the calibrated threshold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+from reasoning.answer_counts import answer_count
+from reasoning.answer_presence import ABILITY, answer_presence
+from reasoning.answer_scene import answer_colour, answer_now, answer_summary, answer_where, describe_window
+from reasoning.answer_times import answer_order, answer_when, first_moment
+from reasoning.answer_words import answer_words
+from reasoning.backends import Verdict
+from reasoning.context import Context
+from reasoning.draft import Claim, Draft, join, refusal
+from reasoning.questions import Kind, Question
+from reasoning.sights import unknown_nouns
+
+Room = Callable[[Question, Context], Awaitable[Draft]]
+
+# Not said to be spoken or written: the words must be the better evidence for it.
+UNSAID = 0.8
+
+
+class ExtractiveBackend:
+    """Answers from evidence; ``abstain_below`` is the confidence (0..1) under which it declines."""
+
+    name = "extractive"
+
+    def __init__(self, abstain_below: float) -> None:
+        self.abstain_below = abstain_below
+
+    async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | Verdict]:
+        """The claims of the answer, then the verdict."""
+        draft = await self.draft(question, context)
+        for claim in draft.claims:
+            yield claim
+        yield Verdict(draft.confidence, draft.abstained)
+
+    async def draft(self, question: Question, context: Context) -> Draft:
+        """The whole answer, or a refusal where the evidence is too weak."""
+        window = await _window(question, context)
+        if isinstance(window, Draft):
+            return window
+        draft = await _ROOMS[question.kind](question, window)
+        if draft.abstained or draft.confidence >= self.abstain_below:
+            return draft
+        return _too_weak(question)
+
+
+async def _window(question: Question, context: Context) -> Context | Draft:
+    """The context narrowed to the question's time words; a refusal where their event is not found."""
+    time = question.time
+    t0_s, t1_s = time.t0_s, time.t1_s
+    if time.anchor:
+        moment = await first_moment(time.anchor.text, context)
+        if moment is None:
+            return refusal(
+                f"I did not see or hear {time.anchor.text}, so I cannot say what was {time.anchor.relation} it"
+            )
+        begins_s = moment.t0_s
+        ends_s = max(o.t1_s for o in moment.cites)
+        if time.anchor.relation == "before":
+            t1_s = begins_s
+        elif time.anchor.relation == "after":
+            t0_s = ends_s
+        else:
+            t0_s, t1_s = begins_s, max(ends_s, begins_s + 1.0)
+    if t0_s is None and t1_s is None:
+        return context
+    return context.within(t0_s, t1_s)
+
+
+async def _answer_open(question: Question, context: Context) -> Draft:
+    """ "What ..." and "who ..." with no channel named: words said or read, or the picture of a given time."""
+    if question.strong or question.phrases:
+        if question.seen and not (question.spoken or question.read):
+            return _beyond_sight(question)
+        draft = await answer_words(question, context)
+        if draft.abstained:
+            return _beyond_sight(question)
+        # A fact may be told in words, but the question did not say so: the evidence must be the better.
+        return Draft(draft.claims, draft.confidence * UNSAID, draft.abstained)
+    if question.expects:
+        return await answer_words(question, context)
+    pictured = await describe_window(question, context) if question.time.bounded or question.seen else None
+    return pictured or _beyond_sight(question)
+
+
+def _beyond_sight(question: Question) -> Draft:
+    beyond = unknown_nouns(question.body)
+    about = join((beyond or list(question.strong))[:3], "or")
+    if not about:
+        return refusal(f"I cannot tell. {ABILITY}")
+    return refusal(f"I did not see or hear anything I can tie to {about}. {ABILITY}, not other things")
+
+
+def _too_weak(question: Question) -> Draft:
+    lead = "No, I" if question.kind == "presence" else "I"
+    about = join(list(question.strong)[:3], "or") or "that"
+    return refusal(f"{lead} did not see or hear enough about {about} to answer")
+
+
+_ROOMS: dict[Kind, Room] = {
+    "spoken": answer_words,
+    "read": answer_words,
+    "when": answer_when,
+    "order": answer_order,
+    "count": answer_count,
+    "presence": answer_presence,
+    "colour": answer_colour,
+    "where": answer_where,
+    "now": answer_now,
+    "summary": answer_summary,
+    "who": _answer_open,
+    "what": _answer_open,
+}

@@ -1,0 +1,81 @@
+"""Calls to the memory process, patient while it restarts."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import anyio
+
+from runtime.errors import CallCancelled, DeadlineExceeded
+from runtime.messages import (
+    Done,
+    MemoryStatus,
+    Message,
+    RecallReply,
+    RecallRequest,
+    RememberRequest,
+    ScanReply,
+    ScanRequest,
+    SpansReply,
+    SpansRequest,
+    StatusRequest,
+    View,
+    ViewRequest,
+)
+
+# Between attempts when memory, about to stop, gave a call up.
+PAUSE_S = 0.1
+
+
+class CallsMemory(Protocol):
+    """What of `runtime.calls.Caller` is used here."""
+
+    async def call(self, request: Message, deadline_s: float) -> Any: ...
+
+
+class CalledMemory:
+    """A `MemoryClient` over calls. Each waits at most ``deadline_s`` seconds, restarts of memory included.
+
+    Every method raises `DeadlineExceeded` with one clear line when memory stays away, and `RemoteError`
+    when it answered that it failed.
+    """
+
+    def __init__(self, caller: CallsMemory, deadline_s: float) -> None:
+        self._caller = caller
+        self._deadline_s = deadline_s
+
+    async def view(self, request: ViewRequest) -> View:
+        reply: View = await self._call(request)
+        return reply
+
+    async def recall(self, request: RecallRequest) -> RecallReply:
+        reply: RecallReply = await self._call(request)
+        return reply
+
+    async def scan(self, request: ScanRequest) -> ScanReply:
+        reply: ScanReply = await self._call(request)
+        return reply
+
+    async def spans(self, request: SpansRequest) -> SpansReply:
+        reply: SpansReply = await self._call(request)
+        return reply
+
+    async def remember(self, request: RememberRequest) -> Done:
+        reply: Done = await self._call(request)
+        return reply
+
+    async def status(self, request: StatusRequest) -> MemoryStatus:
+        reply: MemoryStatus = await self._call(request)
+        return reply
+
+    async def _call(self, request: Message) -> Any:
+        until_s = anyio.current_time() + self._deadline_s
+        while (left_s := until_s - anyio.current_time()) > 0:
+            try:
+                return await self._caller.call(request, left_s)
+            except CallCancelled:
+                # Memory is stopping. Its successor gets the request; requests are idempotent.
+                await anyio.sleep(PAUSE_S)
+            except DeadlineExceeded:
+                break
+        raise DeadlineExceeded(f"memory does not answer (waited {self._deadline_s:g} s); the question was not answered")

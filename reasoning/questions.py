@@ -1,0 +1,336 @@
+"""What a question asks: its kind, the words that must be evidenced, and the type of answer expected.
+
+By rule and pure. `parse_question` reads the time words first, then decides the kind from the question's
+opening and its verbs, then keeps the content words. Words that merely frame a question ("narrator",
+"video", "shown") are weak: they help to choose a channel, they are not evidence.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from msgspec import Struct
+
+from reasoning.lexicon import COLOURS
+from reasoning.time_words import TimeWords, parse_time_words
+from reasoning.words import STOP_WORDS, fold, number_value, ordinal_value, split_words, stem, words
+
+Kind = Literal[
+    "when", "spoken", "read", "count", "order", "presence", "colour", "who", "where", "now", "summary", "what"
+]
+AnswerType = Literal[
+    "", "name", "number", "time", "duration", "web address", "colour", "place", "state", "city", "country",
+    "language", "question", "title", "date",
+]  # fmt: skip
+
+# Words that say how something is told, seen or framed; evidence never has to contain them.
+FRAMING = frozenset(
+    stem(word)
+    for word in split_words(
+        """
+    narrator speaker voice somebody someone anybody anyone person people man woman boy girl lady guy presenter
+    host guest interviewer actor actress character user viewer audience video clip film movie trailer
+    recording footage scene excerpt picture image screen frame shot camera audio sound say tell speak talk
+    mention name ask answer call describe state explain announce discuss hear listen see show visible appear
+    occur happen write read display stand lie sit text word letter caption subtitle kind type sort thing
+    something anything total overall different according look like exactly take place given moment time part
+    begin start end finish first last young old tall big small large little bearded many much often long which
+    way one ones demo page sign watermark title logo card label front back top bottom left right side beside
+    corner row middle centre upper lower next really come enter pass go put number smallest largest several
+    question colour color wide close change ask thing things shown itself trying try other many use time
+    bright dark visible
+    """
+    )
+)
+_SPOKEN = re.compile(
+    r"\b(?:say|says|said|saying|tells?|told|telling|talk(?:s|ed|ing)?|speak(?:s|ing)?|spoke|spoken|mention(?:s|ed|ing)?|"
+    r"asks?|asked|asking|answers|answered|replie[sd]|reply|announce[sd]?|narrat\w+|explain(?:s|ed)?|describe[sd]?|"
+    r"discuss(?:es|ed)?|argue[sd]?|claim(?:s|ed)?|hear|heard|voice|speaker|according to (?:him|her|them|the (?:"
+    r"narrator|speaker|man|woman|voice|lecturer|presenter|reporter|host|guest|teacher|author))|quote[sd]?|"
+    r"sentence|lecturer|speech|sings?|sang|lyrics|called|utter(?:s|ed)?|promise[sd]?|request(?:s|ed)?)\b"
+)
+_READ = re.compile(
+    r"\b(?:written|writing|read|reads|text|captions?|subtitles?|signs?|watermark|titles?|logo|labels?|headline|"
+    r"letters?|on[- ]screen|buttons?|credits?|card|banner|poster|slide|number ?plate|licen[cs]e plate|printed|"
+    r"displayed|menu|page|heading|words? (?:is|are|stands?|appears?|can be|shown|on)|presents?|headlines?|"
+    r"brand|website shown|screen say|address)\b"
+)
+_NAMED = re.compile(r"\b(?:named|shown|given)\b")
+_SEEN = re.compile(
+    r"\b(?:see|seen|saw|shown|visible|appears?|appeared|look(?:s|ed)? like|wear(?:s|ing)?|drive[sn]?|drives|"
+    r"walk(?:s|ed|ing)?|enters?|entered|leaves?|pass(?:es|ed)?|moves?|moved|moving|picture|on screen|in view)\b"
+)
+_AUXILIARY = re.compile(
+    r"^(?:and |so |but )?(?:is|are|was|were|am|do|does|did|has|have|had|can|could|will|would|should|isn't|"
+    r"aren't|wasn't|weren't|don't|doesn't|didn't|hasn't|haven't)\b"
+)
+_COUNT = re.compile(
+    r"\b(?:how many|how often|how frequently|(?:the )?(?:total |smallest |largest |greatest |maximum |minimum )?"
+    r"number of|count (?:the|how|of|all)|^count)\b"
+)
+_WHEN = re.compile(
+    r"^(?:since |until |from |and |at |in |around )?(?:when|(?:what|which) (?:time|moment|second|minute|point)|"
+    r"(?:what|which) (?:point|moment) in time)\b"
+)
+_ORDER = re.compile(r"\b(?:first|earlier|sooner|before|last|later|latest|earliest|after)\b")
+_SUMMARY = re.compile(
+    r"\b(?:summari[sz]e|summary|recap|overview|what (?:has )?happen(?:s|ed|ing)?(?: (?:in|here|there|then|next|"
+    r"so far|today|in the (?:video|clip|film)))?\s*[?.!]*$|what (?:is|was|were|are) (?:happening|going on)|what did i miss|"
+    r"describe (?:the|this|what)|what (?:is|was) (?:the |this )?(?:video|clip|film|recording|it) about|what have you "
+    r"(?:seen|heard)|what did you see)"
+)  # fmt: skip
+_COLOUR = re.compile(r"\b(?:what|which) colou?rs?\b|\bcolou?r of\b")
+_QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{1,80})[\"“”«»]|(?<!\w)'([^']{2,80})'(?!\w)")
+
+
+class Term(Struct, frozen=True):
+    """A content word of the question and how much of the evidence hangs on it (0..1)."""
+
+    word: str
+    weight: float
+
+
+class Question(Struct, frozen=True):
+    """A parsed question.
+
+    text          as asked.
+    body          without its time words.
+    kind          what family of answers it wants; ``now`` questions keep their own kind in ``inner``.
+    terms         content words in order, strong (weight 1) and weak (0.25).
+    phrases       quoted strings and runs of capitals: to be found as they are.
+    expects       type of the answer, "" when open; ``several`` when more than one is wanted.
+    wanted        how many are wanted ("two actors"), or None.
+    head          the noun asked for ("telescope" in "which telescope"), "".
+    alternatives  the two things of an "A or B" question.
+    spoken/read/seen  whether the wording points to that channel.
+    """
+
+    text: str
+    body: str
+    kind: Kind
+    time: TimeWords
+    inner: Kind = "what"
+    terms: tuple[Term, ...] = ()
+    phrases: tuple[str, ...] = ()
+    expects: AnswerType = ""
+    several: bool = False
+    wanted: int | None = None
+    head: str = ""
+    alternatives: tuple[str, ...] = ()
+    spoken: bool = False
+    read: bool = False
+    seen: bool = False
+
+    @property
+    def strong(self) -> tuple[str, ...]:
+        """The content words that evidence has to carry."""
+        return tuple(term.word for term in self.terms if term.weight >= 1.0)
+
+    @property
+    def query(self) -> str:
+        """What to search memory for: the content words, strong ones if there are any."""
+        return " ".join((*self.phrases, *(self.strong or tuple(term.word for term in self.terms))))
+
+    def has(self, *candidates: str) -> bool:
+        """Whether one of these words (any inflection) is in the question."""
+        stems = {stem(word) for word in candidates}
+        return any(stem(word) in stems for word in words(self.text))
+
+
+def parse_question(text: str, as_of_s: float, start_s: float = 0.0) -> Question:
+    """Parse ``text``, asked when ``as_of_s`` seconds of media had been seen."""
+    text = " ".join(text.split())
+    time = parse_time_words(text, as_of_s, start_s)
+    low = fold(text)
+    body = time.rest
+    low_body = fold(body)
+    alternatives = _alternatives(text)
+    inner = _kind(low, low_body, alternatives)
+    expects, several, wanted, head = _expected(low, inner)
+    phrases = _phrases(text)
+    return Question(
+        text=text,
+        body=body,
+        kind="now" if time.now and inner != "summary" else inner,
+        time=time,
+        inner=inner,
+        terms=content_terms(body, phrases, head),
+        phrases=phrases,
+        expects=expects,
+        several=several,
+        wanted=wanted,
+        head=head,
+        alternatives=alternatives,
+        spoken=bool(_SPOKEN.search(low)),
+        read=bool(_READ.search(low)) or bool(_NAMED.search(low) and expects in ("name", "title")),
+        seen=bool(_SEEN.search(low)),
+    )
+
+
+def content_terms(text: str, phrases: tuple[str, ...] = (), head: str = "") -> tuple[Term, ...]:
+    """The content words of ``text`` with their weights; ``head`` is the noun asked for, which counts half."""
+    quoted = set(words(" ".join(phrases)))
+    terms: dict[str, Term] = {}
+    for word in words(text):
+        if word in terms or "'" in word or (len(word) < 2 and not word.isdigit()):
+            continue
+        if word in STOP_WORDS and word not in quoted:
+            continue
+        weak = stem(word) in FRAMING or ordinal_value(word) is not None or number_value(word) is not None
+        weak = weak and word not in quoted
+        weight = 0.25 if weak else 1.0
+        terms[word] = Term(word, weight)
+    return tuple(terms.values())
+
+
+def _kind(low: str, low_body: str, alternatives: tuple[str, ...]) -> Kind:
+    opening = re.sub(r"^[,\s]+", "", low_body)
+    opening = re.sub(r"^(?:please |can you tell me |could you tell me |tell me |do you know )+", "", opening)
+    if _SUMMARY.search(opening) or _SUMMARY.search(low):
+        return "summary"
+    if _COUNT.search(low):
+        return "count"
+    if _WHEN.search(opening) or _WHEN.search(low):
+        return "when"
+    if alternatives and _ORDER.search(low):
+        return "order"
+    if _AUXILIARY.search(opening):
+        return "presence"
+    if _COLOUR.search(low):
+        return "colour"
+    if opening.startswith(("where", "on which side", "on what side", "from which side", "from which direction")):
+        return "read" if _READ.search(low) and "according to" in low else "where"
+    by_text = re.search(
+        r"according to (?:the|this) (?:\w+ )?(?:text|answer|caption|slide|page|label|sign|card|title|poster)", low
+    )
+    if by_text:
+        return "read"
+    if opening.startswith(("who ", "whose", "whom", "who's")) and not re.search(
+        r"\b(?:written|caption|title|credits)\b", low
+    ):
+        return "who"
+    read, spoken = _READ.search(low), _SPOKEN.search(low)
+    if spoken and not read:
+        return "spoken"
+    if read and not (spoken and re.search(r"\b(?:says?|said|narrator|speaker|told|tells?|heard)\b", low)):
+        return "read"
+    if spoken:
+        return "spoken"
+    if _NAMED.search(low) and re.search(r"\bname|website|web address|\burl\b", low):
+        return "read"
+    return "what"
+
+
+def _alternatives(text: str) -> tuple[str, ...]:
+    found = re.search(
+        r"^(.*?)(?:[:,]|\bfirst\b|\blast\b|\bearlier\b|\blater\b)\s*([^:,?]+?),?\s+or\s+([^:,?]+?)\s*[?.!]*$",
+        text,
+        re.IGNORECASE,
+    )
+    if not found:
+        found = re.search(
+            r"^(.*?\b(?:is|are|was|were|do|does|did|with|by)\b)\s+([^:,?]+?),?\s+or\s+([^:,?]+?)\s*[?.!]*$",
+            text,
+            re.IGNORECASE,
+        )
+    if not found:
+        return ()
+    first, second = (
+        re.sub(r"^(?:is it|was it|about|the|a|an)\s+", "", part.strip(), flags=re.IGNORECASE)
+        for part in found.groups()[1:]
+    )
+    return (first, second) if first and second else ()
+
+
+_NOUN_TYPES: tuple[tuple[str, AnswerType], ...] = (
+    (r"web ?(?:site|page|address)|url|link|site|domain|internet address", "web address"),
+    (r"languages?", "language"),
+    (r"states?", "state"),
+    (r"cit(?:y|ies)|towns?", "city"),
+    (r"countr(?:y|ies)|nations?", "country"),
+    (r"places?|locations?|addresses|venues?", "place"),
+    (r"names?|actors?|actress(?:es)?|authors?|directors?|presidents?|persons?|writers?|composers?|singers?", "name"),
+    (r"questions?", "question"),
+    (r"titles?", "title"),
+    (r"years?|numbers?|price|prices|amount|age|percentage|phone numbers?|score|temperature", "number"),
+    (r"dates?|day|days|month|months", "date"),
+)
+
+
+def _expected(low: str, kind: Kind) -> tuple[AnswerType, bool, int | None, str]:
+    """(type of answer, several wanted, how many, head noun)."""
+    head, wanted = _head(low)
+    several = bool(head) and head.endswith("s") and not head.endswith("ss")
+    asked = re.search(r"\b(?:which|what)(?:\s+(?:is|are|was|were))?(?:\s+the)?((?:\s+[a-z0-9'-]+){1,4})", low)
+    if re.search(r"\bhow long\b", low):
+        return "duration", False, None, ""
+    if kind == "when":
+        return "time", False, None, ""
+    if kind == "colour":
+        return "colour", False, None, ""
+    if kind == "count" or re.search(r"\bhow (?:much|old|far|big|tall|high|fast)\b", low):
+        return "number", False, None, head
+    if asked:
+        phrase = asked[1].strip()
+        for pattern, kind_of in _NOUN_TYPES:
+            if head and (re.fullmatch(pattern, head) or re.match(rf"(?:{pattern})\b", phrase)):
+                return kind_of, several or (wanted or 1) > 1, wanted, head
+    if kind == "who" and re.search(r"\b(?:wrote|written|author|directed|produced|made|named|called|is named)\b", low):
+        return "name", False, None, ""
+    if kind == "where":
+        return "place", False, None, ""
+    return "", several, wanted, head
+
+
+def _head(low: str) -> tuple[str, int | None]:
+    """The noun a "which/what" question asks for, and how many of it.
+
+    "Which NASA centre does", "what kind of room", "which two actors are", "which project presents", "what is the
+    title of" give centre, room, actors, project, title; "what stands on" asks for no noun.
+    """
+    kind_of = re.search(r"\b(?:kind|type|sort)s? of ([a-z-]+)", low)
+    asked = re.search(r"\b(?:which|what)\s+((?:is|are|was|were)\s+)?((?:[a-z0-9'-]+\s*)+)", low)
+    if not asked:
+        return "", None
+    wanted: int | None = None
+    run: list[str] = []
+    ended_by_verb = False
+    for word in asked[2].split():
+        value = number_value(word)
+        if value is not None and not run:
+            wanted = int(value)
+        elif word in ("the", "a", "an") and not run:
+            continue
+        elif word in STOP_WORDS or ordinal_value(word) is not None:
+            ended_by_verb = bool(_AUXILIARY.match(word))
+            break
+        else:
+            run.append(word)
+    counted = re.search(r"\bof the (\w+) ", low)
+    if wanted is None and counted and number_value(counted[1]) is not None:
+        wanted = int(number_value(counted[1]) or 0)
+    if kind_of:
+        return kind_of[1], wanted
+    if not run or (not asked[1] and len(run) == 1 and not ended_by_verb):
+        return "", wanted
+    if asked[1] and re.search(r"(?:ing|ed|en|wn)$", run[0]):
+        return "", wanted
+    if ended_by_verb or asked[1]:
+        return run[-1], wanted
+    return (run[1] if len(run) > 2 and any(re.fullmatch(p, run[1]) for p, _ in _NOUN_TYPES) else run[0]), wanted
+
+
+def _phrases(text: str) -> tuple[str, ...]:
+    """Quoted strings and runs of capital words, as they are; an all-capital question has none."""
+    out = [next(filter(None, found.groups())).strip() for found in _QUOTED.finditer(text)]
+    if not text.isupper():
+        out += [
+            run for run in re.findall(r"\b[^\W\d_a-zß-ÿ]{3,}(?:[\s-]+[^\W\d_a-zß-ÿ]{2,})*\b", text) if run.isupper()
+        ]
+    return tuple(dict.fromkeys(phrase for phrase in out if phrase))
+
+
+def colours_of(text: str) -> list[str]:
+    """The colour words of ``text``, "gray" as "grey"."""
+    return ["grey" if word == "gray" else word for word in words(text) if word in COLOURS]

@@ -1,0 +1,211 @@
+"""What the embedded encoders can tell of pictures and sound, as times with the observations they rest on.
+
+They tell people and faces, things that move, new shots, movement and stillness, colours, brightness,
+writing, speech and kinds of sound. They do not tell a dog from a car. `unknown_nouns` says which words of
+a question lie beyond them, so that nothing is claimed of those; `sightings` finds the times of the rest.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from reasoning.context import Context
+from reasoning.lexicon import COLOURS
+from reasoning.questions import FRAMING
+from reasoning.words import STOP_WORDS, number_value, ordinal_value, stem, words
+from runtime.messages import Observation
+
+# Encoder names by which memory's sources would say that they recognise things, not only people and movement.
+LAYOUT_ONLY = "layout"
+
+
+def _stems(text: str) -> frozenset[str]:
+    return frozenset(stem(word) for word in text.split())
+
+
+PEOPLE = _stems(
+    """person people man men woman women boy girl somebody someone anybody anyone nobody pedestrian human child
+    children lady guy figure crowd face faces everybody adult passerby stranger"""
+)
+# People by what they do: the encoders see a person, not the role.
+ROLES = _stems(
+    """climber dancer singer player worker speaker actor runner walker swimmer driver cyclist rider customer student
+    teacher soldier visitor passenger kid baby narrator presenter interviewer host guest artist musician"""
+)
+MOVING = _stems("movement motion moving mover moved activity")
+SHOT = _stems("picture image scene shot view camera angle photograph photo slide frame screen clip cut video footage")
+CHANGE = _stems("change cut switch transition turn replaced dissolve fade")
+MOTION_VERBS = _stems(
+    """pour pouring flow move start begin run walk drive ride fly jump dance shake swing rotate spin fall drop throw
+    lift carry push pull turn wave climb swim roll slide cross pass enter leave arrive take put open close"""
+)
+WRITING = _stems("text writing letters words caption captions subtitle title sign writing logo label watermark written")
+SPEAKING = _stems("speech speak talk voice talking spoken words conversation speaking say said narration narrator")
+SOUND = _stems("sound noise music audio heard hear audible silence silent quiet bang beep song melody tone loud")
+CLOTHING = _stems(
+    """top shirt jacket coat sweater jumper pullover blouse hoodie dress trousers pants jeans skirt
+    shorts clothes clothing suit"""
+)
+LOWER_CLOTHING = _stems("trousers pants jeans skirt shorts")
+DARKNESS = _stems("dark black bright white blank empty still static")
+MANNER = _stems(
+    """wear enter leave pass walk appear come go cross stand sit bright dark first second third again together same time
+    front behind near across way entrance foot total once twice background foreground right left top bottom upper lower
+    side edge centre middle present alone shown visible simultaneously most moment through ever around"""
+)
+_KNOWN = PEOPLE | MOVING | SHOT | CHANGE | WRITING | SPEAKING | SOUND | CLOTHING | DARKNESS | MANNER | FRAMING
+_SIDES = ("left", "right", "top", "bottom")
+
+
+class Sighting(Struct, frozen=True):
+    """Something seen from ``t0_s``; ``said`` is how a sentence names it ("a person in a red top")."""
+
+    t0_s: float
+    observation: Observation
+    said: str
+
+
+def asked_stems(text: str) -> frozenset[str]:
+    """Stems of the words of ``text``."""
+    return frozenset(stem(word) for word in words(text))
+
+
+def unknown_nouns(text: str, roles_known: bool = False) -> list[str]:
+    """Words of ``text`` that name something the embedded encoders cannot recognise."""
+    known = _KNOWN | ROLES if roles_known else _KNOWN
+    out = []
+    for word in words(text):
+        free = (
+            word in STOP_WORDS or word in COLOURS or number_value(word) is not None or ordinal_value(word) is not None
+        )
+        if not free and stem(word) not in known and stem(word) not in MOTION_VERBS and len(word) > 1:
+            out.append(word)
+    return list(dict.fromkeys(out))
+
+
+def about_people(text: str) -> bool:
+    return bool(asked_stems(text) & PEOPLE)
+
+
+def about_cuts(text: str) -> bool:
+    asked = asked_stems(text)
+    closeness = "close-up" in text.lower() or "close up" in text.lower() or "wide shot" in text.lower()
+    return bool(asked & SHOT and asked & CHANGE) or closeness
+
+
+def minimum_of_people(text: str) -> int:
+    """How many people at once ``text`` speaks of ("both", "two people", "a third person"); 1 if it does not say."""
+    values = [number_value(word) or ordinal_value(word) for word in words(text) if word != "first"]
+    return max([int(value) for value in values if value and value < 20], default=1)
+
+
+async def people(context: Context, text: str) -> list[Sighting]:
+    """Persons coming into view that fit the colours and sides of ``text``, in order of time."""
+    out = []
+    wanted = _colours(text)
+    lower = bool(asked_stems(text) & LOWER_CLOTHING)
+    for o in await context.scan("object"):
+        if o.data.get("event") != "appears" or o.data.get("kind") not in ("person", "face"):
+            continue
+        worn = clothing(o)
+        if wanted:
+            where = (
+                ("bottom",)
+                if lower
+                else ("top", "whole")
+                if asked_stems(text) & CLOTHING
+                else ("top", "bottom", "whole")
+            )
+            if not wanted & {_same_colour(worn[part]) for part in where if part in worn}:
+                continue
+        elif o.data.get("kind") == "face":
+            continue
+        out.append(Sighting(o.t0_s, o, o.text))
+    return out
+
+
+async def crowd(context: Context, at_least: int) -> list[Sighting]:
+    """Frames in which at least ``at_least`` people are visible at once."""
+    return [
+        Sighting(frame.t0_s, frame, f"{at_least} people")
+        for frame in await context.frames()
+        if people_in(frame) >= at_least
+    ]
+
+
+async def moving(context: Context, text: str = "") -> list[Sighting]:
+    """Moving things coming into view, of the colours ``text`` names if any."""
+    wanted = _colours(text)
+    return [
+        Sighting(o.t0_s, o, o.text)
+        for o in await context.scan("object")
+        if o.data.get("event") == "appears"
+        and o.data.get("kind") == "moving"
+        and (not wanted or wanted & {_same_colour(colour) for colour in clothing(o).values()})
+    ]
+
+
+async def cuts(context: Context) -> list[Sighting]:
+    """New shots. The first frame of a source is no change of picture."""
+    return [
+        Sighting(frame.t0_s, frame, "the picture changes")
+        for frame in await context.frames()
+        if frame.data.get("cut") and frame.t0_s > 0.5 and frame.data.get("reason") != "first"
+    ]
+
+
+async def motion_onset(context: Context, threshold: float = 0.02) -> Sighting | None:
+    """When movement begins after stillness: the first moving frame that follows a still one, or the first at all."""
+    frames = [frame for frame in await context.frames() if "motion" in frame.data]
+    for before, frame in itertools.pairwise(frames):
+        if float(frame.data["motion"]) >= threshold > float(before.data["motion"]) and not frame.data.get("cut"):
+            return Sighting(frame.t0_s, frame, "movement begins")
+    return None
+
+
+def people_in(frame: Observation) -> int:
+    """People visible in a frame: persons or faces, whichever the detectors found more of."""
+    return max(int(frame.data.get("people", 0) or 0), int(frame.data.get("faces", 0) or 0))
+
+
+def clothing(observation: Observation) -> dict[str, str]:
+    """Colours of a tracked thing by part: "top", "bottom", or "whole"."""
+    colours = observation.data.get("colours") or {}
+    if isinstance(colours, dict):
+        return {str(part): str(colour) for part, colour in colours.items() if colour}
+    first = colours[0] if colours else ""
+    named = first[0] if isinstance(first, list | tuple) else first
+    return {"whole": str(named)} if named else {}
+
+
+def side_asked(text: str) -> str:
+    """The side of the picture ``text`` speaks of, or ""."""
+    spoken = words(text)
+    return next((side for side in _SIDES if side in spoken), "")
+
+
+def on_side(observations: Iterable[Observation], side: str) -> list[Observation]:
+    return [o for o in observations if side in str(o.data.get("side", "")) or side in str(o.data.get("direction", ""))]
+
+
+def prominent(frames: Sequence[Observation], number: int) -> bool:
+    """Whether ``number`` people at once is more than a detector's slip: in two frames, or all of very few."""
+    agreeing = sum(1 for frame in frames if people_in(frame) >= number)
+    return agreeing >= 2 or (agreeing == 1 and len(frames) <= 3)
+
+
+_ALIKE = {"gray": "grey", "violet": "purple", "turquoise": "blue", "teal": "blue", "cyan": "blue", "navy": "blue",
+          "maroon": "red", "crimson": "red", "beige": "brown", "gold": "yellow", "golden": "yellow", "silver": "grey",
+          "cream": "white", "tan": "brown", "magenta": "pink"}  # fmt: skip
+
+
+def _same_colour(colour: str) -> str:
+    basic = colour.split()[-1] if colour else ""
+    return _ALIKE.get(basic, basic)
+
+
+def _colours(text: str) -> set[str]:
+    return {_same_colour(word) for word in words(text) if word in COLOURS}
