@@ -1,0 +1,219 @@
+"""Ask annotated clips their questions and see how many answers are right.
+
+    python -m benchmarks.clips [--media DIR] [--json] [--verbose] [--no-history]
+
+Every clip DIR/video/NAME.annotations.json whose file is there is replayed by a fresh agent with a memory
+of its own, at full speed. Its questions are asked at the end, those of kind `now` at their time. What
+counts as right, and as the right place to cite, is defined in benchmarks/clips_scoring.py.
+
+Columns, all numbers of questions but the first and the last two:
+    kind       of question
+    n          asked
+    right      right answers; for `absent` right means denied or abstained
+    wrong      answers that were given and not right
+    abstained  "I did not see or hear that"
+    cited      questions that have a place to cite whose *first* citation is there
+    any        the same for any citation
+    %right, %cited
+Questions of an agent that failed, or that gave no answer, count in n alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import harness
+from benchmarks.clips_scoring import Score, score
+
+KINDS = ("spoken", "read", "when", "what", "who", "count", "order", "now", "absent")
+PUBLISHED_AIMS = ("spoken", "read", "when")
+
+
+@dataclass(frozen=True)
+class Question:
+    """One annotated question of a clip."""
+
+    text: str
+    kind: str
+    alternatives: list[str]
+    evidence: list[list[float]]
+    at_s: float | None
+
+
+@dataclass(frozen=True)
+class Clip:
+    path: Path
+    duration_s: float
+    questions: list[Question]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A question, what was answered (None: nothing), and its score."""
+
+    clip: str
+    question: Question
+    answer: dict[str, Any] | None
+    score: Score | None
+
+
+def find_clips(media: Path) -> tuple[list[Clip], list[str]]:
+    """The annotated clips of a media folder, and the names of those whose file is not there."""
+    folder = media / "video" if (media / "video").is_dir() else media
+    clips, absent = [], []
+    for path in sorted(folder.glob("*.annotations.json")):
+        notes = json.loads(path.read_text(encoding="utf-8"))
+        questions = [
+            Question(q["q"], q["kind"], list(q["answers"]), [list(t) for t in q["t_evidence"]], q.get("ask_at"))
+            for q in notes["questions"]
+        ]
+        if (folder / notes["file"]).is_file():
+            clips.append(Clip(folder / notes["file"], float(notes["duration_s"]), questions))
+        else:
+            absent.append(notes["file"])
+    return clips, absent
+
+
+def ask_clip(clip: Clip) -> tuple[list[Row], harness.AgentRun]:
+    """Replay a clip into a fresh memory and ask its questions."""
+    # The agent answers timed questions first, in order of time: the order in which answers come back.
+    order = sorted(clip.questions, key=lambda q: (q.at_s is None, q.at_s or 0.0))
+    asked = [{"question": q.text} | ({"at_s": q.at_s} if q.at_s is not None else {}) for q in order]
+    with tempfile.TemporaryDirectory(prefix="mindstream-clips-") as folder:
+        run = harness.replay([clip.path], Path(folder, "memory"), asked)
+    return [_row(clip, question, answer) for question, answer in pair(order, run.answers)], run
+
+
+def pair(
+    questions: Sequence[Question], answers: Iterable[dict[str, Any]]
+) -> list[tuple[Question, dict[str, Any] | None]]:
+    """Each question with its answer, by its text; the same text asked twice is paired in order."""
+    waiting: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for answer in answers:
+        waiting[answer["question"]].append(answer)
+    return [(question, waiting[question.text].pop(0) if waiting[question.text] else None) for question in questions]
+
+
+def _row(clip: Clip, question: Question, answer: dict[str, Any] | None) -> Row:
+    if answer is None:
+        return Row(clip.path.name, question, None, None)
+    cited = [(citation["t0_s"], citation["t1_s"]) for citation in answer["citations"]]
+    scored = score(
+        question.kind,
+        question.text,
+        question.alternatives,
+        question.evidence,
+        answer["answer"],
+        bool(answer["abstained"]),
+        cited,
+    )
+    return Row(clip.path.name, question, answer, scored)
+
+
+def tally(rows: Sequence[Row]) -> dict[str, float | int | None]:
+    """The columns of the table over some rows."""
+    scores = [row.score for row in rows if row.score is not None]
+    placed = sum(1 for row in rows if row.question.evidence)
+    right = sum(s.right for s in scores)
+    cited = sum(bool(s.first_cited) for s in scores)
+    return {
+        "n": len(rows),
+        "right": right,
+        "wrong": sum(s.wrong for s in scores),
+        "abstained": sum(s.abstained for s in scores),
+        "cited": cited if placed else None,
+        "any": sum(bool(s.any_cited) for s in scores) if placed else None,
+        "%right": round(100.0 * right / len(rows)) if rows else None,
+        "%cited": round(100.0 * cited / placed) if placed else None,
+    }
+
+
+def figures(rows: Sequence[Row]) -> dict[str, Any]:
+    """All figures of the benchmark, as --json prints them."""
+    kinds = [*KINDS, *sorted({row.question.kind for row in rows} - set(KINDS))]
+    by_kind = {kind: [row for row in rows if row.question.kind == kind] for kind in kinds}
+    aims = [row for row in rows if row.question.kind in PUBLISHED_AIMS]
+    return {
+        "clips": len({row.clip for row in rows}),
+        "kinds": {kind: tally(found) for kind, found in by_kind.items() if found},
+        "spoken, read, when": tally(aims),
+        "all": tally(rows),
+    }
+
+
+def print_row(row: Row) -> None:
+    """One question in full, to be checked against the clip by eye."""
+    mark = (
+        "no answer"
+        if row.score is None
+        else "right"
+        if row.score.right
+        else "wrong"
+        if row.score.wrong
+        else "abstained"
+    )
+    at = f" (at {row.question.at_s:g} s)" if row.question.at_s is not None else ""
+    print(f"\n{row.clip}  {row.question.kind}: {row.question.text}{at}")
+    print(f"  expected   {' | '.join(row.question.alternatives)}  at {row.question.evidence or 'nowhere'}")
+    if row.answer is None or row.score is None:
+        print(f"  {mark}")
+        return
+    cited = {True: ", cited in place", False: ", cited elsewhere", None: ""}[row.score.first_cited]
+    print(f"  {mark + cited}: {row.answer['answer']}")
+    for citation in row.answer["citations"]:
+        print(f"    [{citation['t0_s']:.2f}-{citation['t1_s']:.2f}] {citation['channel']}: {citation['text'][:140]}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--media", type=Path, default=harness.DEFAULT_MEDIA, metavar="DIR", help="folder of clips")
+    parser.add_argument("--clip", action="append", metavar="NAME", help="only clips whose name contains this")
+    parser.add_argument("--verbose", action="store_true", help="show every question, answer and citation")
+    args = parser.parse_args(argv)
+    clips, absent = find_clips(args.media) if args.media.is_dir() else ([], [])
+    if args.clip:
+        clips = [clip for clip in clips if any(name in clip.path.name for name in args.clip)]
+    if not clips:
+        print(f"clips: no annotated clips in {args.media}; give their folder with --media", file=sys.stderr)
+        return 2
+    for name in absent:
+        harness.progress(f"{name} is annotated but not there")
+    rows: list[Row] = []
+    speeds = []
+    for clip in clips:
+        found, run = ask_clip(clip)
+        rows += found
+        pace = f"{clip.duration_s / run.wall_s:.1f}x real time"
+        speeds.append([clip.path.name, clip.duration_s, run.wall_s, clip.duration_s / run.wall_s])
+        unanswered = sum(row.answer is None for row in found)
+        trouble = f", {unanswered} unanswered" if unanswered else ""
+        if run.code:
+            trouble += f", exit code {run.code}: {run.errors.strip().splitlines()[-1:]}"
+        harness.progress(f"{clip.path.name}: {len(found)} questions, {run.wall_s:.1f} s, {pace}{trouble}")
+    result = figures(rows)
+    if args.verbose and not args.json:
+        for row in rows:
+            print_row(row)
+        print()
+        print(harness.table(("clip", "media s", "wall s", "x"), speeds), "\n")
+    if args.json:
+        print(json.dumps(result))
+    else:
+        columns = list(result["all"])
+        lines = [(kind, *tallied.values()) for kind, tallied in result["kinds"].items()]
+        lines += [(name, *result[name].values()) for name in ("spoken, read, when", "all")]
+        print(harness.table(("kind", *columns), lines))
+    if not args.no_history and not args.clip:
+        harness.remember("clips", result)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
