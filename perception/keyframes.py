@@ -60,6 +60,7 @@ class Keyframe(Struct, frozen=True):
     motion      0..1, largest share of the picture that moved within 1/8 s since the previous keyframe.
     motion_at   centre (x, y) in 0..1 of what moved, weighted; None if nothing did.
     still       nothing visible changed since the previous keyframe.
+    moving      bool (45, 80), where the picture changed within the last 1/8 s.
     transition  how a new shot began here; "" if it did not.
     """
 
@@ -68,6 +69,7 @@ class Keyframe(Struct, frozen=True):
     change: float
     motion: float
     still: bool
+    moving: np.ndarray
     transition: Transition = ""
     motion_at: tuple[float, float] | None = None
 
@@ -90,6 +92,7 @@ class KeyframeSelector:
         self._memory: deque[_Remembered] = deque(maxlen=int(_TRANSITION_S * _MEMORY_HZ) + 4)
         self._flash: _Remembered | None = None
         self._shot_t_s = 0.0
+        self._moving = _nothing()
         self._reset_since_key()
 
     def step(self, picture: Picture) -> list[Keyframe]:
@@ -140,6 +143,7 @@ class KeyframeSelector:
             change=round(min(1.0, change), 4),
             motion=round(self._motion, 4),
             still=self._still and reason not in ("first", "cut"),
+            moving=self._moving,
             transition=transition,
             motion_at=at,
         )
@@ -160,6 +164,7 @@ class KeyframeSelector:
             self._memory.clear()
             self._remember(t_s, tiny)
             self._shot_t_s = t_s
+            self._moving = _nothing()
             return "cut"
         self._recent_change = 0.9 * self._recent_change + 0.1 * step
         if t_s - self._memory[-1].t_s < 1 / _MEMORY_HZ - 0.001:
@@ -207,13 +212,17 @@ class KeyframeSelector:
         return ""
 
     def _note_motion(self, tiny: np.ndarray, before: np.ndarray) -> None:
-        moved = np.abs(tiny - before) > _PIXEL_CHANGED
+        self._moving = moved = np.abs(tiny - before) > _PIXEL_CHANGED
         self._motion = max(self._motion, float(moved.mean()))
         if int(moved.sum()) > _STILL_PIXELS:
             self._moved += moved
 
     def _remember(self, t_s: float, tiny: np.ndarray) -> None:
         self._memory.append(_Remembered(t_s=t_s, tiny=tiny))
+
+
+def _nothing() -> np.ndarray:
+    return np.zeros((_TINY_PX[1], _TINY_PX[0]), bool)
 
 
 def _tiny(luma: np.ndarray) -> np.ndarray:
