@@ -1,0 +1,145 @@
+"""Evidence recall on LoCoMo conversations: `python -m benchmarks.locomo --data FILE [--json]`.
+
+Every turn goes through the real write path as one `speech` observation (speaker in its data, the caption of
+a shared picture in its text; turns of a session follow each other at 150 words a minute, sessions lie as far
+apart as their dates). For each non-adversarial question: the fraction of its evidence turns among the first
+5, 10 and 20 hits. Intervals are over conversations, because questions of one conversation are not
+independent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import re
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from memory.integrate import Integration
+from memory.observe import Batch
+from memory.recall import Recall, RecallOptions
+from memory.segment import SegmentOptions
+from memory.store import Store
+from memory.views import open_view
+from runtime.config import load_config
+from runtime.messages import Observation, RecallRequest, SourceOpened, ViewRequest, observation_id, round_time
+
+WORDS_PER_S = 2.5
+ADVERSARIAL = 5
+DEPTHS = (5, 10, 20)
+T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
+
+
+def conversation_batch(name: str, conversation: dict[str, Any]) -> tuple[Batch, dict[str, str]]:
+    """A conversation as one batch of the write path, and observation id -> turn id."""
+    observations: list[Observation] = []
+    turn_of: dict[str, str] = {}
+    started: datetime.datetime | None = None
+    t_s = 0.0
+    for number in sorted(int(key.split("_")[1]) for key in conversation if re.fullmatch(r"session_\d+", key)):
+        turns = conversation[f"session_{number}"]
+        date = conversation[f"session_{number}_date_time"]
+        when = datetime.datetime.strptime(date, "%I:%M %p on %d %B, %Y").astimezone()
+        started = started or when
+        t_s = max(t_s, (when - started).total_seconds())
+        for turn in turns:
+            caption = turn.get("blip_caption")
+            text = turn["text"] + (f" [shares {caption}]" if caption else "")
+            t0_s, t_s = t_s, round_time(t_s + max(1.0, len(text.split()) / WORDS_PER_S))
+            id_ = observation_id(name, "speech", t0_s)
+            turn_of[id_] = turn["dia_id"]
+            observations.append(
+                Observation(
+                    id=id_, source=name, channel="speech", t0_s=t0_s, t1_s=t_s, text=text,
+                    data={"speaker": turn["speaker"]},
+                )
+            )  # fmt: skip
+    opened = SourceOpened(
+        source=name,
+        track="audio",
+        kind="microphone",
+        started_wall_s=started.timestamp() if started else 0.0,
+    )
+    return Batch(
+        opened=(opened,),
+        observations=tuple(observations),
+        watermarks={(name, "audio"): t_s},
+        ended={(name, "audio"): "end"},
+    ), turn_of
+
+
+def measure_conversation(sample: dict[str, Any], config: str) -> list[list[float]]:
+    """Evidence recall at each depth, for each question of one conversation."""
+    options = load_config(config).memory
+    name = str(sample["sample_id"])
+    batch, turn_of = conversation_batch(name, sample["conversation"])
+    known = set(turn_of.values())
+    scores = []
+    with tempfile.TemporaryDirectory() as directory:
+        store = Store(Path(directory))
+        segment = SegmentOptions(
+            options.event_min_s, options.event_max_s, options.surprise_gamma, options.surprise_window
+        )
+        with store.write() as writing:
+            writing.add(batch)
+            Integration(segment).advance(writing, [name])
+        reader = store.reader()
+        view = open_view(reader, ViewRequest())
+        recall = Recall(reader, RecallOptions(options.parent_weight, options.vector_weight, options.neighbour_window_s))
+        for question in sample["qa"]:
+            evidence = {turn for listed in question["evidence"] for turn in re.split(r"[;\s]+", listed)} & known
+            if question["category"] == ADVERSARIAL or not evidence:
+                continue
+            reply = recall.recall(RecallRequest(query=question["question"], view=view, limit=max(DEPTHS)))
+            found = [turn_of[hit.observation.id] for hit in reply.hits]
+            scores.append([len(evidence & set(found[:depth])) / len(evidence) for depth in DEPTHS])
+        reader.close()
+        store.close()
+    return scores
+
+
+def measure(samples: list[dict[str, Any]], config: str) -> dict[str, Any]:
+    """Figures over all conversations: means over questions, 95 % intervals over conversations."""
+    by_conversation = {str(sample["sample_id"]): measure_conversation(sample, config) for sample in samples}
+    everything = [score for scores in by_conversation.values() for score in scores]
+    figures: dict[str, Any] = {"conversations": len(by_conversation), "questions": len(everything)}
+    for i, depth in enumerate(DEPTHS):
+        figures[f"recall_at_{depth}"] = round(statistics.fmean(score[i] for score in everything), 4)
+        means = [statistics.fmean(score[i] for score in scores) for scores in by_conversation.values() if scores]
+        if len(means) > 1:
+            t = T_95[len(means) - 2] if len(means) - 2 < len(T_95) else 1.96
+            figures[f"interval_at_{depth}"] = round(t * statistics.stdev(means) / len(means) ** 0.5, 4)
+    figures["by_conversation"] = {
+        name: [round(statistics.fmean(score[i] for score in scores), 3) for i in range(len(DEPTHS))]
+        for name, scores in by_conversation.items()
+        if scores
+    }
+    return figures
+
+
+def main(argv: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.locomo", description=__doc__)
+    parser.add_argument("--data", required=True, type=Path, help="a file in LoCoMo's format")
+    parser.add_argument("--config", default="embedded")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    options = parser.parse_args(argv)
+    figures = measure(json.loads(options.data.read_text(encoding="utf-8")), options.config)
+    if options.json:
+        sys.stdout.write(json.dumps(figures) + "\n")
+        return 0
+    lines = [f"{figures['questions']} questions over {figures['conversations']} conversations", ""]
+    lines += ["conversation      @5    @10    @20"]
+    lines += [f"{name:14} {a:6.3f} {b:6.3f} {c:6.3f}" for name, (a, b, c) in figures["by_conversation"].items()]
+    lines += ["all            " + " ".join(f"{figures[f'recall_at_{depth}']:6.3f}" for depth in DEPTHS)]
+    if "interval_at_5" in figures:
+        lines += ["95 % (+-)      " + " ".join(f"{figures[f'interval_at_{depth}']:6.3f}" for depth in DEPTHS)]
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))
