@@ -196,7 +196,7 @@ class RecallRequest(Message, frozen=True, tag="recall_request"):
     """Find what fits ``query`` among the visible observations, filtered by time first.
 
     ``source`` and ``t0_s``..``t1_s`` are the window (overlap counts); ``channels`` empty means all
-    perceived ones.
+    perceived ones. ``vector``: the query's float16 vector, compared with those of the same space.
     """
 
     query: str
@@ -206,6 +206,8 @@ class RecallRequest(Message, frozen=True, tag="recall_request"):
     t1_s: float | None = None
     channels: tuple[Channel, ...] = ()
     limit: int = 20
+    vector: bytes | None = None
+    vector_space: str = ""
 
 
 class Hit(Message, frozen=True, tag="hit"):

@@ -1,0 +1,117 @@
+"""Perceived messages gathered into one batch, to be made durable together.
+
+Pure: the same deliveries give the same batch. What is not well-formed is left out and counted, never
+repaired, because a repaired time would move a fact.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Protocol
+
+from msgspec import Struct, field
+
+from runtime.messages import Message, Observation, Progress, SourceEnded, SourceOpened
+
+MAX_TEXT_CHARACTERS = 65536
+MAX_PAYLOAD_BYTES = 8 << 20
+
+
+class Delivered(Protocol):
+    """A message with its place in its publisher's sequence (`runtime.bus.Delivery`)."""
+
+    @property
+    def publisher(self) -> str: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def seq(self) -> int: ...
+    @property
+    def message(self) -> Message: ...
+
+
+class Batch(Struct, frozen=True, kw_only=True):
+    """What one transaction writes.
+
+    opened        tracks that began, in order.
+    observations  in order of arrival, each id once.
+    watermarks    (source, track) -> media seconds up to which everything was sent.
+    ended         (source, track) -> why.
+    sequence      (publisher, epoch) -> last sequence number contained.
+    refused       how many messages were not well-formed, by reason.
+    """
+
+    opened: tuple[SourceOpened, ...] = ()
+    observations: tuple[Observation, ...] = ()
+    watermarks: dict[tuple[str, str], float] = field(default_factory=dict)
+    ended: dict[tuple[str, str], str] = field(default_factory=dict)
+    sequence: dict[tuple[str, int], int] = field(default_factory=dict)
+    refused: dict[str, int] = field(default_factory=dict)
+
+
+def gather(deliveries: Iterable[Delivered]) -> Batch:
+    """One batch of what was delivered, in order. A repeated observation counts once, the first."""
+    opened: list[SourceOpened] = []
+    observations: dict[str, Observation] = {}
+    watermarks: dict[tuple[str, str], float] = {}
+    ended: dict[tuple[str, str], str] = {}
+    sequence: dict[tuple[str, int], int] = {}
+    refused: dict[str, int] = {}
+    for delivery in deliveries:
+        publisher = (delivery.publisher, delivery.epoch)
+        sequence[publisher] = max(sequence.get(publisher, 0), delivery.seq)
+        match delivery.message:
+            case Observation() as observation:
+                if fault := find_fault(observation):
+                    refused[fault] = refused.get(fault, 0) + 1
+                else:
+                    observations.setdefault(observation.id, observation)
+            case SourceOpened() as source:
+                opened.append(source)
+                ended.pop((source.source, source.track), None)
+            case Progress(source=source, track=track, t_s=t_s) if _is_time(t_s):
+                watermarks[source, track] = max(watermarks.get((source, track), 0.0), t_s)
+            case SourceEnded(source=source, track=track, t_s=t_s, reason=reason) if _is_time(t_s):
+                watermarks[source, track] = max(watermarks.get((source, track), 0.0), t_s)
+                ended[source, track] = reason or "end"
+            case _:
+                refused["time"] = refused.get("time", 0) + 1
+    return Batch(
+        opened=tuple(opened),
+        observations=tuple(observations.values()),
+        watermarks=watermarks,
+        ended=ended,
+        sequence=sequence,
+        refused=refused,
+    )
+
+
+def find_fault(observation: Observation) -> str:
+    """Why this observation cannot be stored, in a word; "" if it can."""
+    if not observation.id or not observation.source:
+        return "name"
+    if not (_is_time(observation.t0_s) and _is_time(observation.t1_s)) or observation.t1_s < observation.t0_s:
+        return "time"
+    if len(observation.text) > MAX_TEXT_CHARACTERS or len(observation.payload or b"") > MAX_PAYLOAD_BYTES:
+        return "size"
+    if observation.vector is not None and (not observation.vector_space or len(observation.vector) % 2):
+        return "vector"
+    if not 0.0 <= observation.trust <= 1.0:
+        return "trust"
+    return ""
+
+
+def ends_track(observation: Observation) -> tuple[str, str] | None:
+    """The (source, track) whose end this gap states, if it does.
+
+    A process that will not come back cannot say so itself; whoever knows stores a gap with
+    data {"track": ..., "ends_track": true} that begins where the track stopped.
+    """
+    if observation.channel == "gap" and observation.data.get("ends_track") is True:
+        return observation.source, str(observation.data.get("track", ""))
+    return None
+
+
+def _is_time(t_s: float) -> bool:
+    return math.isfinite(t_s) and 0.0 <= t_s < 1e9

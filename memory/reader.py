@@ -1,0 +1,211 @@
+"""What is read from the store without ranking: scans in order of time, spans, status.
+
+Each function runs in one read transaction of its own, so it sees one state however long it takes.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+
+from memory.consolidate import sketch_open_episode, sketch_open_event
+from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, observation_of, span_of
+from memory.views import limits_by_number, tracks_of
+from runtime.messages import (
+    MemoryStatus,
+    Observation,
+    ScanRequest,
+    SourceRecord,
+    Span,
+    SpansRequest,
+    View,
+)
+
+# Observations longer than this have an index of their own (migration 1).
+LONG_S = 64.0
+SCAN_LIMIT = 10_000
+_IDS_AT_ONCE = 500
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """One state of the store for all reads in the block."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
+
+
+def scan(connection: sqlite3.Connection, request: ScanRequest) -> tuple[Observation, ...]:
+    """Visible observations in order of source, then time. Ids that are not there, or not visible, are left out."""
+    limit = max(0, min(request.limit, SCAN_LIMIT))
+    with snapshot(connection):
+        limits = limits_by_number(connection, request.view, request.source)
+        if request.ids:
+            rows = _scan_ids(connection, request, limits)[:limit]
+        else:
+            rows = []
+            for source in reversed(limits) if request.newest_first else limits:
+                rows += _scan_source(connection, request, source, limits[source], limit - len(rows))
+                if len(rows) >= limit:
+                    break
+        payloads = _payloads(connection, [row[11] for row in rows]) if request.with_payload else {}
+        return tuple(observation_of(row, payloads.get(row[11])) for row in rows)
+
+
+def _scan_source(
+    connection: sqlite3.Connection, request: ScanRequest, source: int, limit_s: float, limit: int
+) -> list[tuple]:  # type: ignore[type-arg]
+    where, values = "o.source=? AND o.t1_s<=? AND o.generation<=?", [source, limit_s, request.view.generation]
+    if request.channels:
+        where += f" AND o.channel IN ({','.join('?' * len(request.channels))})"
+        values += request.channels
+    if request.t1_s is not None:
+        where += " AND o.t0_s<=?"
+        values.append(request.t1_s)
+    order = "DESC" if request.newest_first else "ASC"
+    select = f"SELECT {OBSERVATION_COLUMNS}, o.seq FROM {OBSERVATION_JOIN} WHERE {where}"
+    ordered = f" ORDER BY t0_s {order}, t1_s {order}, channel {order}, id {order} LIMIT ?"
+    if request.t0_s is None:
+        return connection.execute(select + ordered, (*values, limit)).fetchall()
+    # The window by its begin through the index, and the few long ones that reach into it.
+    short = f"{select} AND o.t0_s>=? AND o.t1_s>=? AND o.t1_s - o.t0_s <= {LONG_S:.0f}"
+    long = f"{select} AND o.t1_s>=? AND o.t1_s - o.t0_s > {LONG_S:.0f}"
+    parameters = (*values, request.t0_s - LONG_S, request.t0_s, *values, request.t0_s, limit)
+    return connection.execute(f"SELECT * FROM ({short} UNION ALL {long}) {ordered}", parameters).fetchall()
+
+
+def _scan_ids(connection: sqlite3.Connection, request: ScanRequest, limits: dict[int, float]) -> list[tuple]:  # type: ignore[type-arg]
+    rows = []
+    for i in range(0, len(request.ids), _IDS_AT_ONCE):
+        ids = request.ids[i : i + _IDS_AT_ONCE]
+        rows += connection.execute(
+            f"SELECT {OBSERVATION_COLUMNS}, o.seq, o.source FROM {OBSERVATION_JOIN}"
+            f" WHERE o.id IN ({','.join('?' * len(ids))}) AND o.generation<=?",
+            (*ids, request.view.generation),
+        ).fetchall()
+    rows = [row for row in rows if row[12] in limits and row[4] <= limits[row[12]] and _in_window(row, request)]
+    return sorted(rows, key=lambda row: (row[12], row[3], row[4], row[2], row[0]), reverse=request.newest_first)
+
+
+def _in_window(row: tuple, request: ScanRequest) -> bool:  # type: ignore[type-arg]
+    return (
+        (not request.channels or row[2] in request.channels)
+        and (request.t0_s is None or row[4] >= request.t0_s)
+        and (request.t1_s is None or row[3] <= request.t1_s)
+    )
+
+
+def _payloads(connection: sqlite3.Connection, seqs: list[int]) -> dict[int, bytes]:
+    found: dict[int, bytes] = {}
+    for i in range(0, len(seqs), _IDS_AT_ONCE):
+        some = seqs[i : i + _IDS_AT_ONCE]
+        marks = ",".join("?" * len(some))
+        found.update(connection.execute(f"SELECT seq, jpeg FROM payloads WHERE seq IN ({marks})", some).fetchall())
+    return found
+
+
+def read_spans(connection: sqlite3.Connection, request: SpansRequest) -> tuple[Span, ...]:
+    """Visible spans of one level in order of source, then time.
+
+    What has been seen since the last event (or episode) ended comes as one more, still open, span that
+    ends at the limit: every second up to it is in an event.
+    """
+    limit = max(0, min(request.limit, SCAN_LIMIT))
+    spans: list[Span] = []
+    with snapshot(connection):
+        for source, limit_s in limits_by_number(connection, request.view, request.source).items():
+            closed = _closed_spans(connection, request.view, source, limit_s, request.level)
+            if request.level == "event":
+                closed += _open_event(connection, request.view, source, limit_s, closed)
+            elif request.level == "episode":
+                events = _closed_spans(connection, request.view, source, limit_s, "event")
+                events += _open_event(connection, request.view, source, limit_s, events)
+                done = {span.id for span in closed}
+                closed += sketch_open_episode([event for event in events if event.parent not in done])
+            spans += [span for span in closed if _overlaps(span, request)]
+            if len(spans) >= limit:
+                break
+    return tuple(spans[:limit])
+
+
+def _closed_spans(connection: sqlite3.Connection, view: View, source: int, limit_s: float, level: str) -> list[Span]:
+    rows = connection.execute(
+        f"SELECT {SPAN_COLUMNS} FROM spans p JOIN sources s USING (source)"
+        " WHERE p.source=? AND p.level=? AND p.t1_s<=? AND p.generation<=? ORDER BY p.t0_s, p.id",
+        (source, level, limit_s, view.generation),
+    )
+    return [span_of(row) for row in rows]
+
+
+def _open_event(
+    connection: sqlite3.Connection, view: View, source: int, limit_s: float, closed: list[Span]
+) -> list[Span]:
+    since_s = closed[-1].t1_s if closed else 0.0
+    name, kind = connection.execute("SELECT name, kind FROM sources WHERE source=?", (source,)).fetchone()
+    # What the limit cuts off must not be seen, not even as the length of the open event.
+    until_s = min(limit_s, tracks_of(connection, {source: kind})[source][0])
+    if not kind or until_s <= since_s:
+        return []
+    rows = connection.execute(
+        f"SELECT {OBSERVATION_COLUMNS} FROM {OBSERVATION_JOIN} WHERE o.source=? AND o.t1_s>=? AND o.t1_s<=?"
+        " AND o.generation<=? ORDER BY o.t1_s, o.t0_s, o.channel, o.id",
+        (source, since_s, limit_s, view.generation),
+    )
+    return [sketch_open_event(name, since_s, until_s, [observation_of(row) for row in rows])]
+
+
+def _overlaps(span: Span, request: SpansRequest) -> bool:
+    return (request.t1_s is None or span.t0_s <= request.t1_s) and (request.t0_s is None or span.t1_s >= request.t0_s)
+
+
+def read_sources(connection: sqlite3.Connection) -> tuple[SourceRecord, ...]:
+    """All sources in the order they were first opened."""
+    tracks: dict[int, list[tuple[str, float, str | None, str, str]]] = {}
+    for source, *track in connection.execute(
+        "SELECT source, track, watermark_s, ended, missing, encoders FROM tracks ORDER BY source, track"
+    ):
+        tracks.setdefault(source, []).append(tuple(track))  # type: ignore[arg-type]
+    records = []
+    for row in connection.execute(
+        "SELECT source, name, kind, uri, fingerprint, started_wall_s, duration_s FROM sources WHERE kind != ''"
+        " ORDER BY source"
+    ):
+        encoders: dict[str, str] = {}
+        for *_, found in tracks.get(row[0], ()):
+            encoders |= msgspec.json.decode(found, type=dict[str, str])
+        records.append(
+            SourceRecord(
+                source=row[1], kind=row[2], uri=row[3], fingerprint=row[4], started_wall_s=row[5], duration_s=row[6],
+                watermarks={track: watermark_s for track, watermark_s, *_ in tracks.get(row[0], ())},
+                ended={track: ended for track, _, ended, *_ in tracks.get(row[0], ()) if ended is not None},
+                missing={track: missing for track, _, _, missing, _ in tracks.get(row[0], ()) if missing},
+                encoders=encoders,
+            )
+        )  # fmt: skip
+    return tuple(records)
+
+
+def read_status(connection: sqlite3.Connection, path: str, size_bytes: int) -> MemoryStatus:
+    """What memory holds, counted."""
+    with snapshot(connection):
+        return MemoryStatus(
+            generation=connection.execute("SELECT value FROM memory WHERE key='generation'").fetchone()[0],
+            sources=read_sources(connection),
+            observations=dict(connection.execute("SELECT channel, count(*) FROM observations GROUP BY channel")),
+            spans=dict(connection.execute("SELECT level, count(*) FROM spans GROUP BY level")),
+            bytes=size_bytes,
+            index_bytes=_index_bytes(connection),
+            path=path,
+            schema=connection.execute("PRAGMA user_version").fetchone()[0],
+        )
+
+
+def _index_bytes(connection: sqlite3.Connection) -> int:
+    """Bytes of the full-text index: its segments are rows of its own tables."""
+    tables = ("observation_terms_data", "vocabulary_trigrams_data")
+    return sum(connection.execute(f"SELECT coalesce(sum(length(block)), 0) FROM {t}").fetchone()[0] for t in tables)

@@ -1,0 +1,62 @@
+"""What a span says of itself to a person: a line made from its members, with nothing added."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from runtime.messages import Observation
+
+SAID_CHARACTERS = 240
+READ_CHARACTERS = 160
+SEEN_CHARACTERS = 200
+EVENT_IN_EPISODE_CHARACTERS = 120
+EPISODE_CHARACTERS = 1200
+
+
+def clock(t_s: float) -> str:
+    """Media time as a person reads it: 0:07, 12:31, 1:02:03."""
+    minutes, seconds = divmod(int(t_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def sketch_event(members: Sequence[Observation]) -> str:
+    """Seen, read, said, heard and missed, each once, in the order of their first appearance."""
+    parts = []
+    for label, channels, limit in (
+        ("seen", ("frame", "object"), SEEN_CHARACTERS),
+        ("read", ("text",), READ_CHARACTERS),
+        ("said", ("speech",), SAID_CHARACTERS),
+        ("heard", ("sound",), READ_CHARACTERS),
+        ("missed", ("gap",), READ_CHARACTERS),
+    ):
+        texts = dict.fromkeys(o.text.strip() for o in members if o.channel in channels and o.text.strip())
+        quoted = [f'"{text}"' if label in ("read", "said") else text for text in texts]
+        if quoted:
+            parts.append(f"{label}: {_fit(quoted, limit)}")
+    return " | ".join(parts)
+
+
+def sketch_episode(events: Sequence[tuple[float, str]]) -> str:
+    """The events of an episode, each with its time; (t0_s, text) in order."""
+    lines = [f"[{clock(t0_s)}] {_cut(text, EVENT_IN_EPISODE_CHARACTERS)}" for t0_s, text in events if text]
+    return _fit(lines, EPISODE_CHARACTERS)
+
+
+def _fit(texts: list[str], limit: int) -> str:
+    """As many of the texts as fit, the first surely, and how many were left out."""
+    kept: list[str] = []
+    size = 0
+    for text in texts:
+        if kept and size + len(text) > limit:
+            break
+        kept.append(_cut(text, limit))
+        size += len(kept[-1]) + 2
+    left = len(texts) - len(kept)
+    return "; ".join(kept) + (f"; and {left} more" if left else "")
+
+
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
+        return text
+    return text[: limit - 1].rsplit(" ", 1)[0] + "…"

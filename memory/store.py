@@ -1,0 +1,193 @@
+"""The memory folder: one SQLite file in WAL mode, one writer, any number of readers.
+
+`memory.db` is the truth, readable with any SQL tool (see `memory.migrations`); `memory.lock` names the
+process that has it open. Every way in which a folder cannot be used is a `StoreError` of one line, found
+before anything is written, so that old data stay untouched.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from memory.migrations import SCHEMA, migrate, schema_version
+from memory.writing import Writing
+from runtime.errors import StoreError
+
+FILE_NAME = "memory.db"
+LOCK_NAME = "memory.lock"
+# Files up to this size are read through at opening (a few ms each MiB); damage in larger ones shows when met.
+CHECK_UP_TO_BYTES = 64 << 20
+BUSY_TIMEOUT_S = 5.0
+
+# synchronous=FULL: what is acknowledged survives a power cut too; at four commits a second its fsync is free.
+# journal_size_limit: a long reader lets the WAL grow; it is cut back after.
+_WRITER_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    f"PRAGMA journal_size_limit={16 << 20}",
+    "PRAGMA wal_autocheckpoint=1000",
+    f"PRAGMA cache_size=-{16 << 10}",
+    "PRAGMA foreign_keys=OFF",
+)
+# mmap: pages of the index are read without copying them through our own cache.
+_READER_PRAGMAS = ("PRAGMA query_only=ON", f"PRAGMA cache_size=-{8 << 10}", f"PRAGMA mmap_size={256 << 20}")
+
+
+class Store:
+    """An open memory folder. One thread writes; readers have connections of their own."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open the folder, made if it is not there.
+
+        Raises:
+            StoreError: a file is in the way, it cannot be written, another process has it, it is damaged,
+                or a newer program wrote it.
+        """
+        self.directory = directory
+        self.path = directory / FILE_NAME
+        self.where = str(directory)
+        with explained(self.where):
+            self._lock = _lock(directory)
+            try:
+                self._connection = self._open()
+            except BaseException:
+                os.close(self._lock)
+                raise
+        self._known_terms: set[str] = set()
+
+    def _open(self) -> sqlite3.Connection:
+        if self.path.exists() and self.path.stat().st_size:
+            with _closing(_connect(self.path, "ro")) as reader:
+                schema_version(reader, self.where)
+                if self.path.stat().st_size <= CHECK_UP_TO_BYTES:
+                    verdict = reader.execute("PRAGMA quick_check(1)").fetchone()[0]
+                    if verdict != "ok":
+                        raise sqlite3.DatabaseError(f"malformed: {verdict}")
+        connection = _connect(self.path, "rwc")
+        try:
+            version = schema_version(connection, self.where)
+            if version == 0:
+                # Freed pages can be given back to the file system later; must be set before the first table.
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            for pragma in _WRITER_PRAGMAS:
+                connection.execute(pragma)
+            if version < SCHEMA:
+                migrate(connection, version)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def write(self) -> Iterator[Writing]:
+        """One transaction, durable when the block ends, undone if it raises.
+
+        Raises:
+            StoreError: it could not be written (disk full, damaged, ...).
+        """
+        with explained(self.where):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                writing = Writing(self._connection, self._known_terms)
+                yield writing
+                writing.finish()
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._known_terms.clear()
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    def reader(self) -> sqlite3.Connection:
+        """A new read-only connection; it never blocks the writer nor is blocked."""
+        with explained(self.where):
+            connection = _connect(self.path, "ro")
+            for pragma in _READER_PRAGMAS:
+                connection.execute(pragma)
+            return connection
+
+    def size_bytes(self) -> int:
+        """Bytes on disk, the write-ahead log included."""
+        files = (self.path, self.path.with_name(FILE_NAME + "-wal"))
+        return sum(file.stat().st_size for file in files if file.exists())
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and let go of the folder."""
+        try:
+            with explained(self.where):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._connection.close()
+            os.close(self._lock)
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """SQLite's and the system's errors as one line for the user.
+
+    Raises:
+        StoreError: instead of any of them.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"memory {where}: {_account(str(error))}") from error
+    except OSError as error:
+        raise StoreError(f"memory {where}: {_account(os.strerror(error.errno or errno.EIO))}") from error
+
+
+def _account(problem: str) -> str:
+    lower = problem.lower()
+    if "not a database" in lower or "malformed" in lower or "corrupt" in lower:
+        return f"{FILE_NAME} is damaged ({problem}); move it away or put back a copy"
+    if "readonly" in lower or "read-only" in lower or "permission" in lower or "unable to open" in lower:
+        return "no permission to write there; choose another folder with --memory"
+    if "full" in lower or "no space" in lower or "quota" in lower:
+        return "the disk is full; what was acknowledged is kept"
+    if "locked" in lower or "busy" in lower:
+        return f"another program holds {FILE_NAME} open for writing"
+    if "file exists" in lower or "not a directory" in lower:
+        return "is not a folder; choose another place with --memory"
+    return problem
+
+
+def _lock(directory: Path) -> int:
+    """Take the folder's lock file; it is let go by the system when this process ends, however it ends."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+        os.close(lock)
+        who = f"process {holder}" if holder else "another process"
+        raise StoreError(f"memory {directory}: in use by {who}; stop it or choose another folder") from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode("ascii"), 0)
+    return lock
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    # One thread at a time uses a connection, but not always the same one of a pool.
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+
+
+@contextmanager
+def _closing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        yield connection
+    finally:
+        connection.close()

@@ -1,0 +1,195 @@
+"""What can be written in one transaction of the store: observations, tracks, spans, and how far each
+publisher is durable. Everything is idempotent, so what is delivered twice is stored once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import msgspec
+
+from memory.keys import can_be_misspelt, observation_key, sound_of
+from memory.observe import Batch, ends_track
+from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_observation, insert_span, observation_of
+from memory.views import tracks_of
+from runtime.messages import PERCEIVED_CHANNELS, Observation, SourceOpened, Span
+
+EPOCHS_KEPT = 8
+KNOWN_TERMS_LIMIT = 100_000
+
+
+class Writing:
+    """An open transaction, made by `Store.write`. ``generation`` is the number it will be visible under."""
+
+    def __init__(self, connection: sqlite3.Connection, known_terms: set[str]) -> None:
+        self._connection = connection
+        self._known_terms = known_terms
+        self._sources: dict[str, tuple[int, float]] = {}
+        self.generation = self._generation() + 1
+        self.stored = 0
+        self.spans = 0
+
+    def add(self, batch: Batch) -> None:
+        """Store a batch: tracks first, because observations belong to their sources."""
+        for opened in batch.opened:
+            self.open_track(opened)
+        for observation in batch.observations:
+            self.add_observation(observation)
+        for (source, track), t_s in batch.watermarks.items():
+            self.advance(source, track, t_s)
+        for (source, track), reason in batch.ended.items():
+            self.end_track(source, track, reason)
+        for (publisher, epoch), seq in batch.sequence.items():
+            self._note_sequence(publisher, epoch, seq)
+
+    def open_track(self, opened: SourceOpened) -> None:
+        """Note that a track began. A track that broke and is opened again goes on where it was."""
+        known = self._connection.execute("SELECT kind FROM sources WHERE name=?", (opened.source,)).fetchone()
+        if known is None or known[0] == "":
+            self._connection.execute(
+                "INSERT INTO sources(name, kind, uri, fingerprint, started_wall_s, duration_s) VALUES (?,?,?,?,?,?)"
+                " ON CONFLICT(name) DO UPDATE SET kind=excluded.kind, uri=excluded.uri,"
+                " fingerprint=excluded.fingerprint, started_wall_s=excluded.started_wall_s, duration_s=excluded.duration_s",
+                (
+                    opened.source, opened.kind, opened.uri, opened.fingerprint, opened.started_wall_s,
+                    opened.duration_s,
+                ),
+            )  # fmt: skip
+            self._sources.pop(opened.source, None)
+        elif opened.duration_s is not None:
+            self._connection.execute(
+                "UPDATE sources SET duration_s=max(coalesce(duration_s, 0), ?) WHERE name=?",
+                (opened.duration_s, opened.source),
+            )
+        encoders = msgspec.json.encode(opened.encoders).decode()
+        self._connection.execute(
+            "INSERT INTO tracks(source, track, missing, encoders) VALUES (?,?,?,?)"
+            " ON CONFLICT DO UPDATE SET missing=excluded.missing, encoders=excluded.encoders,"
+            " ended=CASE WHEN ended='end' THEN ended END",
+            (self.source(opened.source), opened.track, opened.missing, encoders),
+        )
+
+    def add_observation(self, observation: Observation) -> bool:
+        """Store and index one observation; False if it was there."""
+        source, started_wall_s = self._source(observation.source)
+        seq = insert_observation(
+            self._connection, observation, source, self.generation, round(started_wall_s + observation.t0_s, 3)
+        )
+        if seq is None:
+            return False
+        self.stored += 1
+        self._index(seq, observation)
+        if ended := ends_track(observation):
+            self.advance(*ended, observation.t0_s)
+            self.end_track(*ended, observation.text or "lost")
+        return True
+
+    def advance(self, source: str, track: str, t_s: float) -> None:
+        """Raise the watermark of a track; it never falls."""
+        self._connection.execute(
+            "INSERT INTO tracks(source, track, watermark_s) VALUES (?,?,?)"
+            " ON CONFLICT DO UPDATE SET watermark_s=max(watermark_s, excluded.watermark_s)",
+            (self.source(source), track, t_s),
+        )
+
+    def end_track(self, source: str, track: str, reason: str) -> None:
+        self._connection.execute(
+            "UPDATE tracks SET ended=? WHERE source=? AND track=?", (reason, self.source(source), track)
+        )
+
+    def source(self, name: str) -> int:
+        """Number of a source; one never opened (a conversation, say) gets a row without a kind."""
+        return self._source(name)[0]
+
+    # --- consolidation -----------------------------------------------------------------------------
+
+    def media_sources(self) -> list[str]:
+        """Names of all sources that have tracks, in the order they were opened."""
+        return [name for (name,) in self._connection.execute("SELECT name FROM sources WHERE kind!='' ORDER BY source")]
+
+    def consolidation(self, source: int) -> bytes:
+        """The last saved state of a source's consolidation; empty before the first."""
+        row = self._connection.execute("SELECT state FROM consolidation WHERE source=?", (source,)).fetchone()
+        return bytes(row[0]) if row else b""
+
+    def save_consolidation(self, source: int, state: bytes) -> None:
+        self._connection.execute("INSERT OR REPLACE INTO consolidation VALUES (?,?)", (source, state))
+
+    def released(self, source: int, after: tuple[float, float, str, str], upto_s: float) -> Iterator[Observation]:
+        """Perceived observations after ``after`` that end by ``upto_s``, in the order (t1_s, t0_s, channel, id):
+        one that no process's pace can change, because a watermark promises that nothing earlier will come."""
+        rows = self._connection.execute(
+            f"SELECT {OBSERVATION_COLUMNS} FROM {OBSERVATION_JOIN} WHERE o.source=? AND o.t1_s>=? AND o.t1_s<=?"
+            " AND (o.t1_s, o.t0_s, o.channel, o.id) > (?,?,?,?)"
+            f" AND o.channel IN ({','.join('?' * len(PERCEIVED_CHANNELS))}) ORDER BY o.t1_s, o.t0_s, o.channel, o.id",
+            (source, after[0], upto_s, *after, *PERCEIVED_CHANNELS),
+        ).fetchall()
+        for row in rows:
+            yield observation_of(row)
+
+    def release_point(self, source: int) -> tuple[float, bool]:
+        """(media seconds up to which all tracks of a source are in, whether all have ended)."""
+        kind = self._connection.execute("SELECT kind FROM sources WHERE source=?", (source,)).fetchone()[0]
+        return tracks_of(self._connection, {source: kind})[source]
+
+    def duration_s(self, source: int) -> float | None:
+        row = self._connection.execute("SELECT duration_s FROM sources WHERE source=?", (source,)).fetchone()
+        return None if row[0] is None else float(row[0])
+
+    def add_span(self, source: int, span: Span) -> None:
+        self.spans += insert_span(self._connection, span, source, self.generation)
+
+    # --- the end -----------------------------------------------------------------------------------
+
+    def finish(self) -> None:
+        """Make the generation visible; called by the store before it commits."""
+        self._connection.execute("UPDATE memory SET value=? WHERE key='generation'", (self.generation,))
+
+    def _generation(self) -> int:
+        return int(self._connection.execute("SELECT value FROM memory WHERE key='generation'").fetchone()[0])
+
+    def _source(self, name: str) -> tuple[int, float]:
+        if name not in self._sources:
+            self._connection.execute("INSERT OR IGNORE INTO sources(name, kind) VALUES (?, '')", (name,))
+            row = self._connection.execute(
+                "SELECT source, started_wall_s FROM sources WHERE name=?", (name,)
+            ).fetchone()
+            self._sources[name] = (int(row[0]), float(row[1]))
+        return self._sources[name]
+
+    def _note_sequence(self, publisher: str, epoch: int, seq: int) -> None:
+        self._connection.execute(
+            "INSERT INTO publisher_seq VALUES (?,?,?) ON CONFLICT DO UPDATE SET seq=max(seq, excluded.seq)",
+            (publisher, epoch, seq),
+        )
+        self._connection.execute(
+            "DELETE FROM publisher_seq WHERE publisher=? AND epoch NOT IN"
+            " (SELECT epoch FROM publisher_seq WHERE publisher=? ORDER BY epoch DESC LIMIT ?)",
+            (publisher, publisher, EPOCHS_KEPT),
+        )
+
+    def _index(self, seq: int, observation: Observation) -> None:
+        key = observation_key(observation)
+        self._connection.execute("INSERT INTO keys VALUES (?,?,?)", (seq, len(key.own), key.asks))
+        if not (key.own or key.speaker):
+            return
+        self._connection.execute(
+            "INSERT INTO observation_terms(rowid, own, speaker) VALUES (?,?,?)",
+            (seq, " ".join(key.own), " ".join(key.speaker)),
+        )
+        if len(self._known_terms) > KNOWN_TERMS_LIMIT:
+            self._known_terms.clear()
+        for term in {*key.own, *key.speaker} - self._known_terms:
+            self._known_terms.add(term)
+            if can_be_misspelt(term):
+                self._add_to_vocabulary(term)
+
+    def _add_to_vocabulary(self, term: str) -> None:
+        added = self._connection.execute(
+            "INSERT OR IGNORE INTO vocabulary(term, sound) VALUES (?,?)", (term, sound_of(term))
+        )
+        if added.rowcount:
+            self._connection.execute(
+                "INSERT INTO vocabulary_trigrams(rowid, term) VALUES (?,?)", (added.lastrowid, term)
+            )
