@@ -7,13 +7,14 @@ is quoted; else the answer says what cannot be told apart.
 from __future__ import annotations
 
 from reasoning.context import Context
-from reasoning.draft import Claim, Draft, join, mark, marks, one, quote, refusal, sentence, unique
+from reasoning.draft import Draft, mark, marks, one, quote, refusal, unique
 from reasoning.lexicon import numbers_in
 from reasoning.passages import coverage, evidence_terms, passages
 from reasoning.questions import Question
 from reasoning.sights import (
     CHANGE,
     MOVING,
+    PEOPLE,
     ROLES,
     SHOT,
     Sighting,
@@ -39,10 +40,8 @@ async def answer_count(question: Question, context: Context) -> Draft:
     """A number with what was counted, or a refusal."""
     asked = asked_stems(question.text)
     often = question.has("often", "times", "frequently")
-    if asked & SHOT and (
-        asked & CHANGE
-        or question.has("cuts", "shots", "scenes", "photographs", "pictures", "photos", "images", "slides")
-    ):
+    counted = asked_stems(question.head)
+    if counted & (SHOT | CHANGE) or (often and asked & SHOT and asked & CHANGE):
         return await _pictures(question, context, changes=bool(asked & CHANGE))
     if question.spoken or question.read:
         stated = await _stated(question, context)
@@ -50,8 +49,11 @@ async def answer_count(question: Question, context: Context) -> Draft:
             return stated
         if often and evidence_terms(question):
             return await _times_said(question, context)
-    beyond = unknown_nouns(question.body, roles_known=True)
-    if not beyond and (about_people(question.text) or asked & ROLES):
+    # Where and among what they are counted may lie beyond us; what is counted may not.
+    beyond = unknown_nouns(question.head if counted else question.body, roles_known=True)
+    if (not beyond and counted & (PEOPLE | ROLES)) or (
+        often and not unknown_nouns(question.body) and about_people(question.text)
+    ):
         total = often or question.has("total", "enter", "pass", "appear", "altogether", "different", "come", "leave")
         return await (_arrivals if total else _people_at_once)(question, context)
     if not beyond and asked & MOVING:
@@ -59,9 +61,7 @@ async def answer_count(question: Question, context: Context) -> Draft:
     stated = await _stated(question, context)
     if stated:
         return stated
-    if question.has("question", "questions"):
-        return await _questions_asked(context)
-    about = join((beyond or list(question.strong))[:3]) or "that"
+    about = " or ".join((beyond or list(question.strong))[:3]) or "that"
     return refusal(
         f"I cannot count {about}: with the embedded encoders I count people, moving things and changes of picture, "
         "and nobody said or wrote a number of them"
@@ -95,9 +95,8 @@ def _tally(found: list[Sighting], noun: str, verb: str, plural: str = "") -> Dra
     number = len(found)
     shown = [s.observation for s in found[:MARKED]]
     more = f" and {number - MARKED} times more" if number > MARKED else ""
-    times = "once" if number == 1 else f"{number_in_words(number)} times"
     named = noun if number == 1 else plural or f"{noun}s"
-    text = f"{number_in_words(number)} {named} {verb} ({times}), at {marks(shown)}{more}"
+    text = f"{number_in_words(number)} {named} {verb}, at {marks(shown)}{more}"
     return one(text, *unique(shown), confidence=0.55)
 
 
@@ -158,15 +157,3 @@ async def _times_said(question: Question, context: Context) -> Draft:
     shown = found[:MARKED]
     times = "once" if len(found) == 1 else f"{number_in_words(len(found))} times"
     return one(f"I heard or read {about} {times}, at {marks(shown)}", *shown, confidence=0.55)
-
-
-async def _questions_asked(context: Context) -> Draft:
-    found = [o for o in await context.scan("speech", "text") if "?" in o.text]
-    distinct = {" ".join(words(o.text)): o for o in reversed(found)}
-    asked = sorted(distinct.values(), key=lambda o: o.t0_s)
-    if not asked:
-        return refusal("I did not hear or read a question")
-    shown = asked[:MARKED]
-    noun = "question" if len(asked) == 1 else "questions"
-    text = f"I read or heard {number_in_words(len(asked))} {noun}, at {marks(shown)}"
-    return Draft((Claim(sentence(text), tuple(shown)),), 0.45)

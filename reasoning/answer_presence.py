@@ -11,7 +11,7 @@ from reasoning import lexicon
 from reasoning.context import Context
 from reasoning.draft import Draft, clause_around, join, mark, marks, one, quote, refusal
 from reasoning.passages import evidence_terms, holds_type, passages
-from reasoning.questions import Question
+from reasoning.questions import Question, noun_phrases
 from reasoning.sights import (
     CHANGE,
     DARKNESS,
@@ -82,8 +82,8 @@ async def _told(question: Question, context: Context, told: bool) -> Draft | Non
 
 
 def _no(question: Question, beyond: list[str], told: bool) -> Draft:
-    about = join((beyond or list(question.strong))[:3], "or") or "that"
-    if told and (question.spoken or question.read):
+    about = join(noun_phrases(question.text, beyond or question.strong)[:3], "or") or "that"
+    if told:
         verb = (
             "hear"
             if question.spoken and not question.read
@@ -93,11 +93,7 @@ def _no(question: Question, beyond: list[str], told: bool) -> Draft:
         )
         return refusal(f"No, I did not {verb} anything about {about}")
     tail = f". {ABILITY}, so I could have missed it" if beyond else ""
-    return refusal(f"No, I did not see or hear {_thing(about)}{tail}")
-
-
-def _thing(about: str) -> str:
-    return f"anything of {about}" if about != "that" else about
+    return refusal(f"No, I did not see or hear {about}{tail}")
 
 
 async def _speaking(question: Question, context: Context) -> Draft:

@@ -11,7 +11,7 @@ from msgspec import Struct
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, clause_around, join, mark, marks, one, quote, refusal, sentence, unique
 from reasoning.passages import Passage, coverage, evidence_terms, passages
-from reasoning.questions import Question, content_terms, parse_question
+from reasoning.questions import Question, content_terms, noun_phrases
 from reasoning.sights import (
     CLOTHING,
     MOTION_VERBS,
@@ -22,6 +22,7 @@ from reasoning.sights import (
     WRITING,
     Sighting,
     about_cuts,
+    about_framing,
     about_people,
     asked_stems,
     crowd,
@@ -38,14 +39,14 @@ from runtime.messages import Observation
 # Every asked word, as heard or read, or nearly: a time is only worth giving for the right event.
 SURE = 0.6
 LISTED = 3
+LABEL_WORDS = 3
 
 
 class Moment(Struct, frozen=True):
-    """A time found for a thing: when, by what, how sure, and how a sentence tells it."""
+    """A time found for a thing: when, by what, and how sure (0..1)."""
 
     t0_s: float
     cites: tuple[Observation, ...]
-    told: str
     confidence: float
 
 
@@ -59,7 +60,7 @@ async def answer_when(question: Question, context: Context) -> Draft:
     if pictured:
         return _listed(pictured, question.time.pick == "last")
     beyond = unknown_nouns(question.text)
-    about = join(beyond[:3]) if beyond else "that"
+    about = join(noun_phrases(question.text, beyond or question.strong)[:2], "or") or "that"
     return refusal(f"I did not see or hear {about}, so I cannot say when{_encoders(question, beyond)}")
 
 
@@ -87,19 +88,21 @@ async def answer_order(question: Question, context: Context) -> Draft:
 
 async def first_moment(text: str, context: Context) -> Moment | None:
     """The first time of the thing or event that ``text`` names."""
-    picture = await _from_pictures(text, context) if not unknown_nouns(text) else []
+    # Which of two shots is the wide one cannot be told.
+    picture = [] if unknown_nouns(text) or about_framing(text) else await _from_pictures(text, context)
     if picture:
         first = picture[0]
-        return Moment(first.t0_s, (first.observation,), first.said, 0.6)
-    terms = content_terms(text)
-    strong = [term for term in terms if term.weight >= 1.0]
-    if not strong:
-        return None
-    for o in await context.scan("speech", "text"):
-        spoken = words(o.text)
-        if coverage(strong, spoken, o.channel == "text") >= SURE:
-            t_s = _said_at_s(o, [term.word for term in strong])
-            return Moment(t_s, (o,), quote(clause_around(o.text.split(), ())), 0.55)
+        return Moment(first.t0_s, (first.observation,), 0.6)
+    strong = [term for term in content_terms(text) if term.weight >= 1.0]
+    fitting = [
+        o
+        for o in await context.scan("speech", "text")
+        if strong and coverage(strong, words(o.text), o.channel == "text") >= SURE
+    ]
+    # A label of a word or two names a button, not what the talk is of; unless there is nothing else.
+    for o in [o for o in fitting if o.channel == "speech" or len(words(o.text)) >= LABEL_WORDS] or fitting:
+        t_s = _said_at_s(o, [term.word for term in strong])
+        return Moment(t_s, (o,), 0.55)
     return None
 
 
@@ -222,8 +225,3 @@ def _encoders(question: Question, beyond: list[str]) -> str:
     if not beyond or question.spoken or question.read:
         return ""
     return ". With the embedded encoders I recognise people, movement, colours, writing and speech, not other things"
-
-
-def anchor_question(text: str, as_of_s: float) -> Question:
-    """The question that finds the event an anchor names."""
-    return parse_question(f"when {text}", as_of_s)

@@ -15,7 +15,8 @@ from reasoning.context import MemoryClient
 from reasoning.draft import Claim
 from runtime.messages import Citation, Observation, ScanRequest, View
 
-_MARK = re.compile(r"\s?\[(?:(\d+):)?(\d{1,3}):(\d{2})\]")
+# A mark and the little words that lead to it, which would dangle without it.
+_MARK = re.compile(r"(?:,|\s+(?:and|at|from|to|until))*\s*\[(?:(\d+):)?(\d{1,3}):(\d{2})\]")
 
 
 class Checked(Struct, frozen=True):

@@ -16,11 +16,13 @@ from reasoning.answer_words import answer_words
 from reasoning.backends import Verdict
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, join, refusal
-from reasoning.questions import Kind, Question
+from reasoning.questions import Kind, Question, noun_phrases
 from reasoning.sights import unknown_nouns
 
 Room = Callable[[Question, Context], Awaitable[Draft]]
 
+# Windows include what touches them; the event itself lies outside "before" and "after" it.
+ASIDE_S = 0.001
 # Not said to be spoken or written: the words must be the better evidence for it.
 UNSAID = 0.8
 
@@ -64,9 +66,9 @@ async def _window(question: Question, context: Context) -> Context | Draft:
         begins_s = moment.t0_s
         ends_s = max(o.t1_s for o in moment.cites)
         if time.anchor.relation == "before":
-            t1_s = begins_s
+            t1_s = begins_s - ASIDE_S
         elif time.anchor.relation == "after":
-            t0_s = ends_s
+            t0_s = ends_s + ASIDE_S
         else:
             t0_s, t1_s = begins_s, max(ends_s, begins_s + 1.0)
     if t0_s is None and t1_s is None:
@@ -92,15 +94,15 @@ async def _answer_open(question: Question, context: Context) -> Draft:
 
 def _beyond_sight(question: Question) -> Draft:
     beyond = unknown_nouns(question.body)
-    about = join((beyond or list(question.strong))[:3], "or")
+    about = join(noun_phrases(question.text, beyond or question.strong)[:2], "or")
     if not about:
         return refusal(f"I cannot tell. {ABILITY}")
-    return refusal(f"I did not see or hear anything I can tie to {about}. {ABILITY}, not other things")
+    return refusal(f"I did not see or hear anything that tells me about {about}. {ABILITY}, not other things")
 
 
 def _too_weak(question: Question) -> Draft:
     lead = "No, I" if question.kind == "presence" else "I"
-    about = join(list(question.strong)[:3], "or") or "that"
+    about = join(noun_phrases(question.text, question.strong)[:2], "or") or "that"
     return refusal(f"{lead} did not see or hear enough about {about} to answer")
 
 

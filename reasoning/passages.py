@@ -26,6 +26,8 @@ PICK_SHARE = 0.2
 REGION_SHARE = 0.15
 OTHER_CHANNEL = 0.85
 HEAD_WEIGHT = 0.5
+# A question repeats the words of a question; it is hardly its answer.
+IS_QUESTION = 0.6
 
 
 class Passage(Struct, frozen=True):
@@ -105,9 +107,9 @@ def _weigh(
     own = coverage(terms, spoken, compact)
     around = spoken + [word for other in neighbours for word in words(other.text)]
     joint = coverage(terms, around, compact)
-    # A neighbour may add words, but the passage itself must carry some.
-    covered = own + NEIGHBOUR_SHARE * max(0.0, joint - own) if own > 0 else 0.0
     typed = holds_type(question.expects, observation)
+    # A neighbour may add words, but the passage itself must carry some, or what is asked for.
+    covered = own + NEIGHBOUR_SHARE * max(0.0, joint - own) if own > 0 or typed else 0.0
     support = covered
     if question.expects in ("web address", "state", "language", "city", "country"):
         # The type is itself evidence: few utterances name a state or an address at all.
@@ -121,6 +123,8 @@ def _weigh(
     if question.kind in ("spoken", "read") and (question.spoken, question.read) != (True, True):
         wanted = "speech" if question.kind == "spoken" else "text"
         support *= 1.0 if observation.channel == wanted else OTHER_CHANNEL
+    if question.expects != "question" and observation.text.rstrip().endswith("?"):
+        support *= IS_QUESTION
     score = support + RECALL_SHARE * recalled
     if question.time.pick:
         score += PICK_SHARE * (place if question.time.pick == "last" else 1.0 - place)
@@ -135,7 +139,8 @@ def holds_type(expects: AnswerType, observation: Observation) -> bool:
     return bool(finder and finder(observation.text))
 
 
-def _name_like(text: str) -> list[str]:
+def name_like(text: str) -> list[str]:
+    """Names in on-screen text: within its lines, or over them where each holds one word of a name."""
     return [name for line in text.split(" / ") for name in lexicon.names_in(line)] or lexicon.names_in(
         text.replace(" / ", " ")
     )
@@ -157,7 +162,7 @@ _FINDERS: dict[AnswerType, Callable[[str], object]] = {
     "colour": lambda text: lexicon.found_of(lexicon.COLOURS, text),
     "date": lambda text: lexicon.found_of(lexicon.MONTHS | lexicon.DAYS, text),
     "number": lexicon.numbers_in,
-    "name": _name_like,
+    "name": name_like,
     "question": _questions,
 }
 

@@ -8,11 +8,11 @@ opening and its verbs, then keeps the content words. Words that merely frame a q
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Literal
 
 from msgspec import Struct
 
-from reasoning.lexicon import COLOURS
 from reasoning.time_words import TimeWords, parse_time_words
 from reasoning.words import STOP_WORDS, fold, number_value, ordinal_value, split_words, stem, words
 
@@ -76,9 +76,9 @@ _WHEN = re.compile(
 _ORDER = re.compile(r"\b(?:first|earlier|sooner|before|last|later|latest|earliest|after)\b")
 _SUMMARY = re.compile(
     r"\b(?:summari[sz]e|summary|recap|overview|what (?:has )?happen(?:s|ed|ing)?(?: (?:in|here|there|then|next|"
-    r"so far|today|in the (?:video|clip|film)))?\s*[?.!]*$|what (?:is|was|were|are) (?:happening|going on)|what did i miss|"
-    r"describe (?:the|this|what)|what (?:is|was) (?:the |this )?(?:video|clip|film|recording|it) about|what have you "
-    r"(?:seen|heard)|what did you see)"
+    r"so far|today|in the (?:video|clip|film)))?\s*[?.!]*$|what (?:is|was|were|are) (?:happening|going on)|"
+    r"what did i miss|describe (?:the|this|what)|what (?:is|was) (?:the |this )?(?:video|clip|film|recording|it) about|"
+    r"what have you (?:seen|heard)|what did you see)"
 )  # fmt: skip
 _COLOUR = re.compile(r"\b(?:what|which) colou?rs?\b|\bcolou?r of\b")
 _QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{1,80})[\"“”«»]|(?<!\w)'([^']{2,80})'(?!\w)")
@@ -217,8 +217,6 @@ def _kind(low: str, low_body: str, alternatives: tuple[str, ...]) -> Kind:
         return "read"
     if spoken:
         return "spoken"
-    if _NAMED.search(low) and re.search(r"\bname|website|web address|\burl\b", low):
-        return "read"
     return "what"
 
 
@@ -270,7 +268,8 @@ def _expected(low: str, kind: Kind) -> tuple[AnswerType, bool, int | None, str]:
     if kind == "colour":
         return "colour", False, None, ""
     if kind == "count" or re.search(r"\bhow (?:much|old|far|big|tall|high|fast)\b", low):
-        return "number", False, None, head
+        counted = re.search(r"\bhow many (?:different |other |more )?(\w+)|\bnumber of (?:different )?(\w+)", low)
+        return "number", False, None, next(filter(None, counted.groups())) if counted else head
     if asked:
         phrase = asked[1].strip()
         for pattern, kind_of in _NOUN_TYPES:
@@ -331,6 +330,23 @@ def _phrases(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(phrase for phrase in out if phrase))
 
 
-def colours_of(text: str) -> list[str]:
-    """The colour words of ``text``, "gray" as "grey"."""
-    return ["grey" if word == "gray" else word for word in words(text) if word in COLOURS]
+def noun_phrases(text: str, wanted: Iterable[str]) -> list[str]:
+    """Runs of ``wanted`` words (folded) as ``text`` writes them, each with its article: "a dog", "the launch date".
+
+    What is no name and has no article is put in quotation marks, as a word.
+    """
+    chosen = set(wanted)
+    out: list[str] = []
+    run: list[str] = []
+    before = ""
+    for token in [*re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text), ""]:
+        if token and words(token) and words(token)[0] in chosen:
+            run.append(re.sub(r"['’]s$", "", token))
+            continue
+        if run:
+            article = before.lower() if before.lower() in ("a", "an", "the", "any") else ""
+            named = " ".join(run)
+            out.append(f"{article} {named}" if article else named if named[0].isupper() else f'"{named}"')
+            run = []
+        before = token
+    return list(dict.fromkeys(out))

@@ -8,6 +8,7 @@ a question lie beyond them, so that nothing is claimed of those; `sightings` fin
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
@@ -92,8 +93,12 @@ def about_people(text: str) -> bool:
 
 def about_cuts(text: str) -> bool:
     asked = asked_stems(text)
-    closeness = "close-up" in text.lower() or "close up" in text.lower() or "wide shot" in text.lower()
-    return bool(asked & SHOT and asked & CHANGE) or closeness
+    return bool(asked & SHOT and asked & CHANGE) or about_framing(text)
+
+
+def about_framing(text: str) -> bool:
+    """Whether ``text`` speaks of a shot by how near it is ("the close-up", "the wide shot")."""
+    return bool(re.search(r"\b(?:close[- ]up|wide[- ]shot|long[- ]shot|medium[- ]shot|full[- ]shot)\b", text.lower()))
 
 
 def minimum_of_people(text: str) -> int:

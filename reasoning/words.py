@@ -13,6 +13,7 @@ from functools import lru_cache
 
 EXACT = 1.0
 COMPOUND = 0.9
+PART = 0.5
 RELATED = 0.6
 NEAR = 0.7
 ALIKE = 0.55
@@ -113,13 +114,13 @@ def words(text: str) -> list[str]:
 def stem(word: str) -> str:
     """The word without its commonest English endings, American spelling; ``word`` is folded."""
     if word in _IRREGULAR:
-        return _IRREGULAR[word]
+        word = _IRREGULAR[word]
     for ending, instead in (("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("xes", "x")):
         if word.endswith(ending) and len(word) > len(ending) + 2:
             return word[: -len(ending)] + instead
     if word.endswith("s") and len(word) > 3 and word[-2] not in "sui":
         word = word[:-1]
-    for ending in ("ing", "ed"):
+    for ending in ("ing", "ed") if word not in _IRREGULAR.values() else ():
         base = word[: -len(ending)]
         if word.endswith(ending) and len(base) >= 3 and re.search("[aeiouy]", base):
             word = base[:-1] if len(base) > 3 and base[-1] == base[-2] and base[-1] not in "lsz" else base
@@ -174,8 +175,10 @@ def likeness(asked: str, found: str) -> float:
     shorter = min(len(a), len(b))
     if shorter >= 5 and a[:shorter] == b[:shorter] and abs(len(a) - len(b)) <= 4:
         return NEAR
-    if shorter >= 4 and len(found) > len(asked) and (found.endswith(asked) or found.startswith(asked)):
+    if shorter >= 4 and len(b) > len(a) and (b.endswith((a, asked)) or found.startswith(asked)):
         return COMPOUND
+    if len(found) >= 4 and len(asked) >= 7 and asked.endswith(found):
+        return PART
     if not (asked.isascii() and found.isascii()):
         return NEAR if shorter >= 5 and edit_distance(a, b, 1) <= 1 else 0.0
     if shorter >= 5 and a[0] == b[0] and edit_distance(a, b, 1) <= 1:

@@ -1,0 +1,118 @@
+"""Answers from how writing is laid out: the title, a row of buttons, a text of so many words."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+
+from reasoning.context import Context
+from reasoning.draft import Claim, Draft, join, mark, one, quote, sentence, unique
+from reasoning.questions import Question
+from reasoning.words import fold
+from runtime.messages import Observation
+
+# Cards and pages change as a whole: blocks that came into view together.
+TOGETHER_S = 1.5
+# A title is a line or two; a paragraph in large letters is none.
+TITLE_WORDS = 12
+# Lines whose middles differ by less than this share of their height stand in one row.
+ROW_SHARE = 0.6
+_Cell = tuple[float, float, float, str, Observation]
+
+
+async def answer_layout(question: Question, context: Context) -> Draft | None:
+    """An answer that position and size of writing give; None if the question is no such one."""
+    if question.spoken:
+        return None
+    if _asks_title(question):
+        return await _title(question, context)
+    if question.wanted and question.has("row", "button", "menu", "tab", "item", "option", "entry", "label"):
+        return await _row(question, context)
+    if question.kind == "read" and question.wanted and question.head in ("words", "word"):
+        return await _so_many_words(question, context)
+    return None
+
+
+def legible(observation: Observation) -> bool:
+    """Whether a text has enough letters to be writing and not a reader's slip."""
+    return sum(character.isalpha() for character in observation.text) >= 3
+
+
+def plain(observation: Observation) -> str:
+    """A text block as one line."""
+    return observation.text.replace(" / ", " ")
+
+
+def line_height(observation: Observation) -> float:
+    """Height of the largest line of a block, as a share of the picture's height."""
+    lines = observation.data.get("lines") or []
+    return max((float(box[3]) for text, _, box in lines if len(re.sub(r"\W", "", str(text))) >= 3), default=0.0)
+
+
+def _asks_title(question: Question) -> bool:
+    named = question.head == "name" and question.has(
+        "film", "movie", "demo", "game", "program", "programme", "app", "product", "show", "book", "song", "video"
+    )
+    return not question.strong and (
+        question.expects == "title" or question.has("title", "heading", "headline") or named
+    )
+
+
+async def _title(question: Question, context: Context) -> Draft | None:
+    """The largest writing: what a title is set in."""
+    texts = [o for o in await context.scan("text") if legible(o)]
+    best = min(texts, key=lambda o: (-line_height(o), o.t0_s, o.id), default=None)
+    if best is None or not line_height(best):
+        return None
+    title = plain(best)
+    if len(title.split()) > TITLE_WORDS:
+        title = str(max(best.data["lines"], key=lambda line: float(line[2][3]))[0])
+    text = f"The largest writing, which should be the title, reads {quote(title)} {mark(best.t0_s)}"
+    return one(text, best, confidence=0.6)
+
+
+async def _row(question: Question, context: Context) -> Draft | None:
+    """``wanted`` short texts side by side that came into view together ("the five buttons in the lower row")."""
+    cells: list[_Cell] = [
+        (float(box[1]) + float(box[3]) / 2, float(box[0]), float(box[3]), str(text), o)
+        for o in await context.scan("text")
+        for text, _, box in o.data.get("lines", [])
+        if len(str(text).split()) <= 3
+    ]
+    fitting = [row for row in _rows(cells) if len(row) == question.wanted]
+    if not fitting:
+        return None
+    lower = question.has("lower", "bottom", "below")
+    chosen = max(fitting, key=lambda row: row[0][0]) if lower else fitting[0]
+    row = sorted(chosen, key=lambda cell: cell[1])
+    cites = unique(cell[4] for cell in row)
+    at = join(dict.fromkeys(mark(o.t0_s) for o in cites))
+    return Draft((Claim(sentence(f"I read {join(quote(cell[3]) for cell in row)} in one row {at}"), cites),), 0.6)
+
+
+def _rows(cells: Sequence[_Cell]) -> list[list[_Cell]]:
+    """Cells by row, for each time at which writing came into view; a text seen twice counts once."""
+    rows: list[list[_Cell]] = []
+    for cell in sorted(cells, key=lambda c: (c[4].t0_s // TOGETHER_S, c[0], c[1])):
+        last = rows[-1] if rows else []
+        together = bool(last) and abs(last[-1][4].t0_s - cell[4].t0_s) <= TOGETHER_S
+        if together and abs(last[-1][0] - cell[0]) <= ROW_SHARE * max(cell[2], last[-1][2]):
+            if all(fold(cell[3]) != fold(other[3]) for other in last):
+                last.append(cell)
+        else:
+            rows.append([cell])
+    return rows
+
+
+async def _so_many_words(question: Question, context: Context) -> Draft | None:
+    """A text of exactly as many words as asked for; two blocks that came together count as one."""
+    texts = [o for o in await context.scan("text") if legible(o)]
+    for o in texts:
+        if len(plain(o).split()) == question.wanted:
+            return one(f"I read {quote(plain(o))} {mark(o.t0_s)}", o, confidence=0.5)
+    for first, second in itertools.pairwise(texts):
+        both = f"{plain(first)} {plain(second)}"
+        if second.t0_s - first.t0_s <= TOGETHER_S and len(both.split()) == question.wanted:
+            return one(f"I read {quote(both)} {mark(first.t0_s)}", first, second, confidence=0.5)
+    return None

@@ -1,0 +1,170 @@
+"""Turns: streamed parts, the stored pair, interruption by a new question or by hand, deadlines."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+
+from reasoning.backends import Verdict
+from reasoning.context import Context
+from reasoning.draft import Claim
+from reasoning.extract import ExtractiveBackend
+from reasoning.questions import Question
+from reasoning.turn import UNSUPPORTED, Turns
+from runtime.clock import VirtualClock
+from runtime.config import ReasoningConfig
+from runtime.errors import CallCancelled, DeadlineExceeded, RemoteError
+from runtime.messages import Answer, AnswerPart, AskRequest, Message
+from tests.listed_memory import ListedMemory, said
+
+pytestmark = pytest.mark.anyio
+
+MORNING = said(3.0, 5.0, "good morning everybody")
+LIGHT = said(6.0, 9.0, "the lighthouse is closed")
+
+
+class Scripted:
+    """A back end that says the given pieces."""
+
+    name = "scripted"
+
+    def __init__(self, *pieces: Claim | Verdict) -> None:
+        self.pieces = pieces
+
+    async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | Verdict]:
+        for piece in self.pieces:
+            yield piece
+
+
+def make(tasks: anyio.abc.TaskGroup, memory: ListedMemory, backend: object = None, **config: object) -> Turns:
+    options = ReasoningConfig(**config)  # type: ignore[arg-type]
+    chosen = backend or ExtractiveBackend(options.abstain_below)
+    clock = VirtualClock()
+    turns = Turns(tasks, memory, chosen, options, clock, logging.getLogger("test"))  # type: ignore[arg-type]
+    turns.clock = clock  # type: ignore[attr-defined]
+    return turns
+
+
+async def collect(turns: Turns, question: str, conversation: str = "main") -> list[Message]:
+    return [m async for m in turns.ask(AskRequest(question=question, conversation=conversation))]
+
+
+async def test_parts_stream_and_join_to_the_answer() -> None:
+    memory = ListedMemory(MORNING, LIGHT)
+    async with anyio.create_task_group() as tasks:
+        *parts, answer = await collect(make(tasks, memory), "What is said about the lighthouse?")
+    assert isinstance(answer, Answer)
+    assert "".join(part.text for part in parts if isinstance(part, AnswerPart)) == answer.answer
+    assert answer.answer == 'I heard: "the lighthouse is closed" [0:06].'
+    assert [c.id for c in answer.citations] == [LIGHT.id]
+    assert set(answer.latency_s) == {"recall", "first_part", "total"}
+    assert (answer.backend, answer.abstained, answer.as_of_s) == ("extractive", False, 9.0)
+
+
+async def test_question_and_answer_are_remembered_and_are_no_evidence() -> None:
+    memory = ListedMemory(MORNING, LIGHT)
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        await collect(turns, "What is said about the lighthouse?")
+        await turns.settle()
+        asked, answered = memory.remembered
+        assert (asked.channel, answered.channel) == ("question", "answer")
+        assert asked.text == "What is said about the lighthouse?"
+        assert answered.data == {"conversation": "main", "question": asked.id, "abstained": False}
+        assert answered.evidence == (LIGHT.id,)
+        memory.observations += [asked, answered]
+        answer = (await collect(turns, "Is a lighthouse question mentioned?"))[-1]
+    assert isinstance(answer, Answer)
+    assert not {c.channel for c in answer.citations} & {"question", "answer"}
+
+
+async def test_a_new_question_gives_up_the_running_one_of_its_conversation_only() -> None:
+    memory = ListedMemory(MORNING, LIGHT)
+    memory.gate = anyio.Event()
+    ended: dict[str, str] = {}
+
+    async def ask(turns: Turns, question: str, conversation: str) -> None:
+        try:
+            answer = (await collect(turns, question, conversation))[-1]
+            ended[f"{conversation} {question}"] = answer.answer  # type: ignore[union-attr]
+        except CallCancelled as error:
+            ended[f"{conversation} {question}"] = str(error)
+
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        tasks.start_soon(ask, turns, "What is said about the lighthouse?", "a")
+        tasks.start_soon(ask, turns, "What is said about the lighthouse?", "b")
+        await memory.waiting.wait()
+        tasks.start_soon(ask, turns, "What is said about the morning?", "a")
+        while not ended:
+            await anyio.lowlevel.checkpoint()
+        memory.gate.set()
+    assert ended["a What is said about the lighthouse?"] == "given up: a new question in the same conversation"
+    assert "lighthouse is closed" in ended["b What is said about the lighthouse?"]
+    assert "good morning" in ended["a What is said about the morning?"]
+
+
+async def test_an_interruption_ends_the_turn_at_once() -> None:
+    memory = ListedMemory(MORNING)
+    memory.gate = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+
+        async def interrupt() -> None:
+            await memory.waiting.wait()
+            turns.interrupt("another")
+            turns.interrupt("main")
+
+        tasks.start_soon(interrupt)
+        with pytest.raises(CallCancelled, match="interrupted"):
+            await collect(turns, "What is said about the morning?")
+        assert memory.remembered == []
+        assert turns.counters["given_up"] == 1
+
+
+async def test_a_turn_past_its_deadline_fails_with_one_line() -> None:
+    memory = ListedMemory(MORNING)
+    memory.gate = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory, deadline_s=20.0)
+
+        async def let_time_pass() -> None:
+            await memory.waiting.wait()
+            turns.clock.advance(20.0)  # type: ignore[attr-defined]
+
+        tasks.start_soon(let_time_pass)
+        with pytest.raises(DeadlineExceeded, match="no answer within 20 s"):
+            await collect(turns, "What is said about the morning?")
+
+
+async def test_a_failure_of_memory_reaches_the_asker() -> None:
+    memory = ListedMemory(MORNING)
+    memory.failing = RemoteError("StoreError", "the store is damaged")
+    async with anyio.create_task_group() as tasks:
+        with pytest.raises(RemoteError, match="the store is damaged"):
+            await collect(make(tasks, memory), "What is said about the morning?")
+
+
+async def test_what_a_back_end_invents_is_struck_out_and_counted() -> None:
+    invented = said(50.0, 52.0, "never said")
+    backend = Scripted(Claim("It was said [0:50].", (invented,)), Verdict(0.9, abstained=False))
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, ListedMemory(MORNING), backend)
+        answer = (await collect(turns, "What was said?"))[-1]
+    assert isinstance(answer, Answer)
+    assert (answer.answer, answer.abstained, answer.citations) == (UNSUPPORTED, True, ())
+    assert turns.counters["citations_struck"] == 1
+
+
+async def test_citations_stay_within_their_number() -> None:
+    spoken = [said(float(t), t + 0.5, f"word {t}") for t in range(6)]
+    claims = [Claim(f"Heard [0:0{int(o.t0_s)}].", (o,)) for o in spoken]
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, ListedMemory(*spoken), Scripted(*claims, Verdict(0.9, abstained=False)), max_citations=3)
+        answer = (await collect(turns, "What was said?"))[-1]
+    assert isinstance(answer, Answer)
+    assert len(answer.citations) == 3
+    assert "[0:03]" not in answer.answer
