@@ -19,6 +19,7 @@ from reasoning.sights import (
     SHOT,
     Sighting,
     about_people,
+    about_vehicles,
     asked_stems,
     cuts,
     moving,
@@ -26,6 +27,7 @@ from reasoning.sights import (
     people_in,
     prominent,
     unknown_nouns,
+    vehicles,
 )
 from reasoning.words import number_in_words, words
 from runtime.messages import Observation
@@ -61,6 +63,11 @@ async def answer_count(question: Question, context: Context) -> Draft:
     stated = await _stated(question, context)
     if stated:
         return stated
+    vehicle = about_vehicles(question.head or question.body)
+    if vehicle and not [word for word in unknown_nouns(question.body) if word != vehicle]:
+        found = await vehicles(context, question.text)
+        if found:
+            return _tally(found, "moving thing", "came into view", tail=f"; whether these are {vehicle} I cannot tell")
     about = " or ".join((beyond or list(question.strong))[:3]) or "that"
     return refusal(
         f"I cannot count {about}: with the embedded encoders I count people, moving things and changes of picture, "
@@ -89,14 +96,14 @@ async def _arrivals(question: Question, context: Context) -> Draft:
     return _tally(beings, "person", "came into view", "people")
 
 
-def _tally(found: list[Sighting], noun: str, verb: str, plural: str = "") -> Draft:
+def _tally(found: list[Sighting], noun: str, verb: str, plural: str = "", tail: str = "") -> Draft:
     if not found:
         return refusal(f"I did not see a single {noun} come into view")
     number = len(found)
     shown = [s.observation for s in found[:MARKED]]
     more = f" and {number - MARKED} times more" if number > MARKED else ""
     named = noun if number == 1 else plural or f"{noun}s"
-    text = f"{number_in_words(number)} {named} {verb}, at {marks(shown)}{more}"
+    text = f"{number_in_words(number)} {named} {verb}, at {marks(shown)}{more}{tail}"
     return one(text, *unique(shown), confidence=0.55)
 
 

@@ -57,7 +57,7 @@ async def answer_presence(question: Question, context: Context) -> Draft:
             return await _people(question, context)
         if asked & MOVING and not beyond:
             return await _moving(question, context)
-        if asked & DARKNESS and asked & SHOT and not beyond:
+        if asked & DARKNESS and not beyond:
             return await _dark(context)
     if told or not question.seen:
         said = await _told(question, context, told)

@@ -15,6 +15,7 @@ from reasoning.lexicon import COLOURS
 from reasoning.questions import Question
 from reasoning.sights import (
     CLOTHING,
+    DARKNESS,
     LOWER_CLOTHING,
     MOTION_VERBS,
     MOVING,
@@ -158,6 +159,17 @@ async def answer_summary(question: Question, context: Context) -> Draft:
     return Draft(tuple(claim for _, claim in told[:EVENTS_TOLD]), 0.8)
 
 
+async def answer_sound(question: Question, context: Context) -> Draft:
+    """The sounds of the window and whether somebody speaks, in order of time."""
+    heard = [o for o in await context.scan("sound", "speech") if o.data.get("class") != "silence"]
+    if not heard:
+        lacks = await context.lacks("audio")
+        return refusal("There is no sound at all" if lacks else "I heard no speech and no other sound")
+    shown = heard[-1:] if question.time.pick == "last" else _spread(heard, EVENTS_TOLD - 1)
+    told = join(f"{o.text if o.channel == 'sound' else 'somebody speaking'} {mark(o.t0_s)}" for o in shown)
+    return one(f"I heard {told}", *shown, confidence=0.7)
+
+
 async def describe_window(question: Question, context: Context) -> Draft | None:
     """The picture at the time asked about, for "what is shown at 0:12"; None without a picture then."""
     frames = [frame for frame in await context.frames() if frame.text]
@@ -260,6 +272,8 @@ def _presence_now(question: Question, frame: Observation, visible: tuple[Observa
         return one(
             f"Yes, I see {who} now{doing} {mark(frame.t0_s)}{caveat}", frame, confidence=0.55 if not beyond else 0.4
         )
+    if asked & DARKNESS and not beyond:
+        return _describe_now(frame, visible)
     if asked & WRITING:
         if not texts:
             return refusal("No, I read nothing on screen now")

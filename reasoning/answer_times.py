@@ -24,14 +24,18 @@ from reasoning.sights import (
     about_cuts,
     about_framing,
     about_people,
+    about_vehicles,
     asked_stems,
     crowd,
     cuts,
+    event_asked,
     minimum_of_people,
     motion_onset,
     moving,
     people,
     unknown_nouns,
+    vehicles,
+    writing,
 )
 from reasoning.words import match, words
 from runtime.messages import Observation
@@ -181,16 +185,21 @@ async def _from_pictures(text: str, context: Context) -> list[Sighting]:
             fitting = [s for s in changes if int(s.observation.data.get("people", 0) or 0) >= number]
             return fitting or changes
         return changes
-    if unknown_nouns(text):
-        # "When does the pouring begin": movement is seen though not what moves. Only for a bare event.
+    vehicle = about_vehicles(text)
+    beyond = [word for word in unknown_nouns(text) if word != vehicle]
+    if beyond:
         return []
+    if vehicle:
+        return [_uncertain(s, vehicle) for s in await vehicles(context, text, event_asked(text))]
     if about_people(text):
         number = minimum_of_people(text)
         if number > 1:
             return await crowd(context, number)
-        return await people(context, text)
+        return await people(context, text, event_asked(text))
     if asked & MOVING:
-        return await moving(context, text)
+        return await moving(context, text, event_asked(text))
+    if asked & WRITING:
+        return await writing(context, text)
     if asked & SOUND:
         return [
             Sighting(o.t0_s, o, o.text)
@@ -201,6 +210,10 @@ async def _from_pictures(text: str, context: Context) -> list[Sighting]:
         onset = await motion_onset(context)
         return [onset] if onset else []
     return []
+
+
+def _uncertain(sighting: Sighting, name: str) -> Sighting:
+    return Sighting(sighting.t0_s, sighting.observation, f"{sighting.said} (which could be a {name})")
 
 
 def _listed(found: list[Sighting], last: bool) -> Draft:

@@ -10,7 +10,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 from reasoning.answer_counts import answer_count
 from reasoning.answer_presence import ABILITY, answer_presence
-from reasoning.answer_scene import answer_colour, answer_now, answer_summary, answer_where, describe_window
+from reasoning.answer_scene import (
+    answer_colour,
+    answer_now,
+    answer_sound,
+    answer_summary,
+    answer_where,
+    describe_window,
+)
 from reasoning.answer_times import answer_order, answer_when, first_moment
 from reasoning.answer_words import answer_words
 from reasoning.backends import Verdict
@@ -21,6 +28,8 @@ from reasoning.sights import unknown_nouns
 
 Room = Callable[[Question, Context], Awaitable[Draft]]
 
+# What is asked for by these types is told in words even where the question says "shown".
+WRITTEN_TYPES = ("name", "number", "date", "title", "web address")
 # Windows include what touches them; the event itself lies outside "before" and "after" it.
 ASIDE_S = 0.001
 # Not said to be spoken or written: the words must be the better evidence for it.
@@ -76,10 +85,19 @@ async def _window(question: Question, context: Context) -> Context | Draft:
     return context.within(t0_s, t1_s)
 
 
+async def _answer_heard(question: Question, context: Context) -> Draft:
+    """What was heard: a kind of sound where the question asks for one, else words."""
+    if question.head in ("sound", "sounds", "noise", "noises") or (
+        not question.strong and question.has("heard", "hear") and not question.has("say", "said", "words")
+    ):
+        return await answer_sound(question, context)
+    return await answer_words(question, context)
+
+
 async def _answer_open(question: Question, context: Context) -> Draft:
     """ "What ..." and "who ..." with no channel named: words said or read, or the picture of a given time."""
     if question.strong or question.phrases:
-        if question.seen and not (question.spoken or question.read):
+        if question.seen and not (question.spoken or question.read or question.expects in WRITTEN_TYPES):
             return _beyond_sight(question)
         draft = await answer_words(question, context)
         if draft.abstained:
@@ -107,7 +125,7 @@ def _too_weak(question: Question) -> Draft:
 
 
 _ROOMS: dict[Kind, Room] = {
-    "spoken": answer_words,
+    "spoken": _answer_heard,
     "read": answer_words,
     "when": answer_when,
     "order": answer_order,

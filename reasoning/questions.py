@@ -40,6 +40,7 @@ FRAMING = frozenset(
     corner row middle centre upper lower next really come enter pass go put number smallest largest several
     question colour color wide close change ask thing things shown itself trying try other many use time
     bright dark visible
+    heading headline slide poster banner author
     """
     )
 )
@@ -55,6 +56,10 @@ _READ = re.compile(
     r"letters?|on[- ]screen|buttons?|credits?|card|banner|poster|slide|number ?plate|licen[cs]e plate|printed|"
     r"displayed|menu|page|heading|words? (?:is|are|stands?|appears?|can be|shown|on)|presents?|headlines?|"
     r"brand|website shown|screen say|address)\b"
+)
+_SIGN_SAYS = re.compile(
+    r"\b(?:does|do|did) (?:the|this|that) (?:\w+ ){0,3}?(?:sign|slide|label|caption|subtitle|text|title|card|poster|"
+    r"screen|banner|page|watermark|logo|headline|button|letters?) (?:say|read|show|mean)\b"
 )
 _NAMED = re.compile(r"\b(?:named|shown|given)\b")
 _SEEN = re.compile(
@@ -210,6 +215,8 @@ def _kind(low: str, low_body: str, alternatives: tuple[str, ...]) -> Kind:
         r"\b(?:written|caption|title|credits)\b", low
     ):
         return "who"
+    if _SIGN_SAYS.search(low):
+        return "read"
     read, spoken = _READ.search(low), _SPOKEN.search(low)
     if spoken and not read:
         return "spoken"

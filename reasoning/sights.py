@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from reasoning.answer_layout import legible, line_height, plain
 from reasoning.context import Context
 from reasoning.lexicon import COLOURS
 from reasoning.questions import FRAMING
@@ -36,6 +37,7 @@ ROLES = _stems(
     """climber dancer singer player worker speaker actor runner walker swimmer driver cyclist rider customer student
     teacher soldier visitor passenger kid baby narrator presenter interviewer host guest artist musician"""
 )
+VEHICLES = _stems("car van truck lorry bus vehicle train tram taxi automobile")
 MOVING = _stems("movement motion moving mover moved activity")
 SHOT = _stems("picture image scene shot view camera angle photograph photo slide frame screen clip cut video footage")
 CHANGE = _stems("change cut switch transition turn replaced dissolve fade")
@@ -46,6 +48,8 @@ MOTION_VERBS = _stems(
 WRITING = _stems("text writing letters words caption captions subtitle title sign writing logo label watermark written")
 SPEAKING = _stems("speech speak talk voice talking spoken words conversation speaking say said narration narrator")
 SOUND = _stems("sound noise music audio heard hear audible silence silent quiet bang beep song melody tone loud")
+LEAVING = _stems("leave exit disappear vanish depart")
+TITLE = _stems("title heading headline")
 CLOTHING = _stems(
     """top shirt jacket coat sweater jumper pullover blouse hoodie dress trousers pants jeans skirt
     shorts clothes clothing suit"""
@@ -107,29 +111,55 @@ def minimum_of_people(text: str) -> int:
     return max([int(value) for value in values if value and value < 20], default=1)
 
 
-async def people(context: Context, text: str) -> list[Sighting]:
-    """Persons coming into view that fit the colours and sides of ``text``, in order of time."""
-    out = []
+async def people(context: Context, text: str, event: str = "appears") -> list[Sighting]:
+    """Persons coming into view (or leaving it) that fit the colours of ``text``, in order of time.
+
+    Where no person was made out, tall moving things of that colour stand in for them, and faces where no
+    colour is asked for: each is told by its own text, as what it was seen as.
+    """
+    appearing = [o for o in await context.scan("object") if o.data.get("event") == event]
     wanted = _colours(text)
-    lower = bool(asked_stems(text) & LOWER_CLOTHING)
-    for o in await context.scan("object"):
-        if o.data.get("event") != "appears" or o.data.get("kind") not in ("person", "face"):
-            continue
+    parts = _parts_asked(asked_stems(text))
+
+    def fits(o: Observation) -> bool:
         worn = clothing(o)
-        if wanted:
-            where = (
-                ("bottom",)
-                if lower
-                else ("top", "whole")
-                if asked_stems(text) & CLOTHING
-                else ("top", "bottom", "whole")
-            )
-            if not wanted & {_same_colour(worn[part]) for part in where if part in worn}:
-                continue
-        elif o.data.get("kind") == "face":
-            continue
-        out.append(Sighting(o.t0_s, o, o.text))
-    return out
+        return not wanted or bool(wanted & {_same_colour(worn[part]) for part in parts if part in worn})
+
+    by_kind = {
+        kind: [o for o in appearing if o.data.get("kind") == kind and fits(o)] for kind in ("person", "face", "moving")
+    }
+    tall = [o for o in by_kind["moving"] if o.data.get("shape") == "tall"]
+    found = by_kind["person"] or (tall if wanted else by_kind["face"] or tall)
+    return [Sighting(o.t0_s, o, o.text) for o in found]
+
+
+async def vehicles(context: Context, text: str, event: str = "appears") -> list[Sighting]:
+    """Moving things that could be vehicles, being no persons and not tall, of the colours ``text`` names if any."""
+    return [s for s in await moving(context, text, event) if s.observation.data.get("shape") != "tall"]
+
+
+def about_vehicles(text: str) -> str:
+    """The word for a vehicle in ``text``, or ""; the encoders see that it moves, not what it is."""
+    return next((word for word in words(text) if stem(word) in VEHICLES), "")
+
+
+def _parts_asked(asked: frozenset[str]) -> tuple[str, ...]:
+    if asked & LOWER_CLOTHING:
+        return ("bottom",)
+    return ("top", "whole") if asked & CLOTHING else ("top", "bottom", "whole")
+
+
+def event_asked(text: str) -> str:
+    """Which event ``text`` is about: "leaves" or "appears"."""
+    return "leaves" if asked_stems(text) & LEAVING else "appears"
+
+
+async def writing(context: Context, text: str) -> list[Sighting]:
+    """Writing coming into view; of a title, the largest there is."""
+    texts = [o for o in await context.scan("text") if legible(o)]
+    if texts and asked_stems(text) & TITLE:
+        texts = [min(texts, key=lambda o: (-line_height(o), o.t0_s, o.id))]
+    return [Sighting(o.t0_s, o, f'"{plain(o)}" is on screen') for o in texts]
 
 
 async def crowd(context: Context, at_least: int) -> list[Sighting]:
@@ -141,13 +171,13 @@ async def crowd(context: Context, at_least: int) -> list[Sighting]:
     ]
 
 
-async def moving(context: Context, text: str = "") -> list[Sighting]:
-    """Moving things coming into view, of the colours ``text`` names if any."""
+async def moving(context: Context, text: str = "", event: str = "appears") -> list[Sighting]:
+    """Moving things coming into view (or leaving it), of the colours ``text`` names if any."""
     wanted = _colours(text)
     return [
         Sighting(o.t0_s, o, o.text)
         for o in await context.scan("object")
-        if o.data.get("event") == "appears"
+        if o.data.get("event") == event
         and o.data.get("kind") == "moving"
         and (not wanted or wanted & {_same_colour(colour) for colour in clothing(o).values()})
     ]

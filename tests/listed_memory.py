@@ -81,7 +81,7 @@ def appears(t_s: float, kind: str, text: str, *, k: int = 0, **data: Any) -> Obs
 
 
 class ListedMemory:
-    """Holds observations in a list. ``gate`` holds every scan up until it is set; ``failing`` is raised by all calls."""
+    """Holds observations in a list. ``gate`` holds scans up until it is set; ``failing`` is raised by calls."""
 
     def __init__(self, *observations: Observation, as_of_s: float | None = None, missing: str = "") -> None:
         self.observations = list(observations)

@@ -114,7 +114,7 @@ async def test_memory_gone_is_one_clear_line() -> None:
 
 
 def test_an_unknown_back_end_is_named() -> None:
-    with pytest.raises(ConfigError, match="reasoning.backend: no 'oracle'"):
+    with pytest.raises(ConfigError, match=r"reasoning\.backend: no 'oracle'"):
         load_backend(ReasoningConfig(backend="oracle"))
 
 
