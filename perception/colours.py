@@ -13,7 +13,8 @@ import cv2
 import numpy as np
 
 NAMES = (
-    "black", "grey", "white", "red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "brown", "beige",
+    "black", "grey", "white", "red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink", "brown",
+    "beige",
 )  # fmt: skip
 ACHROMATIC = frozenset({"black", "grey", "white"})
 _LEVELS = 32  # per channel of the naming table: 32768 entries, built once in 0.1 s
@@ -27,7 +28,8 @@ _SHADE_CHROMA = 12.0  # shade under a blue sky is bluish, and still called grey
 def name_pixels(bgr: np.ndarray) -> np.ndarray:
     """Index into NAMES for each pixel; uint8 of the shape of the picture without its last axis."""
     level = (bgr >> 3).astype(np.int32)
-    return _table()[(level[..., 0] * _LEVELS + level[..., 1]) * _LEVELS + level[..., 2]]
+    named: np.ndarray = _table()[(level[..., 0] * _LEVELS + level[..., 1]) * _LEVELS + level[..., 2]]
+    return named
 
 
 def shares(names: np.ndarray, mask: np.ndarray | None = None) -> list[tuple[str, float]]:
@@ -64,12 +66,13 @@ def _table() -> np.ndarray:
 
 def _name(lightness: float, chroma: float, hue: float) -> str:
     """The name of one colour: lightness 0..100, chroma 0..134, hue in degrees."""
-    if lightness < _BLACK_L and chroma < 28 or lightness < 8:
+    if (lightness < _BLACK_L and chroma < 28) or lightness < 8:
         return "black"
     if lightness < _DARK_L and chroma < _DARK_CHROMA:
         return "black" if lightness < 24 else "grey"
     rosy = hue > 310 or hue < 40
-    if lightness > _WHITE_L and chroma < (_ROSY_CHROMA if rosy else _WHITE_CHROMA) or lightness > 92 and chroma < 16 and 85 < hue < 125:
+    ivory = lightness > 92 and chroma < 16 and 85 < hue < 125
+    if ivory or (lightness > _WHITE_L and chroma < (_ROSY_CHROMA if rosy else _WHITE_CHROMA)):
         return "white"
     if chroma < (_ROSY_CHROMA if rosy and lightness > 70 else _SHADE_CHROMA if 190 <= hue < 290 else _GREY_CHROMA):
         return "grey"
@@ -78,11 +81,11 @@ def _name(lightness: float, chroma: float, hue: float) -> str:
 
 def _chromatic_name(lightness: float, chroma: float, hue: float) -> str:
     if hue >= 345 or hue < 25:  # crimson to rose
-        if lightness > 62 and chroma < 60 or (hue >= 345 or hue < 8) and lightness > 48:
+        if (lightness > 62 and chroma < 60) or ((hue >= 345 or hue < 8) and lightness > 48):
             return "pink"
         if chroma < 22:
             return "pink" if lightness > 50 else "brown"
-        return "red" if hue < 25 and hue >= 8 or chroma > 30 else "purple"
+        return "red" if (hue < 25 and hue >= 8) or chroma > 30 else "purple"
     if hue < 47:  # red, or flesh and wood when weak
         if chroma < 38:
             return _earth(lightness)
@@ -103,9 +106,9 @@ def _chromatic_name(lightness: float, chroma: float, hue: float) -> str:
         return "green"
     if hue < 218:
         return "turquoise"
-    if hue < 298 or hue < 309 and (chroma > 90 or lightness < 20):
+    if hue < 298 or (hue < 309 and (chroma > 90 or lightness < 20)):
         return "blue"
-    return "pink" if hue > 318 and lightness > 55 or hue > 335 and lightness > 45 else "purple"
+    return "pink" if (hue > 318 and lightness > 55) or (hue > 335 and lightness > 45) else "purple"
 
 
 def _earth(lightness: float) -> str:

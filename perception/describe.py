@@ -117,7 +117,10 @@ def _regions(names: np.ndarray) -> dict[str, str]:
         "bottom": names[-third_rows:],
         "left": names[:, :third_columns],
         "right": names[:, -third_columns:],
-        "centre": names[third_rows : max(third_rows + 1, rows - third_rows), third_columns : max(third_columns + 1, columns - third_columns)],
+        "centre": names[
+            third_rows : max(third_rows + 1, rows - third_rows),
+            third_columns : max(third_columns + 1, columns - third_columns),
+        ],
     }
     return {place: ranked[0][0] for place, part in parts.items() if (ranked := shares(part))}
 

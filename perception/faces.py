@@ -59,7 +59,8 @@ def same_face(one: Box, other: Box) -> bool:
 
 
 def _cascade(name: str) -> Any:
-    return cv2.CascadeClassifier(cv2.data.haarcascades + name)
+    folder: str = cv2.data.haarcascades  # type: ignore[attr-defined]
+    return cv2.CascadeClassifier(folder + name)
 
 
 def _detect(cascade: Any, grey: np.ndarray, neighbours: int, least_px: int) -> list[tuple[int, int, int, int]]:

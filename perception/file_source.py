@@ -111,7 +111,9 @@ def open_container(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
         raise MediaError(f"{name}: {_why_not_open(name, error)}") from error
     with container:
         if _PLAYLISTS & set(container.format.name.split(",")):
-            raise MediaError(f"{name}: a playlist ({container.format.name}), not a recording; give the media file itself")
+            raise MediaError(
+                f"{name}: a playlist ({container.format.name}), not a recording; give the media file itself"
+            )
         yield container
 
 
@@ -132,14 +134,18 @@ def video_stream(container: InputContainer) -> VideoStream | None:
         if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
     ]
     best = container.streams.best("video")
-    return next((stream for stream in moving if best is not None and stream.index == best.index), (moving or [None])[0])
+    return next(
+        (stream for stream in moving if best is not None and stream.index == best.index), next(iter(moving), None)
+    )
 
 
 def audio_stream(container: InputContainer) -> Any | None:
     """The sound to listen to: the best decodable one; None without any."""
     decodable = [stream for stream in container.streams.audio if stream.codec_context is not None]
     best = container.streams.best("audio")
-    return next((s for s in decodable if best is not None and s.index == best.index), (decodable or [None])[0])
+    if best is not None and any(stream.index == best.index for stream in decodable):
+        return best
+    return decodable[0] if decodable else None
 
 
 def quarter_turns(rotation_deg: float) -> int:
@@ -184,7 +190,9 @@ def _why_not_open(name: str, error: Exception) -> str:
         return "no permission to read it; check the owner or run chmod"
     boxes = _mp4_boxes(name)
     if boxes and "moov" not in boxes:
-        return "its index (moov) is missing: the recording was cut off before it was finished; recover or record it again"
+        return (
+            "its index (moov) is missing: the recording was cut off before it was finished; recover or record it again"
+        )
     if boxes:
         return "damaged: its index points outside the file or cannot be read; fetch it again"
     return "not a media file, or damaged beyond reading; give a video or audio file"

@@ -77,7 +77,9 @@ class FrameReader:
     ``reason`` is "end" or says in one line what broke, and ``end_s`` is the media time reached.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, mask: Sequence[Rect] = (), threads: int = 2) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, mask: Sequence[Rect] = (), threads: int = 2
+    ) -> None:
         self._container = container
         self._stream = stream
         self._mask = tuple(mask)
@@ -154,7 +156,7 @@ class FrameReader:
         return self._step_s
 
     def _how_it_ended(self, damaged: bool) -> str:
-        """"end", or what broke: the picture stops well before the length the container promised for it."""
+        """ "end", or what broke: the picture stops well before the length the container promised for it."""
         if damaged:
             return f"damaged after {self.end_s:.1f} s"
         promised_s = _promised_end_s(self._container, self._stream, self._origin_s)

@@ -93,7 +93,9 @@ class KeyframeSelector:
         self._flash: _Remembered | None = None
         self._shot_t_s = 0.0
         self._moving = _nothing()
-        self._reset_since_key()
+        self._still = True
+        self._motion = 0.0
+        self._moved = np.zeros((_TINY_PX[1], _TINY_PX[0]))
 
     def step(self, picture: Picture) -> list[Keyframe]:
         tiny = _tiny(picture.luma)

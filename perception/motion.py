@@ -62,7 +62,19 @@ class MovingThing(Struct, frozen=True):
 
 
 class _Track:
-    __slots__ = ("aspects", "box", "first_box", "first_s", "last_s", "looks", "moved_s", "number", "path", "reach", "velocity")
+    __slots__ = (
+        "aspects",
+        "box",
+        "first_box",
+        "first_s",
+        "last_s",
+        "looks",
+        "moved_s",
+        "number",
+        "path",
+        "reach",
+        "velocity",
+    )
 
     def __init__(self, number: int, t_s: float, box: Box, aspect: float) -> None:
         self.number = number
@@ -123,7 +135,11 @@ class MotionTracker:
         self._gone: list[MovingThing] = []
         self._numbers = 0
         self._last_s: float | None = None
-        self._forget_background()
+        self._mean: np.ndarray | None = None
+        self._variance: np.ndarray | None = None
+        self._previous: np.ndarray | None = None
+        self._moved_before: np.ndarray | None = None
+        self._looks = self._shifted = 0
 
     def step(self, t_s: float, luma: np.ndarray, new_shot: bool = False) -> None:
         """Look at a picture's luma, uint8 (rows, columns)."""
@@ -149,11 +165,11 @@ class MotionTracker:
             self._forget_background()
             return
         self._looks += 1
-        recent = (moved | self._moved_before).astype(np.uint8)
+        recent = (moved if self._moved_before is None else moved | self._moved_before).astype(np.uint8)
         self._moved_before = moved
         if self._looks > _WARM_UP_LOOKS:
             near_motion = cv2.dilate(recent, np.ones((5, 5), np.uint8))
-            self._follow(t_s, _blobs(foreground.astype(np.uint8) & near_motion), foreground)
+            self._follow(t_s, _blobs(cv2.bitwise_and(foreground.astype(np.uint8), near_motion)), foreground)
 
     def things(self) -> tuple[MovingThing, ...]:
         """What is being followed now and has got somewhere."""
@@ -169,12 +185,8 @@ class MotionTracker:
         return self._looks > _WARM_UP_LOOKS
 
     def _forget_background(self) -> None:
-        self._mean: np.ndarray | None = None
-        self._variance: np.ndarray | None = None
-        self._previous: np.ndarray | None = None
-        self._moved_before: np.ndarray | bool = False
-        self._looks = 0
-        self._shifted = 0
+        self._mean = self._variance = self._previous = self._moved_before = None
+        self._looks = self._shifted = 0
         for track in self._tracks:
             if track.confirmed:
                 self._gone.append(track.thing(gone=True))
@@ -202,10 +214,11 @@ class MotionTracker:
 
     def _foreground(self, picture: np.ndarray) -> np.ndarray:
         """bool: where the picture is not the background, which learns from it."""
-        assert self._mean is not None and self._variance is not None
+        assert self._mean is not None
+        assert self._variance is not None
         difference = picture - self._mean
         squared = difference * difference
-        foreground = squared > np.maximum(_LEVELS_MIN**2, _DEVIATIONS**2 * self._variance)
+        foreground: np.ndarray = squared > np.maximum(_LEVELS_MIN**2, _DEVIATIONS**2 * self._variance)
         # The first looks learn fast: a mean of what was seen so far.
         learn = max(_LEARN, 1.0 / (self._looks + 2))
         rate = np.where(foreground, max(_LEARN_UNDER, learn if self._looks < 2 else 0.0), learn).astype(np.float32)

@@ -95,7 +95,7 @@ class ObjectFinder:
         self._figures: Any = None
         if options.people:
             self._figures = cv2.HOGDescriptor()
-            self._figures.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())
+            self._figures.setSVMDetector(cv2.HOGDescriptor_getDefaultPeopleDetector())  # type: ignore[attr-defined]
 
     @property
     def visible(self) -> tuple[str, ...]:
@@ -169,7 +169,9 @@ class ObjectFinder:
         if scale > 6.0:
             return False
         half_width, half_height = 0.5 * 88 / scale, 0.5 * 152 / scale
-        patch = _window(bgr, (x + width / 2 - half_width, y + height / 2 - half_height), (2 * half_width, 2 * half_height))
+        patch = _window(
+            bgr, (x + width / 2 - half_width, y + height / 2 - half_height), (2 * half_width, 2 * half_height)
+        )
         patch = cv2.resize(patch, (88, 152), interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
         _, weights = self._figures.detectMultiScale(
             patch, hitThreshold=0.0, winStride=(4, 4), padding=(0, 0), scale=1.08, groupThreshold=0
@@ -206,7 +208,9 @@ class ObjectFinder:
 
     # --- faces -------------------------------------------------------------------------------------
 
-    def _follow_faces(self, told: list[Observation], t_s: float, bgr: np.ndarray, found: list[Box], new_shot: bool) -> None:
+    def _follow_faces(
+        self, told: list[Observation], t_s: float, bgr: np.ndarray, found: list[Box], new_shot: bool
+    ) -> None:
         unmatched = list(found)
         for face in list(self._faces):
             match = next((box for box in unmatched if same_face(box, face.box)), None)
@@ -217,7 +221,9 @@ class ObjectFinder:
             face.missed += 1
             if new_shot or face.missed > _FACE_MISSES:
                 self._faces.remove(face)
-                text = f"the face at the {place_of(*centre(face.box))} is no longer seen, after {t_s - face.since_s:.0f} s"
+                text = (
+                    f"the face at the {place_of(*centre(face.box))} is no longer seen, after {t_s - face.since_s:.0f} s"
+                )
                 facts = self._face_facts(face.number, face.box, "leaves", face.top)
                 self._event(told, t_s, t_s, text, facts, evidence=(face.id,))
         for box in unmatched:

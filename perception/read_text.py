@@ -103,7 +103,7 @@ class TextReader:
         self._note_changes(grey, moving, new_shot)
         self._lines = [line for line in self._lines if t_s - line.seen_s <= _FORGET_S][-_LINES_MAX:]
         at_rest = self._changed_at_rest and self._saved_ms >= (0.0 if textual or new_shot else _FIND_MS)
-        if at_rest or self._changed_moving and self._saved_ms >= _SAVED_FOR_MOVING_MS:
+        if at_rest or (self._changed_moving and self._saved_ms >= _SAVED_FOR_MOVING_MS):
             self._changed_at_rest = self._changed_moving = False
             self._last = grey
             return self._read(t_s, bgr, grey)
@@ -234,8 +234,8 @@ def _box(quad: np.ndarray, width: int, height: int) -> Box:
 
 
 def _heights_wide(quad: np.ndarray) -> float:
-    width, height = np.linalg.norm(quad[1] - quad[0]), np.linalg.norm(quad[3] - quad[0])
-    return float(max(width, height) / max(1.0, min(width, height)))
+    width, height = float(np.linalg.norm(quad[1] - quad[0])), float(np.linalg.norm(quad[3] - quad[0]))
+    return max(width, height) / max(1.0, min(width, height))
 
 
 def _crop(grey: np.ndarray, box: Box) -> np.ndarray:
@@ -314,4 +314,4 @@ def _belong(one: _Line, other: _Line) -> bool:
     tall = max(height, other_height)
     gap_down = max(y, other_y) - min(y + height, other_y + other_height)
     gap_across = max(x, other_x) - min(x + width, other_x + other_width)
-    return gap_down < 1.0 * tall and gap_across < 0 or gap_down < -0.5 * tall and gap_across < 0.03
+    return (gap_down < 1.0 * tall and gap_across < 0) or (gap_down < -0.5 * tall and gap_across < 0.03)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -44,10 +44,17 @@ class RapidTextEngine:
     meaning = "RapidOCR (PP-OCRv6 small): Latin, Chinese and Japanese script"
 
     def __init__(self, max_side_px: int, threads: int) -> None:
+        self._max_side_px = max_side_px
+        self._threads = threads
+        self._engine: Any = None
+
+    def _load(self) -> Any:
+        """The models, loaded when the first picture is searched: half a second that a start need not wait for."""
+        if self._engine is not None:
+            return self._engine
         logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
         from rapidocr import RapidOCR
 
-        self._max_side_px = max_side_px
         session = "EngineConfig.onnxruntime"
         self._engine = RapidOCR(
             params={
@@ -57,13 +64,14 @@ class RapidTextEngine:
                 "Global.max_side_len": 100_000,
                 "Global.min_side_len": 1,
                 "Det.limit_type": "max",
-                "Det.limit_side_len": max_side_px,
+                "Det.limit_side_len": self._max_side_px,
                 # One line at a time: a batch is padded to its widest line, which costs time and 100s of MB.
                 "Rec.rec_batch_num": 1,
-                f"{session}.intra_op_num_threads": threads,
+                f"{session}.intra_op_num_threads": self._threads,
                 f"{session}.inter_op_num_threads": 1,
             }
         )
+        return self._engine
 
     def detect(self, bgr: np.ndarray) -> list[np.ndarray]:
         height, width = bgr.shape[:2]
@@ -72,7 +80,7 @@ class RapidTextEngine:
             return []
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
-        found = self._engine(
+        found = self._load()(
             cv2.resize(bgr, size, interpolation=interpolation), use_det=True, use_cls=False, use_rec=False
         )
         if found.boxes is None:
@@ -84,7 +92,7 @@ class RapidTextEngine:
         crops = [_straightened(bgr, _widened(quad)) for quad in corners]
         if not crops:
             return []
-        read = self._engine.recognize_txt(crops)
+        read = self._load().recognize_txt(crops)
         return [(str(text), float(score)) for text, score in zip(read.txts, read.scores, strict=True)]
 
 

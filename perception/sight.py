@@ -1,0 +1,166 @@
+"""What is seen: every decoded picture goes in, observations come out, in two halves that may run in two threads.
+
+`Attention` is cheap and takes every picture: it picks keyframes and follows what moves. `Sight` is dear and takes
+the picked ones only: it describes, reads, finds people and keeps a small picture. Both are stages, so the same file
+gives the same observations every time.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from msgspec import Struct
+
+from perception.describe import Description, Encoder, place_of
+from perception.frames import Picture
+from perception.keyframes import Keyframe, KeyframeOptions, KeyframeSelector
+from perception.motion import MotionTracker, MovingThing
+from perception.objects import ObjectFinder, ObjectOptions
+from perception.read_text import TextOptions, TextReader
+from perception.text_engine import TextEngine
+from runtime.config import SamplingConfig, VisionConfig
+from runtime.messages import Observation, observation_id, round_time
+
+_MOTION_TOLD = 0.004  # share of the picture that must move to be mentioned
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+class Look(Struct, frozen=True):
+    """A keyframe with what moved by then, as handed from `Attention` to `Sight`."""
+
+    keyframe: Keyframe
+    things: tuple[MovingThing, ...] = ()
+    gone: tuple[MovingThing, ...] = ()
+
+
+class Attention:
+    """Stage: pictures in, looks out, at most one per picture."""
+
+    def __init__(self, sampling: SamplingConfig, motion: bool) -> None:
+        self._selector = KeyframeSelector(
+            KeyframeOptions(
+                base_hz=sampling.base_hz,
+                novelty=sampling.novelty,
+                min_gap_s=sampling.min_gap_s,
+                still_interval_s=sampling.still_interval_s,
+            )
+        )
+        self._tracker = MotionTracker() if motion else None
+
+    def step(self, picture: Picture) -> list[Look]:
+        keyframes = self._selector.step(picture)
+        if self._tracker is not None:
+            self._tracker.step(picture.t_s, picture.luma, any(keyframe.transition for keyframe in keyframes))
+        return [self._look(keyframe) for keyframe in keyframes]
+
+    def finish(self) -> list[Look]:
+        """The look at the very last picture, if it deserves one."""
+        return [self._look(keyframe) for keyframe in self._selector.finish()]
+
+    def _look(self, keyframe: Keyframe) -> Look:
+        if self._tracker is None:
+            return Look(keyframe=keyframe)
+        return Look(keyframe=keyframe, things=self._tracker.things(), gone=self._tracker.take_gone())
+
+
+class Sight:
+    """Stage: looks in, observations out: what appeared or left, what is to be read, then the frame that shows it.
+
+    encoder  describes the picture.
+    engine   reads text; None reads none.
+    """
+
+    def __init__(self, source: str, vision: VisionConfig, encoder: Encoder, engine: TextEngine | None) -> None:
+        self._source = source
+        self._vision = vision
+        self._encoder = encoder
+        options = TextOptions(source=source, min_confidence=vision.read_text_min_confidence)
+        self._reader = TextReader(options, engine) if engine is not None else None
+        self._finder = ObjectFinder(
+            ObjectOptions(
+                source=source,
+                people=vision.people,
+                faces=vision.faces,
+                motion=vision.motion,
+                detect_width_px=vision.detect_width_px,
+            )
+        )
+
+    @property
+    def text_searches(self) -> int:
+        """How often text was looked for, in all."""
+        return self._reader.searches if self._reader is not None else 0
+
+    def step(self, look: Look) -> list[Observation]:
+        keyframe = look.keyframe
+        t_s = keyframe.picture.t_s
+        bgr = keyframe.picture.bgr()
+        new_shot = bool(keyframe.transition) or keyframe.reason == "first"
+        told = self._finder.step(t_s, bgr, look.things, look.gone, new_shot, keyframe.still)
+        visible = self._finder.visible
+        if self._reader is not None:
+            told += self._reader.step(t_s, bgr, keyframe.moving, new_shot)
+            visible = (*self._reader.visible, *visible)
+        told.append(self._frame(keyframe, bgr, self._encoder.describe(bgr), visible))
+        return told
+
+    def _frame(
+        self, keyframe: Keyframe, bgr: np.ndarray, description: Description, visible: tuple[str, ...]
+    ) -> Observation:
+        t_s = round_time(keyframe.picture.t_s)
+        data: dict[str, Any] = {
+            "cut": bool(keyframe.transition),
+            "transition": keyframe.transition,
+            "reason": keyframe.reason,
+            "change": keyframe.change,
+            "motion": keyframe.motion,
+            "still": keyframe.still,
+            "brightness": description.brightness,
+            "colours": [[name, share] for name, share in description.colours],
+            "regions": description.regions,
+            "patches": [[name, place, share] for name, place, share in description.patches],
+            "people": self._finder.people,
+            "faces": self._finder.faces,
+            "width": int(bgr.shape[1]),
+            "height": int(bgr.shape[0]),
+        }
+        return Observation(
+            id=observation_id(self._source, "frame", t_s),
+            source=self._source,
+            channel="frame",
+            t0_s=t_s,
+            t1_s=t_s,
+            text=self._sentence(keyframe, description),
+            data=data,
+            vector=description.vector,
+            vector_space=self._encoder.space,
+            payload=self._thumbnail(bgr),
+            evidence=visible,
+        )
+
+    def _sentence(self, keyframe: Keyframe, description: Description) -> str:
+        parts = [description.text]
+        if keyframe.transition:
+            parts.insert(
+                0, "a new shot" if keyframe.transition == "cut" else f"a new picture after a {keyframe.transition}"
+            )
+        people = self._finder.people
+        if people:
+            parts.append("one person" if people == 1 else f"{_NUMBERS[people] if people <= 10 else people} people")
+        if keyframe.motion >= _MOTION_TOLD and keyframe.motion_at is not None:
+            parts.append(f"movement at the {place_of(*keyframe.motion_at)}")
+        elif keyframe.still:
+            parts.append("nothing moves")
+        return "; ".join(parts)
+
+    def _thumbnail(self, bgr: np.ndarray) -> bytes:
+        """JPEG of the picture, no wider than configured and no higher than twice that."""
+        height, width = bgr.shape[:2]
+        scale = min(1.0, self._vision.thumbnail_width_px / width, 2 * self._vision.thumbnail_width_px / height)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        small = bgr if scale == 1.0 else cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+        coded, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, self._vision.thumbnail_quality])
+        assert coded
+        return bytes(jpeg.tobytes())

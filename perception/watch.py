@@ -1,0 +1,294 @@
+"""The video process: decodes its sources one after another and tells what is seen.
+
+Two threads work beside the event loop: one decodes, scores and follows movement, the other does the costly looking.
+Between them waits a short queue, so that memory's acknowledgements hold up the decoder and nothing piles up.
+"""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+from anyio.streams.memory import MemoryObjectSendStream
+from msgspec import Struct
+
+from runtime.errors import CallError, MediaError
+from runtime.messages import (
+    MemoryStatus,
+    Message,
+    Observation,
+    Progress,
+    SourceEnded,
+    SourceOpened,
+    StatusRequest,
+    observation_id,
+    round_time,
+)
+from runtime.service import Service
+
+# Looks that wait for the costly stages. Each holds a decoded frame (1.4 MB at 720p).
+_LOOKS_WAITING = 4
+_PROGRESS_S = 1.0
+# After a restart the stages see this much again before anything new is told: long enough for the background, the
+# tracks and the text on screen to be known as before.
+_WARM_UP_S = 20.0
+_MEMORY_DEADLINE_S = 5.0
+_MEMORY_TRIES = 10
+_PACE_S = 0.005
+
+
+class _Passed(Struct, frozen=True):
+    """The decoder is past this moment."""
+
+    t_s: float
+    frames: int
+
+
+class _Gap(Struct, frozen=True):
+    t0_s: float
+    t1_s: float
+
+
+class _Ended(Struct, frozen=True):
+    t_s: float
+    reason: str
+    frames: int
+
+
+async def main(service: Service) -> None:
+    """Perceive the picture of every source in ``service.params["sources"]``, then wait until all of it is durable."""
+    watcher = _Watcher(service)
+    done = await _watermarks(service)
+    service.ready()
+    for source in service.params["sources"]:
+        if service.stopping.is_set():
+            return
+        watermark_s, ended = done.get(source["source"], (-1.0, False))
+        if not ended:
+            await watcher.watch(source, watermark_s)
+    service.report(idle=True)
+    await service.outbox.drained()
+
+
+async def _watermarks(service: Service) -> dict[str, tuple[float, bool]]:
+    """How far memory holds the picture of each source, in media seconds, and whether to its end.
+
+    Raises:
+        CallError: memory did not answer in a minute.
+    """
+    for left in reversed(range(_MEMORY_TRIES)):
+        try:
+            status: Any = await service.caller("memory").call(StatusRequest(), deadline_s=_MEMORY_DEADLINE_S)
+        except CallError:
+            if not left or service.stopping.is_set():
+                raise
+            continue
+        assert isinstance(status, MemoryStatus)
+        return {
+            record.source: (record.watermarks.get("video", -1.0), "video" in record.ended) for record in status.sources
+        }
+    return {}
+
+
+class _Watcher:
+    """Watches sources with one set of models."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._perception = service.config.perception
+        self._models: tuple[Any, Any] | None = None
+        self._frames = self._keyframes = 0
+        self._text_searches = 0
+
+    async def watch(self, source: dict[str, Any], watermark_s: float) -> None:
+        """Tell everything of one source after ``watermark_s``."""
+        from perception.file_source import probe
+
+        name, service = source["source"], self._service
+        service.report(source=name, idle=False, media_s=max(0.0, watermark_s))
+        try:
+            info = await anyio.to_thread.run_sync(probe, source["path"])
+        except MediaError as error:
+            await service.outbox.send(
+                SourceOpened(source=name, track="video", uri=source["path"], missing=str(error)),
+                SourceEnded(source=name, track="video", t_s=0.0, reason=str(error)),
+            )
+            return
+        lacks = "" if info.has_video else _about_picture(info.missing)
+        await service.outbox.send(
+            SourceOpened(
+                source=name,
+                track="video",
+                uri=source["path"],
+                fingerprint=source.get("fingerprint") or info.fingerprint,
+                started_wall_s=source.get("started_wall_s") or info.started_wall_s,
+                duration_s=info.duration_s,
+                missing=lacks,
+                encoders=await service.in_thread(self._load) if info.has_video else {},
+            )
+        )
+        if not info.has_video:
+            await service.outbox.send(SourceEnded(source=name, track="video", t_s=0.0, reason="end"))
+            return
+        await self._watch_picture(source, watermark_s)
+
+    async def _watch_picture(self, source: dict[str, Any], watermark_s: float) -> None:
+        from perception.sight import Look, Sight
+
+        name, service = source["source"], self._service
+        assert self._models is not None
+        sight = Sight(name, self._perception.vision, *self._models)
+        fresh = _Fresh(watermark_s)
+        send, receive = anyio.create_memory_object_stream[Any](_LOOKS_WAITING)
+        async with anyio.create_task_group() as tasks, receive:
+            decode = functools.partial(self._decode, source, watermark_s, send)
+            tasks.start_soon(functools.partial(anyio.to_thread.run_sync, decode, abandon_on_cancel=True))
+            async for item in receive:
+                if isinstance(item, Look):
+                    messages: list[Message] = list(fresh.pick(await service.in_thread(sight.step, item)))
+                    self._keyframes += 1
+                elif isinstance(item, _Gap):
+                    messages = list(fresh.pick([_gap(name, item)]))
+                elif isinstance(item, _Passed):
+                    messages = [Progress(source=name, track="video", t_s=item.t_s)] if item.t_s > watermark_s else []
+                    self._report(item.t_s, item.frames, sight.text_searches)
+                else:
+                    messages = [SourceEnded(source=name, track="video", t_s=item.t_s, reason=item.reason)]
+                    self._report(item.t_s, item.frames, sight.text_searches)
+                    self._frames += item.frames
+                    self._text_searches += sight.text_searches
+                await service.outbox.send(*messages)
+
+    def _decode(self, source: dict[str, Any], watermark_s: float, send: MemoryObjectSendStream[Any]) -> None:
+        """Run in the decoder's thread: hand on looks and progress, waiting where the queue is full."""
+        try:
+            for item in self._items(source, watermark_s):
+                if self._service.stopping.is_set():
+                    return
+                anyio.from_thread.run(send.send, item)
+        except (anyio.ClosedResourceError, anyio.BrokenResourceError):
+            return  # the process is being stopped
+        finally:
+            anyio.from_thread.run_sync(send.close)
+
+    def _items(self, source: dict[str, Any], watermark_s: float) -> Iterator[Any]:
+        """Looks, gaps and progress of one source in the order of media time."""
+        from perception.file_source import open_container, video_stream
+        from perception.frames import FrameReader
+        from perception.sight import Attention
+
+        vision = self._perception.vision
+        attention = Attention(self._perception.sampling, vision.motion)
+        frames, passed_s = 0, 0.0
+        with open_container(source["path"]) as container:
+            stream = video_stream(container)
+            assert stream is not None
+            reader = FrameReader(container, stream, vision.mask, self._perception.threads)
+            if watermark_s > _WARM_UP_S:
+                reader.seek(watermark_s - _WARM_UP_S)
+            for picture in reader:
+                self._wait_until(source.get("timeline_s", 0.0) + picture.t_s)
+                if self._service.stopping.is_set():
+                    return
+                frames += 1
+                if picture.lost_s:
+                    yield _Gap(round_time(picture.t_s - picture.lost_s), picture.t_s)
+                yield from attention.step(picture)
+                if picture.t_s - passed_s >= _PROGRESS_S:
+                    passed_s = picture.t_s
+                    yield _Passed(passed_s, frames)
+            yield from attention.finish()
+            yield _Ended(max(reader.end_s, watermark_s), reader.reason, frames)
+
+    def _wait_until(self, timeline_s: float) -> None:
+        """Keep to the replay's clock: a frame is not seen before its time."""
+        wait_s = getattr(self._service.clock, "wait_s", None)
+        while wait_s is not None and not self._service.stopping.is_set():
+            left_s = wait_s(timeline_s)
+            if left_s <= _PACE_S:
+                return
+            time.sleep(min(left_s, 0.1))  # in the decoder's own thread
+
+    def _load(self) -> dict[str, str]:
+        """Load the models once; what each of them can do, by channel. Run in the model thread."""
+        import cv2
+
+        from perception.describe import ENCODERS
+        from perception.text_engine import TEXT_ENGINES
+
+        vision = self._perception.vision
+        if self._models is None:
+            cv2.setNumThreads(1)  # two threads work already, and one core each is what they have
+            encoder = ENCODERS[vision.describe]()
+            # ONNX Runtime's threads spin between layers; the decoder is the other thread that wants a core.
+            threads = max(1, self._perception.threads - 1)
+            engine = TEXT_ENGINES["rapidocr"](vision.read_text_max_side_px, threads) if vision.read_text else None
+            self._models = (encoder, engine)
+        encoder, engine = self._models
+        meanings = {"frame": encoder.meaning}
+        if engine is not None:
+            meanings["text"] = engine.meaning
+        kinds = [
+            words
+            for wanted, words in (
+                (vision.people, "people who move before a still camera (OpenCV HOG)"),
+                (vision.faces, "frontal faces (OpenCV cascades)"),
+                (vision.motion, "moving things before a still camera (background model)"),
+            )
+            if wanted
+        ]
+        if kinds:
+            meanings["object"] = ", ".join(kinds)
+        return meanings
+
+    def _report(self, t_s: float, frames: int, text_searches: int) -> None:
+        self._service.report(
+            media_s=t_s,
+            counters={
+                "frames": float(self._frames + frames),
+                "keyframes": float(self._keyframes),
+                "ocr_runs": float(self._text_searches + text_searches),
+                "media_s": t_s,
+            },
+        )
+
+
+class _Fresh:
+    """Passes on what memory does not hold yet; what a new frame refers to is told again, in case it is not there."""
+
+    def __init__(self, watermark_s: float) -> None:
+        self._watermark_s = watermark_s
+        self._withheld: dict[str, Observation] = {}
+
+    def pick(self, observations: list[Observation]) -> Iterator[Observation]:
+        for observation in observations:
+            if observation.t1_s <= self._watermark_s:
+                if observation.channel != "frame":
+                    self._withheld[observation.id] = observation
+                continue
+            for identity in observation.evidence:
+                if identity in self._withheld:
+                    yield self._withheld.pop(identity)
+            yield observation
+
+
+def _gap(source: str, gap: _Gap) -> Observation:
+    return Observation(
+        id=observation_id(source, "gap", gap.t0_s),
+        source=source,
+        channel="gap",
+        t0_s=gap.t0_s,
+        t1_s=gap.t1_s,
+        text=f"the picture is damaged here: {gap.t1_s - gap.t0_s:.1f} s could not be seen",
+        data={"track": "video", "reason": "damaged"},
+    )
+
+
+def _about_picture(missing: str) -> str:
+    """What of the words on what a file lacks concerns its picture."""
+    return "; ".join(part for part in missing.split("; ") if "audio" not in part and "sound" not in part)
