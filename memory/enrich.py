@@ -106,4 +106,5 @@ def add_up(parts: list[tuple[Ints, Floats]]) -> tuple[Ints, Floats]:
     if not parts:
         return np.zeros(0, np.int64), np.zeros(0)
     at, inverse = np.unique(np.concatenate([p for p, _ in parts]), return_inverse=True)
-    return at.astype(np.int64), np.bincount(inverse, np.concatenate([n for _, n in parts]), minlength=len(at))
+    counts = np.bincount(inverse, np.concatenate([n for _, n in parts]), minlength=len(at))
+    return at.astype(np.int64), counts.astype(np.float64)

@@ -162,4 +162,3 @@ class Index:
             return np.concatenate([before, new])
         both = np.concatenate([before, new])
         return both[np.lexsort((t1_s[both], t0_s[both]))]
-

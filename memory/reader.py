@@ -3,11 +3,13 @@
 Each function runs in one read transaction of its own, so it sees one state however long it takes.
 """
 
+# ruff: noqa: S608 - only names of columns and question marks are put into statements
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import msgspec
 
@@ -59,8 +61,9 @@ def scan(connection: sqlite3.Connection, request: ScanRequest) -> tuple[Observat
 
 def _scan_source(
     connection: sqlite3.Connection, request: ScanRequest, source: int, limit_s: float, limit: int
-) -> list[tuple]:  # type: ignore[type-arg]
-    where, values = "o.source=? AND o.t1_s<=? AND o.generation<=?", [source, limit_s, request.view.generation]
+) -> list[tuple[Any, ...]]:
+    where = "o.source=? AND o.t1_s<=? AND o.generation<=?"
+    values: list[Any] = [source, limit_s, request.view.generation]
     if request.channels:
         where += f" AND o.channel IN ({','.join('?' * len(request.channels))})"
         values += request.channels
@@ -79,7 +82,7 @@ def _scan_source(
     return connection.execute(f"SELECT * FROM ({short} UNION ALL {long}) {ordered}", parameters).fetchall()
 
 
-def _scan_ids(connection: sqlite3.Connection, request: ScanRequest, limits: dict[int, float]) -> list[tuple]:  # type: ignore[type-arg]
+def _scan_ids(connection: sqlite3.Connection, request: ScanRequest, limits: dict[int, float]) -> list[tuple[Any, ...]]:
     rows = []
     for i in range(0, len(request.ids), _IDS_AT_ONCE):
         ids = request.ids[i : i + _IDS_AT_ONCE]
@@ -92,7 +95,7 @@ def _scan_ids(connection: sqlite3.Connection, request: ScanRequest, limits: dict
     return sorted(rows, key=lambda row: (row[12], row[3], row[4], row[2], row[0]), reverse=request.newest_first)
 
 
-def _in_window(row: tuple, request: ScanRequest) -> bool:  # type: ignore[type-arg]
+def _in_window(row: tuple[Any, ...], request: ScanRequest) -> bool:
     return (
         (not request.channels or row[2] in request.channels)
         and (request.t0_s is None or row[4] >= request.t0_s)
@@ -169,7 +172,7 @@ def read_sources(connection: sqlite3.Connection) -> tuple[SourceRecord, ...]:
     for source, *track in connection.execute(
         "SELECT source, track, watermark_s, ended, missing, encoders FROM tracks ORDER BY source, track"
     ):
-        tracks.setdefault(source, []).append(tuple(track))  # type: ignore[arg-type]
+        tracks.setdefault(source, []).append(tuple(track))
     records = []
     for row in connection.execute(
         "SELECT source, name, kind, uri, fingerprint, started_wall_s, duration_s FROM sources WHERE kind != ''"

@@ -9,6 +9,7 @@ of the score of the event it lies in (HCAM's chunk first, detail inside), and of
 the query has one of the same space.
 """
 
+# ruff: noqa: S608 - only names of columns and question marks are put into statements
 from __future__ import annotations
 
 import math
@@ -41,7 +42,7 @@ _SHORTEST_PART = 3
 class RecallOptions(Struct, frozen=True):
     """See the `memory` section of a profile."""
 
-    parent_weight: float = 0.6
+    parent_weight: float = 0.2
     vector_weight: float = 0.5
     neighbour_window_s: float = 12.0
 
@@ -230,7 +231,12 @@ class _Query:
             lacking = np.setdiff1d(np.flatnonzero(has_own), spread[0], assume_unique=True)
             beside, lent = around.beside(lacking, match.positions)
             context = match.context[has_own[match.context]]
-            parts = [spread, (match.speaker, np.ones(len(match.speaker))), (beside, match.sure * lent), (context, np.full(len(context), CONTEXT_WEIGHT))]
+            parts = [
+                spread,
+                (match.speaker, np.ones(len(match.speaker))),
+                (beside, match.sure * lent),
+                (context, np.full(len(context), CONTEXT_WEIGHT)),
+            ]
             at, counts = add_up(parts)
             leaf[at] += match.idf * saturate(counts, around.lengths[at])
             near[at] += match.idf * match.sure / total
@@ -256,7 +262,7 @@ class _Query:
             begin += len(ends) + 1
         scores = np.zeros(begin)
         for match in matches:
-            counts = np.bincount(event[match.positions], match.counts, minlength=begin)
+            counts = np.bincount(event[match.positions], match.counts, minlength=begin).astype(np.float64)
             scores += match.idf * saturate(counts, np.ones(begin))
         parent[scored] = scores[event[scored]]
         return parent
@@ -289,7 +295,8 @@ class _Query:
             np.lexsort((self._channel[found], self._t0_s[found], self._source[found], -score[found].round(9)))
         ]
         seen: set[tuple[int, int, float]] = set()
-        first, again = [], []
+        first: list[int] = []
+        again: list[int] = []
         for p in order:
             same = (int(self._source[p]), int(self._channel[p]), round(float(score[p]), 9))
             (again if self._lane[p] == 2 and same in seen else first).append(int(p))

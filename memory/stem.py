@@ -10,18 +10,19 @@ from functools import lru_cache
 _IRREGULAR = """
 be: am is are was were been; go: went gone goes; do: did done does; have: has had; get: got gotten; make: made;
 take: took taken; give: gave given; buy: bought; bring: brought; think: thought; teach: taught; catch: caught;
-fight: fought; seek: sought; see: seen; eat: ate eaten; drink: drank drunk; run: ran; swim: swam swum; sing: sang sung;
-begin: began begun; ring: rang rung; write: wrote written; drive: drove driven; ride: rode ridden; rise: rose risen;
-speak: spoke spoken; break: broke broken; choose: chose chosen; wake: woke woken; steal: stole stolen;
-freeze: froze frozen; forget: forgot forgotten; hide: hid hidden; bite: bit bitten; fall: fell fallen;
+fight: fought; seek: sought; see: seen; eat: ate eaten; drink: drank drunk; run: ran; swim: swam swum; sing:
+sang sung; begin: began begun; ring: rang rung; write: wrote written; drive: drove driven; ride: rode ridden;
+rise: rose risen; speak: spoke spoken; break: broke broken; choose: chose chosen; wake: woke woken; steal: stole
+stolen; freeze: froze frozen; forget: forgot forgotten; hide: hid hidden; bite: bit bitten; fall: fell fallen;
 grow: grew grown; know: knew known; throw: threw thrown; fly: flew flown; draw: drew drawn; blow: blew blown;
 show: shown; come: came; become: became; tell: told; sell: sold; hold: held; say: said; pay: paid; hear: heard;
 keep: kept; sleep: slept; meet: met; feed: fed; lead: led; read: reads; send: sent; spend: spent; build: built;
-lend: lent; bend: bent; lose: lost; shoot: shot; sit: sat; stand: stood; understand: understood; win: won; wear: wore worn;
-tear: tore torn; swear: swore sworn; dig: dug; hang: hung; stick: stuck; strike: struck; shake: shook shaken;
-mean: meant; dream: dreamt; learn: learnt; burn: burnt; spell: spelt; deal: dealt; find: found; shine: shone; light: lit;
-child: children; person: people persons; man: men; woman: women; foot: feet; tooth: teeth; mouse: mice; goose: geese;
-knife: knives; wife: wives; life: lives; leaf: leaves; half: halves; shelf: shelves; wolf: wolves; loaf: loaves
+lend: lent; bend: bent; lose: lost; shoot: shot; sit: sat; stand: stood; understand: understood; win: won; wear:
+wore worn; tear: tore torn; swear: swore sworn; dig: dug; hang: hung; stick: stuck; strike: struck; shake: shook
+shaken; mean: meant; dream: dreamt; learn: learnt; burn: burnt; spell: spelt; deal: dealt; find: found; shine:
+shone; light: lit; child: children; person: people persons; man: men; woman: women; foot: feet; tooth: teeth;
+mouse: mice; goose: geese; knife: knives; wife: wives; life: lives; leaf: leaves; half: halves; shelf: shelves;
+wolf: wolves; loaf: loaves
 """
 _BASE = {
     form: base.strip()
@@ -71,7 +72,7 @@ def _ends_cvc(word: str) -> bool:
 
 
 def _step1(word: str) -> str:
-    if word.endswith("sses") or word.endswith("ies"):
+    if word.endswith(("sses", "ies")):
         word = word[:-2]
     elif word.endswith("s") and not word.endswith("ss"):
         word = word[:-1]

@@ -7,6 +7,7 @@ same limits: neighbours' words and event scores are computed at query time among
 only (`memory.recall`), and an event's sketch is shown once the event has ended before the limit.
 """
 
+# ruff: noqa: S608 - only names of columns and question marks are put into statements
 from __future__ import annotations
 
 import sqlite3

@@ -29,33 +29,37 @@ _SCALES = {"hundred": 100, "thousand": 1000, "million": 1000000}
 
 # Spelling: British to American, as suffix rules where the rule is safe and as a list where it is not.
 _SPELLING = {
-    "grey": "gray", "programme": "program", "centre": "center", "theatre": "theater", "metre": "meter", "litre": "liter",
-    "fibre": "fiber", "aeroplane": "airplane", "tyre": "tire", "cheque": "check", "defence": "defense", "offence": "offense",
-    "licence": "license", "practise": "practice", "jewellery": "jewelry", "moustache": "mustache", "pyjamas": "pajamas",
-    "plough": "plow", "sceptical": "skeptical", "storey": "story", "mum": "mom", "mummy": "mommy", "dialogue": "dialog",
-    "catalogue": "catalog", "analogue": "analog", "okay": "ok", "photo": "photograph", "tv": "television", "fridge": "refrigerator",
-    "phone": "telephone", "bike": "bicycle", "pic": "picture", "kid": "child", "kids": "child",
+    "grey": "gray", "programme": "program", "centre": "center", "theatre": "theater", "metre": "meter",
+    "litre": "liter", "fibre": "fiber", "aeroplane": "airplane", "tyre": "tire", "cheque": "check",
+    "defence": "defense", "offence": "offense", "licence": "license", "practise": "practice",
+    "jewellery": "jewelry", "moustache": "mustache", "pyjamas": "pajamas", "plough": "plow",
+    "sceptical": "skeptical", "storey": "story", "mum": "mom", "mummy": "mommy", "dialogue": "dialog",
+    "catalogue": "catalog", "analogue": "analog", "okay": "ok", "photo": "photograph", "tv": "television",
+    "fridge": "refrigerator", "phone": "telephone", "bike": "bicycle", "pic": "picture", "kid": "child",
+    "kids": "child",
 }  # fmt: skip
 _OUR = re.compile(
     r"^(col|fav|hon|harb|lab|neighb|behavi|hum|rum|vap|arm|sav|endeav|od|glam|vig|cand|parl|splend)our(?=$|[a-z])"
 )
 _YSE = re.compile(r"(?<=[a-z]{4})is(e|es|ed|ing|ation|ations)$|(?<=ly)s(e|es|ed|ing)$")
 _NOT_ISE = re.compile(
-    r"(?:wise|prise|vise|cise|mise|noise|poise|raise|praise|rise|guise|tise|arise|expertise|"
-    r"(?:ex|ad|re|super|im|tele)?(?:ver|mis|vis|pris|cis|tis|rais|nois|ris)(?:e|es|ed|ing))$"
+    r"(?:wise|prise|vise|cise|mise|oise|raise|praise|rise|guise|tise|arise|expertise|"
+    r"(?:ex|ad|re|super|im|tele)?(?:ver|mis|vis|pris|cis|tis|rais|ois|ris)(?:e|es|ed|ing))$"
 )
 _DOUBLED = re.compile(r"^([a-z]{2,}[aeiou])ll(ed|ing|er|ers)$")
 
 # Words of a question that say how it is asked, not what it is about.
 QUESTION_WORDS = frozenset(
-    """a about again all also am an and any anybody anyone anything are aren as at be because been before being but by can
-    could d did do does doing don during each either else etc ever every for from get gets getting got had has have having
-    he her here hers him his how i if in into is isn it its itself just let ll m many me might more most much my of off
-    on once one only or other our out over own please re s said say says seem seems shall she should so some somebody someone
-    something such t tell than that the their them then there these they this those though through to too up us ve very was
-    wasn we were what whatever when where whether which while who whom whose why will with without would yes you your yours
-    happen happens happened occur occurs occurred kind sort type thing things describe mention mentioned mentions called
-    video clip recording scene show shows shown seen see saw hear heard visible appear appears audible
+    """
+    a about again all also am an and any anybody anyone anything are aren as at be because been before being but
+    by can could d did do does doing don during each either else etc ever every for from get gets getting got
+    had has have having he her here hers him his how i if in into is isn it its itself just let ll m many me
+    might more most much my of off on once one only or other our out over own please re s said say says seem
+    seems shall she should so some somebody someone something such t tell than that the their them then there
+    these they this those though through to too up us ve very was wasn we were what whatever when where whether
+    which while who whom whose why will with without would yes you your yours happen happens happened occur
+    occurs occurred kind sort type thing things describe mention mentioned mentions called video clip recording
+    scene show shows shown seen see saw hear heard visible appear appears audible
     """.split()
 )
 

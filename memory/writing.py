@@ -2,6 +2,7 @@
 publisher is durable. Everything is idempotent, so what is delivered twice is stored once.
 """
 
+# ruff: noqa: S608 - only names of columns and question marks are put into statements
 from __future__ import annotations
 
 import sqlite3
@@ -50,7 +51,8 @@ class Writing:
             self._connection.execute(
                 "INSERT INTO sources(name, kind, uri, fingerprint, started_wall_s, duration_s) VALUES (?,?,?,?,?,?)"
                 " ON CONFLICT(name) DO UPDATE SET kind=excluded.kind, uri=excluded.uri,"
-                " fingerprint=excluded.fingerprint, started_wall_s=excluded.started_wall_s, duration_s=excluded.duration_s",
+                " fingerprint=excluded.fingerprint, started_wall_s=excluded.started_wall_s,"
+                " duration_s=excluded.duration_s",
                 (
                     opened.source, opened.kind, opened.uri, opened.fingerprint, opened.started_wall_s,
                     opened.duration_s,

@@ -84,7 +84,7 @@ class MemoryConfig(Section, frozen=True):
     event_max_s: Positive = 64.0
     surprise_gamma: NonNegative = 1.0
     surprise_window: PositiveInt = 64
-    parent_weight: NonNegative = 0.6
+    parent_weight: NonNegative = 0.2
     vector_weight: NonNegative = 0.5
     neighbour_window_s: NonNegative = 12.0
 

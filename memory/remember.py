@@ -1,0 +1,296 @@
+"""The memory process: makes durable what is perceived, acknowledges it, and answers calls about it.
+
+Writing and reading have a thread and a connection each, so that a question never waits for a commit, nor a
+commit for a question, and the event loop for neither. The order that must hold: commit, then acknowledge,
+then announce; so nobody is told of what a crash could still take back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.to_thread
+from msgspec import Struct
+
+from memory.integrate import Integration
+from memory.observe import Batch, Delivered, find_fault, gather
+from memory.reader import read_spans, read_status, scan, snapshot
+from memory.recall import Recall, RecallOptions
+from memory.segment import SegmentOptions
+from memory.store import Store
+from memory.views import open_view
+from runtime.config import MemoryConfig
+from runtime.errors import StoreError
+from runtime.messages import (
+    Ack,
+    Done,
+    MemoryStatus,
+    RecallReply,
+    RecallRequest,
+    RememberRequest,
+    ScanReply,
+    ScanRequest,
+    SpansReply,
+    SpansRequest,
+    StatusRequest,
+    Stored,
+    View,
+    ViewRequest,
+)
+
+if TYPE_CHECKING:
+    from runtime.service import Service
+
+# Half of what a publisher may have unacknowledged, so that it need not wait while a batch is written.
+BATCH_LIMIT = 128
+ANNOUNCE_INTERVAL_S = 0.1
+ANNOUNCED_SOURCES = 256
+
+T = TypeVar("T")
+
+
+class Committed(Struct, frozen=True):
+    """What a commit led to. ``points``: source -> (media seconds all tracks are in up to, whether all ended)."""
+
+    generation: int
+    stored: int
+    spans: int
+    points: dict[str, tuple[float, bool]]
+    size_bytes: int
+
+
+class Recorder:
+    """The writing half: one thread at a time, in its own connection."""
+
+    def __init__(self, store: Store, options: MemoryConfig) -> None:
+        self._store = store
+        self._integration = Integration(
+            SegmentOptions(
+                min_s=options.event_min_s,
+                max_s=options.event_max_s,
+                gamma=options.surprise_gamma,
+                window=options.surprise_window,
+            )
+        )
+
+    def catch_up(self) -> Committed:
+        """Consolidate what an earlier process stored but did not live to consolidate."""
+        return self._commit(Batch(), None)
+
+    def commit(self, batch: Batch) -> Committed:
+        """Make a batch durable with the spans it completes.
+
+        Raises:
+            StoreError: it could not be written; nothing of it was.
+        """
+        touched = [opened.source for opened in batch.opened]
+        touched += [source for source, _ in (*batch.watermarks, *batch.ended)]
+        touched += [o.source for o in batch.observations if o.channel == "gap"]
+        return self._commit(batch, list(dict.fromkeys(touched)))
+
+    def _commit(self, batch: Batch, touched: list[str] | None) -> Committed:
+        try:
+            with self._store.write() as writing:
+                writing.add(batch)
+                media = writing.media_sources()
+                names = media if touched is None else [name for name in media if name in set(touched)]
+                self._integration.advance(writing, names)
+                announced = names[-ANNOUNCED_SOURCES:]
+                points = {name: writing.release_point(writing.source(name)) for name in announced}
+        except BaseException:
+            self._integration.forget_unsaved()
+            raise
+        return Committed(writing.generation, writing.stored, writing.spans, points, self._store.size_bytes())
+
+
+class Answerer:
+    """The reading half. A lock, because a call that was given up may still be reading when the next begins."""
+
+    def __init__(self, store: Store, options: MemoryConfig) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+        self._connection = store.reader()
+        self._recall = Recall(
+            self._connection,
+            RecallOptions(
+                parent_weight=options.parent_weight,
+                vector_weight=options.vector_weight,
+                neighbour_window_s=options.neighbour_window_s,
+            ),
+        )
+
+    def view(self, request: ViewRequest) -> View:
+        with self._lock, snapshot(self._connection):
+            return open_view(self._connection, request)
+
+    def recall(self, request: RecallRequest) -> RecallReply:
+        with self._lock:
+            return self._recall.recall(request)
+
+    def scan(self, request: ScanRequest) -> ScanReply:
+        with self._lock:
+            return ScanReply(observations=scan(self._connection, request))
+
+    def spans(self, request: SpansRequest) -> SpansReply:
+        with self._lock:
+            return SpansReply(spans=read_spans(self._connection, request))
+
+    def status(self, request: StatusRequest) -> MemoryStatus:
+        with self._lock:
+            return read_status(self._connection, str(self._store.path), self._store.size_bytes())
+
+    def durable(self) -> dict[tuple[str, int], int]:
+        """(publisher, epoch) -> last sequence number stored."""
+        with self._lock:
+            rows = self._connection.execute("SELECT publisher, epoch, seq FROM publisher_seq").fetchall()
+        return {(publisher, epoch): seq for publisher, epoch, seq in rows}
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+
+class Remembering:
+    """The process: batches in, acknowledgements and answers out."""
+
+    def __init__(self, service: Service, store: Store) -> None:
+        self._service = service
+        self._interval_s = service.config.memory.commit_interval_s
+        self._recorder = Recorder(store, service.config.memory)
+        self._answerer = Answerer(store, service.config.memory)
+        self._writer_thread = anyio.CapacityLimiter(1)
+        self._points: dict[str, tuple[float, bool]] = {}
+        self._stored = self._spans = 0
+        self._taken: list[Delivered] = []
+        self._news: Committed | None = None
+        self._announce_at = 0.0
+
+    async def run(self) -> None:
+        """Remember until stopping; then store what has arrived."""
+        status = await self._read(self._answerer.status, StatusRequest())
+        self._stored, self._spans = sum(status.observations.values()), sum(status.spans.values())
+        durable = await self._read(self._answerer.durable)
+        subscription = self._service.subscribe("perceived", after=durable)
+        # A publisher whose acknowledgement died with an earlier process waits for it still.
+        for (publisher, epoch), seq in durable.items():
+            self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
+        self._note(await self._write(self._recorder.catch_up))
+        self._service.ready()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._remember_forever, subscription)
+            await self._service.serve(
+                {
+                    ViewRequest: self._handler(self._answerer.view),
+                    RecallRequest: self._handler(self._answerer.recall),
+                    ScanRequest: self._handler(self._answerer.scan),
+                    SpansRequest: self._handler(self._answerer.spans),
+                    StatusRequest: self._handler(self._answerer.status),
+                    RememberRequest: self._remember,
+                }
+            )
+            tasks.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await self._drain(subscription)
+            self._answerer.close()
+
+    async def _remember_forever(self, subscription: Any) -> None:
+        while True:
+            if (delivery := subscription.poll()) is None:
+                self._announce()
+                self._service.report(idle=True)
+                delivery = await anext(subscription)
+            self._taken.append(delivery)
+            self._service.report(idle=False)
+            with anyio.move_on_after(self._interval_s):
+                while len(self._taken) < BATCH_LIMIT:
+                    self._taken.append(subscription.poll() or await anext(subscription))
+            with anyio.CancelScope(shield=True):
+                await self._store_taken()
+
+    async def _drain(self, subscription: Any) -> None:
+        while (delivery := subscription.poll()) is not None:
+            self._taken.append(delivery)
+        await self._store_taken()
+        self._announce()
+
+    async def _store_taken(self) -> None:
+        batch = gather(self._taken)
+        self._taken.clear()
+        for reason, n in batch.refused.items():
+            self._service.drop(f"perceived:malformed {reason}", n)
+        committed = await self._write(self._recorder.commit, batch)
+        for (publisher, epoch), seq in batch.sequence.items():
+            self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
+        self._note(committed)
+
+    async def _remember(self, request: RememberRequest) -> Done:
+        for observation in request.observations:
+            if fault := find_fault(observation):
+                raise StoreError(f"observation {observation.id!r} cannot be stored: its {fault} is wrong")
+        committed = await self._write(self._recorder.commit, Batch(observations=request.observations))
+        self._note(committed)
+        self._announce()
+        return Done()
+
+    def _note(self, committed: Committed) -> None:
+        """Report a commit, and announce it unless one was announced a moment ago."""
+        self._stored += committed.stored
+        self._spans += committed.spans
+        self._points |= committed.points
+        while len(self._points) > ANNOUNCED_SOURCES:
+            del self._points[next(iter(self._points))]
+        for source, (point_s, _) in committed.points.items():
+            self._service.report(source=source, media_s=point_s)
+        self._service.report(
+            counters={"observations": self._stored, "spans": self._spans, "bytes": committed.size_bytes}
+        )
+        self._news = committed
+        if anyio.current_time() >= self._announce_at:
+            self._announce()
+
+    def _announce(self) -> None:
+        """Tell of the newest commit, if that has not been done."""
+        if self._news is None:
+            return
+        self._announce_at = anyio.current_time() + ANNOUNCE_INTERVAL_S
+        self._service.publish(
+            "stored",
+            Stored(
+                generation=self._news.generation,
+                watermarks={source: point_s for source, (point_s, _) in self._points.items()},
+                ended=tuple(source for source, (_, ended) in self._points.items() if ended),
+                observations=self._stored,
+                bytes=self._news.size_bytes,
+            ),
+        )
+        self._news = None
+
+    def _handler(self, answer: Callable[[Any], T]) -> Callable[[Any], Any]:
+        async def handle(request: Any) -> T:
+            return await self._read(answer, request)
+
+        return handle
+
+    async def _read(self, function: Callable[..., T], *args: Any) -> T:
+        return await self._service.in_thread(function, *args)
+
+    async def _write(self, function: Callable[..., T], *args: Any) -> T:
+        # Never abandoned: a transaction is either done or undone before the next begins.
+        return await anyio.to_thread.run_sync(function, *args, limiter=self._writer_thread)
+
+
+async def main(service: Service) -> None:
+    """Run the memory process. ``params["path"]`` is the memory folder.
+
+    Raises:
+        StoreError: the folder cannot be used.
+    """
+    store = Store(Path(service.params["path"]))
+    try:
+        await Remembering(service, store).run()
+    finally:
+        store.close()
