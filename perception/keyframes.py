@@ -41,6 +41,7 @@ _SHOT_CORRELATION = 0.75
 _BLEND_RESIDUAL = 0.35
 _FLAT_DEVIATION = 7.0  # grey levels; a picture below is one colour (black, or nearly)
 _FLAT_SHARE = 0.98
+_FLAT_DEVIATION_MAX = 37.0
 _FADED_IN = 1.02  # growth of contrast in 1/8 s under which a fade-in is over
 
 
@@ -77,6 +78,7 @@ class Keyframe(Struct, frozen=True):
 class _Remembered(Struct, frozen=True):
     t_s: float
     tiny: np.ndarray
+    flat: bool
 
 
 class KeyframeSelector:
@@ -106,8 +108,9 @@ class KeyframeSelector:
         t_s = picture.t_s
         transition = self._transition(t_s, tiny)
         self._previous, self._latest = tiny, picture
-        change = _change(tiny, self._key)
-        self._still = self._still and _pixels_changed(tiny, self._key) <= _STILL_PIXELS
+        difference = cv2.absdiff(tiny, self._key)
+        change = _change(difference)
+        self._still = self._still and _pixels_changed(difference) <= _STILL_PIXELS
         since_s = t_s - self._key_t_s
         options = self._options
         if transition:
@@ -130,7 +133,7 @@ class KeyframeSelector:
         return [self._take(picture, self._previous, "last", "")]
 
     def _take(self, picture: Picture, tiny: np.ndarray, reason: Reason, transition: Transition) -> Keyframe:
-        change = 1.0 if self._key is None else _change(tiny, self._key)
+        change = 1.0 if self._key is None else _change(cv2.absdiff(tiny, self._key))
         moved = float(self._moved.sum())
         at = None
         if moved > 0:
@@ -161,7 +164,7 @@ class KeyframeSelector:
     def _transition(self, t_s: float, tiny: np.ndarray) -> Transition:
         """How a new shot begins with this picture; "" if none does."""
         assert self._previous is not None
-        step = float(np.abs(tiny - self._previous).mean()) / 255
+        step = float(cv2.mean(cv2.absdiff(tiny, self._previous))[0]) / 255
         if self._is_cut(t_s, tiny, step):
             self._memory.clear()
             self._remember(t_s, tiny)
@@ -188,28 +191,30 @@ class KeyframeSelector:
             return False
         if _correlation(tiny, self._previous) >= _CUT_CORRELATION:
             return False
-        flash, self._flash = self._flash, _Remembered(t_s=t_s, tiny=self._previous)
+        flash, self._flash = self._flash, _Remembered(t_s=t_s, tiny=self._previous, flat=False)
         back = flash is not None and t_s - flash.t_s <= _FLASH_S and _correlation(tiny, flash.tiny) > 0.9
         return not back
 
     def _fade(self, t_s: float, tiny: np.ndarray) -> Transition:
         """A picture that has become one colour, or one that has come out of it and gains no more contrast."""
-        pictures = [memory.tiny for memory in self._memory if t_s - memory.t_s <= _TRANSITION_S]
-        flat = [_is_flat(picture) for picture in pictures]
+        memories = [memory for memory in self._memory if t_s - memory.t_s <= _TRANSITION_S]
+        was_flat = any(memory.flat for memory in memories)
         if _is_flat(tiny):
-            return "fade" if flat and not any(flat) else ""
-        if not any(flat) or flat[-1] or float(tiny.std()) > _FADED_IN * float(pictures[-1].std()):
+            return "fade" if memories and not was_flat else ""
+        if not was_flat or memories[-1].flat or float(tiny.std()) > _FADED_IN * float(memories[-1].tiny.std()):
             return ""
         return "fade"
 
     def _dissolve(self, t_s: float, tiny: np.ndarray) -> Transition:
         """Whether the remembered pictures are blends leading from an older picture to this one."""
-        pictures = [memory.tiny for memory in self._memory if t_s - memory.t_s <= _TRANSITION_S]
-        for start in range(len(pictures) - 2):
-            before = pictures[start]
-            if _is_flat(before) or float(np.abs(tiny - before).mean()) / 255 < _SHOT_CHANGE:
+        memories = [memory for memory in self._memory if t_s - memory.t_s <= _TRANSITION_S]
+        for start, memory in enumerate(memories[:-2]):
+            before = memory.tiny
+            if memory.flat or float(np.abs(tiny - before).mean()) / 255 < _SHOT_CHANGE:
                 continue
-            if _correlation(tiny, before) <= _SHOT_CORRELATION and _are_blends(before, tiny, pictures[start + 1 :]):
+            if _correlation(tiny, before) > _SHOT_CORRELATION:
+                continue
+            if _are_blends(before, tiny, [between.tiny for between in memories[start + 1 :]]):
                 return "dissolve"
         return ""
 
@@ -220,7 +225,7 @@ class KeyframeSelector:
             self._moved += moved
 
     def _remember(self, t_s: float, tiny: np.ndarray) -> None:
-        self._memory.append(_Remembered(t_s=t_s, tiny=tiny))
+        self._memory.append(_Remembered(t_s=t_s, tiny=tiny, flat=_is_flat(tiny)))
 
 
 def _nothing() -> np.ndarray:
@@ -232,15 +237,14 @@ def _tiny(luma: np.ndarray) -> np.ndarray:
     return cv2.resize(luma, _TINY_PX, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
-def _change(now: np.ndarray, then: np.ndarray) -> float:
-    """0..1: mean absolute difference of the picture, or a share of that of its busiest ninth if more."""
-    difference = np.abs(now - then)
+def _change(difference: np.ndarray) -> float:
+    """0..1: mean of an absolute difference, or a share of its busiest ninth if that is more."""
     regions = cv2.resize(difference, (_REGIONS, _REGIONS), interpolation=cv2.INTER_AREA)
-    return max(float(difference.mean()), _REGION_WEIGHT * float(regions.max())) / 255
+    return max(float(regions.mean()), _REGION_WEIGHT * float(regions.max())) / 255
 
 
-def _pixels_changed(now: np.ndarray, then: np.ndarray) -> int:
-    return int((np.abs(now - then) > _PIXEL_CHANGED).sum())
+def _pixels_changed(difference: np.ndarray) -> int:
+    return int(cv2.countNonZero(cv2.compare(difference, _PIXEL_CHANGED, cv2.CMP_GT)))
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -253,6 +257,9 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
 
 def _is_flat(tiny: np.ndarray) -> bool:
     """One colour but for a small caption or logo."""
+    # A fiftieth of white on black deviates by 36 levels; the median, which costs ten times as much, decides below that.
+    if float(tiny.std()) > _FLAT_DEVIATION_MAX:
+        return False
     return float((np.abs(tiny - np.median(tiny)) < _FLAT_DEVIATION).mean()) >= _FLAT_SHARE
 
 

@@ -41,7 +41,7 @@ _GAIN_MAX = 1.35
 _PERSON_ASPECT = (1.3, 5.0)
 _TALL, _WIDE = 1.5, 0.75
 _LARGE, _SMALL = 0.03, 0.006
-_FACE_INTERVAL_S = 2.0  # 40 ms each, so 20 ms for each second of media
+_FACE_INTERVAL_S, _FACE_SEEK_S = 2.0, 3.0  # 50 ms each, so 25 ms a second while faces are in view, and 17 while not
 _FACE_MISSES = 2
 _DIRECTION_MIN = 0.04
 
@@ -136,7 +136,8 @@ class ObjectFinder:
         if new_shot:
             self._shot_t_s = t_s
         self._people_now = sum(self._seen[t.track].is_person for t in things if t.track in self._seen)
-        due = t_s - self._looked_for_faces_s >= _FACE_INTERVAL_S and not still
+        interval_s = _FACE_INTERVAL_S if self._faces else _FACE_SEEK_S
+        due = t_s - self._looked_for_faces_s >= interval_s and not still
         if self._detector is not None and (new_shot or due):
             self._looked_for_faces_s = t_s
             self._follow_faces(told, t_s, bgr, self._detector.detect(bgr), new_shot)

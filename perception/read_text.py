@@ -29,16 +29,17 @@ _STROKE_STEP = 40
 _STROKE_DENSITY = 0.10
 _BLOCK_CHANGED = 10.0  # grey levels, mean; noise of a coded picture stays below 5
 _BLOCKS_MIN = 2
-# The tariff, in ms of one core: measured on RapidTextEngine at 640 pixels.
-_FIND_MS = 110.0
+# The tariff, in ms of one core, measured on RapidTextEngine.
+_FIND_MS_PER_PIXEL = 0.45e-3
+_FIND_MS = 60.0  # what a search without result costs
 _READ_MS_PER_HEIGHT = 9.0  # per line height of width: a line of 10:1 costs 90
 # What may be spent each second of media: little while there is no text to be found, more while there is. A screen full
 # of new text is read at once, and delays the next search by 2 s at most.
-_BUDGET_MS_PER_S = 20.0
+_BUDGET_MS_PER_S = 25.0
 _BUDGET_TEXT_MS_PER_S = 100.0
 _TEXTUAL_S = 12.0  # so long after new text more is expected
-_SAVED_MAX_MS = 330.0
-_SAVED_FOR_MOVING_MS = 300.0  # print-like blocks that move are foliage or people more often than signs
+_SAVED_MAX_MS = 240.0
+_SAVED_FOR_MOVING_MS = 150.0  # print-like blocks that move are foliage or people more often than signs
 _DEBT_MAX_MS = 150.0
 _SAME_PLACE = 0.5  # overlap of the boxes
 _SAME_PIXELS = 0.85  # correlation under which a known line is read again
@@ -128,9 +129,9 @@ class TextReader:
 
     def _read(self, t_s: float, bgr: np.ndarray, grey: np.ndarray) -> list[Observation]:
         self.searches += 1
-        self._saved_ms -= _FIND_MS
         height, width = bgr.shape[:2]
-        quads = self._engine.detect(bgr)
+        quads, pixels = self._engine.detect(bgr)
+        self._saved_ms -= _FIND_MS_PER_PIXEL * pixels
         boxes = [_box(quad, width, height) for quad in quads]
         unread: list[int] = []
         for k, box in enumerate(boxes):

@@ -18,6 +18,9 @@ import numpy as np
 # beyond that nothing is won.
 _ENLARGE_MAX = 2.0
 _SIDE_MIN_PX = 16
+# Text is first sought in a picture of this share of the side: that finds some line of nearly every text at half the
+# price, and only then the whole is sought.
+_SCOUT = 0.75
 
 
 class TextEngine(Protocol):
@@ -25,8 +28,11 @@ class TextEngine(Protocol):
 
     meaning: str
 
-    def detect(self, bgr: np.ndarray) -> list[np.ndarray]:
-        """Corners of each line, float32 (4, 2) in pixels of ``bgr``, clockwise from the top left of the text."""
+    def detect(self, bgr: np.ndarray) -> tuple[list[np.ndarray], int]:
+        """Corners of each line, and how many pixels were looked at for them.
+
+        Corners are float32 (4, 2) in pixels of ``bgr``, clockwise from the top left of the text.
+        """
         ...
 
     def recognise(self, bgr: np.ndarray, corners: Sequence[np.ndarray]) -> list[tuple[str, float]]:
@@ -35,7 +41,7 @@ class TextEngine(Protocol):
 
 
 class RapidTextEngine:
-    """PP-OCRv6 small. On one core: finding takes 0.25 us a pixel looked at, reading 3 ms per line height of width.
+    """PP-OCRv6 small. On one core: finding takes 0.45 us a pixel looked at, reading 9 ms per line height of width.
 
     max_side_px   longest side of the picture that lines are sought in.
     threads       of ONNX Runtime; 1 never spins while another process wants the core.
@@ -73,20 +79,27 @@ class RapidTextEngine:
         )
         return self._engine
 
-    def detect(self, bgr: np.ndarray) -> list[np.ndarray]:
+    def detect(self, bgr: np.ndarray) -> tuple[list[np.ndarray], int]:
+        scouted, looked_at = self._detect_at(bgr, round(self._max_side_px * _SCOUT))
+        if not scouted:
+            return [], looked_at
+        found, pixels = self._detect_at(bgr, self._max_side_px)
+        return found or scouted, looked_at + pixels
+
+    def _detect_at(self, bgr: np.ndarray, side_px: int) -> tuple[list[np.ndarray], int]:
+        """Lines found in the picture brought to a longest side of ``side_px``, and that picture's pixels."""
         height, width = bgr.shape[:2]
-        scale = min(_ENLARGE_MAX, self._max_side_px / max(height, width))
+        scale = min(_ENLARGE_MAX, side_px / max(height, width))
         if min(height, width) * scale < _SIDE_MIN_PX:
-            return []
+            return [], 0
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
-        found = self._load()(
-            cv2.resize(bgr, size, interpolation=interpolation), use_det=True, use_cls=False, use_rec=False
-        )
+        small = cv2.resize(bgr, size, interpolation=interpolation)
+        found = self._load()(small, use_det=True, use_cls=False, use_rec=False)
         if found.boxes is None:
-            return []
+            return [], size[0] * size[1]
         back = np.array([width / size[0], height / size[1]], np.float32)
-        return [np.asarray(box, np.float32) * back for box in found.boxes]
+        return [np.asarray(box, np.float32) * back for box in found.boxes], size[0] * size[1]
 
     def recognise(self, bgr: np.ndarray, corners: Sequence[np.ndarray]) -> list[tuple[str, float]]:
         crops = [_straightened(bgr, _widened(quad)) for quad in corners]

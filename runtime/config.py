@@ -44,7 +44,7 @@ class VisionConfig(Section, frozen=True):
 
     describe: str = "layout"
     read_text: bool = True
-    read_text_max_side_px: PositiveInt = 736
+    read_text_max_side_px: PositiveInt = 640
     read_text_min_confidence: Fraction = 0.6
     people: bool = True
     faces: bool = True
