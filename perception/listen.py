@@ -8,7 +8,7 @@ what is published does not depend on which recogniser is quicker.
 from __future__ import annotations
 
 import threading
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -71,11 +71,12 @@ async def main(service: Service) -> None:
     service.ready()
     heard_before = await _heard_before(service)
     hearing = service.config.perception.hearing
+    counters = dict.fromkeys(("audio_s", "utterances", "words", "not_understood", "sounds"), 0.0)
     async with TranscriberPool(hearing.transcribe, hearing.workers) as pool:
         for source in service.params["sources"]:
             watermark_s = heard_before.get(source["source"], 0.0)
             if watermark_s is not None and not service.stopping.is_set():
-                await _Listener(service, source, pool, model, watermark_s).run()
+                await _Listener(service, source, pool, model, watermark_s, counters).run()
         await service.outbox.drained()
     service.report(idle=True)
 
@@ -148,7 +149,13 @@ class _Listener:
     """Hears one source from ``watermark_s`` to its end, or until the process is to stop."""
 
     def __init__(
-        self, service: Service, source: dict[str, Any], pool: TranscriberPool, model: SpeechModel, watermark_s: float
+        self,
+        service: Service,
+        source: dict[str, Any],
+        pool: TranscriberPool,
+        model: SpeechModel,
+        watermark_s: float,
+        counters: dict[str, float],
     ) -> None:
         self._service = service
         self._source = source
@@ -161,7 +168,7 @@ class _Listener:
         self._hearing = Hearing(config, model)
         self._ahead = anyio.Semaphore(_UTTERANCES_AHEAD * config.workers)
         self._numbers: deque[tuple[Channel, float]] = deque(maxlen=64)
-        self._counters: Counter[str] = Counter(utterances=0, words=0, not_understood=0, sounds=0)
+        self._counters = counters
         self._marked_s = watermark_s
         self._lost_from_s: float | None = None
         self._decoding = threading.Lock()
@@ -204,7 +211,7 @@ class _Listener:
                         await give.send(message)
                     await self._mark(give, self._hearing.settled_s)
                     self._service.report(source=self._name, media_s=block.t1_s, idle=False)
-                    self._counters["audio_s"] = block.t1_s  # type: ignore[assignment]
+                    self._counters["audio_s"] = round(self._counters["audio_s"] + block.t1_s - block.t0_s, 3)
                     await self._service.clock.sleep_until(self._timeline_s + block.t1_s)
                 for message in self._holes(None, reader.end_s):
                     await give.send(message)

@@ -238,7 +238,7 @@ class SegmentSpeech:
         cost = smooth + 0.2 * np.sqrt(power / max(float(power.max()), 1e-12))
         earliest = int(len(cost) * _CUT_FROM_SHARE)
         cut = begin + earliest + int(np.argmin(cost[earliest : len(cost) - 1])) + 1
-        kept, kept_probabilities, kept_from = self._kept, self._kept_probabilities, self._kept_from
+        kept, kept_probabilities, kept_from = self._kept.copy(), self._kept_probabilities.copy(), self._kept_from
         out = self._close(cut)
         # What follows the cut is the next utterance, already begun: no new voice start.
         self._kept, self._kept_probabilities = kept[cut - kept_from :], kept_probabilities[cut - kept_from :]

@@ -134,7 +134,7 @@ class NameSounds:
     def settled_s(self) -> float:
         """Media time before which no sound can begin that was not stated yet."""
         run = self._run
-        pending = self._next if run is None or run.kind is not None else run.first
+        pending = self._next - self._quiet if run is None or run.kind is not None else run.first
         return seconds(max(0, pending) * CHUNK_SAMPLES)
 
     def step(self, activity: VoiceActivity) -> list[Sound]:
@@ -174,6 +174,7 @@ class NameSounds:
             self._quiet = self._quiet + 1 if silent else 0
             if self._quiet >= _GAP_CHUNKS:
                 tail = self._chunks[-(_GAP_CHUNKS - 1) :]
+                self._quiet -= 1  # this chunk is not in the window
                 out += self._end_run()
                 begin = number - len(tail)
                 self._run, self._chunks = _Run(True, begin, begin, begin), tail
@@ -210,6 +211,8 @@ class NameSounds:
         if ended and run.kind is None and not run.silent and _rings(np.array(self._before), levels):
             strokes = strokes or [0]
             kind: SoundClass = "impulse"
+        elif run.kind not in (None, "impulse") and count * CHUNK_S < 1.0:
+            kind = run.kind  # too little to tell that it changed
         else:
             kind = "silence" if run.silent else _classify(chunks, levels, strokes, run.kind)
         self._before = levels[-5:].tolist()
@@ -294,7 +297,7 @@ def _impulses(before: npt.NDArray[np.float64], levels: npt.NDArray[np.float64]) 
         after = levels[i : i + _DECAY_CHUNKS]
         fell = float(after.min()) <= peak - _DECAY_DB or len(after) < _DECAY_CHUNKS
         if rose and fell and peak > _STROKE_DB and (not found or i - found[-1] > 4):
-            found.append(i)
+            found.append(i + int(np.argmax(levels[i : i + 3])))
     return found
 
 

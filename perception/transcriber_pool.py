@@ -52,6 +52,11 @@ class TranscriberPool:
             for worker in list(self._all):
                 await self._discard(worker)
 
+    @property
+    def pids(self) -> list[int]:
+        """Process ids of the workers that live."""
+        return sorted(worker.pid for worker in self._all)
+
     async def warm(self) -> None:
         """Have one worker started, so that it loads while somebody still speaks."""
         if not self._all:

@@ -100,9 +100,13 @@ def test_a_burst_too_short_to_be_speech_starts_a_voice_but_is_no_utterance() -> 
 
 def test_endless_speech_is_cut_at_its_least_likely_place_without_a_hole() -> None:
     options = SpeechOptions(0.5, 4 * CHUNK_S, 10 * CHUNK_S, 5 * CHUNK_S, 60 * CHUNK_S)
-    events = heard(written((0.9, 45), (0.6, 5), (0.9, 50), (0.0, 20)), options)
+    sound = written((0.9, 45), (0.6, 5), (0.9, 50), (0.0, 20))
+    sound += np.random.default_rng(1).normal(0, 1e-4, len(sound)).astype(np.float32)
+    events = heard(sound, options)
     assert utterances(events) == [tuple(chunks(0, 48)), tuple(chunks(48, 105))]
     assert sum(isinstance(e, VoiceStart) for e in events) == 1
+    joined = np.concatenate([e.samples for e in events if isinstance(e, Utterance)])
+    assert np.array_equal(joined, sound[: len(joined)])
 
 
 def test_the_result_does_not_depend_on_the_size_of_blocks() -> None:

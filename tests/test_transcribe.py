@@ -1,0 +1,127 @@
+"""Speech to words: known clips give known words, and what is no English gives none."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import anyio
+import msgspec
+import numpy as np
+import pytest
+
+from perception.audio import Samples
+from perception.file_audio import AudioReader, choose_audio
+from perception.file_source import open_container
+from perception.transcribe import PocketSphinx, Transcriber, Transcript, Word, load_transcriber, serve
+from perception.transcriber_pool import TranscriberPool
+from runtime.errors import ConfigError
+
+MEDIA = Path(os.environ.get("MINDSTREAM_MEDIA", Path(__file__).parents[2] / "shared" / "media"))
+needs_media = pytest.mark.skipif(not MEDIA.is_dir(), reason=f"real media not found at {MEDIA}")
+
+
+@pytest.fixture(scope="module")
+def pocketsphinx() -> PocketSphinx:
+    return PocketSphinx()
+
+
+def sound_of(name: str) -> Samples:
+    with open_container(MEDIA / name) as container:
+        return np.concatenate([block.samples for block in AudioReader(container, choose_audio(container))])
+
+
+@needs_media
+def test_a_known_clip_gives_its_words_at_their_times(pocketsphinx: PocketSphinx) -> None:
+    transcript = pocketsphinx.transcribe(sound_of("audio/speech/whats_the_weather_like.wav"))
+    assert transcript.text == "what's the weather like"
+    assert transcript.understood
+    times = [t for word in transcript.words for t in (word.t0_s, word.t1_s)]
+    assert times == sorted(times)
+    assert times[0] >= 0.0
+    assert times[-1] <= 2.03
+    assert all(0.0 <= word.confidence <= 1.0 for word in transcript.words)
+
+
+@needs_media
+def test_quiet_speech_gives_the_same_words_as_loud(pocketsphinx: PocketSphinx) -> None:
+    loud = sound_of("audio/speech/whats_the_weather_like.wav")
+    assert pocketsphinx.transcribe(loud * np.float32(0.001)).text == pocketsphinx.transcribe(loud).text
+
+
+@needs_media
+def test_a_transcript_does_not_depend_on_what_was_heard_before(pocketsphinx: PocketSphinx) -> None:
+    weather = sound_of("audio/speech/whats_the_weather_like.wav")
+    first = pocketsphinx.transcribe(weather)
+    pocketsphinx.transcribe(sound_of("audio/speech/librivox_sense_0880.wav")[:20_000])
+    assert pocketsphinx.transcribe(weather) == first
+
+
+@needs_media
+def test_another_language_is_not_understood(pocketsphinx: PocketSphinx) -> None:
+    transcript = pocketsphinx.transcribe(sound_of("audio/speech/leopard_de.wav"))
+    assert not transcript.understood
+    assert transcript.text == ""
+
+
+@pytest.mark.parametrize("rms", [0.0, 0.1])
+def test_silence_and_noise_have_no_words(pocketsphinx: PocketSphinx, rms: float) -> None:
+    noise = (np.random.default_rng(4).standard_normal(16_000) * rms).astype(np.float32)
+    assert pocketsphinx.transcribe(noise).words == ()
+
+
+def test_an_unknown_recogniser_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"'wispr'.*known: pocketsphinx"):
+        load_transcriber("wispr")
+
+
+class CountsSamples:
+    """A recogniser whose only word is how many samples it got."""
+
+    name = "counts"
+
+    def transcribe(self, samples: Samples) -> Transcript:
+        return Transcript((Word(str(len(samples)), 0.0, 1.0, 1.0),), 1.0, True)
+
+
+def test_a_worker_answers_each_request_in_order_until_its_input_ends() -> None:
+    sounds = [np.zeros(n, np.float32) for n in (3, 0, 70_000)]
+    requests = io.BytesIO(b"".join(len(s).to_bytes(4, "little") + s.tobytes() for s in sounds))
+    replies = io.BytesIO()
+    transcriber: Transcriber = CountsSamples()
+    serve(transcriber, requests, replies)
+    data, texts = replies.getvalue(), []
+    while data:
+        size = int.from_bytes(data[:4], "little")
+        texts.append(msgspec.msgpack.decode(data[4 : 4 + size], type=Transcript).text)
+        data = data[4 + size :]
+    assert texts == ["3", "0", "70000"]
+
+
+@needs_media
+def test_workers_side_by_side_say_what_one_says_and_a_dead_one_is_replaced(pocketsphinx: PocketSphinx) -> None:
+    weather = sound_of("audio/speech/whats_the_weather_like.wav")
+    alone = pocketsphinx.transcribe(weather)
+
+    async def together() -> tuple[list[Transcript], list[int], int]:
+        said: list[Transcript] = []
+
+        async def say() -> None:
+            said.append(await pool.transcribe(weather))
+
+        async with TranscriberPool("pocketsphinx", 2) as pool:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(say)
+                tasks.start_soon(say)
+            pids = pool.pids
+            os.kill(pids[-1], 9)
+            await say()
+        return said, pids, pool.failures
+
+    said, pids, failures = anyio.run(together)
+    assert said == [alone] * 3
+    assert failures <= 1
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
