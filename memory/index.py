@@ -38,8 +38,7 @@ _SELECT = (
     " FROM observations o JOIN keys k USING (seq) WHERE o.seq > ? ORDER BY o.seq"
 )
 _AT_ONCE = 50_000
-NEAR_TERMS = 3
-_NEAR_CANDIDATES = 40
+_NEAR_CANDIDATES = 200
 # Two words that sound the same may differ more in spelling than two that only look alike.
 _SIMILAR_BY_SOUND = 0.6
 _SIMILAR_BY_LOOK = 0.8
@@ -134,7 +133,7 @@ class Index:
             same_begin = other[0].translate(_LOOK_ALIKE) == term[0].translate(_LOOK_ALIKE)
             if (same_sound and alike >= _SIMILAR_BY_SOUND) or (same_begin and alike >= _SIMILAR_BY_LOOK):
                 likeness[other] = alike
-        return sorted(likeness.items(), key=lambda item: (-item[1], item[0]))[:NEAR_TERMS]
+        return sorted(likeness.items(), key=lambda item: (-item[1], item[0]))
 
     def knows(self, term: str) -> bool:
         """Whether any observation ever held the term (letters only)."""

@@ -108,7 +108,7 @@ def day_terms(day: int) -> frozenset[str]:
 
 def can_be_misspelt(term: str) -> bool:
     """Whether near spellings of this term are worth looking for."""
-    return len(term) >= MIN_FUZZY_LENGTH and term.isalpha()
+    return len(term) >= MIN_FUZZY_LENGTH and term.isalnum() and not term.isdigit()
 
 
 def sound_of(term: str) -> str:

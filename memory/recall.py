@@ -33,9 +33,12 @@ K1 = 1.2
 B = 0.5
 # A near spelling may be another word, so it counts for less than a match.
 NEAR_WEIGHT = 0.6
+NEAR_TERMS = 3
 # The day it was and the name of the source belong to the key of everything in it.
 CONTEXT_WEIGHT = 0.5
 RECALL_LIMIT = 1000
+# So many of the best are put in order; the rest cannot reach the list.
+CHOICE_LIMIT = 5000
 _SHORTEST_PART = 3
 
 
@@ -165,7 +168,7 @@ class _Query:
             if not met:
                 # A near spelling is no more common than the word it stands for, which was never met.
                 near = [(self._find(term), likeness) for term, likeness in self._index.near_terms(query_term.term)]
-                near = [(found, likeness) for found, likeness in near if len(found[0])]
+                near = [(found, likeness) for found, likeness in near if len(found[0])][:NEAR_TERMS]
                 if near:
                     sure = NEAR_WEIGHT * near[0][1]
                     at, counts = add_up([(p, n * NEAR_WEIGHT * likeness) for (p, n), likeness in near])
@@ -289,8 +292,8 @@ class _Query:
         """Best positions first. What looks the same as a better hit of its event comes after all others, so
         that a picture that stood for a minute does not fill the list."""
         found = np.flatnonzero(score > 0)
-        if len(found) > 8 * limit:
-            found = found[score[found] >= np.partition(score[found], -8 * limit)[-8 * limit]]
+        if len(found) > CHOICE_LIMIT:
+            found = found[score[found] >= np.partition(score[found], -CHOICE_LIMIT)[-CHOICE_LIMIT]]
         order = found[
             np.lexsort((self._channel[found], self._t0_s[found], self._source[found], -score[found].round(9)))
         ]

@@ -16,8 +16,9 @@ from memory.stem import stem
 
 MAX_TERM_LENGTH = 40
 
-_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*|\w+(?:[-'’]\w+)*", re.UNICODE)
+_TOKEN = re.compile(r"\d+(?:[.,:]\d+)*(?!\w)|\w+(?:[-'’]\w+)*", re.UNICODE)
 _UNSPACED = re.compile(r"[぀-ヿ㐀-䶿一-鿿豈-﫿฀-๿]+")
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
 _PARTS = re.compile(r"[-'’_]")
 
 _UNITS = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
@@ -80,8 +81,8 @@ def words(text: str) -> list[str]:
 def word_terms(word: str) -> tuple[str, ...]:
     """The terms of one word of `words`: usually one; parts and whole for a compound; pairs for unspaced script."""
     word = word[:MAX_TERM_LENGTH]
-    if word[0].isdigit():
-        return (word.replace(",", "").strip("."),)
+    if _NUMBER.fullmatch(word):
+        return (word.replace(",", ""),)
     if _UNSPACED.search(word):
         return tuple(_pairs(word))
     parts = [part for part in _PARTS.split(word) if part]

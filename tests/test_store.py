@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 import signal
@@ -78,7 +79,7 @@ def test_a_failed_batch_leaves_nothing(tmp_path: Path) -> None:
         raise RuntimeError("killed in the middle")
     reader = store.reader()
     for table in ("observations", "sources", "keys", "vocabulary", "observation_terms"):
-        assert reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table  # noqa: S608
+        assert reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
     store.close()
 
 
@@ -119,8 +120,8 @@ def test_pictures_words_and_links_can_be_read_with_plain_sql(tmp_path: Path) -> 
     store = memory_of(tmp_path, stream(sign, frame, end_s=2.0))
     with sqlite3.connect(store.path) as plain:
         until = plain.execute(
-            "SELECT max(f.t0_s) FROM observations t JOIN links l ON l.to_id = t.id JOIN observations f ON f.seq = l.from_seq"
-            " WHERE t.text = 'EXIT' AND f.channel = 'frame'"
+            "SELECT max(f.t0_s) FROM observations t JOIN links l ON l.to_id = t.id"
+            " JOIN observations f ON f.seq = l.from_seq WHERE t.text = 'EXIT' AND f.channel = 'frame'"
         ).fetchone()
     assert until == (1.0,)
     store.close()
@@ -223,7 +224,7 @@ for start in range(first, first + 4000, 4):
 
 
 def test_killed_at_any_instant_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
-    at_random = random.Random(7)  # noqa: S311
+    at_random = random.Random(7)
     acknowledged = 0
     for _ in range(8):
         process = subprocess.Popen(
@@ -249,14 +250,14 @@ def test_killed_at_any_instant_nothing_acknowledged_is_lost(tmp_path: Path) -> N
         assert stored == [float(i) for i in range(1, len(stored) + 1)]
         assert len(stored) >= acknowledged and len(stored) % 4 == 0
         for table in ("payloads", "vectors", "keys"):
-            assert reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (len(stored),)  # noqa: S608
+            assert reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (len(stored),)
         acknowledged = len(stored)
         reader.close()
         store.close()
     # Events go on across the restarts as if there had been none.
     store = Store(tmp_path)
     spans = store.reader().execute("SELECT t0_s, t1_s FROM spans WHERE level='event' ORDER BY t0_s").fetchall()
-    assert all(before[1] == after[0] for before, after in zip(spans, spans[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in itertools.pairwise(spans))
     store.close()
 
 

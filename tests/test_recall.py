@@ -1,0 +1,301 @@
+"""Recall: the right moment is found by its words, its neighbours', and near spellings; time comes first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from memory.keys import day_terms, query_terms, similarity, sound_of
+from memory.recall import Recall, RecallOptions
+from memory.stem import stem
+from memory.store import Store
+from memory.views import open_view
+from memory.words import terms
+from runtime.messages import Hit, Observation, RecallRequest, SourceOpened, ViewRequest
+from tests.memory_cases import memory_of, say, see, stream
+
+
+def recall(store: Store, query: str, **request: object) -> list[Hit]:
+    reader = store.reader()
+    view = open_view(reader, ViewRequest())
+    reply = Recall(reader, RecallOptions()).recall(RecallRequest(query=query, view=view, **request))  # type: ignore[arg-type]
+    reader.close()
+    return list(reply.hits)
+
+
+def texts(hits: list[Hit]) -> list[str]:
+    return [hit.observation.text for hit in hits]
+
+
+def spoken(*lines: str, every_s: float = 30.0) -> list[Observation]:
+    """Utterances too far apart to be neighbours."""
+    return [say(every_s * i, every_s * i + 2.0, line) for i, line in enumerate(lines)]
+
+
+def store_of(directory: Path, *observations: Observation, end_s: float = 10_000.0) -> Store:
+    return memory_of(directory, stream(*observations, end_s=end_s))
+
+
+@pytest.mark.parametrize(
+    ("a", "b"),
+    [
+        ("colour", "color"), ("organised", "organizing"), ("theatre", "theaters"), ("travelling", "traveled"),
+        ("grey", "gray"), ("seven", "7"), ("twenty-three", "23"), ("twenty three", "23"), ("3,500", "3500"),
+        ("two hundred and five", "205"), ("Café", "cafe"), ("the man's", "the man"), ("children", "child"),
+        ("went", "go"), ("ponies", "pony"), ("cut", "cuts"), ("STRASSE", "straße"), ("ﬁle", "file"),
+    ],
+)  # fmt: skip
+def test_two_ways_of_writing_meet_in_one_term(a: str, b: str) -> None:
+    assert terms(a) == terms(b)
+
+
+def test_numbers_that_follow_each_other_stay_apart() -> None:
+    assert terms("seven seven, nine") == ["7", "7", "9"]
+    assert terms("twenty nineteen") == ["20", "19"]
+
+
+def test_a_compound_is_found_by_its_parts_and_as_a_whole() -> None:
+    assert terms("clean-room") == [*terms("clean"), "room", "cleanroom"]
+
+
+def test_scripts_without_spaces_give_pairs() -> None:
+    assert terms("今天天气") == ["今天", "天天", "天气"]
+
+
+@pytest.mark.parametrize(
+    ("word", "expected"),
+    [
+        ("caresses", "caress"), ("relational", "relat"), ("hopping", "hop"), ("hoping", "hope"), ("sky", "sky"),
+        ("controlling", "control"), ("happy", "happi"), ("electricity", "electr"), ("adjustment", "adjust"),
+        ("generalization", "gener"),
+    ],
+)  # fmt: skip
+def test_stems_are_porters(word: str, expected: str) -> None:
+    assert stem(word) == expected
+
+
+def test_a_query_keeps_its_content_words_unless_it_has_none() -> None:
+    assert [t.term for t in query_terms("What did the man say about telescopes?")] == ["man", "telescop"]
+    assert [t.term for t in query_terms("who is it?")] == ["who", "be", "it"]
+
+
+def test_the_observation_with_the_words_comes_first_and_others_not_at_all(tmp_path: Path) -> None:
+    store = store_of(tmp_path, *spoken("the telescope is gold", "we had lunch", "it rained"))
+    hits = recall(store, "Which telescope was it?")
+    assert texts(hits) == ["the telescope is gold"]
+    assert hits[0].why["coverage"] == hits[0].why["exact"] == 1.0
+    assert 0.0 < hits[0].score <= 1.0
+    store.close()
+
+
+def test_coverage_tells_how_much_of_the_question_was_met(tmp_path: Path) -> None:
+    store = store_of(tmp_path, *spoken("the telescope is gold", "we had lunch", "a gold ring"))
+    (hit,) = [h for h in recall(store, "gold submarine") if "ring" in h.observation.text]
+    # The submarine was never met, so it weighs more than the gold that was.
+    assert 0.0 < hit.why["coverage"] < 0.5
+    assert recall(store, "submarine") == []
+    store.close()
+
+
+def test_an_answer_is_found_by_the_words_of_its_question(tmp_path: Path) -> None:
+    talk = [
+        say(0.0, 2.0, "where do you keep the ladder?"),
+        say(2.5, 4.0, "behind the shed"),
+        say(60.0, 62.0, "good night"),
+    ]
+    hits = recall(store := store_of(tmp_path, *talk), "where is the ladder")
+    assert texts(hits) == ["where do you keep the ladder?", "behind the shed"]
+    assert (hits[1].why["coverage"], hits[1].why["coverage_neighbours"]) == (0.0, 1.0)
+    store.close()
+
+
+def test_neighbours_farther_than_the_window_lend_nothing(tmp_path: Path) -> None:
+    talk = [say(0.0, 2.0, "where do you keep the ladder?"), say(15.0, 17.0, "behind the shed")]
+    store = store_of(tmp_path, *talk)
+    assert texts(recall(store, "where is the ladder")) == ["where do you keep the ladder?"]
+    store.close()
+
+
+def test_what_was_said_raises_a_picture_but_does_not_make_it_a_hit(tmp_path: Path) -> None:
+    frames = [see(10.0, "a red car"), see(11.0, "a blue van"), see(500.0, "a red car")]
+    store = store_of(tmp_path, *frames, say(10.0, 12.0, "look at the flood"))
+    hits = recall(store, "red car in the flood", channels=("frame",))
+    assert [(h.observation.text, h.observation.t0_s) for h in hits] == [("a red car", 10.0), ("a red car", 500.0)]
+    assert hits[0].score > hits[1].score
+    store.close()
+
+
+def test_a_match_in_the_window_is_not_pushed_out_by_better_ones_outside(tmp_path: Path) -> None:
+    many = [say(float(i), i + 0.5, "ship ship ship harbour") for i in range(0, 3000, 30)]
+    store = store_of(
+        tmp_path, *many, say(5000.0, 5004.0, "far away on a long grey evening there was a ship to be seen")
+    )
+    hits = recall(store, "ship harbour", t0_s=4990.0, t1_s=5010.0, limit=3)
+    assert [h.observation.t0_s for h in hits] == [5000.0]
+    store.close()
+
+
+def test_channels_and_sources_narrow_what_is_found(tmp_path: Path) -> None:
+    a = stream(
+        say(1.0, 2.0, "ship", source="a"), say(3.0, 3.0, "SHIP", source="a", channel="text"), source="a", end_s=9.0
+    )
+    b = stream(
+        say(1.0, 2.0, "ship", source="b"),
+        say(4.0, 5.0, "a ship?", source="b", channel="question"),
+        source="b",
+        end_s=9.0,
+    )
+    store = memory_of(tmp_path, a, b)
+    assert {h.observation.id for h in recall(store, "ship")} == {
+        "a/speech/000001000",
+        "a/text/000003000",
+        "b/speech/000001000",
+    }
+    assert [h.observation.channel for h in recall(store, "ship", channels=("question",))] == ["question"]
+    assert {h.observation.source for h in recall(store, "ship", source="b")} == {"b"}
+    assert recall(store, "ship", source="c") == []
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("asked", "stored"),
+    [("cleanroom", "one of the largest clean rooms"), ("clean room", "one of the largest cleanrooms"),
+     ("clean-room", "in the clean room"), ("3 bottles", "three bottles"), ("colour", "the color of it")],
+)  # fmt: skip
+def test_other_ways_of_writing_are_matches(tmp_path: Path, asked: str, stored: str) -> None:
+    store = store_of(tmp_path, *spoken(stored, "nothing of the kind"))
+    hits = recall(store, asked)
+    assert texts(hits) == [stored]
+    assert hits[0].why["exact"] == pytest.approx(1.0)
+    store.close()
+
+
+@pytest.mark.parametrize(("asked", "stored"), [("Goddard", "at the godard center"), ("openvino", "0PENVIN0 toolkit")])
+def test_a_misheard_or_misread_word_is_found_but_counts_less(tmp_path: Path, asked: str, stored: str) -> None:
+    store = store_of(tmp_path, *spoken(stored, "nothing of the kind"))
+    (hit,) = recall(store, asked)
+    assert hit.observation.text == stored
+    assert 0.3 < hit.why["coverage"] < 0.7
+    assert hit.why["exact"] == 0.0
+    store.close()
+
+
+def test_another_word_that_only_rhymes_is_no_match(tmp_path: Path) -> None:
+    store = store_of(tmp_path, *spoken("it is in my pocket", "a boat"))
+    assert recall(store, "rocket") == []
+    assert recall(store, "goat") == []
+    store.close()
+
+
+def test_near_spellings_are_not_used_while_the_word_itself_is_there(tmp_path: Path) -> None:
+    store = store_of(tmp_path, *spoken("goddard center", "godard center"))
+    assert [h.why["exact"] for h in recall(store, "goddard")] == [1.0]
+    store.close()
+
+
+def test_who_speaks_and_the_day_help_to_find_it(tmp_path: Path) -> None:
+    lines = [
+        say(0.0, 2.0, "I like tea", speaker="Anna"), say(100.0, 102.0, "I like tea", speaker="Ben"),
+        say(86_400.0 * 40, 86_400.0 * 40 + 2.0, "I like tea", speaker="Anna"),
+    ]  # fmt: skip
+    batch = stream(*lines, end_s=86_400.0 * 41)
+    # Noon of 10 May 2023 wherever this runs.
+    opened = tuple(
+        SourceOpened(source=o.source, track=o.track, kind=o.kind, started_wall_s=1_683_720_000.0) for o in batch.opened
+    )
+    store = memory_of(
+        tmp_path, type(batch)(**{f: getattr(batch, f) for f in batch.__struct_fields__} | {"opened": opened})
+    )
+    assert next(h.observation.data["speaker"] for h in recall(store, "does Ben like tea")) == "Ben"
+    assert recall(store, "tea in June")[0].observation.t0_s == 86_400.0 * 40
+    assert recall(store, "tea in May")[0].observation.t0_s == 0.0
+    store.close()
+
+
+def test_a_day_is_named_by_its_month_weekday_and_number() -> None:
+    assert day_terms(19_487) == {*terms("May"), *terms("Wednesday"), "10", "2023"}
+
+
+def test_the_event_a_match_lies_in_lifts_it_above_an_equal_match_alone(tmp_path: Path) -> None:
+    rich = [
+        say(1000.0 + 16.0 * i, 1001.0 + 16.0 * i, line) for i, line in enumerate(["a ship", "the ship again", "ship"])
+    ]
+    store = store_of(tmp_path, say(0.0, 1.0, "a ship"), *rich)
+    same = [h for h in recall(store, "ship") if h.observation.text == "a ship"]
+    assert [h.observation.t0_s for h in same] == [1000.0, 0.0]
+    assert same[0].why["parent"] > same[1].why["parent"]
+    store.close()
+
+
+def test_a_picture_that_stood_long_does_not_fill_the_list(tmp_path: Path) -> None:
+    frames = [see(float(t), "a red car") for t in range(40)]
+    store = store_of(tmp_path, *frames, see(100.0, "a red bus and a car and a tree"))
+    assert texts(recall(store, "red car", limit=2))[1] == "a red bus and a car and a tree"
+    store.close()
+
+
+def test_vectors_of_the_same_space_are_compared_exactly(tmp_path: Path) -> None:
+    store = store_of(tmp_path, see(1.0, "a", vector=(1.0, 0.0)), see(2.0, "b", vector=(0.6, 0.8)), see(3.0, "c"))
+    query = np.array([0.6, 0.8], "<f2").tobytes()
+    hits = recall(store, "", vector=query, vector_space="test")
+    assert [(h.observation.text, h.why["vector"]) for h in hits] == [
+        ("b", pytest.approx(1.0, abs=1e-3)),
+        ("a", pytest.approx(0.6, abs=1e-3)),
+    ]
+    assert recall(store, "", vector=query, vector_space="other") == []
+    store.close()
+
+
+def test_trust_and_all_else_of_an_observation_is_kept_in_a_hit(tmp_path: Path) -> None:
+    sign = Observation(
+        id="x", source="clip", channel="text", t0_s=1.0, t1_s=1.0, text="OBEY", trust=0.25, evidence=("y",)
+    )
+    store = store_of(tmp_path, sign)
+    assert recall(store, "obey")[0].observation == sign
+    store.close()
+
+
+def test_nothing_asked_and_nothing_stored_find_nothing(tmp_path: Path) -> None:
+    store = store_of(tmp_path)
+    assert recall(store, "anything") == recall(store, "") == recall(store, '"*^') == []
+    store.close()
+
+
+def test_query_text_is_never_query_syntax(tmp_path: Path) -> None:
+    store = store_of(tmp_path, *spoken('he said "stop" AND went'))
+    for query in ('own:"x" OR y', 'stop" NEAR(', "a*b^c {col}:", "stop'; DROP TABLE observations; --"):
+        recall(store, query)
+    assert texts(recall(store, "stop")) == ['he said "stop" AND went']
+    store.close()
+
+
+def test_two_recalls_and_another_order_of_storing_agree(tmp_path: Path) -> None:
+    lines = spoken("a ship", "a ship", "the harbour", "a ship and a harbour", every_s=5.0)
+    one, other = (
+        memory_of(tmp_path / "a", stream(*lines, end_s=99.0)),
+        memory_of(tmp_path / "b", stream(*lines[::-1], end_s=99.0)),
+    )
+    assert recall(one, "ship harbour") == recall(one, "ship harbour") == recall(other, "ship harbour")
+    one.close()
+    other.close()
+
+
+def test_what_is_stored_later_is_found_by_the_same_recall(tmp_path: Path) -> None:
+    store = store_of(tmp_path, say(1.0, 2.0, "a ship"))
+    reader = store.reader()
+    recaller = Recall(reader, RecallOptions())
+    for t_s in (5.0, 3.0):  # in time after the first, then before the second
+        with store.write() as writing:
+            writing.add_observation(say(t_s, t_s + 0.5, "a ship"))
+        view = open_view(reader, ViewRequest())
+        assert t_s in [h.observation.t0_s for h in recaller.recall(RecallRequest(query="ship", view=view)).hits]
+    reader.close()
+    store.close()
+
+
+def test_likeness_counts_edits_and_a_swap_as_one() -> None:
+    assert similarity("goddard", "godard") == pytest.approx(6 / 7)
+    assert similarity("form", "from") == pytest.approx(3 / 4)
+    assert sound_of("goddard") == sound_of("godard") == sound_of("cotart")
