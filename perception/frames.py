@@ -87,7 +87,6 @@ class FrameReader:
         self._step_s = 1.0 / float(stream.average_rate) if stream.average_rate else 0.04
         self.reason = "end"
         self.end_s = 0.0
-        self.damaged_packets = 0
         stream.thread_type = "AUTO"
         stream.codec_context.thread_count = threads
 
@@ -135,7 +134,6 @@ class FrameReader:
             try:
                 yield from packet.decode()
             except (FFmpegError, MemoryError):
-                self.damaged_packets += 1
                 yield None
 
     def _time_s(self, frame: VideoFrame, last_s: float | None) -> float | None:

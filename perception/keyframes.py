@@ -165,11 +165,14 @@ class KeyframeSelector:
         """How a new shot begins with this picture; "" if none does."""
         assert self._previous is not None
         step = float(cv2.mean(cv2.absdiff(tiny, self._previous))[0]) / 255
-        if self._is_cut(t_s, tiny, step):
+        if self._is_jump(t_s, tiny, step):
             self._memory.clear()
             self._remember(t_s, tiny)
-            self._shot_t_s = t_s
             self._moving = _nothing()
+            if self._is_flash_over(t_s, tiny):
+                return ""
+            self._flash = _Remembered(t_s=t_s, tiny=self._previous, flat=False)
+            self._shot_t_s = t_s
             return "cut"
         self._recent_change = 0.9 * self._recent_change + 0.1 * step
         if t_s - self._memory[-1].t_s < 1 / _MEMORY_HZ - 0.001:
@@ -185,15 +188,17 @@ class KeyframeSelector:
         self._remember(t_s, tiny)
         return transition
 
-    def _is_cut(self, t_s: float, tiny: np.ndarray, step: float) -> bool:
+    def _is_jump(self, t_s: float, tiny: np.ndarray, step: float) -> bool:
+        """Whether this picture is a different one from that before."""
         assert self._previous is not None
         if step < max(_CUT_CHANGE, _CUT_OVER_RECENT * self._recent_change) or t_s - self._shot_t_s < _SHOT_MIN_S:
-            return False
-        if _correlation(tiny, self._previous) >= _CUT_CORRELATION:
-            return False
-        flash, self._flash = self._flash, _Remembered(t_s=t_s, tiny=self._previous, flat=False)
-        back = flash is not None and t_s - flash.t_s <= _FLASH_S and _correlation(tiny, flash.tiny) > 0.9
-        return not back
+            return self._is_flash_over(t_s, tiny)
+        return _correlation(tiny, self._previous) < _CUT_CORRELATION
+
+    def _is_flash_over(self, t_s: float, tiny: np.ndarray) -> bool:
+        """Whether the picture from before the last jump is back."""
+        flash = self._flash
+        return flash is not None and t_s - flash.t_s <= _FLASH_S and _correlation(tiny, flash.tiny) > 0.9
 
     def _fade(self, t_s: float, tiny: np.ndarray) -> Transition:
         """A picture that has become one colour, or one that has come out of it and gains no more contrast."""
