@@ -45,6 +45,12 @@ def endpoint(run_dir: Path, kind: str, name: str) -> str:
     return f"ipc://{run_dir}/{kind}-{name}"
 
 
+def blocking_socket(context: zmq.asyncio.Context, kind: int) -> zmq.Socket[bytes]:
+    """A socket without futures, for sends that never wait; closed with its context like any other."""
+    socket: zmq.Socket[bytes] = context.socket(kind, socket_class=zmq.Socket)  # type: ignore[arg-type, assignment]
+    return socket
+
+
 class Publisher:
     """The PUB socket of one process. Sending never blocks."""
 
@@ -54,7 +60,7 @@ class Publisher:
         self.name = name
         self.recorder = recorder
         self.epoch = time.time_ns()
-        self._socket: zmq.Socket[bytes] = zmq.Context.shadow(context.underlying).socket(zmq.PUB)
+        self._socket = blocking_socket(context, zmq.PUB)
         self._socket.setsockopt(zmq.SNDHWM, SEND_HWM)
         self._socket.setsockopt(zmq.LINGER, 200)
         self._socket.bind(endpoint(run_dir, "pub", name))

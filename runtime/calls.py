@@ -21,7 +21,7 @@ import zmq
 import zmq.asyncio
 from anyio.streams.memory import MemoryObjectSendStream
 
-from runtime.bus import RECONNECT_MS, endpoint
+from runtime.bus import RECONNECT_MS, blocking_socket, endpoint
 from runtime.errors import CallCancelled, DeadlineExceeded, DecodeError, MindstreamError, RemoteError
 from runtime.messages import AnswerPart, Cancel, Failure, Message, decode, encode
 
@@ -36,7 +36,7 @@ class ControlSender:
     """Sends control messages to one process; sending never blocks."""
 
     def __init__(self, context: zmq.asyncio.Context, run_dir: Path, name: str) -> None:
-        self._socket: zmq.Socket[bytes] = zmq.Context.shadow(context.underlying).socket(zmq.PUSH)
+        self._socket = blocking_socket(context, zmq.PUSH)
         self._socket.setsockopt(zmq.LINGER, 100)
         self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         self._socket.connect(endpoint(run_dir, "control", name))

@@ -182,7 +182,7 @@ class Supervisor:
             if len(child.restarts) >= self._limits.restart_budget:
                 child.failure = ProcessFailed(
                     f"process {name!r} failed {len(child.restarts) + 1} times in {self._limits.restart_window_s:g} s: "
-                    f"{why}; see {self.run_dir / name}.log and .stderr"
+                    f"{why}; its logs are kept in the memory folder's logs/"
                 )
                 child.is_ready.set()
                 if row.required:

@@ -16,6 +16,7 @@ from runtime.agent import RUN_DIR_PREFIX, AgentCard
 
 PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE = PROJECT / "examples" / "sample.mp4"
+SHARED_MEDIA = PROJECT.parent / "shared" / "media"
 DEADLINE_S = 240
 
 
@@ -51,10 +52,10 @@ class Run(msgspec.Struct):
                 continue
 
 
-def start(*args: str | Path, cwd: Path = PROJECT) -> subprocess.Popen[str]:
+def start(*args: str | Path, cwd: Path = PROJECT, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(PROJECT / "run_agent.py"), *map(str, args)],
-        stdin=subprocess.DEVNULL,
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -47,16 +47,19 @@ class Client:
         self._news = Subscription(context, run_dir, members, ("stored", "heartbeat"))
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._memory.run)
-            tasks.start_soon(self._reasoning.run)
-            tasks.start_soon(self._news.pump)
-            task_status.started()
-            async for delivery in self._news:
-                if isinstance(delivery.message, Stored):
-                    self.watermarks.update(delivery.message)
-                elif isinstance(delivery.message, Heartbeat):
-                    self.heartbeats[delivery.publisher] = delivery.message
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._memory.run)
+                tasks.start_soon(self._reasoning.run)
+                tasks.start_soon(self._news.pump)
+                task_status.started()
+                async for delivery in self._news:
+                    if isinstance(delivery.message, Stored):
+                        self.watermarks.update(delivery.message)
+                    elif isinstance(delivery.message, Heartbeat):
+                        self.heartbeats[delivery.publisher] = delivery.message
+        finally:
+            self._control.close()
 
     async def ask(self, request: AskRequest) -> AsyncIterator[AnswerPart | Answer]:
         """The parts of the answer as they come, then the whole `Answer`.
