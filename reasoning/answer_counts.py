@@ -35,6 +35,7 @@ from runtime.messages import Observation
 MARKED = 4
 # Black between two pictures is no picture of its own.
 BLACK_BELOW = 0.06
+FADE_S = 1.5
 STATED = 0.5
 
 
@@ -67,7 +68,9 @@ async def answer_count(question: Question, context: Context) -> Draft:
     if vehicle and not [word for word in unknown_nouns(question.body) if word != vehicle]:
         found = await vehicles(context, question.text)
         if found:
-            return _tally(found, "moving thing", "came into view", tail=f"; whether these are {vehicle} I cannot tell")
+            return _tally(
+                found, "moving thing", "came into view", tail=f"; I cannot tell {vehicle} from other moving things"
+            )
     about = " or ".join((beyond or list(question.strong))[:3]) or "that"
     return refusal(
         f"I cannot count {about}: with the embedded encoders I count people, moving things and changes of picture, "
@@ -81,8 +84,7 @@ async def _people_at_once(question: Question, context: Context) -> Draft:
         return refusal("I saw no picture then, so I cannot count people")
     most = max((n for n in range(1, 50) if prominent(frames, n)), default=0)
     if most == 0:
-        seen = frames[0]
-        return one(f"I saw no people {mark(seen.t0_s)}", seen, frames[-1], confidence=0.5)
+        return refusal("I made out no people; I recognise frontal faces, and people who move before a still camera")
     best = [frame for frame in frames if people_in(frame) == most] or [f for f in frames if people_in(f) >= most]
     noun = "person" if most == 1 else "people"
     role = [word for word in words(question.text) if asked_stems(word) & ROLES]
@@ -133,7 +135,9 @@ def _pictures_begin(frames: tuple[Observation, ...]) -> list[Observation]:
     dark = True
     for frame in frames:
         black = float(frame.data.get("brightness", 1.0)) < BLACK_BELOW
-        if not black and (dark or frame.data.get("cut")):
+        # A fade in is noticed while it rises and again when it is complete.
+        settling = bool(begins) and frame.t0_s - begins[-1].t0_s < FADE_S
+        if not black and not settling and (dark or frame.data.get("cut")):
             begins.append(frame)
         dark = black
     return begins

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Sequence
 
@@ -106,13 +105,17 @@ def _rows(cells: Sequence[_Cell]) -> list[list[_Cell]]:
 
 
 async def _so_many_words(question: Question, context: Context) -> Draft | None:
-    """A text of exactly as many words as asked for; two blocks that came together count as one."""
-    texts = [o for o in await context.scan("text") if legible(o)]
-    for o in texts:
-        if len(plain(o).split()) == question.wanted:
-            return one(f"I read {quote(plain(o))} {mark(o.t0_s)}", o, confidence=0.5)
-    for first, second in itertools.pairwise(texts):
-        both = f"{plain(first)} {plain(second)}"
-        if second.t0_s - first.t0_s <= TOGETHER_S and len(both.split()) == question.wanted:
-            return one(f"I read {quote(both)} {mark(first.t0_s)}", first, second, confidence=0.5)
-    return None
+    """The largest row of writing of exactly as many words as asked for, whether or not its lines are one block."""
+    cells: list[_Cell] = [
+        (float(box[1]) + float(box[3]) / 2, float(box[0]), float(box[3]), str(text), o)
+        for o in await context.scan("text")
+        if legible(o)
+        for text, _, box in o.data.get("lines", [])
+    ]
+    fitting = [row for row in _rows(cells) if sum(len(cell[3].split()) for cell in row) == question.wanted]
+    if not fitting:
+        return None
+    row = sorted(max(fitting, key=lambda row: max(cell[2] for cell in row)), key=lambda cell: cell[1])
+    cites = unique(cell[4] for cell in row)
+    said = " ".join(cell[3] for cell in row)
+    return one(f"I read {quote(said)} {mark(cites[0].t0_s)}", *cites, confidence=0.5)

@@ -1,8 +1,7 @@
-"""Questions about the scene itself: its colours, where things are, what is there now, what happened.
+"""Questions about the scene itself: where things are, what is there now, what is heard, what happened.
 
 "Now" is answered from the freshest frames, not from search: a baseline of the last few frames beats most
-memory systems on such questions (SimpleStream, 2026). Colours are told only of what they can be tied to:
-a tracked person's clothes, the picture as a whole, or one of its regions.
+memory systems on such questions (SimpleStream, 2026).
 """
 
 from __future__ import annotations
@@ -11,12 +10,9 @@ from reasoning.answer_presence import ABILITY
 from reasoning.answer_words import answer_words
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, clause_around, join, mark, one, quote, refusal, sentence, unique
-from reasoning.lexicon import COLOURS
 from reasoning.questions import Question
 from reasoning.sights import (
-    CLOTHING,
     DARKNESS,
-    LOWER_CLOTHING,
     MOTION_VERBS,
     MOVING,
     PEOPLE,
@@ -24,71 +20,47 @@ from reasoning.sights import (
     SPEAKING,
     WRITING,
     about_people,
+    about_vehicles,
     asked_stems,
-    clothing,
-    on_side,
+    event_asked,
+    moving,
     people,
     people_in,
-    side_asked,
     unknown_nouns,
+    vehicle_named,
+    vehicles,
 )
-from reasoning.words import number_in_words, words
+from reasoning.words import number_in_words
 from runtime.messages import Observation
 
 # A keyframe this old still shows what is on screen; older ones only when nothing has changed since.
 FRESH_S = 3.0
 SPEAKING_S = 2.0
 EVENTS_TOLD = 4
+SIDES_TOLD = 2
+DESCRIBED = 4
 MOVING_ABOVE = 0.02
-# Regions of the picture that some things are always in.
-_PLACED = {"sky": "top", "ceiling": "top", "ground": "bottom", "floor": "bottom", "road": "bottom", "grass": "bottom"}
-_WHOLE = ("background", "picture", "image", "screen", "scene", "page", "cover", "wall", "frame", "slide", "poster")
-
-
-async def answer_colour(question: Question, context: Context) -> Draft:
-    """A colour tied to evidence, or a refusal."""
-    asked = asked_stems(question.text)
-    if asked & CLOTHING:
-        worn = await _clothing(question, context)
-        if worn:
-            return worn
-    frames = await context.frames()
-    for word in words(question.text):
-        if word in _PLACED or word in _WHOLE:
-            told = _region_colour(word, frames)
-            if told:
-                return told
-    if asked & (WRITING | SPEAKING):
-        said = await answer_words(question, context)
-        if not said.abstained and any(word in COLOURS for word in words(said.text)):
-            return said
-    about = join((unknown_nouns(question.body) or list(question.strong))[:2]) or "that"
-    stands_out = _patches(frames)
-    if stands_out:
-        text = (
-            f"I do not recognise {about}, so I cannot tell its colour; "
-            f"the colours that stand out are {stands_out} {mark(frames[0].t0_s)}"
-        )
-        return Draft((Claim(sentence(text), (frames[0],)),), 0.0, abstained=True)
-    return refusal(f"I do not recognise {about}, so I cannot tell its colour")
 
 
 async def answer_where(question: Question, context: Context) -> Draft:
     """The side where tracked things enter, leave or are; else a place that was said or written."""
-    beyond = unknown_nouns(question.body)
+    vehicle = about_vehicles(question.body)
+    beyond = [word for word in unknown_nouns(question.body) if word != vehicle]
     asked = asked_stems(question.text)
-    if not beyond and (asked & (PEOPLE | MOVING)):
-        leaving = question.has("leave", "leaves", "exit", "go", "disappear")
-        found = [
-            o
-            for o in await context.scan("object")
-            if o.data.get("event") == ("leaves" if leaving else "appears")
-            and o.data.get("side")
-            and (o.data.get("kind") == "moving") == bool(asked & MOVING)
-        ]
+    event = event_asked(question.text)
+    if not beyond and (vehicle or asked & (PEOPLE | MOVING)):
+        if vehicle:
+            tracked = await vehicles(context, question.text, event)
+        elif asked & MOVING:
+            tracked = await moving(context, question.text, event)
+        else:
+            tracked = await people(context, question.text, event)
+        found = [s.observation for s in tracked]
         if found:
-            chosen = found[-1] if question.time.pick == "last" else found[0]
-            return one(f"{chosen.text} {mark(chosen.t0_s)}", chosen, confidence=0.55)
+            shown = found[-1:] if question.time.pick == "last" else found[: 1 if question.time.pick else SIDES_TOLD]
+            caveat = f"; I cannot tell {vehicle_named(vehicle)} from other moving things" if vehicle else ""
+            text = "; ".join(f"{o.text} {mark(o.t0_s)}" for o in shown) + caveat
+            return one(text, *shown, confidence=0.5)
     if not question.seen or question.spoken or question.read:
         said = await answer_words(question, context)
         if not said.abstained:
@@ -152,7 +124,7 @@ async def answer_summary(question: Question, context: Context) -> Draft:
         told.append((o.t0_s, Claim(sentence(f"At {mark(o.t0_s)} {o.text}"), (o,))))
     pictures = [frame for frame in frames if frame.text]
     for frame in _spread(pictures, max(1, EVENTS_TOLD - len(told))):
-        told.append((frame.t0_s, Claim(sentence(f"At {mark(frame.t0_s)} I see {frame.text}"), (frame,))))
+        told.append((frame.t0_s, Claim(sentence(f"At {mark(frame.t0_s)} I see {_brief(frame.text)}"), (frame,))))
     if not told:
         return refusal("I did not see or hear anything then")
     told.sort(key=lambda entry: entry[0])
@@ -176,7 +148,7 @@ async def describe_window(question: Question, context: Context) -> Draft | None:
     if not frames:
         return None
     middle = frames[len(frames) // 2]
-    return one(f"At {mark(middle.t0_s)} I see {middle.text}", middle, confidence=0.5)
+    return one(f"At {mark(middle.t0_s)} I see {_brief(middle.text)}", middle, confidence=0.5)
 
 
 def _spread(observations: list[Observation], count: int) -> list[Observation]:
@@ -184,55 +156,6 @@ def _spread(observations: list[Observation], count: int) -> list[Observation]:
     if len(observations) <= count:
         return observations
     return [observations[i * len(observations) // count] for i in range(count)]
-
-
-async def _clothing(question: Question, context: Context) -> Draft | None:
-    lower = bool(asked_stems(question.text) & LOWER_CLOTHING)
-    part = "bottom" if lower else "top"
-    seen = [s.observation for s in await people(context, _without_colours(question.text))]
-    side = side_asked(question.text)
-    if side:
-        seen = on_side(seen, side) or seen
-    known = [o for o in seen if clothing(o).get(part) or clothing(o).get("whole")]
-    if not known:
-        return None
-    chosen = known[-1] if question.time.pick == "last" else known[0]
-    colours = list(dict.fromkeys(clothing(o).get(part) or clothing(o)["whole"] for o in known))
-    # One person, or all alike, or a moment that singles one out: else the wrong one might be meant.
-    sure = len(colours) == 1 or question.time.bounded or bool(question.time.pick)
-    colour = clothing(chosen).get(part) or clothing(chosen)["whole"]
-    wear = "trousers or skirt" if lower else "top"
-    return one(f"The person's {wear} looks {colour} {mark(chosen.t0_s)}", chosen, confidence=0.6 if sure else 0.3)
-
-
-def _without_colours(text: str) -> str:
-    return " ".join(word for word in text.split() if word.lower().strip("?,.") not in COLOURS)
-
-
-def _region_colour(word: str, frames: tuple[Observation, ...]) -> Draft | None:
-    region = _PLACED.get(word, "")
-    named: dict[str, list[Observation]] = {}
-    for frame in frames:
-        regions = frame.data.get("regions") or {}
-        colours = frame.data.get("colours") or []
-        colour = regions.get(region) if region else (colours[0][0] if colours else "")
-        if colour:
-            named.setdefault(str(colour), []).append(frame)
-    if not named:
-        return None
-    colour, showing = max(named.items(), key=lambda entry: (len(entry[1]), entry[0]))
-    where = f"the {region} of the picture, where {word} would be," if region else "the picture"
-    share = len(showing) / len(frames)
-    return one(f"{where} is mostly {colour} {mark(showing[0].t0_s)}", showing[0], confidence=0.35 + 0.3 * share)
-
-
-def _patches(frames: tuple[Observation, ...]) -> str:
-    if not frames:
-        return ""
-    patches = frames[0].data.get("patches") or []
-    if patches:
-        return join(f"{patch[0]} ({patch[1]})" for patch in patches[:3])
-    return join(str(entry[0]) for entry in (frames[0].data.get("colours") or [])[:3])
 
 
 async def _speaking_now(question: Question, near: Context, as_of_s: float) -> Draft:
@@ -290,8 +213,14 @@ def _presence_now(question: Question, frame: Observation, visible: tuple[Observa
     return refusal(f"I cannot tell whether there is {join(beyond[:2]) or 'that'} now. {ABILITY}, not other things")
 
 
+def _brief(text: str) -> str:
+    """The first parts of a frame's description, without how its shot began."""
+    parts = [part for part in text.split("; ") if not part.startswith(("a new shot", "a new picture"))]
+    return "; ".join(parts[:DESCRIBED] or [text])
+
+
 def _describe_now(frame: Observation, visible: tuple[Observation, ...]) -> Draft:
-    said = [frame.text] if frame.text else []
+    said = [_brief(frame.text)] if frame.text else []
     texts = [o for o in visible if o.channel == "text"][:2]
     if texts:
         said.append(

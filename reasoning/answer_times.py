@@ -62,7 +62,7 @@ async def answer_when(question: Question, context: Context) -> Draft:
     if told and (words_first or not pictured):
         return told
     if pictured:
-        return _listed(pictured, question.time.pick == "last")
+        return _listed(pictured, question.time.pick == "last", about_framing(question.text))
     beyond = unknown_nouns(question.text)
     about = join(noun_phrases(question.text, beyond or question.strong)[:2], "or") or "that"
     return refusal(f"I did not see or hear {about}, so I cannot say when{_encoders(question, beyond)}")
@@ -93,7 +93,8 @@ async def answer_order(question: Question, context: Context) -> Draft:
 async def first_moment(text: str, context: Context) -> Moment | None:
     """The first time of the thing or event that ``text`` names."""
     # Which of two shots is the wide one cannot be told.
-    picture = [] if unknown_nouns(text) or about_framing(text) else await _from_pictures(text, context)
+    beyond = [word for word in unknown_nouns(text) if word != about_vehicles(text)]
+    picture = [] if beyond or about_framing(text) else await _from_pictures(text, context)
     if picture:
         first = picture[0]
         return Moment(first.t0_s, (first.observation,), 0.6)
@@ -216,7 +217,7 @@ def _uncertain(sighting: Sighting, name: str) -> Sighting:
     return Sighting(sighting.t0_s, sighting.observation, f"{sighting.said} (which could be a {name})")
 
 
-def _listed(found: list[Sighting], last: bool) -> Draft:
+def _listed(found: list[Sighting], last: bool, framing: bool) -> Draft:
     chosen = found[-1:] if last else found[:LISTED]
     said = list(dict.fromkeys(s.said for s in chosen))
     if len(chosen) == 1 or len(said) == 1:
@@ -224,6 +225,8 @@ def _listed(found: list[Sighting], last: bool) -> Draft:
         text = f"{said[0]} at {marks(s.observation for s in chosen)}{more}"
     else:
         text = "; ".join(f"{s.said} {mark(s.t0_s)}" for s in chosen)
+    if framing and len(found) > 1:
+        text += "; which of these pictures is meant I cannot tell"
     return one(text, *unique(s.observation for s in chosen), confidence=0.7 if len(found) <= LISTED else 0.45)
 
 

@@ -6,6 +6,8 @@ text first, where spelling can be trusted. Speech is always quoted as heard.
 
 from __future__ import annotations
 
+import re
+
 from reasoning import lexicon
 from reasoning.answer_layout import TOGETHER_S, answer_layout, legible, line_height, plain
 from reasoning.context import Context
@@ -16,6 +18,13 @@ from reasoning.words import words
 from runtime.messages import Channel, Observation
 
 LISTED = 3
+# Asked for one of these, writing that holds none is no answer.
+VALUES = ("name", "number", "date", "web address")
+# "On the back of the shirt", "beside the arrow": where writing stands, not what it says.
+_PLACED = re.compile(
+    r"\b(?:beside|next to|near|above|below|beneath|under|behind|over|across|"
+    r"(?:on|in|at) (?:the|his|her|their|its|a|an))\b"
+)
 # Without any word of the question evidenced, what was said is only offered, never asserted.
 OFFERED = 0.45
 # How soon the next utterance or caption follows when it goes on with the same sentence.
@@ -34,6 +43,8 @@ async def answer_words(question: Question, context: Context) -> Draft:
         typed = [p for p in found if p.typed and p.support > 0]
         if question.expects and typed:
             return _quoted(question, typed[0])
+        if question.kind not in ("spoken", "read") or (reading and question.expects in VALUES):
+            return await nothing_said_or_read(question, context)
         return await _all_said_or_read(question, context, reading)
     if not found or found[0].support <= 0:
         return (reading and await _unplaced(question, context, found)) or await nothing_said_or_read(question, context)
@@ -50,9 +61,13 @@ async def nothing_said_or_read(question: Question, context: Context) -> Draft:
     if question.kind == "spoken" and not heard:
         return refusal(f"I did not hear that: nobody speaks{within} as far as I can hear")
     verb = {"spoken": "hear", "read": "read"}.get(question.kind, "hear or read")
-    unclear = any(not o.text.strip() for o in heard) and question.kind != "read"
-    tail = "; some of the speech I could not make out" if unclear else ""
-    return refusal(f"I did not {verb} anything about {topic(question)}{tail}")
+    text = f"I did not {verb} anything about {topic(question)}"
+    unclear = [o for o in heard if not o.text.strip()][:LISTED]
+    if not unclear or question.kind == "read":
+        return refusal(text)
+    at = join(dict.fromkeys(mark(o.t0_s) for o in unclear))
+    claim = Claim(sentence(f"{text}; what was said at {at} I could not make out"), tuple(unclear))
+    return Draft((claim,), 0.0, abstained=True)
 
 
 def topic(question: Question) -> str:
@@ -120,7 +135,10 @@ def _pick_value(question: Question, observation: Observation) -> str:
     if question.expects == "web address":
         return join(quote(address) for address in lexicon.web_addresses(text)[:2])
     if (question.expects == "name" and question.head != "names") or question.kind == "who":
-        return join(quote(name) for name in name_like(text)[: question.wanted or (4 if question.several else 1)])
+        return join(
+            quote(name)
+            for name in name_like(text)[: question.wanted or (4 if question.several or question.kind == "who" else 1)]
+        )
     if question.expects == "number":
         return join(quote(number) for number in lexicon.numbers_in(text)[:2])
     return ""
@@ -131,6 +149,8 @@ async def _unplaced(question: Question, context: Context, found: list[Passage]) 
 
     Only when there is so little of it that the one meant must be among it.
     """
+    if not _PLACED.search(question.body.lower()):
+        return None
     typed = [p.observation for p in found if p.typed and p.observation.channel == "text"]
     candidates = typed or [o for o in await context.scan("text") if legible(o)]
     if not candidates or len(candidates) > LISTED or (question.expects and not typed):
@@ -158,6 +178,11 @@ async def _all_said_or_read(question: Question, context: Context, reading: bool)
     verb = "I read" if reading else "I heard"
     more = f", and {len(listed) - len(shown)} more" if len(listed) > len(shown) else ""
     text = f"{verb}: {join(f'{quote(_short(o))} {mark(o.t0_s)}' for o in shown)}{more}"
+    unclear = [] if reading else [o for o in await context.scan("speech") if not o.text.strip()]
+    if unclear and not question.time.pick:
+        unclear = unclear[: LISTED + 1 - len(shown)]
+        text += f"; what was said at {join(dict.fromkeys(mark(o.t0_s) for o in unclear))} I could not make out"
+        shown += unclear
     # The fewer there are, the surer it is that the one meant is among them.
     few = question.time.bounded or bool(question.time.pick) or len(listed) <= LISTED
     return Draft((Claim(sentence(text), unique(shown)),), 0.6 if few else OFFERED)

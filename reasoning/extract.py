@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+from reasoning.answer_colours import answer_colour
 from reasoning.answer_counts import answer_count
 from reasoning.answer_presence import ABILITY, answer_presence
 from reasoning.answer_scene import (
-    answer_colour,
     answer_now,
     answer_sound,
     answer_summary,
@@ -33,7 +33,7 @@ WRITTEN_TYPES = ("name", "number", "date", "title", "web address")
 # Windows include what touches them; the event itself lies outside "before" and "after" it.
 ASIDE_S = 0.001
 # Not said to be spoken or written: the words must be the better evidence for it.
-UNSAID = 0.8
+UNSAID = 0.9
 
 
 class ExtractiveBackend:

@@ -72,6 +72,7 @@ _HEARD_WEB = re.compile(
     r"\b(?:w w w|www|double u|triple w)\b|\bdot (?:com|org|net|co|edu|gov|calm|come)\b|\bweb ?site\b"
 )
 _NAME_TOKEN = re.compile(r"[^\W\d_][^\W\d_'’.-]*(?:[-'’][^\W\d_]+)*\.?")
+_RUN_TOGETHER = re.compile(r"\b([A-Z][a-z]{3,})([A-Z][a-z]{3,})\b")
 _NOT_IN_NAMES = frozenset(
     split_words(
         """
@@ -117,11 +118,9 @@ def names_in(line: str) -> list[str]:
 
     Speech has no capitals, so this is for on-screen text only.
     """
-    out: list[str] = []
-    for run in _runs_of_capitals(line):
-        if 2 <= len(run) <= 4:
-            out.append(" ".join(run))
-    return out
+    # A long word with a capital inside is two words that lost their space: "MarxFriedrich".
+    parted = _RUN_TOGETHER.sub(r"\1 | \2", line)
+    return [" ".join(run) for run in _runs_of_capitals(parted) if 2 <= len(run) <= 4]
 
 
 def _runs_of_capitals(line: str) -> Iterator[list[str]]:

@@ -21,7 +21,10 @@ from runtime.messages import Channel, Observation
 NEXT_S = 3.0
 NEIGHBOUR_SHARE = 0.8
 RECALL_SHARE = 0.1
-TYPE_SHARE = 0.35
+TYPE_SHARE = 0.25
+UNTYPED = 0.85
+# Types told by short word lists; a value replaces the noun that asks for it ("Texas" for "state").
+TYPES_OF_WORDS = ("web address", "state", "language", "city", "country")
 PICK_SHARE = 0.2
 REGION_SHARE = 0.15
 OTHER_CHANNEL = 0.85
@@ -69,7 +72,7 @@ def evidence_terms(question: Question) -> tuple[Term, ...]:
     terms = [
         Term(term.word, HEAD_WEIGHT if term.word == question.head else term.weight)
         for term in question.terms
-        if term.weight >= 1.0
+        if term.weight >= 1.0 and not (term.word == question.head and question.expects in TYPES_OF_WORDS)
     ]
     known = {term.word for term in terms}
     for phrase in question.phrases:
@@ -111,9 +114,11 @@ def _weigh(
     # A neighbour may add words, but the passage itself must carry some, or what is asked for.
     covered = own + NEIGHBOUR_SHARE * max(0.0, joint - own) if own > 0 or typed else 0.0
     support = covered
-    if question.expects in ("web address", "state", "language", "city", "country"):
-        # The type is itself evidence: few utterances name a state or an address at all.
-        support = covered * (1 - TYPE_SHARE) + TYPE_SHARE * typed if terms else 0.6 * typed
+    if question.expects in TYPES_OF_WORDS:
+        # The type is itself evidence: few utterances name a state or an address at all. But a name misheard is
+        # none, so that its absence costs little.
+        support = min(1.0, covered + TYPE_SHARE) if typed else covered * UNTYPED
+        support = support if terms else 0.6 * typed
         if typed and question.expects == "web address":
             support = max(support, 0.6)
     elif question.expects and question.expects not in ("time", "duration", "place", ""):

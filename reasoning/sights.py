@@ -143,6 +143,11 @@ def about_vehicles(text: str) -> str:
     return next((word for word in words(text) if stem(word) in VEHICLES), "")
 
 
+def vehicle_named(word: str) -> str:
+    """ "cars" or "a car"."""
+    return word if word.endswith("s") and word != "bus" else f"a {word}"
+
+
 def _parts_asked(asked: frozenset[str]) -> tuple[str, ...]:
     if asked & LOWER_CLOTHING:
         return ("bottom",)

@@ -61,7 +61,7 @@ STOP_WORDS = frozenset(
 _RELATED = """
 announce: new introduce launch present unveil reveal
 product: new introduce launch announce
-copyright: domain rights licence license copyrighted licensed
+copyright: public domain rights licence license copyrighted licensed
 website: site web internet dot www address
 price: cost dollar euro pound cent pay cheap expensive worth
 write: author written writer
