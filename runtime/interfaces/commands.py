@@ -99,6 +99,7 @@ async def replay(
         for plan in plans:
             _announce(plan)
         asked = [_placed(question, plans) for question in questions]
+        timed, at_end = _in_order(asked, plans)
         todo = [plan for plan in plans if not plan.complete]
         tasks.start_soon(_tell_events, events_out, client, bool(todo))
         if todo:
@@ -108,16 +109,17 @@ async def replay(
             tasks.start_soon(agent.start_perception, ("video", "audio"), params)
         meter = ReplayMeter(client, plans)
         if chat:
-            tasks.start_soon(_answer_all, client, plans, asked, as_json)
             tasks.start_soon(_tell_end, client, plans, meter)
+            tasks.start_soon(_answer_all, client, plans, timed + at_end, as_json)
             await Chat(client, tuple(plan.source for plan in plans), meter.line).run()
         else:
             async with anyio.create_task_group() as perceiving:
-                perceiving.start_soon(_answer_all, client, plans, asked, as_json)
+                perceiving.start_soon(_answer_all, client, plans, timed, as_json)
                 with ReplayProgress(meter) as progress:
                     await _until_end(client, plans, progress)
-                if todo:
-                    await _summarise(client, plans, meter)
+            if todo:
+                await _summarise(client, plans, meter)
+            await _answer_all(client, plans, at_end, as_json)
         tasks.cancel_scope.cancel()
 
 
@@ -225,14 +227,22 @@ def _placed(question: TimedQuestion, plans: Sequence[SourcePlan]) -> TimedQuesti
     return TimedQuestion(question.question, question.at_s, source)
 
 
+def _in_order(
+    questions: Sequence[TimedQuestion], plans: Sequence[SourcePlan]
+) -> tuple[list[TimedQuestion], list[TimedQuestion]]:
+    """The timed questions in order of their sources and times, and those for the end."""
+    order = {plan.source: place for place, plan in enumerate(plans)}
+    timed = [question for question in questions if question.at_s is not None]
+    timed.sort(key=lambda question: (order[question.source], question.at_s))
+    return timed, [question for question in questions if question.at_s is None]
+
+
 async def _answer_all(
     client: Client, plans: Sequence[SourcePlan], questions: Sequence[TimedQuestion], as_json: bool
 ) -> None:
-    """Ask each question at its time: timed ones in order of their sources and times, the others at the end."""
-    order = {plan.source: place for place, plan in enumerate(plans)}
-    timed = sorted((q for q in questions if q.at_s is not None), key=lambda q: (order[q.source], q.at_s))
-    session = tuple(order)
-    for question in [*timed, *(q for q in questions if q.at_s is None)]:
+    """Ask the questions one after another, each when its media time is in memory."""
+    session = tuple(plan.source for plan in plans)
+    for question in questions:
         as_of_s = question.at_s
         if as_of_s is not None:
             await client.watermarks.wait_for(question.source, as_of_s)
