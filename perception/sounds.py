@@ -31,6 +31,9 @@ _SILENCE_CHUNKS = 62
 _RISE_DB = 12.0
 _STROKE_DB = -32.0
 _SHORTEST_S = 0.5
+# A sound's end is told if it lasted this much longer than was stated; that of silence is less of an event.
+_REST_S = 1.0
+_SILENT_REST_S = 5.0
 _DECAY_DB = 10.0
 _DECAY_CHUNKS = 25
 # A struck or exploding thing may ring longer, but begins from next to nothing and fades all the way.
@@ -236,10 +239,11 @@ class NameSounds:
         return out
 
     def _state(self, until: int, ended: bool) -> list[Sound]:
-        """What went on since the last statement, up to chunk ``until``; scraps under a second are let go."""
+        """What went on since the last statement, up to chunk ``until``; a mere rest is let go."""
         run = self._run
         assert run is not None
-        if run.kind in (None, "impulse") or (until - run.stated) * CHUNK_S < (1.0 if ended else CHUNK_S):
+        rest_s = _SILENT_REST_S if run.silent else _REST_S
+        if run.kind in (None, "impulse") or (until - run.stated) * CHUNK_S < (rest_s if ended else CHUNK_S):
             return []
         t0, t1 = seconds(run.stated * CHUNK_SAMPLES), seconds(until * CHUNK_SAMPLES)
         run.stated = until

@@ -19,9 +19,9 @@ from msgspec import Struct
 from perception.audio import Samples
 from runtime.errors import ConfigError
 
-# Lossy coding empties the upper part of the spectrum, and telephone speech never had one; the recogniser was trained
-# on neither and takes the logarithm of it. A trace of white noise this far below the speech fills it: on 80 s of
-# coded, telephone and clean English the share of wrong words fell from .55 to .50, and decoding became a third faster.
+# Digital silence, telephones and lossy coding leave parts of the spectrum empty; the recogniser was trained on none of
+# that and takes the logarithm of it. A trace of white noise this far below the speech fills them: wrong words fell from
+# 9.8 to 6.9 % on synthetic speech between digital silences, and from 55.5 to 54.4 % on 230 s of hard real English.
 _FILL_BELOW_SPEECH_DB = 45.0
 _PEAK = 0.5
 _LEAST_RMS = 1e-5
