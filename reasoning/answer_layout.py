@@ -14,7 +14,8 @@ from runtime.messages import Observation
 # Cards and pages change as a whole: blocks that came into view together.
 TOGETHER_S = 1.5
 # A title is a line or two; a paragraph in large letters is none.
-TITLE_WORDS = 12
+TITLE_WORDS = 8
+SAME_SIZE = 0.7
 # Lines whose middles differ by less than this share of their height stand in one row.
 ROW_SHARE = 0.6
 _Cell = tuple[float, float, float, str, Observation]
@@ -59,16 +60,35 @@ def _asks_title(question: Question) -> bool:
 
 
 async def _title(question: Question, context: Context) -> Draft | None:
-    """The largest writing: what a title is set in."""
-    texts = [o for o in await context.scan("text") if legible(o)]
-    best = min(texts, key=lambda o: (-line_height(o), o.t0_s, o.id), default=None)
-    if best is None or not line_height(best):
+    """The largest writing, what a title is set in: a line, with the lines of its block that are about as large."""
+    best: tuple[tuple[bool, float, float, str], str, Observation] | None = None
+    for o in await context.scan("text"):
+        lines = [(str(text), float(box[3])) for text, _, box in o.data.get("lines", [])]
+        heights = [height for text, height in lines if _can_be_title(text)]
+        if not heights:
+            continue
+        largest = max(heights)
+        title = " ".join(text for text, height in lines if height >= SAME_SIZE * largest and _can_be_title(text))
+        # Asked in one script, a title in another is less likely meant than one that can be said.
+        foreign = question.text.isascii() and not _is_latin(title)
+        key = (foreign, -largest, o.t0_s, o.id)
+        if best is None or key < best[0]:
+            best = (key, title, o)
+    if best is None:
         return None
-    title = plain(best)
-    if len(title.split()) > TITLE_WORDS:
-        title = str(max(best.data["lines"], key=lambda line: float(line[2][3]))[0])
-    text = f"The largest writing, which should be the title, reads {quote(title)} {mark(best.t0_s)}"
-    return one(text, best, confidence=0.6)
+    _, title, o = best
+    text = f"The largest writing, which should be the title, reads {quote(title)} {mark(o.t0_s)}"
+    return one(text, o, confidence=0.6)
+
+
+def _can_be_title(line: str) -> bool:
+    letters = sum(character.isalpha() for character in line)
+    return letters >= 3 and len(line.split()) <= TITLE_WORDS and not line.rstrip().endswith("?")
+
+
+def _is_latin(text: str) -> bool:
+    letters = [c for c in fold(text) if c.isalpha()]
+    return 2 * sum(c.isascii() for c in letters) > len(letters)
 
 
 async def _row(question: Question, context: Context) -> Draft | None:

@@ -82,7 +82,7 @@ async def _told(question: Question, context: Context, told: bool) -> Draft | Non
 
 
 def _no(question: Question, beyond: list[str], told: bool) -> Draft:
-    about = join(noun_phrases(question.text, beyond or question.strong)[:3], "or") or "that"
+    about = join(noun_phrases(question.text, beyond or question.strong)[:2], "or") or "that"
     if told:
         verb = (
             "hear"
@@ -92,8 +92,9 @@ def _no(question: Question, beyond: list[str], told: bool) -> Draft:
             else "hear or read"
         )
         return refusal(f"No, I did not {verb} anything about {about}")
-    tail = f". {ABILITY}, so I could have missed it" if beyond else ""
-    return refusal(f"No, I did not see or hear {about}{tail}")
+    if not beyond:
+        return refusal("No, I did not see or hear that happen")
+    return refusal(f"No, I did not see or hear {about}. {ABILITY}, so I could have missed it")
 
 
 async def _speaking(question: Question, context: Context) -> Draft:

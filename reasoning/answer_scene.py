@@ -167,7 +167,7 @@ async def _speaking_now(question: Question, near: Context, as_of_s: float) -> Dr
         return one(f"Somebody is speaking or spoke a moment ago{caveat}{heard} {mark(o.t0_s)}", o, confidence=0.5)
     if spoken:
         o = spoken[-1]
-        return one(f"The last speech I heard ended at {mark(o.t1_s)}{caveat}", o, confidence=0.5)
+        return one(f"The last speech I heard to its end stopped at {mark(o.t1_s)}{caveat}", o, confidence=0.5)
     return refusal("No, I hear nobody speaking now")
 
 

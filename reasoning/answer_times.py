@@ -64,13 +64,17 @@ async def answer_when(question: Question, context: Context) -> Draft:
     if pictured:
         return _listed(pictured, question.time.pick == "last", about_framing(question.text))
     beyond = unknown_nouns(question.text)
-    about = join(noun_phrases(question.text, beyond or question.strong)[:2], "or") or "that"
+    about = join(noun_phrases(question.text, beyond or question.strong)[:2], "or")
+    if not about:
+        about = "writing" if asked_stems(question.text) & WRITING else "that"
     return refusal(f"I did not see or hear {about}, so I cannot say when{_encoders(question, beyond)}")
 
 
 async def answer_order(question: Question, context: Context) -> Draft:
     """Which of two things came first, if both are evidenced."""
     first, second = question.alternatives
+    if question.spoken and asked_stems(first) & PEOPLE and asked_stems(second) & PEOPLE:
+        return await _voices(question, context)
     found = [await first_moment(alternative, context) for alternative in (first, second)]
     a, b = found
     if a and b and a.t0_s != b.t0_s:
@@ -88,6 +92,15 @@ async def answer_order(question: Question, context: Context) -> Draft:
         f"I cannot say which came first: I did not recognise {first} or {second}"
         f"{_encoders(question, unknown_nouns(f'{first} {second}'))}"
     )
+
+
+async def _voices(question: Question, context: Context) -> Draft:
+    """Who of two people spoke first cannot be told; when speech begins can."""
+    spoken = await context.scan("speech")
+    if not spoken:
+        return refusal("I heard nobody speak")
+    text = f"I cannot tell voices apart; the first speech I heard begins at {mark(spoken[0].t0_s)}"
+    return Draft((Claim(sentence(text), (spoken[0],)),), 0.0, abstained=True)
 
 
 async def first_moment(text: str, context: Context) -> Moment | None:

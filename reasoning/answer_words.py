@@ -18,6 +18,7 @@ from reasoning.words import words
 from runtime.messages import Channel, Observation
 
 LISTED = 3
+NAMES_TOLD = 4
 # Asked for one of these, writing that holds none is no answer.
 VALUES = ("name", "number", "date", "web address")
 # "On the back of the shirt", "beside the arrow": where writing stands, not what it says.
@@ -135,10 +136,8 @@ def _pick_value(question: Question, observation: Observation) -> str:
     if question.expects == "web address":
         return join(quote(address) for address in lexicon.web_addresses(text)[:2])
     if (question.expects == "name" and question.head != "names") or question.kind == "who":
-        return join(
-            quote(name)
-            for name in name_like(text)[: question.wanted or (4 if question.several or question.kind == "who" else 1)]
-        )
+        several = question.several or question.kind == "who"
+        return join(quote(name) for name in name_like(text)[: question.wanted or (NAMES_TOLD if several else 1)])
     if question.expects == "number":
         return join(quote(number) for number in lexicon.numbers_in(text)[:2])
     return ""

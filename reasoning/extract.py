@@ -32,6 +32,8 @@ Room = Callable[[Question, Context], Awaitable[Draft]]
 WRITTEN_TYPES = ("name", "number", "date", "title", "web address")
 # Windows include what touches them; the event itself lies outside "before" and "after" it.
 ASIDE_S = 0.001
+# Under this the nearest evidence is chance.
+NEAREST = 0.2
 # Not said to be spoken or written: the words must be the better evidence for it.
 UNSAID = 0.9
 
@@ -59,7 +61,7 @@ class ExtractiveBackend:
         draft = await _ROOMS[question.kind](question, window)
         if draft.abstained or draft.confidence >= self.abstain_below:
             return draft
-        return _too_weak(question)
+        return _too_weak(question, draft)
 
 
 async def _window(question: Question, context: Context) -> Context | Draft:
@@ -118,10 +120,16 @@ def _beyond_sight(question: Question) -> Draft:
     return refusal(f"I did not see or hear anything that tells me about {about}. {ABILITY}, not other things")
 
 
-def _too_weak(question: Question) -> Draft:
+def _too_weak(question: Question, draft: Draft) -> Draft:
+    """The refusal where evidence is under the threshold, with the nearest there was, as no more than that."""
     lead = "No, I" if question.kind == "presence" else "I"
     about = join(noun_phrases(question.text, question.strong)[:2], "or") or "that"
-    return refusal(f"{lead} did not see or hear enough about {about} to answer")
+    refused = refusal(f"{lead} did not see or hear enough about {about} to answer")
+    nearest = draft.claims[0] if draft.claims and draft.confidence >= NEAREST else None
+    if nearest is None or question.kind == "presence":
+        return refused
+    told = Claim(f"The nearest to it: {nearest.text}", nearest.cites)
+    return Draft((*refused.claims, told), draft.confidence, abstained=True)
 
 
 _ROOMS: dict[Kind, Room] = {

@@ -345,15 +345,17 @@ def noun_phrases(text: str, wanted: Iterable[str]) -> list[str]:
     chosen = set(wanted)
     out: list[str] = []
     run: list[str] = []
-    before = ""
+    before: list[str] = []
     for token in [*re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text), ""]:
         if token and words(token) and words(token)[0] in chosen:
             run.append(re.sub(r"['’]s$", "", token))
             continue
         if run:
-            article = before.lower() if before.lower() in ("a", "an", "the", "any") else ""
-            named = " ".join(run)
+            # "the right bottle": a framing word between the article and the noun belongs to the phrase.
+            between = [before.pop()] if before and stem(fold(before[-1])) in FRAMING else []
+            article = before[-1].lower() if before and before[-1].lower() in ("a", "an", "the", "any") else ""
+            named = " ".join([*between, *run] if article else run)
             out.append(f"{article} {named}" if article else named if named[0].isupper() else f'"{named}"')
             run = []
-        before = token
+        before.append(token)
     return list(dict.fromkeys(out))
