@@ -165,7 +165,8 @@ def print_row(row: Row) -> None:
     if row.answer is None or row.score is None:
         print(f"  {mark}")
         return
-    cited = {True: ", cited in place", False: ", cited elsewhere", None: ""}[row.score.first_cited]
+    place = {True: ", cited in place", False: ", cited elsewhere", None: ""}[row.score.first_cited]
+    cited = place if row.answer["citations"] else ", cites nothing"
     print(f"  {mark + cited}: {row.answer['answer']}")
     for citation in row.answer["citations"]:
         print(f"    [{citation['t0_s']:.2f}-{citation['t1_s']:.2f}] {citation['channel']}: {citation['text'][:140]}")

@@ -1,8 +1,8 @@
 """Whether an answer is right, and whether it cites the right place.
 
 An answer is scored without its citation marks. Both sides are normalised: case, accents and punctuation
-go, articles go, number words become digits ("twice" is 2). An alternative matches when its words stand
-in the answer next to each other; part of a word is no match.
+go, articles, "and" and a plural s go, number words become digits ("twice" is 2). An alternative matches
+when its words stand in the answer next to each other; part of a word is no match.
 
 - ``when``: right if any time the answer states, marks included, lies in an evidence interval or within
   2 s of one.
@@ -35,9 +35,10 @@ _NUMBERS |= {
     for value, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split(), 2)
 }
 _NUMBERS |= {"once": "1", "twice": "2", "thrice": "3"}
-_ARTICLES = frozenset(("a", "an", "the"))
+# An article or the joint of a list is no part of an answer.
+_DROPPED = frozenset(("a", "an", "the", "and"))
 # Words that do not tell one option of a question from another.
-_FILLERS = frozenset("about and at by from in is of on to was with".split())
+_FILLERS = frozenset("about at by from in is of on to was with".split())
 
 _MARK = re.compile(r"\[[^\]\n]*?\d+:\d\d[^\]\n]*\]")
 _CLOCK = r"(?:(?P<h>\d+):)?(?P<m>\d{1,3}):(?P<s>\d\d(?:\.\d+)?)"
@@ -55,7 +56,7 @@ _RANGE = re.compile(
 _QUOTED = re.compile(r"\"[^\"]*\"|“[^”]*”")
 _DENIAL_WORDS = frozenset(("no", "none", "never", "nobody", "nothing", "not"))
 _DENIAL = re.compile(
-    r"\b(?:did not|didn t|does not|doesn t|do not|don t|was not|were not|is not|never|nobody|nothing|no 1|no one)\b"
+    r"\b(?:did not|didn t|does not|doesn t|do not|don t|was not|were not|is not|never|nobody|nothing|no one)\b"
     r"(?: \w+){0,2}? (?:see|seen|saw|hear|heard|read|notice|noticed|find|found|appear|appears|occur|occurs|happen"
     r"|mentioned|said|shown|visible)\b"
 )
@@ -81,7 +82,12 @@ def words(text: str) -> list[str]:
     plain = unicodedata.normalize("NFKD", text.casefold())
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     found = re.findall(r"\w+", plain.replace("_", " "))
-    return [_NUMBERS.get(word, word) for word in found if word not in _ARTICLES]
+    return [_NUMBERS.get(word, _singular(word)) for word in found if word not in _DROPPED]
+
+
+def _singular(word: str) -> str:
+    """The word without a plural s, where it could have one."""
+    return word[:-1] if len(word) > 3 and word.endswith("s") and not word.endswith("ss") else word
 
 
 def position(needle: Sequence[str], haystack: Sequence[str]) -> int | None:
@@ -149,11 +155,14 @@ def options(question: str) -> list[list[str]]:
 
 def denies(answer: str, alternatives: Sequence[str]) -> bool:
     """Whether the answer says that there was no such thing."""
-    said = words(_QUOTED.sub(" ", _MARK.sub(" ", answer)))
+    own = _QUOTED.sub(" ", _MARK.sub(" ", answer))
+    said = words(own)
     if said and said[0] in _DENIAL_WORDS:
         return True
     published = [found for found in map(words, alternatives) if found and found[0] not in _DENIAL_WORDS - {"not"}]
-    return any(position(found, said) is not None for found in published) or bool(_DENIAL.search(" ".join(said)))
+    if any(position(found, said) is not None for found in published):
+        return True
+    return bool(_DENIAL.search(" ".join(re.findall(r"\w+", own.casefold()))))
 
 
 def score(

@@ -9,8 +9,8 @@ from benchmarks.clips import Row as ClipRow
 from benchmarks.clips_scoring import denies, distance_s, matches, names_first, options, score, times_s, words
 
 
-def test_words_drop_case_punctuation_articles_and_accents_and_spell_numbers_as_digits() -> None:
-    assert words("The THREE naïve cats, twice!") == ["3", "naive", "cats", "2"]
+def test_words_drop_case_punctuation_articles_accents_and_plurals_and_spell_numbers_as_digits() -> None:
+    assert words("The THREE naïve cats and a glass, twice!") == ["3", "naive", "cat", "glass", "2"]
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,8 @@ def test_words_drop_case_punctuation_articles_and_accents_and_spell_numbers_as_d
         ("Twice, it seems.", ["2", "two"]),
         ("На футболке: КОМАНДА СКАЛОДРОМА", ["команда скалодрома"]),
         ("The clock said 10:45.", ["10:45"]),
+        ("One of the largest clean rooms in the world.", ["cleanroom", "clean room"]),
+        ("I read “Send”, “Flag” and “Clear history”.", ["Send, Flag, Clear history"]),
     ],
 )
 def test_an_alternative_matches_as_whole_neighbouring_words(answer: str, alternatives: list[str]) -> None:
@@ -95,7 +97,15 @@ def test_order_tells_options_apart_by_the_words_they_do_not_share() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    ["No.", "I did not see or hear that.", "Nobody was heard.", "There is no sound.", "I never heard anyone speak."],
+    [
+        "No.",
+        "A dog does not appear.",
+        "Here no one is heard.",
+        "I did not see or hear that.",
+        "Nobody was heard.",
+        "There is no sound.",
+        "I never heard anyone speak.",
+    ],
 )
 def test_denials(answer: str) -> None:
     assert denies(answer, ["no", "never", "there is no sound"])
