@@ -17,6 +17,7 @@ NAMES = (
     "beige",
 )  # fmt: skip
 ACHROMATIC = frozenset({"black", "grey", "white"})
+_WEIGHT = {"black": 1.0, "grey": 1.0, "white": 1.4}
 _LEVELS = 32  # per channel of the naming table: 32768 entries, built once in 0.1 s
 _BLACK_L, _DARK_L, _WHITE_L = 17.0, 30.0, 80.0
 # Camera noise and colour casts leave greys with some chroma, more in light and dark parts than between.
@@ -45,10 +46,11 @@ def shares(names: np.ndarray, mask: np.ndarray | None = None) -> list[tuple[str,
 def main_colour(bgr: np.ndarray, mask: np.ndarray | None = None) -> str:
     """The one name for a thing's colour; "" without pixels.
 
-    Shadow and shine turn parts of a coloured thing black, grey or white, so a chromatic name counts double.
+    Shadow and shine turn parts of a coloured thing black, grey or white, so a chromatic name counts double; and
+    shadow turns more of a white thing grey than light turns a grey one white.
     """
     ranked = shares(name_pixels(bgr), mask)
-    weighted = [(share * (1.0 if name in ACHROMATIC else 2.0), name) for name, share in ranked]
+    weighted = [(share * _WEIGHT.get(name, 2.0), name) for name, share in ranked]
     return max(weighted, key=lambda pair: pair[0])[1] if weighted else ""
 
 
@@ -106,7 +108,7 @@ def _chromatic_name(lightness: float, chroma: float, hue: float) -> str:
         return "green"
     if hue < 218:
         return "turquoise"
-    if hue < 298 or (hue < 309 and (chroma > 90 or lightness < 20)):
+    if hue < 298 or (hue < 308 and (chroma > 90 or lightness < 40)):
         return "blue"
     return "pink" if (hue > 318 and lightness > 55) or (hue > 335 and lightness > 45) else "purple"
 

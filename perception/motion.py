@@ -27,6 +27,7 @@ _CELLS_MOVED, _CELLS_MOVED_OF_ALL, _CELLS_MOVED_SURELY = 0.6, 0.45, 0.9
 _FLOOD = 0.5  # more of the picture changed than this is light or a camera, not a thing
 _AREA_MIN = 0.0005
 _AREA_MAX = 0.6
+_MOVING_SHARE = 0.08  # of a part of the foreground must have moved between the last looks
 _EDGE = 0.02
 _LOST_S = 1.2
 _STANDING_S = 4.0  # a thing that stops is waited for so long
@@ -168,8 +169,7 @@ class MotionTracker:
         recent = (moved if self._moved_before is None else moved | self._moved_before).astype(np.uint8)
         self._moved_before = moved
         if self._looks > _WARM_UP_LOOKS:
-            near_motion = cv2.dilate(recent, np.ones((5, 5), np.uint8))
-            self._follow(t_s, _blobs(cv2.bitwise_and(foreground.astype(np.uint8), near_motion)), foreground)
+            self._follow(t_s, _blobs(foreground.astype(np.uint8), recent), foreground)
 
     def things(self) -> tuple[MovingThing, ...]:
         """What is being followed now and has got somewhere."""
@@ -293,16 +293,21 @@ def border_of(box: Box, inwards: tuple[float, float]) -> str:
     return max(candidates)[1] if candidates else ""
 
 
-def _blobs(mask: np.ndarray) -> list[tuple[Box, float]]:
-    """(box, height to width in pixels) of the connected parts of a mask, largest first."""
-    rows, columns = mask.shape
-    solid = cv2.morphologyEx(mask, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
+def _blobs(foreground: np.ndarray, moved: np.ndarray) -> list[tuple[Box, float]]:
+    """(box, height to width in pixels) of the connected parts of the foreground that moved, largest first.
+
+    A part counts whole if enough of it moved: of a thing of one colour only the edges change between two looks.
+    """
+    rows, columns = foreground.shape
+    solid = cv2.morphologyEx(foreground, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8))
     solid = cv2.morphologyEx(solid, cv2.MORPH_CLOSE, np.ones((9, 5), np.uint8))
-    count, _, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(solid, connectivity=8)
+    moving = np.bincount(labels.ravel(), weights=moved.ravel(), minlength=count)
     found = []
     for part in range(1, count):
         x, y, width, height, area = (int(value) for value in stats[part])
-        if _AREA_MIN * mask.size <= area <= _AREA_MAX * mask.size and width >= 2 and height >= 3:
+        large_enough = _AREA_MIN * solid.size <= area <= _AREA_MAX * solid.size and width >= 2 and height >= 3
+        if large_enough and moving[part] >= _MOVING_SHARE * area:
             box = (round(x / columns, 4), round(y / rows, 4), round(width / columns, 4), round(height / rows, 4))
             found.append((area, box, height / width))
     found.sort(key=lambda blob: (-blob[0], blob[1]))

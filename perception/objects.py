@@ -22,7 +22,7 @@ from runtime.messages import Observation, observation_id, round_time
 
 # A moving thing is worth telling when it gets somewhere: parts of a body that sits or talks do not. A person's figure
 # is told sooner; anything else must come in or go out over the border, or cross a third of the picture.
-_PERSON_REACH, _PERSON_REACH_FROM_BORDER = 0.12, 0.06
+_PERSON_REACH, _PERSON_REACH_FROM_BORDER = 0.2, 0.06
 _REACH, _REACH_FROM_BORDER = 0.3, 0.15
 _SHOT_MIN_S = 5.0  # in short shots nothing is known of the background, and what moves is the scene
 _STRAIGHT_MIN = 0.35
@@ -38,6 +38,7 @@ _FIGURE_LOOKS = 4  # while one look of so many found a figure, wait for another 
 _BACKGROUND_NEAR = 14.0  # Lab distance to what is beside a thing, under which a pixel shows what is behind it
 _OWN_SHARE_MIN = 0.15
 _GAIN_MAX = 1.35
+_CUT_OFF = 0.01
 _PERSON_ASPECT = (1.3, 5.0)
 _TALL, _WIDE = 1.5, 0.75
 _LARGE, _SMALL = 0.03, 0.006
@@ -135,7 +136,7 @@ class ObjectFinder:
                 self._tell_appearing(told, t_s, thing)
         if new_shot:
             self._shot_t_s = t_s
-        self._people_now = sum(self._seen[t.track].is_person for t in things if t.track in self._seen)
+        self._people_now = sum(s.is_person and bool(s.id) for t in things if (s := self._seen.get(t.track)) is not None)
         interval_s = _FACE_INTERVAL_S if self._faces else _FACE_SEEK_S
         due = t_s - self._looked_for_faces_s >= interval_s and not still
         if self._detector is not None and (new_shot or due):
@@ -158,7 +159,7 @@ class ObjectFinder:
             mask = own[part] if float(own[part].mean()) >= _OWN_SHARE_MIN else np.ones_like(own[part])
             colours[main_colour(pixels[part], mask)] += 1
         tall = _PERSON_ASPECT[0] <= thing.aspect <= _PERSON_ASPECT[1]
-        if self._figures is not None and tall and seen.tested < _FIGURE_LOOKS_MAX:
+        if self._figures is not None and tall and seen.tested < _FIGURE_LOOKS_MAX and _is_whole(thing.box):
             seen.tested += 1
             seen.figures += self._has_figure(bgr, thing.box)
 
@@ -284,6 +285,11 @@ def direction(travel: tuple[float, float]) -> str:
     if abs(dx) >= max(_DIRECTION_MIN, 0.5 * abs(dy)):
         parts.append("right" if dx > 0 else "left")
     return " and ".join(parts)
+
+
+def _is_whole(box: Box) -> bool:
+    """Whether a thing is inside the picture from top to bottom: what is cut off cannot be told by its figure."""
+    return box[1] > _CUT_OFF and box[1] + box[3] < 1 - _CUT_OFF
 
 
 def _worth_telling(thing: MovingThing, person: bool) -> bool:

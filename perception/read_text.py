@@ -102,16 +102,18 @@ class TextReader:
         self._saved_ms = min(_SAVED_MAX_MS, self._saved_ms + (t_s - self._last_t_s) * rate)
         self._last_t_s = t_s
         self._note_changes(grey, moving, new_shot)
-        self._lines = [line for line in self._lines if t_s - line.seen_s <= _FORGET_S][-_LINES_MAX:]
         at_rest = self._changed_at_rest and self._saved_ms >= (0.0 if textual or new_shot else _FIND_MS)
         if at_rest or (self._changed_moving and self._saved_ms >= _SAVED_FOR_MOVING_MS):
             self._changed_at_rest = self._changed_moving = False
             self._last = grey
-            return self._read(t_s, bgr, grey)
-        for line in self._lines:
-            if _similarity(line.pixels, _crop(grey, line.box)) >= _STILL_THERE:
-                line.seen_s = t_s
-        return []
+            told = self._read(t_s, bgr, grey)
+        else:
+            told = []
+            for line in self._lines:
+                if _similarity(line.pixels, _crop(grey, line.box)) >= _STILL_THERE:
+                    line.seen_s = t_s
+        self._lines = [line for line in self._lines if t_s - line.seen_s <= _FORGET_S][-_LINES_MAX:]
+        return told
 
     def _note_changes(self, grey: np.ndarray, moving: np.ndarray | None, new_shot: bool) -> None:
         """Whether blocks that look like print differ from the picture last read, and whether they are at rest now."""
