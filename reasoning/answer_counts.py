@@ -17,6 +17,7 @@ from reasoning.sights import (
     PEOPLE,
     ROLES,
     SHOT,
+    SPEAKING,
     Sighting,
     about_people,
     about_vehicles,
@@ -27,6 +28,7 @@ from reasoning.sights import (
     people_in,
     prominent,
     unknown_nouns,
+    utterances,
     vehicles,
 )
 from reasoning.words import number_in_words, words
@@ -52,6 +54,8 @@ async def answer_count(question: Question, context: Context) -> Draft:
             return stated
         if often and evidence_terms(question):
             return await _times_said(question, context)
+        if often and asked & SPEAKING:
+            return _tally(await utterances(context), "utterance", "could be heard")
     # Where and among what they are counted may lie beyond us; what is counted may not.
     beyond = unknown_nouns(question.head if counted else question.body, roles_known=True)
     if (not beyond and counted & (PEOPLE | ROLES)) or (
@@ -103,7 +107,7 @@ def _tally(found: list[Sighting], noun: str, verb: str, plural: str = "", tail: 
         return refusal(f"I did not see a single {noun} come into view")
     number = len(found)
     shown = [s.observation for s in found[:MARKED]]
-    more = f" and {number - MARKED} times more" if number > MARKED else ""
+    more = f" and {number - MARKED} later" if number > MARKED else ""
     named = noun if number == 1 else plural or f"{noun}s"
     text = f"{number_in_words(number)} {named} {verb}, at {marks(shown)}{more}{tail}"
     return one(text, *unique(shown), confidence=0.55)

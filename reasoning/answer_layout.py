@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, join, mark, one, quote, sentence, unique
 from reasoning.questions import Question
-from reasoning.words import fold
+from reasoning.words import fold, words
 from runtime.messages import Observation
 
 # Cards and pages change as a whole: blocks that came into view together.
@@ -51,12 +51,12 @@ def line_height(observation: Observation) -> float:
 
 
 def _asks_title(question: Question) -> bool:
+    # In the body: "after the title" asks for something else.
+    title_asked = bool({"title", "heading", "headline"} & set(words(question.body)))
     named = question.head == "name" and question.has(
         "film", "movie", "demo", "game", "program", "programme", "app", "product", "show", "book", "song", "video"
     )
-    return not question.strong and (
-        question.expects == "title" or question.has("title", "heading", "headline") or named
-    )
+    return not question.strong and (question.expects == "title" or title_asked or named)
 
 
 async def _title(question: Question, context: Context) -> Draft | None:
@@ -69,6 +69,8 @@ async def _title(question: Question, context: Context) -> Draft | None:
             continue
         largest = max(heights)
         title = " ".join(text for text, height in lines if height >= SAME_SIZE * largest and _can_be_title(text))
+        if len(title.split()) > TITLE_WORDS:
+            title = next(text for text, height in lines if height == largest)
         # Asked in one script, a title in another is less likely meant than one that can be said.
         foreign = question.text.isascii() and not _is_latin(title)
         key = (foreign, -largest, o.t0_s, o.id)

@@ -29,6 +29,7 @@ from reasoning.sights import (
     people,
     people_in,
     prominent,
+    sound_classes,
     unknown_nouns,
 )
 from reasoning.words import COMPOUND, match, words
@@ -117,7 +118,7 @@ async def _speaking(question: Question, context: Context) -> Draft:
 async def _sound(question: Question, context: Context) -> Draft:
     sounds = [o for o in await context.scan("sound") if o.data.get("class") != "silence"]
     spoken = await context.scan("speech")
-    wanted = _sound_class(question)
+    wanted = sound_classes(question.text)
     if question.has("silence", "silent", "quiet"):
         silent = [o for o in await context.scan("sound") if o.data.get("class") == "silence"]
         if silent and not spoken and not sounds:
@@ -137,16 +138,6 @@ async def _sound(question: Question, context: Context) -> Draft:
     if await context.lacks("audio"):
         return refusal("No, there is no sound at all")
     return refusal("No, I heard no sound of that kind" if wanted else "No, I heard no speech and no other sound")
-
-
-def _sound_class(question: Question) -> tuple[str, ...]:
-    if question.has("music", "song", "melody", "sing"):
-        return ("music-like",)
-    if question.has("bang", "knock", "clap", "explosion", "click", "loud"):
-        return ("impulse",)
-    if question.has("hum", "hiss", "rain", "wind", "engine"):
-        return ("steady noise",)
-    return ()
 
 
 async def _writing(question: Question, context: Context) -> Draft:

@@ -19,6 +19,7 @@ from reasoning.sights import (
     ROLES,
     SPEAKING,
     WRITING,
+    Sighting,
     about_people,
     about_vehicles,
     asked_stems,
@@ -122,7 +123,7 @@ async def answer_summary(question: Question, context: Context) -> Draft:
         told.append((o.t0_s, Claim(sentence(f"At {mark(o.t0_s)} I read {quote(plain)}"), (o,))))
     for o in _spread(objects, max(1, EVENTS_TOLD - len(told) - 1)):
         told.append((o.t0_s, Claim(sentence(f"At {mark(o.t0_s)} {o.text}"), (o,))))
-    pictures = [frame for frame in frames if frame.text]
+    pictures = _distinct([f for i, f in enumerate(frames) if f.text and (i == 0 or f.data.get("cut"))])
     for frame in _spread(pictures, max(1, EVENTS_TOLD - len(told))):
         told.append((frame.t0_s, Claim(sentence(f"At {mark(frame.t0_s)} I see {_brief(frame.text)}"), (frame,))))
     if not told:
@@ -149,6 +150,31 @@ async def describe_window(question: Question, context: Context) -> Draft | None:
         return None
     middle = frames[len(frames) // 2]
     return one(f"At {mark(middle.t0_s)} I see {_brief(middle.text)}", middle, confidence=0.5)
+
+
+def _distinct(frames: list[Observation]) -> list[Observation]:
+    """Frames without those that would be described like the one before."""
+    return [f for i, f in enumerate(frames) if not i or _brief(f.text) != _brief(frames[i - 1].text)]
+
+
+async def answer_coming(question: Question, context: Context) -> Draft | None:
+    """Who or what comes into view (or leaves) in the window; None if nothing was followed then."""
+    event = event_asked(question.text)
+    if about_people(question.text) or question.kind == "who":
+        tracked = await people(context, question.body, event)
+    else:
+        kinds = ("person", "moving")
+        tracked = [
+            Sighting(o.t0_s, o, o.text)
+            for o in await context.scan("object")
+            if o.data.get("event") == event and o.data.get("kind") in kinds
+        ]
+    begun = [s for s in tracked if context.t0_s is None or s.t0_s >= context.t0_s]
+    if not begun:
+        return None
+    chosen = begun[-1:] if question.time.pick == "last" else begun[: 1 if question.time.pick else SIDES_TOLD]
+    text = "; ".join(f"{s.said} {mark(s.t0_s)}" for s in chosen)
+    return one(text, *(s.observation for s in chosen), confidence=0.55)
 
 
 def _spread(observations: list[Observation], count: int) -> list[Observation]:

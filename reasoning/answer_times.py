@@ -33,11 +33,12 @@ from reasoning.sights import (
     motion_onset,
     moving,
     people,
+    sounds,
     unknown_nouns,
     vehicles,
     writing,
 )
-from reasoning.words import match, words
+from reasoning.words import match, stem, words
 from runtime.messages import Observation
 
 # Every asked word, as heard or read, or nearly: a time is only worth giving for the right event.
@@ -62,7 +63,7 @@ async def answer_when(question: Question, context: Context) -> Draft:
     if told and (words_first or not pictured):
         return told
     if pictured:
-        return _listed(pictured, question.time.pick == "last", about_framing(question.text))
+        return _listed(pictured, question.time.pick, about_framing(question.text))
     beyond = unknown_nouns(question.text)
     about = join(noun_phrases(question.text, beyond or question.strong)[:2], "or")
     if not about:
@@ -126,7 +127,7 @@ async def first_moment(text: str, context: Context) -> Moment | None:
 
 async def _from_words(question: Question, context: Context) -> Draft | None:
     terms = evidence_terms(question)
-    if not terms:
+    if not question.phrases and all(stem(term.word) in SPEAKING for term in terms):
         if question.read or asked_stems(question.text) & WRITING:
             return await _writing_appears(question, context)
         if question.spoken and asked_stems(question.text) & SPEAKING:
@@ -215,11 +216,7 @@ async def _from_pictures(text: str, context: Context) -> list[Sighting]:
     if asked & WRITING:
         return await writing(context, text)
     if asked & SOUND:
-        return [
-            Sighting(o.t0_s, o, o.text)
-            for o in await context.scan("sound")
-            if o.data.get("class") not in ("silence", None) and o.text
-        ]
+        return await sounds(context, text)
     if asked & MOTION_VERBS and not asked & (WRITING | SPEAKING | CLOTHING | PEOPLE):
         onset = await motion_onset(context)
         return [onset] if onset else []
@@ -230,17 +227,17 @@ def _uncertain(sighting: Sighting, name: str) -> Sighting:
     return Sighting(sighting.t0_s, sighting.observation, f"{sighting.said} (which could be a {name})")
 
 
-def _listed(found: list[Sighting], last: bool, framing: bool) -> Draft:
-    chosen = found[-1:] if last else found[:LISTED]
+def _listed(found: list[Sighting], pick: str, framing: bool) -> Draft:
+    chosen = found[-1:] if pick == "last" else found[: 1 if pick == "first" else LISTED]
     said = list(dict.fromkeys(s.said for s in chosen))
     if len(chosen) == 1 or len(said) == 1:
-        more = f" (and {len(found) - len(chosen)} times more)" if len(found) > len(chosen) and not last else ""
+        more = f" (and {len(found) - len(chosen)} times more)" if len(found) > len(chosen) and not pick else ""
         text = f"{said[0]} at {marks(s.observation for s in chosen)}{more}"
     else:
         text = "; ".join(f"{s.said} {mark(s.t0_s)}" for s in chosen)
     if framing and len(found) > 1:
         text += "; which of these pictures is meant I cannot tell"
-    return one(text, *unique(s.observation for s in chosen), confidence=0.7 if len(found) <= LISTED else 0.45)
+    return one(text, *unique(s.observation for s in chosen), confidence=0.7 if pick or len(found) <= LISTED else 0.45)
 
 
 async def _last_frame(observation: Observation, context: Context) -> Observation | None:

@@ -12,6 +12,7 @@ from reasoning.answer_colours import answer_colour
 from reasoning.answer_counts import answer_count
 from reasoning.answer_presence import ABILITY, answer_presence
 from reasoning.answer_scene import (
+    answer_coming,
     answer_now,
     answer_sound,
     answer_summary,
@@ -108,6 +109,10 @@ async def _answer_open(question: Question, context: Context) -> Draft:
         return Draft(draft.claims, draft.confidence * UNSAID, draft.abstained)
     if question.expects:
         return await answer_words(question, context)
+    if question.has("appear", "enter", "come", "leave", "pass", "arrive") and not unknown_nouns(question.body):
+        coming = await answer_coming(question, context)
+        if coming:
+            return coming
     pictured = await describe_window(question, context) if question.time.bounded or question.seen else None
     return pictured or _beyond_sight(question)
 

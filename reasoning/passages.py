@@ -134,7 +134,10 @@ def _weigh(
     if question.time.pick:
         score += PICK_SHARE * (place if question.time.pick == "last" else 1.0 - place)
     score += REGION_SHARE * in_region(question, observation)
-    at = tuple(i for i, word in enumerate(spoken) if any(match(term.word, [word], compact) for term in terms))
+    listed = _WORD_LISTS.get(question.expects, frozenset())
+    at = tuple(
+        i for i, word in enumerate(spoken) if word in listed or any(match(term.word, [word], compact) for term in terms)
+    )
     return Passage(observation, tuple(spoken), support, score, at, typed, own)
 
 
@@ -169,6 +172,16 @@ _FINDERS: dict[AnswerType, Callable[[str], object]] = {
     "number": lexicon.numbers_in,
     "name": name_like,
     "question": _questions,
+}
+
+
+_WORD_LISTS: dict[AnswerType, frozenset[str]] = {
+    "language": lexicon.LANGUAGES,
+    "state": lexicon.STATES,
+    "city": lexicon.CITIES,
+    "country": lexicon.COUNTRIES,
+    "place": lexicon.PLACES,
+    "colour": lexicon.COLOURS,
 }
 
 

@@ -82,7 +82,8 @@ _ORDER = re.compile(r"\b(?:first|earlier|sooner|before|last|later|latest|earlies
 _SUMMARY = re.compile(
     r"\b(?:summari[sz]e|summary|recap|overview|what (?:has )?happen(?:s|ed|ing)?(?: (?:in|here|there|then|next|"
     r"so far|today|in the (?:video|clip|film)))?\s*[?.!]*$|what (?:is|was|were|are) (?:happening|going on)|"
-    r"what did i miss|describe (?:the|this|what)|what (?:is|was) (?:the |this )?(?:video|clip|film|recording|it) about|"
+    r"what did i miss|describe (?:the|this|what)|"
+    r"what (?:is|was) (?:the |this )?(?:video|clip|film|recording|it|this) about|"
     r"what have you (?:seen|heard)|what did you see)"
 )  # fmt: skip
 _COLOUR = re.compile(r"\b(?:what|which) colou?rs?\b|\bcolou?r of\b")
@@ -153,7 +154,7 @@ def parse_question(text: str, as_of_s: float, start_s: float = 0.0) -> Question:
     alternatives = _alternatives(text)
     inner = _kind(low, low_body, alternatives)
     expects, several, wanted, head = _expected(low, inner)
-    phrases = _phrases(text)
+    phrases = _phrases(body)
     return Question(
         text=text,
         body=body,
@@ -282,7 +283,7 @@ def _expected(low: str, kind: Kind) -> tuple[AnswerType, bool, int | None, str]:
         for pattern, kind_of in _NOUN_TYPES:
             if head and (re.fullmatch(pattern, head) or re.match(rf"(?:{pattern})\b", phrase)):
                 return kind_of, several or (wanted or 1) > 1, wanted, head
-    if kind == "who" and re.search(r"\b(?:wrote|written|author|directed|produced|made|named|called|is named)\b", low):
+    if kind == "who" and re.search(r"\b(?:wrote|written|authors?|directed|produced|made|named|called|is named)\b", low):
         return "name", False, None, ""
     if kind == "where":
         return "place", False, None, ""

@@ -55,6 +55,12 @@ CLOTHING = _stems(
     shorts clothes clothing suit"""
 )
 LOWER_CLOTHING = _stems("trousers pants jeans skirt shorts")
+_SOUND_NAMES = {
+    "music-like": _stems("music song melody tone sing"),
+    "impulse": _stems("bang knock clap explosion click loud beep"),
+    "steady noise": _stems("hum hiss rain wind engine"),
+    "silence": _stems("silence silent quiet"),
+}
 DARKNESS = _stems("dark black bright white blank empty still static")
 MANNER = _stems(
     """wear enter leave pass walk appear come go cross stand sit bright dark first second third again together same time
@@ -165,6 +171,27 @@ async def writing(context: Context, text: str) -> list[Sighting]:
     if texts and asked_stems(text) & TITLE:
         texts = [min(texts, key=lambda o: (-line_height(o), o.t0_s, o.id))]
     return [Sighting(o.t0_s, o, f'"{plain(o)}" is on screen') for o in texts]
+
+
+async def utterances(context: Context) -> list[Sighting]:
+    """Stretches of speech, understood or not."""
+    return [Sighting(o.t0_s, o, "somebody speaks") for o in await context.scan("speech")]
+
+
+def sound_classes(text: str) -> tuple[str, ...]:
+    """The classes of sound that ``text`` asks for; none means any."""
+    asked = asked_stems(text)
+    return tuple(kind for kind, named in _SOUND_NAMES.items() if asked & named)
+
+
+async def sounds(context: Context, text: str) -> list[Sighting]:
+    """Sounds of the classes ``text`` names; silence only if it does."""
+    wanted = sound_classes(text)
+    return [
+        Sighting(o.t0_s, o, o.text)
+        for o in await context.scan("sound")
+        if (o.data.get("class") in wanted if wanted else o.data.get("class") != "silence")
+    ]
 
 
 async def crowd(context: Context, at_least: int) -> list[Sighting]:

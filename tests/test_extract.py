@@ -294,6 +294,76 @@ async def test_a_summary_tells_the_window_in_order_of_time() -> None:
     assert max(o.t0_s for o in cited(early)) <= 5.0
 
 
+async def test_who_comes_after_an_event_is_told_from_what_was_followed() -> None:
+    draft = await answer(ListedMemory(*STREET), "Who appears after the person in the red top?")
+    assert cited(draft)[0].t0_s == 20.0
+
+
+async def test_speech_that_was_not_understood_is_told_by_its_time() -> None:
+    memory = ListedMemory(said(3.0, 5.0, "good morning"), said(9.0, 11.0, ""))
+    draft = await answer(memory, "What is said about the harbour?")
+    assert draft.abstained
+    assert "[0:09] I could not make out" in draft.text
+    assert "[0:09]" in (await answer(memory, "What does the woman say?")).text
+
+
+async def test_voices_are_not_told_apart() -> None:
+    draft = await answer(ListedMemory(*TALK), "Who speaks first, the man or the woman?")
+    assert draft.abstained
+    assert "cannot tell voices apart" in draft.text
+    assert MARK.findall(draft.text) == [("0", "01")]
+
+
+async def test_a_vehicle_is_told_as_the_moving_thing_it_was_seen_as() -> None:
+    memory = ListedMemory(*STREET)
+    draft = await answer(memory, "How many cars pass in total?")
+    assert draft.text.startswith("One moving thing came into view, at [0:30]")
+    assert "cannot tell cars from other moving things" in draft.text
+    assert (await answer(memory, "Does a car pass?")).abstained
+
+
+SOUNDS = (
+    observe("sound", 2.0, "a short loud sound", 2.3, **{"class": "impulse"}),
+    observe("sound", 8.0, "music or tones", 20.0, **{"class": "music-like"}),
+    observe("sound", 20.0, "silence", 30.0, **{"class": "silence"}),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "t0_s"),
+    [
+        ("When does the music start?", 8.0),
+        ("When is there a loud bang?", 2.0),
+        ("Is there music?", 8.0),
+        ("What sound is heard at the start?", 2.0),
+    ],
+)
+async def test_sounds_are_told_by_their_class(question: str, t0_s: float) -> None:
+    assert cited(await answer(ListedMemory(*SOUNDS), question))[0].t0_s == t0_s
+
+
+async def test_a_moment_singles_out_the_person_who_entered_then() -> None:
+    others = (
+        appears(2.0, "person", "a person in a black top", colours={"top": "black"}, side="right", track=1),
+        appears(41.0, "person", "a person in a white top", colours={"top": "white"}, side="left", track=2),
+        appears(42.5, "person", "a person in a yellow top", colours={"top": "yellow"}, side="right", track=3),
+    )
+    asked = "What colour top does the person wear who enters from the right at about 42 seconds?"
+    assert "yellow" in (await answer(ListedMemory(*others), asked)).text
+
+
+async def test_pictures_are_counted_once_each_though_a_fade_is_noticed_twice() -> None:
+    frames = (
+        frame(0.0, brightness=0.0, reason="first"),
+        frame(1.0, brightness=0.3, cut=True),
+        frame(6.0, brightness=0.01, cut=True),
+        frame(7.6, brightness=0.15),
+        frame(8.1, brightness=0.25, cut=True),
+    )
+    draft = await answer(ListedMemory(*frames), "How many different photographs are shown?")
+    assert draft.text == "I saw two different pictures, beginning at [0:01] and [0:07]."
+
+
 async def test_an_anchor_that_was_not_seen_is_said() -> None:
     draft = await answer(ListedMemory(*TALK), "What was said after the explosion?")
     assert draft.abstained
