@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import logging
 import math
+import re
 import zlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 
 import anyio
 import anyio.abc
@@ -39,7 +40,16 @@ from runtime.messages import (
 
 UNSUPPORTED = "I cannot support an answer with anything I remember."
 NEW_QUESTION = "given up: a new question in the same conversation"
+ONE_SOURCE = ("count", "summary", "now")
 INTERRUPTED = "given up: interrupted"
+
+
+def name_source(text: str, cites: Sequence[Observation], view: View) -> str:
+    """``text`` with the source of its citations, where that is not the one being watched."""
+    sources = {o.source for o in cites}
+    if len(view.limits) < 2 or len(sources) != 1 or view.source in sources:
+        return text
+    return re.sub(r"([.!?]?)$", rf" (in {sources.pop()})\1", text, count=1)
 
 
 class _Turn:
@@ -142,9 +152,9 @@ class Turns:
         )
         got_view_s = self._clock.now() - started_s
         question = parse_question(request.question, view.as_of_s)
-        # Time words speak of one source; without one named, of the one that is being watched.
-        about_one = question.time.bounded or question.time.now
-        source = request.source or (view.source if about_one else "")
+        # Times, counts and summaries are of one source, the one being watched; words may be in any.
+        about_one = question.time.bounded or question.time.now or question.kind in ONE_SOURCE
+        source = view.source if about_one else ""
         context = Context(self._memory, view, source=source, limit=self._config.recall_limit)
         said: list[str] = []
         cited: dict[str, Observation] = {}
@@ -159,8 +169,9 @@ class Turns:
             checked = await check_claim(piece, view, self._memory, room_for)
             self.counters["citations_struck"] += checked.struck
             if checked.text:
-                part = checked.text if not said else f" {checked.text}"
-                said.append(checked.text)
+                text = name_source(checked.text, checked.cites, view)
+                part = text if not said else f" {text}"
+                said.append(text)
                 cited.update((o.id, o) for o in checked.cites)
                 send.send_nowait(AnswerPart(text=part))
                 latency_s.setdefault("first_part", self._clock.now() - started_s)

@@ -13,11 +13,11 @@ from reasoning.context import Context
 from reasoning.draft import Claim
 from reasoning.extract import ExtractiveBackend
 from reasoning.questions import Question
-from reasoning.turn import UNSUPPORTED, Turns
+from reasoning.turn import UNSUPPORTED, Turns, name_source
 from runtime.clock import VirtualClock
 from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, RemoteError
-from runtime.messages import Answer, AnswerPart, AskRequest, Message
+from runtime.messages import Answer, AnswerPart, AskRequest, Message, View
 from tests.listed_memory import ListedMemory, said
 
 pytestmark = pytest.mark.anyio
@@ -168,3 +168,10 @@ async def test_citations_stay_within_their_number() -> None:
     assert isinstance(answer, Answer)
     assert len(answer.citations) == 3
     assert "[0:03]" not in answer.answer
+
+
+def test_evidence_of_another_source_is_told_with_its_name() -> None:
+    view = View(generation=1, limits={"clip": 9.0, "talk.mp4": 20.0}, source="talk.mp4", as_of_s=20.0)
+    assert name_source("I heard it [0:03].", [MORNING], view) == "I heard it [0:03] (in clip)."
+    alone = View(generation=1, limits={"clip": 9.0}, source="clip", as_of_s=9.0)
+    assert name_source("I heard it [0:03].", [MORNING], alone) == "I heard it [0:03]."
