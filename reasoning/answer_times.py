@@ -45,6 +45,7 @@ from runtime.messages import Observation
 SURE = 0.6
 LISTED = 3
 LABEL_WORDS = 3
+JUST_MOVING = frozenset(stem(word) for word in ("move", "start", "begin"))
 
 
 class Moment(Struct, frozen=True):
@@ -219,8 +220,15 @@ async def _from_pictures(text: str, context: Context) -> list[Sighting]:
         return await sounds(context, text)
     if asked & MOTION_VERBS and not asked & (WRITING | SPEAKING | CLOTHING | PEOPLE):
         onset = await motion_onset(context)
-        return [onset] if onset else []
+        return [_named_motion(onset, text)] if onset else []
     return []
+
+
+def _named_motion(onset: Sighting, text: str) -> Sighting:
+    """Movement as what it was asked for is not known: "the pouring" is something that begins to move."""
+    verb = next((word for word in words(text) if stem(word) in MOTION_VERBS - JUST_MOVING), "")
+    caveat = f", which may be the {verb}" if verb.endswith("ing") else ""
+    return Sighting(onset.t0_s, onset.observation, f"{onset.said}{caveat}")
 
 
 def _uncertain(sighting: Sighting, name: str) -> Sighting:
