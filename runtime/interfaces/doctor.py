@@ -63,23 +63,26 @@ def _gpu() -> Finding:
 
 
 def _packages(config: Config, memory_dir: Path) -> list[Finding]:
+    # By what is imported: more than one distribution holds a cv2.
     needed = {
         "anyio": "tasks",
-        "pyzmq": "messages between processes",
+        "zmq": "messages between processes",
         "msgspec": "messages",
         "av": "decoding",
-        "opencv-python": "pictures, people and faces",
+        "cv2": "pictures, people and faces",
         "onnxruntime": "models",
         "rapidocr": "words on screen",
         "pocketsphinx": "speech",
-        "silero-vad": "voice activity",
+        "silero_vad": "voice activity",
     }
     findings = []
-    for name, role in needed.items():
-        try:
-            findings.append(Finding("ok", name, f"{importlib.metadata.version(name)} ({role})"))
-        except importlib.metadata.PackageNotFoundError:
-            findings.append(Finding("broken", name, f"not installed ({role}); run `make demo` or `make test`"))
+    installed = importlib.metadata.packages_distributions()
+    for module, role in needed.items():
+        names = installed.get(module, [])
+        if names:
+            findings.append(Finding("ok", names[0], f"{importlib.metadata.version(names[0])} ({role})"))
+        else:
+            findings.append(Finding("broken", module, f"not installed ({role}); run `make demo` or `make test`"))
     optional = {"torch": "other encoders", "open_clip_torch": "image and text vectors", "openai-whisper": "speech"}
     for name, role in optional.items():
         try:
