@@ -18,7 +18,7 @@ PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8
 
 # Where packages came from, and folders of whoever wrote this.
 FOREIGN = re.compile(
-    r"--(?:extra-)?index-url\b|--find-links\b|--trusted-host\b|\bpypi\.(?:org|python)|\bpythonhosted\b"
+    r"--(?:extra-)?index-url\b|--find[-]links\b|--trusted[-]host\b|\bpypi\.(?:org|python)|\bpythonhosted\b"
     r"|(?<![\w.:/])/(?:home|root|work|opt)/\w"
 )
 
