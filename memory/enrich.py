@@ -18,6 +18,7 @@ NEIGHBOUR_WEIGHTS = (0.4, 0.2, 0.1)
 BACKWARD = 0.7
 ASKED = 1.7
 BESIDE_WEIGHT = 0.2
+DENSE_FROM = 32
 
 
 class Neighbourhood:
@@ -35,7 +36,11 @@ class Neighbourhood:
         self._order: Ints = order[visible[order]]
         self._rank: Ints = np.full(len(index), -1, np.int64)
         self._rank[self._order] = np.arange(len(self._order))
-        self.lengths = self._key_lengths(index.column("terms").astype(np.float64), visible)
+        self._length: Floats = index.column("terms").astype(np.float64)
+        lane = self._lane[visible]
+        means = np.bincount(lane, self._length[visible], minlength=3) / np.maximum(np.bincount(lane, minlength=3), 1)
+        means[0] *= 1.0 + sum(NEIGHBOUR_WEIGHTS) * (1.0 + BACKWARD)
+        self._mean_length: Floats = np.maximum(means, 1.0)
 
     def spread(self, positions: Ints, counts: Floats) -> tuple[Ints, Floats]:
         """Counts of a term, with those that neighbours in the conversation lend."""
@@ -50,6 +55,17 @@ class Neighbourhood:
             valid, other = self._neighbours(at, -distance)
             parts.append((other[valid], weight * BACKWARD * counts[valid]))
         return add_up(parts)
+
+    def lengths(self, positions: Ints) -> Floats:
+        """Length of each enriched key, in terms, over that of a mean one of its lane with all its neighbours."""
+        lengths = self._length[positions]
+        said = np.flatnonzero(self._rank[positions] >= 0)
+        at = self._rank[positions[said]]
+        for distance, weight in enumerate(NEIGHBOUR_WEIGHTS, start=1):
+            for step, share in ((-distance, weight), (distance, weight * BACKWARD)):
+                valid, other = self._neighbours(at, step)
+                lengths[said[valid]] += share * self._length[other[valid]]
+        return lengths / self._mean_length[self._lane[positions]]
 
     def beside(self, targets: Ints, lenders: Ints) -> tuple[Ints, Floats]:
         """Counts lent across lanes (said, written, seen): by the nearest lender in time, less with distance."""
@@ -74,18 +90,6 @@ class Neighbourhood:
         close = self._t0_s[second] - self._t1_s[first] <= self._window_s
         return inside & close & (self._source[first] == self._source[second]), there
 
-    def _key_lengths(self, own: Floats, visible: Bools) -> Floats:
-        """Length of each enriched key over the mean length in its lane."""
-        lengths = own.copy()
-        ranks = np.arange(len(self._order))
-        for distance, weight in enumerate(NEIGHBOUR_WEIGHTS, start=1):
-            for step, share in ((-distance, weight), (distance, weight * BACKWARD)):
-                valid, other = self._neighbours(ranks, step)
-                lengths[self._order[valid]] += share * own[other[valid]]
-        lane = self._lane[visible]
-        means = np.bincount(lane, lengths[visible], minlength=3) / np.maximum(np.bincount(lane, minlength=3), 1)
-        return lengths / np.maximum(means, 1.0)[self._lane]
-
     def _gap_to_nearest(self, mine: Ints, others: Ints) -> Floats:
         """Seconds to the nearest of ``others`` in the same source; 0 if they overlap."""
         # One axis for all sources, so far apart that none is near another's end.
@@ -105,6 +109,11 @@ def add_up(parts: list[tuple[Ints, Floats]]) -> tuple[Ints, Floats]:
     """Sum of counts by position, positions ascending."""
     if not parts:
         return np.zeros(0, np.int64), np.zeros(0)
-    at, inverse = np.unique(np.concatenate([p for p, _ in parts]), return_inverse=True)
-    counts = np.bincount(inverse, np.concatenate([n for _, n in parts]), minlength=len(at))
-    return at.astype(np.int64), counts.astype(np.float64)
+    at, counts = np.concatenate([p for p, _ in parts]), np.concatenate([n for _, n in parts])
+    last = int(at.max(initial=-1))
+    if len(at) * DENSE_FROM > last:  # adding up in place beats sorting
+        total = np.bincount(at, counts, minlength=last + 1).astype(np.float64)
+        found = np.flatnonzero(total)
+        return found.astype(np.int64), total[found]
+    found, inverse = np.unique(at, return_inverse=True)
+    return found.astype(np.int64), np.bincount(inverse, counts, minlength=len(found)).astype(np.float64)

@@ -8,6 +8,7 @@ Used by one thread; `refresh` takes in what was stored since.
 from __future__ import annotations
 
 import sqlite3
+from collections import OrderedDict
 
 import numpy as np
 from msgspec import Struct
@@ -38,6 +39,8 @@ _SELECT = (
     " FROM observations o JOIN keys k USING (seq) WHERE o.seq > ? ORDER BY o.seq"
 )
 _AT_ONCE = 50_000
+# Postings kept between questions, in occurrences of 16 bytes: names and pictures are asked about again and again.
+KEPT_POSTINGS = 2_000_000
 _NEAR_CANDIDATES = 200
 # Two words that sound the same may differ more in spelling than two that only look alike.
 _SIMILAR_BY_SOUND = 0.6
@@ -46,10 +49,11 @@ _LOOK_ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "8": "b", "
 
 
 class Postings(Struct, frozen=True):
-    """Where a term occurs: positions in the index, ascending, and how often."""
+    """Where a term occurs: positions in the index, ascending, and how often. ``size``: of the index it holds for."""
 
     positions: Ints
     counts: Floats
+    size: int
 
 
 class Index:
@@ -61,6 +65,8 @@ class Index:
         self._size = 0
         self._said: dict[int, Ints] = {}
         self._events: dict[int, list[float]] = {}
+        self._kept: OrderedDict[tuple[str, str], Postings] = OrderedDict()
+        self._kept_positions = 0
 
     def refresh(self) -> None:
         """Take in what was stored since; call it inside the read transaction of the query."""
@@ -93,13 +99,42 @@ class Index:
 
     def postings(self, term: str, column: str = "own") -> Postings:
         """Where a term occurs in the text ("own") or the name of who speaks ("speaker")."""
+        key = (term, column)
+        known = self._kept.pop(key, None)
+        if known is None or known.size < self._size:
+            since, before = (0, 0) if known is None else (known.size, len(known.positions))
+            found = self._read_postings(term, column, since)
+            if known is not None:
+                found = Postings(
+                    np.concatenate([known.positions, found.positions]),
+                    np.concatenate([known.counts, found.counts]),
+                    found.size,
+                )
+            known = found
+            self._kept_positions += len(found.positions) - before
+        self._kept[key] = known
+        while self._kept_positions > KEPT_POSTINGS and len(self._kept) > 1:
+            self._kept_positions -= len(self._kept.popitem(last=False)[1].positions)
+        return known
+
+    def _read_postings(self, term: str, column: str, since: int) -> Postings:
+        """Occurrences at positions from ``since`` on."""
+        seqs = self.column("seq")
+        if since:
+            (new,) = self._connection.execute(
+                "SELECT group_concat(rowid) FROM observation_terms WHERE observation_terms MATCH ? AND rowid > ?",
+                (f'{column} : "{term}"', int(seqs[since - 1])),
+            ).fetchone()
+            if new is None:
+                return Postings(np.zeros(0, np.int64), np.zeros(0), self._size)
         (listed,) = self._connection.execute(
             "SELECT group_concat(doc) FROM term_postings WHERE term=? AND col=?", (term, column)
         ).fetchone()
         if listed is None:
-            return Postings(np.zeros(0, np.int64), np.zeros(0))
-        seqs, counts = np.unique(np.array(listed.split(","), np.int64), return_counts=True)
-        return Postings(np.searchsorted(self.column("seq"), seqs).astype(np.int64), counts.astype(np.float64))
+            return Postings(np.zeros(0, np.int64), np.zeros(0), self._size)
+        found, counts = np.unique(np.fromstring(listed, np.int64, sep=","), return_counts=True)
+        at = np.searchsorted(seqs, found).astype(np.int64)
+        return Postings(at[at >= since], counts[at >= since].astype(np.float64), self._size)
 
     def phrase(self, first: str, second: str) -> Ints:
         """Positions of the observations in whose text one term directly follows another."""
@@ -128,9 +163,11 @@ class Index:
         for (other,) in (*looks, *sounds):
             if other == term or other in likeness:
                 continue
-            alike = similarity(term.translate(_LOOK_ALIKE), other.translate(_LOOK_ALIKE))
             same_sound = len(sound) >= 2 and sound_of(other) == sound
             same_begin = other[0].translate(_LOOK_ALIKE) == term[0].translate(_LOOK_ALIKE)
+            if not (same_sound or same_begin) or abs(len(other) - len(term)) > 0.4 * len(term):
+                continue
+            alike = similarity(term.translate(_LOOK_ALIKE), other.translate(_LOOK_ALIKE))
             if (same_sound and alike >= _SIMILAR_BY_SOUND) or (same_begin and alike >= _SIMILAR_BY_LOOK):
                 likeness[other] = alike
         return sorted(likeness.items(), key=lambda item: (-item[1], item[0]))

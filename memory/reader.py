@@ -62,7 +62,8 @@ def scan(connection: sqlite3.Connection, request: ScanRequest) -> tuple[Observat
 def _scan_source(
     connection: sqlite3.Connection, request: ScanRequest, source: int, limit_s: float, limit: int
 ) -> list[tuple[Any, ...]]:
-    where = "o.source=? AND o.t1_s<=? AND o.generation<=?"
+    # The + keeps SQLite from looking by end, where nearly everything is before the limit.
+    where = "o.source=? AND +o.t1_s<=? AND o.generation<=?"
     values: list[Any] = [source, limit_s, request.view.generation]
     if request.channels:
         where += f" AND o.channel IN ({','.join('?' * len(request.channels))})"
@@ -76,8 +77,8 @@ def _scan_source(
     if request.t0_s is None:
         return connection.execute(select + ordered, (*values, limit)).fetchall()
     # The window by its begin through the index, and the few long ones that reach into it.
-    short = f"{select} AND o.t0_s>=? AND o.t1_s>=? AND o.t1_s - o.t0_s <= {LONG_S:.0f}"
-    long = f"{select} AND o.t1_s>=? AND o.t1_s - o.t0_s > {LONG_S:.0f}"
+    short = f"{select} AND o.t0_s>=? AND +o.t1_s>=? AND o.t1_s - o.t0_s <= {LONG_S:.0f}"
+    long = f"{select} AND +o.t1_s>=? AND o.t1_s - o.t0_s > {LONG_S:.0f}"
     parameters = (*values, request.t0_s - LONG_S, request.t0_s, *values, request.t0_s, limit)
     return connection.execute(f"SELECT * FROM ({short} UNION ALL {long}) {ordered}", parameters).fetchall()
 

@@ -37,6 +37,8 @@ NEAR_TERMS = 3
 # The day it was and the name of the source belong to the key of everything in it.
 CONTEXT_WEIGHT = 0.5
 RECALL_LIMIT = 1000
+# How far beyond a window its events and conversations may reach.
+REACH_S = 128.0
 # So many of the best are put in order; the rest cannot reach the list.
 CHOICE_LIMIT = 5000
 _SHORTEST_PART = 3
@@ -98,6 +100,7 @@ class _Query:
         self._limits = limits_by_number(connection, request.view)
         self._visible = self._see()
         self._wanted = self._visible & self._want()
+        self._scope = self._around_window()
 
     def hits(self) -> list[Hit]:
         limit = max(0, min(self._request.limit, RECALL_LIMIT))
@@ -153,6 +156,17 @@ class _Query:
             wanted &= self._t0_s <= request.t1_s
         return wanted
 
+    def _around_window(self) -> Bools | None:
+        """What can bear on the score of anything in the window: it, and all that an event or a neighbourhood
+        reaches. None if there is no window."""
+        request = self._request
+        if request.t0_s is None and request.t1_s is None:
+            return None
+        reach_s = REACH_S + self._options.neighbour_window_s
+        begin_s = -math.inf if request.t0_s is None else request.t0_s - reach_s
+        end_s = math.inf if request.t1_s is None else request.t1_s + reach_s
+        return (self._t1_s >= begin_s) & (self._t0_s <= end_s)
+
     # --- words -------------------------------------------------------------------------------------
 
     def _match(self, asked: list[QueryTerm]) -> list[_Match]:
@@ -164,7 +178,7 @@ class _Query:
             parts = [self._find(term) for term in (query_term.term, *query_term.joined)]
             at, counts = add_up([*parts, self._find_in_two(query_term.word)])
             speaker = self._find_speaker(query_term.term)
-            met, sure = len(np.unique(np.concatenate([at, speaker, context]))), 1.0
+            met, sure = _count(at, speaker, context), 1.0
             if not met:
                 # A near spelling is no more common than the word it stands for, which was never met.
                 near = [(self._find(term), likeness) for term, likeness in self._index.near_terms(query_term.term)]
@@ -172,6 +186,9 @@ class _Query:
                 if near:
                     sure = NEAR_WEIGHT * near[0][1]
                     at, counts = add_up([(p, n * NEAR_WEIGHT * likeness) for (p, n), likeness in near])
+            if self._scope is not None:
+                inside = self._scope[at]
+                at, counts, speaker = at[inside], counts[inside], speaker[self._scope[speaker]]
             matches.append(_Match(at, counts, speaker, context, math.log1p((total - met + 0.5) / (met + 0.5)), sure))
         return matches
 
@@ -231,7 +248,9 @@ class _Query:
             own[np.union1d(match.positions, match.speaker)] += match.idf * match.sure / total
             spread = around.spread(match.positions, match.counts)
             # Pictures change little and say much the same: without a match of its own, none is raised.
-            lacking = np.setdiff1d(np.flatnonzero(has_own), spread[0], assume_unique=True)
+            lacks = has_own.copy()
+            lacks[spread[0]] = False
+            lacking = np.flatnonzero(lacks)
             beside, lent = around.beside(lacking, match.positions)
             context = match.context[has_own[match.context]]
             parts = [
@@ -241,7 +260,7 @@ class _Query:
                 (context, np.full(len(context), CONTEXT_WEIGHT)),
             ]
             at, counts = add_up(parts)
-            leaf[at] += match.idf * saturate(counts, around.lengths[at])
+            leaf[at] += match.idf * saturate(counts, around.lengths(at))
             near[at] += match.idf * match.sure / total
         return leaf, own, near
 
@@ -257,7 +276,10 @@ class _Query:
         begin = 0
         instant = np.where(self._lane == 0, self._t1_s, self._t0_s)
         instant = np.where(np.isin(self._channel, (CODES["sound"], CODES["gap"])), self._t1_s, instant)
-        touched = np.unique(np.concatenate([scored, *(match.positions for match in matches)]))
+        is_touched = leaf > 0
+        for match in matches:
+            is_touched[match.positions] = True
+        touched = np.flatnonzero(is_touched)
         for source in np.unique(self._source[touched]):
             mine = touched[self._source[touched] == source]
             ends = self._index.event_ends(int(source))
@@ -297,14 +319,16 @@ class _Query:
         order = found[
             np.lexsort((self._channel[found], self._t0_s[found], self._source[found], -score[found].round(9)))
         ]
-        seen: set[tuple[int, int, float]] = set()
-        first: list[int] = []
-        again: list[int] = []
-        for p in order:
-            same = (int(self._source[p]), int(self._channel[p]), round(float(score[p]), 9))
-            (again if self._lane[p] == 2 and same in seen else first).append(int(p))
-            seen.add(same)
-        return (first + again)[:limit]
+        same = np.empty(len(order), [("source", np.int64), ("channel", np.int64), ("score", np.float64)])
+        same["source"], same["channel"], same["score"] = (
+            self._source[order],
+            self._channel[order],
+            score[order].round(9),
+        )
+        is_first = np.zeros(len(order), np.bool_)
+        is_first[np.unique(same, return_index=True)[1]] = True
+        is_first |= self._lane[order] != 2
+        return [int(p) for p in np.concatenate([order[is_first], order[~is_first]])[:limit]]
 
     def _exact(self, matches: list[_Match], position: int) -> float:
         """Coverage by words as asked, near spellings left out."""
@@ -327,6 +351,13 @@ class _Query:
 def saturate(counts: Floats, lengths: Floats) -> Floats:
     """BM25's gain of a term that occurs ``counts`` times in keys of ``lengths`` times the mean length."""
     return counts * (K1 + 1.0) / (counts + K1 * (1.0 - B + B * lengths))
+
+
+def _count(first: Ints, *others: Ints) -> int:
+    """How many different positions there are."""
+    if not any(len(other) for other in others):
+        return len(first)
+    return len(np.unique(np.concatenate([first, *others])))
 
 
 def _holds(positions: Ints, position: int) -> bool:
