@@ -34,8 +34,6 @@ from reasoning.sights import (
 from reasoning.words import number_in_words
 from runtime.messages import Observation
 
-# A keyframe this old still shows what is on screen; older ones only when nothing has changed since.
-FRESH_S = 3.0
 SPEAKING_S = 2.0
 EVENTS_TOLD = 4
 SIDES_TOLD = 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from msgspec import Struct
 
@@ -19,9 +19,6 @@ from reasoning.lexicon import COLOURS
 from reasoning.questions import FRAMING
 from reasoning.words import STOP_WORDS, number_value, ordinal_value, stem, words
 from runtime.messages import Observation
-
-# Encoder names by which memory's sources would say that they recognise things, not only people and movement.
-LAYOUT_ONLY = "layout"
 
 
 def _stems(text: str) -> frozenset[str]:
@@ -252,10 +249,6 @@ def side_asked(text: str) -> str:
     """The side of the picture ``text`` speaks of, or ""."""
     spoken = words(text)
     return next((side for side in _SIDES if side in spoken), "")
-
-
-def on_side(observations: Iterable[Observation], side: str) -> list[Observation]:
-    return [o for o in observations if side in str(o.data.get("side", "")) or side in str(o.data.get("direction", ""))]
 
 
 def prominent(frames: Sequence[Observation], number: int) -> bool:
