@@ -163,7 +163,7 @@ def draw(t_s: float) -> np.ndarray:
 def speak(voice: str, words: str) -> np.ndarray:
     """The words as float64 samples of 16 kHz."""
     command = ["flite", "-voice", voice, "-t", words, "-o", "/dev/stdout"]
-    wav = subprocess.run(command, check=True, capture_output=True).stdout  # noqa: S603
+    wav = subprocess.run(command, check=True, capture_output=True).stdout
     resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
     with av.open(io.BytesIO(wav)) as container:
         frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
