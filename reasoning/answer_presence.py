@@ -19,6 +19,7 @@ from reasoning.sights import (
     SHOT,
     SOUND,
     SPEAKING,
+    WHICH_PEOPLE,
     WRITING,
     about_people,
     asked_stems,
@@ -183,7 +184,10 @@ async def _people(question: Question, context: Context) -> Draft:
     if not prominent(frames, 1):
         return refusal("No, I did not see a person" if not populated else "No, I cannot say that I saw a person")
     first = seen[0] if seen else populated[0]
-    said = first.text if seen and first.text else "a person is visible"
+    said = first.text if seen and first.text else "a person"
+    if asked_stems(question.text) & WHICH_PEOPLE:
+        text = f"I see {said} {mark(first.t0_s)}, but I cannot tell men, women and children apart"
+        return one(text, first, confidence=0.45)
     return one(f"Yes, {said} {mark(first.t0_s)}", first, confidence=0.7)
 
 

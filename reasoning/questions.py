@@ -58,6 +58,7 @@ _READ = re.compile(
     r"brand|website shown|screen say|address)\b"
 )
 _SIGN_SAYS = re.compile(
+    r"\bdoes it say on\b|"
     r"\b(?:does|do|did) (?:the|this|that) (?:\w+ ){0,3}?(?:sign|slide|label|caption|subtitle|text|title|card|poster|"
     r"screen|banner|page|watermark|logo|headline|button|letters?) (?:say|read|show|mean)\b"
 )

@@ -29,6 +29,8 @@ PEOPLE = _stems(
     """person people man men woman women boy girl somebody someone anybody anyone nobody pedestrian human child
     children lady guy figure crowd face faces everybody adult passerby stranger"""
 )
+# The encoders see a person, not which.
+WHICH_PEOPLE = _stems("man men woman women boy girl child children lady guy adult")
 # People by what they do: the encoders see a person, not the role.
 ROLES = _stems(
     """climber dancer singer player worker speaker actor runner walker swimmer driver cyclist rider customer student

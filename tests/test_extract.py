@@ -307,6 +307,13 @@ async def test_speech_that_was_not_understood_is_told_by_its_time() -> None:
     assert "[0:09]" in (await answer(memory, "What does the woman say?")).text
 
 
+async def test_a_person_is_seen_but_not_whether_it_is_a_woman() -> None:
+    draft = await answer(ListedMemory(*STREET), "Is there a woman?")
+    assert not draft.text.startswith("Yes")
+    assert "cannot tell men, women and children apart" in draft.text
+    assert cited(draft)[0].t0_s == 5.0
+
+
 async def test_voices_are_not_told_apart() -> None:
     draft = await answer(ListedMemory(*TALK), "Who speaks first, the man or the woman?")
     assert draft.abstained
