@@ -148,6 +148,13 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def as_table(result: dict[str, Any]) -> str:
+    """The figures as the table that is printed and published."""
+    lines = [(kind, *tallied.values()) for kind, tallied in result["kinds"].items()]
+    lines += [(name, *result[name].values()) for name in ("spoken, read, when", "all")]
+    return harness.table(("kind", *result["all"]), lines)
+
+
 def print_row(row: Row) -> None:
     """One question in full, to be checked against the clip by eye."""
     mark = (
@@ -204,13 +211,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print_row(row)
         print()
         print(harness.table(("clip", "media s", "wall s", "x"), speeds), "\n")
-    if args.json:
-        print(json.dumps(result))
-    else:
-        columns = list(result["all"])
-        lines = [(kind, *tallied.values()) for kind, tallied in result["kinds"].items()]
-        lines += [(name, *result[name].values()) for name in ("spoken, read, when", "all")]
-        print(harness.table(("kind", *columns), lines))
+    print(json.dumps(result) if args.json else as_table(result))
     if not args.no_history and not args.clip:
         harness.remember("clips", result)
     return 0

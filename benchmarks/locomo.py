@@ -1,4 +1,4 @@
-"""Evidence recall on LoCoMo conversations: `python -m benchmarks.locomo --data FILE [--json]`.
+"""Evidence recall on LoCoMo conversations: `python -m benchmarks.locomo [--data FILE] [--json] [--no-history]`.
 
 Every turn goes through the real write path as one `speech` observation (speaker in its data, the caption of
 a shared picture in its text; turns of a session follow each other at 150 words a minute, sessions lie as far
@@ -9,7 +9,6 @@ independent.
 
 from __future__ import annotations
 
-import argparse
 import datetime
 import json
 import re
@@ -19,6 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmarks import harness
 from memory.integrate import Integration
 from memory.observe import Batch
 from memory.recall import Recall, RecallOptions
@@ -28,6 +28,7 @@ from memory.views import open_view
 from runtime.config import load_config
 from runtime.messages import Observation, RecallRequest, SourceOpened, ViewRequest, observation_id, round_time
 
+DEFAULT_DATA = harness.DEFAULT_MEDIA.parent / "text" / "locomo" / "locomo_open.json"
 WORDS_PER_S = 2.5
 ADVERSARIAL = 5
 DEPTHS = (5, 10, 20)
@@ -121,25 +122,31 @@ def measure(samples: list[dict[str, Any]], config: str) -> dict[str, Any]:
     return figures
 
 
-def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.locomo", description=__doc__)
-    parser.add_argument("--data", required=True, type=Path, help="a file in LoCoMo's format")
-    parser.add_argument("--config", default="embedded")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    options = parser.parse_args(argv)
-    figures = measure(json.loads(options.data.read_text(encoding="utf-8")), options.config)
-    if options.json:
-        sys.stdout.write(json.dumps(figures) + "\n")
-        return 0
-    lines = [f"{figures['questions']} questions over {figures['conversations']} conversations", ""]
-    lines += ["conversation      @5    @10    @20"]
-    lines += [f"{name:14} {a:6.3f} {b:6.3f} {c:6.3f}" for name, (a, b, c) in figures["by_conversation"].items()]
-    lines += ["all            " + " ".join(f"{figures[f'recall_at_{depth}']:6.3f}" for depth in DEPTHS)]
+def as_table(figures: dict[str, Any]) -> str:
+    """The figures as the table that is printed."""
+    rows: list[tuple[object, ...]] = [(name, *means) for name, means in figures["by_conversation"].items()]
+    rows.append(("all", *(figures[f"recall_at_{depth}"] for depth in DEPTHS)))
     if "interval_at_5" in figures:
-        lines += ["95 % (+-)      " + " ".join(f"{figures[f'interval_at_{depth}']:6.3f}" for depth in DEPTHS)]
-    sys.stdout.write("\n".join(lines) + "\n")
+        rows.append(("95 % (+-)", *(figures[f"interval_at_{depth}"] for depth in DEPTHS)))
+    cells = [[row[0], *(f"{value:.3f}" for value in row[1:])] for row in rows]
+    asked = f"{figures['questions']} questions over {figures['conversations']} conversations"
+    return f"{asked}\n\n{harness.table(('conversation', *(f'@{depth}' for depth in DEPTHS)), cells)}"
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--data", default=DEFAULT_DATA, type=Path, help="a file in LoCoMo's format")
+    parser.add_argument("--config", default="embedded")
+    options = parser.parse_args(argv)
+    if not options.data.is_file():
+        print(f"locomo: no conversations at {options.data}; give a file with --data", file=sys.stderr)
+        return 2
+    figures = measure(json.loads(options.data.read_text(encoding="utf-8")), options.config)
+    print(json.dumps(figures) if options.json else as_table(figures))
+    if not options.no_history:
+        harness.remember("locomo", figures)
     return 0
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))
+    sys.exit(main())
