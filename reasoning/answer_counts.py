@@ -93,7 +93,7 @@ async def _people_at_once(question: Question, context: Context) -> Draft:
     noun = "person" if most == 1 else "people"
     role = [word for word in words(question.text) if asked_stems(word) & ROLES]
     caveat = f"; I cannot tell {role[0]} from other people" if role else ""
-    text = f"I saw at most {number_in_words(most)} {noun} at once, for example at {mark(best[0].t0_s)}{caveat}"
+    text = f"I made out at most {number_in_words(most)} {noun} at once, for example at {mark(best[0].t0_s)}{caveat}"
     return one(text, best[0], confidence=0.65)
 
 
