@@ -249,7 +249,7 @@ def _change(difference: np.ndarray) -> float:
 
 
 def _pixels_changed(difference: np.ndarray) -> int:
-    return int(cv2.countNonZero(cv2.compare(difference, _PIXEL_CHANGED, cv2.CMP_GT)))
+    return int(np.count_nonzero(difference > _PIXEL_CHANGED))
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
