@@ -70,7 +70,7 @@ class LayoutEncoder:
 
     space = "layout-v1"
     dimensions = LAYOUT_DIMENSIONS
-    meaning = "layout-v1: colours, brightness and arrangement; it does not know what things are"
+    meaning = "layout-v1 (colours and arrangement)"
 
     def describe(self, bgr: np.ndarray) -> Description:
         small = _shrink(bgr)

@@ -187,11 +187,12 @@ class _Listener:
                 lacks = "no decoder for its sound" if container.streams.audio else "no audio track"
                 await self._send(self._opened(missing=lacks), self._ended(0.0))
                 return
+            self._service.log.info("%s: hearing %s", self._name, describe_audio(container, stream))
             duration_s = container.duration / av.time_base if container.duration else None
             reader = AudioReader(container, stream)
             if self._watermark_s > 0:
                 await self._service.in_thread(reader.seek, self._watermark_s - _WARM_UP_S)
-            await self._send(self._opened(duration_s=duration_s, sound=describe_audio(container, stream)))
+            await self._send(self._opened(duration_s=duration_s))
             await self._hear(reader)
 
     async def _hear(self, reader: AudioReader) -> None:
@@ -329,12 +330,11 @@ class _Listener:
         self._numbers.append((channel, t0_s))
         return k
 
-    def _opened(self, missing: str = "", duration_s: float | None = None, sound: str = "") -> SourceOpened:
+    def _opened(self, missing: str = "", duration_s: float | None = None) -> SourceOpened:
         encoders = {
-            "sound": sound,
-            "voice activity": "Silero VAD",
+            "voice": "Silero VAD",
             "speech": self._engine,
-            "sounds": "levels and spectral peaks",
+            "sound": "levels and spectral peaks",
         }
         return SourceOpened(
             source=self._name,

@@ -47,7 +47,7 @@ class RapidTextEngine:
     threads       of ONNX Runtime; 1 never spins while another process wants the core.
     """
 
-    meaning = "RapidOCR (PP-OCRv6 small): Latin, Chinese and Japanese script"
+    meaning = "RapidOCR PP-OCRv6 small"
 
     def __init__(self, max_side_px: int, threads: int) -> None:
         self._max_side_px = max_side_px

@@ -215,7 +215,7 @@ class _Watcher:
             time.sleep(min(left_s, 0.1))  # in the decoder's own thread
 
     def _load(self) -> dict[str, str]:
-        """Load the models once; what each of them can do, by channel. Run in the model thread."""
+        """Load the models once; what they are, by channel. Run in the model thread."""
         import cv2
 
         from perception.describe import ENCODERS
@@ -236,9 +236,9 @@ class _Watcher:
         kinds = [
             words
             for wanted, words in (
-                (vision.people, "people who move before a still camera (OpenCV HOG)"),
-                (vision.faces, "frontal faces (OpenCV cascades)"),
-                (vision.motion, "moving things before a still camera (background model)"),
+                (vision.people, "HOG people"),
+                (vision.faces, "Haar faces"),
+                (vision.motion, "background model"),
             )
             if wanted
         ]

@@ -125,8 +125,8 @@ def print_status(status: MemoryStatus, heartbeats: dict[str, Heartbeat]) -> None
         for track, reason in source.ended.items():
             if reason != "end":
                 OUT.print(Text(f"  {track} ended early: {reason}"))
-        if source.encoders:
-            OUT.print(Text("  encoders: " + encoder_line(source.encoders)))
+    for line in sorted({encoder_line(source.encoders) for source in status.sources if source.encoders}):
+        OUT.print(Text(f"encoders: {line}"))
     for name, beat in sorted(heartbeats.items()):
         age = f", data {beat.data_age_s:.1f} s old" if not beat.idle else ""
         OUT.print(f"process {name}: pid {beat.pid}, {byte_size(beat.rss_bytes)}{age}, {_drops(beat.drops)}")
