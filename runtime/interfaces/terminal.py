@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable
 from typing import Any
 
 import msgspec
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
@@ -17,8 +19,9 @@ from runtime.interfaces.client import Client
 from runtime.messages import Answer, AnswerPart, Heartbeat, MemoryStatus, Observation, RecallReply
 from runtime.replay import SourcePlan
 
-OUT = Console(highlight=False, soft_wrap=True)
-ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+# Lines are broken between words for a person at a terminal, and left whole for a program that reads them.
+OUT = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+ERR = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def media_time(t_s: float) -> str:
@@ -76,18 +79,29 @@ class AnswerPrinter:
         if question:
             OUT.print(Text(f"? {question}", style="bold"))
         self._begun = False
+        self._column = 0
 
     def part(self, part: AnswerPart | Answer) -> None:
         if isinstance(part, AnswerPart):
-            OUT.print(Text(part.text), end="")
+            self._write(part.text)
             self._begun = True
             return
         if not self._begun:
-            OUT.print(Text(part.answer), end="")
+            self._write(part.answer)
         OUT.print()
         for citation in part.citations:
             where = f"  [{media_time(citation.t0_s)}] {citation.channel}, {citation.source}: "
             OUT.print(Text(where + shorten(citation.text, 110), style="dim"))
+
+
+    def _write(self, text: str) -> None:
+        """Print on from where the last part ended, breaking lines between words."""
+        for word in re.findall(r"\s*\S+|\s+$", text):
+            if OUT.is_terminal and self._column and self._column + cell_len(word) > OUT.width:
+                OUT.print()
+                self._column, word = 0, word.lstrip()
+            OUT.out(word, end="", highlight=False)
+            self._column += cell_len(word)
 
 
 def shorten(text: str, width: int) -> str:
