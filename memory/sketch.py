@@ -31,6 +31,8 @@ def sketch_event(members: Sequence[Observation]) -> str:
         ("missed", ("gap",), READ_CHARACTERS),
     ):
         texts = dict.fromkeys(o.text.strip() for o in members if o.channel in channels and o.text.strip())
+        if label == "seen":  # pictures of one event say much the same; each thing in them once
+            texts = dict.fromkeys(part for text in texts for part in text.split("; "))
         quoted = [f'"{text}"' if label in ("read", "said") else text for text in texts]
         if quoted:
             parts.append(f"{label}: {_fit(quoted, limit)}")

@@ -122,6 +122,13 @@ def test_an_event_says_what_was_seen_read_and_said_and_names_a_frame_of_its_own(
     assert 12.0 <= int(event[6].rsplit("/", 1)[1]) / 1000 < 25.0
 
 
+def test_things_that_many_pictures_show_are_named_once(tmp_path: Path) -> None:
+    frames = [see(float(i), f"a dark picture; a cup; {'steam' if i else 'a hand'}") for i in range(3)]
+    store = memory_of(tmp_path, stream(*frames, end_s=3.0))
+    assert [span.text for span in spans(store)] == ["seen: a dark picture; a cup; a hand; steam"]
+    store.close()
+
+
 def test_no_keyframe_is_named_where_nothing_was_seen(tmp_path: Path) -> None:
     store = memory_of(tmp_path, stream(say(1.0, 2.0, "hello"), end_s=3.0))
     assert [(span.text, span.keyframe) for span in spans(store)] == [('said: "hello"', "")]

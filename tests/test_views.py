@@ -66,7 +66,8 @@ def test_a_track_whose_process_has_not_spoken_yet_holds_the_limit_at_zero(tmp_pa
 
 def test_an_ended_track_holds_nothing_back(tmp_path: Path) -> None:
     messages: list[Message] = [
-        SourceOpened(source="clip", track="video"), SourceOpened(source="clip", track="audio", missing="no audio track"),
+        SourceOpened(source="clip", track="video"),
+        SourceOpened(source="clip", track="audio", missing="no audio track"),
         SourceEnded(source="clip", track="audio", t_s=0.0), progress(5.0, "video"),
     ]  # fmt: skip
     store = memory_of(tmp_path, gather(send("test", *messages)))
