@@ -32,6 +32,8 @@ DEADLINE_S = 900.0
 MEMORY_FILE = "memory.db"
 # How often a watched run is looked at: finer than its commits (a quarter second), coarse enough to cost nothing.
 WATCH_S = 0.05
+# What else the machine was doing, before the benchmark began to: speeds under load are not to be compared.
+LOAD_BEFORE = os.getloadavg()[0]
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,7 @@ def machine() -> dict[str, object]:
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "memory_gb": round(psutil.virtual_memory().total / 1e9, 1),
         "python": platform.python_version(),
+        "load_before": round(LOAD_BEFORE, 1),
     }
 
 

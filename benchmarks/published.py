@@ -32,6 +32,8 @@ def block(line: dict[str, Any]) -> str:
     on = line["machine"]
     made = f"{line['date'][:10]}, commit {line['commit']}{' with changes' if line['dirty'] else ''}"
     where = f"{on['cores']} cores of {on['cpu']}, {on['memory_gb']:.0f} GB, Python {on['python']}"
+    if on.get("load_before", 0.0) > 0.5:
+        where += f", with a load of {on['load_before']} from other programs"
     return f"```text\n{TABLES[line['benchmark']](line['figures'])}\n```\n\nMeasured {made}, on {where}."
 
 
