@@ -12,7 +12,19 @@ from typing import Protocol
 
 from msgspec import Struct, field
 
-from runtime.messages import Message, Observation, Progress, SourceEnded, SourceOpened
+from runtime.messages import (
+    LOST_MARK,
+    TRACKS,
+    Message,
+    Observation,
+    Progress,
+    SourceEnded,
+    SourceOpened,
+    SourceRecord,
+    Track,
+    observation_id,
+    round_time,
+)
 
 MAX_TEXT_CHARACTERS = 65536
 MAX_PAYLOAD_BYTES = 8 << 20
@@ -105,12 +117,26 @@ def find_fault(observation: Observation) -> str:
 def ends_track(observation: Observation) -> tuple[str, str] | None:
     """The (source, track) whose end this gap states, if it does.
 
-    A process that will not come back cannot say so itself; whoever knows stores a gap with
-    data {"track": ..., "ends_track": true} that begins where the track stopped.
+    A process that will not come back cannot say so itself; `lost_gap` says it in its place.
     """
     if observation.channel == "gap" and observation.data.get("ends_track") is True:
         return observation.source, str(observation.data.get("track", ""))
     return None
+
+
+def lost_gap(record: SourceRecord, track: Track, reason: str) -> Observation:
+    """The rest of a track whose process is gone: from its watermark to the source's end, as far as that is known."""
+    t0_s = record.watermarks.get(track, 0.0)
+    t1_s = max([t0_s, record.duration_s or 0.0, *record.watermarks.values()])
+    return Observation(
+        id=observation_id(record.source, "gap", t0_s, k=1 + TRACKS.index(track)),
+        source=record.source,
+        channel="gap",
+        t0_s=t0_s,
+        t1_s=round_time(t1_s),
+        text=f"{LOST_MARK}{reason}",
+        data={"track": track, "reason": reason, "ends_track": True},
+    )
 
 
 def _is_time(t_s: float) -> bool:

@@ -17,7 +17,7 @@ import anyio.to_thread
 from msgspec import Struct
 
 from memory.integrate import Integration
-from memory.observe import Batch, Delivered, find_fault, gather
+from memory.observe import Batch, Delivered, find_fault, gather, lost_gap
 from memory.reader import read_spans, read_status, scan, snapshot
 from memory.recall import Recall, RecallOptions
 from memory.segment import SegmentOptions
@@ -26,6 +26,7 @@ from memory.views import open_view
 from runtime.config import MemoryConfig
 from runtime.errors import StoreError
 from runtime.messages import (
+    TRACKS,
     Ack,
     Done,
     MemoryStatus,
@@ -38,6 +39,8 @@ from runtime.messages import (
     SpansRequest,
     StatusRequest,
     Stored,
+    Track,
+    TrackLost,
     View,
     ViewRequest,
 )
@@ -164,6 +167,7 @@ class Remembering:
         self._answerer = Answerer(store, service.config.memory)
         self._writer_thread = anyio.CapacityLimiter(1)
         self._points: dict[str, tuple[float, bool]] = {}
+        self._lost: dict[tuple[str, Track], str] = {}
         self._stored = self._spans = 0
         self._taken: list[Delivered] = []
         self._news: Committed | None = None
@@ -190,6 +194,7 @@ class Remembering:
                     SpansRequest: self._handler(self._answerer.spans),
                     StatusRequest: self._handler(self._answerer.status),
                     RememberRequest: self._remember,
+                    TrackLost: self._lose,
                 }
             )
             tasks.cancel_scope.cancel()
@@ -226,6 +231,8 @@ class Remembering:
         for (publisher, epoch), seq in batch.sequence.items():
             self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
         self._note(committed)
+        if self._lost and batch.opened:
+            await self._end_lost_tracks()
 
     async def _remember(self, request: RememberRequest) -> Done:
         for observation in request.observations:
@@ -235,6 +242,25 @@ class Remembering:
         self._note(committed)
         self._announce()
         return Done()
+
+    async def _lose(self, request: TrackLost) -> Done:
+        for source in request.sources:
+            self._lost[(source, request.track)] = request.reason
+        await self._end_lost_tracks()
+        return Done()
+
+    async def _end_lost_tracks(self) -> None:
+        """End the tracks whose process is gone, as soon as their source is known."""
+        known = await self._read(self._answerer.status, StatusRequest())
+        gaps = []
+        for record in known.sources:
+            for track in TRACKS:
+                reason = self._lost.pop((record.source, track), None)
+                if reason is not None and track not in record.ended:
+                    gaps.append(lost_gap(record, track, reason))
+        if gaps:
+            self._note(await self._write(self._recorder.commit, Batch(observations=tuple(gaps))))
+            self._announce()
 
     def _note(self, committed: Committed) -> None:
         """Report a commit, and announce it unless one was announced a moment ago."""

@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import Struct
 
 from perception.colours import ACHROMATIC, NAMES, name_pixels, shares
+from runtime.errors import ConfigError
 
 _WORK_WIDTH_PX = 160
 _SHARE_MIN = 0.04  # a colour with less of the picture is not one of its colours
@@ -91,6 +92,13 @@ class LayoutEncoder:
 
 
 ENCODERS: dict[str, Callable[[], Encoder]] = {"layout": LayoutEncoder}
+
+
+def check_encoder(name: str) -> None:
+    """Raise ConfigError if there is no encoder of that name; loads nothing."""
+    if name not in ENCODERS:
+        known = ", ".join(sorted(ENCODERS))
+        raise ConfigError(f"perception.vision.describe: no encoder {name!r}; known: {known}")
 
 
 def place_of(x: float, y: float) -> str:

@@ -62,6 +62,9 @@ class _Ended(Struct, frozen=True):
 
 async def main(service: Service) -> None:
     """Perceive the picture of every source in ``service.params["sources"]``, then wait until all of it is durable."""
+    from perception.describe import check_encoder
+
+    check_encoder(service.config.perception.vision.describe)
     watcher = _Watcher(service)
     done = await _watermarks(service)
     service.ready()

@@ -19,6 +19,10 @@ from runtime.errors import DecodeError
 Channel = Literal["frame", "object", "text", "speech", "sound", "question", "answer", "correction", "gap", "derived"]
 Track = Literal["video", "audio"]
 
+TRACKS: tuple[Track, ...] = ("video", "audio")
+# How the end of a track begins whose process was lost: unlike a broken file, it is worth another try.
+LOST_MARK = "lost: "
+
 PERCEIVED_CHANNELS: tuple[Channel, ...] = ("frame", "object", "text", "speech", "sound", "gap")
 
 
@@ -281,10 +285,14 @@ class Done(Message, frozen=True, tag="done"):
 
 
 class TrackLost(Message, frozen=True, tag="track_lost"):
-    """A perception process is gone for good: end its unended tracks where they stand, the rest is a gap."""
+    """A perception process is gone for good: its tracks of ``sources`` end where they stand, the rest is a gap.
+
+    Sources that have not begun yet end on this track as soon as they do.
+    """
 
     track: Track
     reason: str
+    sources: tuple[str, ...] = ()
 
 
 class StatusRequest(Message, frozen=True, tag="status_request"):

@@ -13,7 +13,7 @@ from typing import Any
 import anyio
 from msgspec import Struct
 
-from runtime.messages import SourceRecord, Stored
+from runtime.messages import LOST_MARK, SourceRecord, Stored
 
 
 class Recording(Struct, frozen=True):
@@ -64,11 +64,17 @@ def plan_sources(recordings: Iterable[Recording], known: Iterable[SourceRecord])
             if names.get(name, recording.fingerprint) != recording.fingerprint:
                 name = f"{name}~{recording.fingerprint[:6]}"
         names[name] = recording.fingerprint
-        complete = record is not None and bool(record.ended) and set(record.watermarks) <= set(record.ended)
+        complete = record is not None and is_complete(record)
         remembered_s = min(record.watermarks.values(), default=0.0) if record is not None else None
         plans[recording.fingerprint] = SourcePlan(name, recording, timeline_s, remembered_s, complete)
         timeline_s += recording.duration_s or 0.0
     return list(plans.values())
+
+
+def is_complete(record: SourceRecord) -> bool:
+    """Whether nothing more can be perceived of a source: every track ended by itself."""
+    lost = any(reason.startswith(LOST_MARK) for reason in record.ended.values())
+    return bool(record.ended) and set(record.watermarks) <= set(record.ended) and not lost
 
 
 class Watermarks:

@@ -275,7 +275,7 @@ def main(argv: list[str]) -> None:
         cause = _innermost(error)
         if isinstance(cause, UserError):
             exit_code = UserError.exit_code
-            print(f"{USER_ERROR_MARK}{cause}", file=sys.stderr)
+            print(f"{USER_ERROR_MARK}{type(cause).__name__}: {cause}", file=sys.stderr)
         else:
             exit_code = 1
             traceback.print_exception(error, file=sys.stderr)

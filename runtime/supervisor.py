@@ -29,7 +29,7 @@ from msgspec import Struct
 from runtime.bus import Member, Subscription
 from runtime.calls import ControlSender
 from runtime.config import Config
-from runtime.errors import ProcessFailed, UserError
+from runtime.errors import ConfigError, ProcessFailed, UserError
 from runtime.logs import open_log
 from runtime.messages import Heartbeat, Stop
 from runtime.processes import PROCESSES, ProcessRow
@@ -172,7 +172,7 @@ class Supervisor:
                 why = self._account(child)
                 if child.failure is not None:
                     child.is_ready.set()
-                    if row.required:
+                    if row.required or isinstance(child.failure, ConfigError):
                         raise child.failure
                     self._give_up(child, str(child.failure))
                     return
@@ -202,7 +202,9 @@ class Supervisor:
         stderr = (self.run_dir / f"{child.plan.name}.stderr").read_text("utf-8", "replace").strip().splitlines()
         last = stderr[-1] if stderr else ""
         if code == UserError.exit_code and last.startswith(USER_ERROR_MARK):
-            child.failure = UserError(last.removeprefix(USER_ERROR_MARK))
+            kind, _, text = last.removeprefix(USER_ERROR_MARK).partition(": ")
+            # A wrong profile is the user's to mend whichever process notices; a missing device costs only that device.
+            child.failure = ConfigError(text) if kind == ConfigError.__name__ else UserError(text)
         if code < 0:
             return f"killed by {signal.Signals(-code).name}"
         return f"exit code {code}" + (f", {last}" if last else "")

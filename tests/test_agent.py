@@ -39,14 +39,16 @@ def contents(memory: Path) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def wait_until_remembered(memory: Path, t_s: float, process: subprocess.Popen[str]) -> None:
-    """Until the sample is in memory up to ``t_s``, while the agent runs."""
+def wait_until_remembered(
+    memory: Path, t_s: float, process: subprocess.Popen[str], tracks: tuple[str, ...] = ("video", "audio")
+) -> None:
+    """Until these tracks of the sample are in memory up to ``t_s``, while the agent runs."""
     deadline_s = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline_s:
         assert process.poll() is None, finish(process)
         try:
-            watermarks = [row[0] for row in rows(memory, "SELECT watermark_s FROM tracks")]
-            if len(watermarks) == 2 and min(watermarks) >= t_s:
+            watermarks = dict(rows(memory, "SELECT track, watermark_s FROM tracks"))
+            if all(watermarks.get(track, -1.0) >= t_s for track in tracks):
                 return
         except sqlite3.OperationalError:
             pass  # not made yet
@@ -123,8 +125,10 @@ def test_any_process_may_be_killed_and_what_came_before_is_answered_the_same(
     victim: str, first: tuple[Path, Run], tmp_path: Path
 ) -> None:
     memory = tmp_path / "memory"
-    process = start("replay", SAMPLE, "--memory", memory, "--questions", QUESTIONS, "--json")
-    wait_until_remembered(memory, 20.0, process)
+    # Paced, so that the quicker of two perceiving processes has not ended before it is killed.
+    process = start("replay", SAMPLE, "--memory", memory, "--questions", QUESTIONS, "--json", "--speed", "4")
+    tracks = (victim,) if victim in ("video", "audio") else ("video", "audio")
+    wait_until_remembered(memory, 20.0, process, tracks)
     pid = child_pid(memory, victim)
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
@@ -143,6 +147,36 @@ def test_any_process_may_be_killed_and_what_came_before_is_answered_the_same(
             assert essence(answer) == essence(expected[answer["question"]])
     ended = rows(memory, "SELECT count(*) FROM tracks WHERE ended IS NOT NULL AND ended != ''")
     assert ended == [(2,)]
+
+
+def test_a_process_that_will_not_live_leaves_a_gap_and_the_rest_goes_on(tmp_path: Path) -> None:
+    memory = tmp_path / "memory"
+    (tmp_path / "once.yaml").write_text("supervisor: {restart_budget: 1}")
+    options = ("--config", tmp_path / "once.yaml", "--ask", "what was said?", "--speed", "4")
+    process = start("replay", SAMPLE, "--memory", memory, *options)
+    wait_until_remembered(memory, 5.0, process, ("video",))
+    killed: set[int] = set()
+    while len(killed) < 2:
+        pid = child_pid(memory, "video")
+        if pid is not None and pid not in killed:
+            os.kill(pid, signal.SIGKILL)
+            killed.add(pid)
+        time.sleep(0.01)
+    result = finish(process)
+    assert result.code == 0, result.err
+    assert "I am blind from here on" in result.err
+    result.assert_nothing_left()
+    gaps = rows(memory, "SELECT t0_s, t1_s, text FROM observations WHERE channel = 'gap'")
+    assert len(gaps) == 1
+    t0_s, t1_s, text = gaps[0]
+    assert t0_s >= 4.0
+    assert t1_s > 60.0
+    assert "blind" in text
+    last_words = rows(memory, "SELECT max(t0_s) FROM observations WHERE channel = 'speech'")
+    assert last_words[0][0] > 50.0
+    resumed = replay(memory)
+    assert "going on from there" in resumed.err
+    assert rows(memory, "SELECT count(*) FROM observations WHERE channel = 'text' AND text LIKE '%THE END%'") == [(1,)]
 
 
 def test_ctrl_c_stops_in_order_and_the_next_replay_goes_on_from_there(first: tuple[Path, Run], tmp_path: Path) -> None:

@@ -82,6 +82,22 @@ def test_a_profile_that_is_wrong_is_refused_with_the_place(tmp_path: Path, text:
     assert said in run("status", "--config", tmp_path / "mine.yaml").assert_one_clear_line()
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("perception: {vision: {describe: clop}}", "perception.vision.describe"),
+        ("perception: {hearing: {transcribe: wisper}}", "perception.hearing.transcribe"),
+        ("reasoning: {backend: gtp}", "reasoning.backend"),
+    ],
+)
+def test_an_encoder_or_back_end_that_does_not_exist_is_refused_by_name(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    args = ("replay", SAMPLE, "--config", tmp_path / "mine.yaml", "--memory", tmp_path / "m", "--ask", "what?")
+    line = run(*args).assert_one_clear_line()
+    assert said in line
+    assert "known" in line or "there is" in line
+
+
 def test_an_unknown_profile_is_refused_with_the_known_ones() -> None:
     assert "embedded" in run("status", "--config", "embeded").assert_one_clear_line()
 

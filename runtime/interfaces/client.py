@@ -25,6 +25,7 @@ from runtime.messages import (
     SearchRequest,
     StatusRequest,
     Stored,
+    Track,
     TrackLost,
     View,
     ViewRequest,
@@ -94,9 +95,9 @@ class Client:
         reply: ScanReply = await self._memory.call(request, CALL_DEADLINE_S)
         return tuple(reversed(reply.observations))
 
-    async def lost(self, track: str, reason: str) -> None:
-        """Tell memory that a perceiving process will not come back."""
-        await self._memory.call(TrackLost(track=track, reason=reason), CALL_DEADLINE_S)  # type: ignore[arg-type]
+    async def lost(self, track: Track, reason: str, sources: tuple[str, ...]) -> None:
+        """Tell memory that the process that perceives this track of the sources will not come back."""
+        await self._memory.call(TrackLost(track=track, reason=reason, sources=sources), CALL_DEADLINE_S)
 
     def interrupt(self, conversation: str = "") -> None:
         """Stop the turn that is running, at once."""

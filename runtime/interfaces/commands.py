@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from runtime.agent import find_agent, open_agent
 from runtime.config import Config
-from runtime.errors import CallError, StoreError, UserError
+from runtime.errors import CallError, ProcessFailed, StoreError, UserError
 from runtime.interfaces.chat import Chat
 from runtime.interfaces.client import Client
 from runtime.interfaces.terminal import (
@@ -32,7 +32,7 @@ from runtime.interfaces.terminal import (
     print_hits,
     print_status,
 )
-from runtime.messages import Answer, AskRequest, SearchRequest
+from runtime.messages import TRACKS, Answer, AskRequest, SearchRequest
 from runtime.processes import PROBE
 from runtime.replay import Recording, SourcePlan, plan_sources
 from runtime.supervisor import ProcessEvent
@@ -101,7 +101,7 @@ async def replay(
         asked = [_placed(question, plans) for question in questions]
         timed, at_end = _in_order(asked, plans)
         todo = [plan for plan in plans if not plan.complete]
-        tasks.start_soon(_tell_events, events_out, client, bool(todo))
+        tasks.start_soon(_tell_events, events_out, client, tuple(plan.source for plan in todo))
         if todo:
             params = {"sources": [plan.params() for plan in todo], "speed": speed}
             if record_dir is not None:
@@ -298,15 +298,26 @@ async def _tell_end(client: Client, plans: Sequence[SourcePlan], meter: ReplayMe
     await _summarise(client, plans, meter)
 
 
-async def _tell_events(events: MemoryObjectReceiveStream[ProcessEvent], client: Client, perceiving: bool) -> None:
-    """Say what befell the processes; end the tracks of one that will not come back."""
+async def _tell_events(
+    events: MemoryObjectReceiveStream[ProcessEvent], client: Client, perceived: tuple[str, ...]
+) -> None:
+    """Say what befell the processes; end the tracks of one that will not come back.
+
+    Raises:
+        ProcessFailed: none is left that could perceive.
+    """
+    lost: set[str] = set()
     async for event in events:
         if event.kind in ("died", "lost"):
             note(event.text)
         elif event.kind == "restarted":
             note(f"{event.process} is back")
-        if event.kind == "lost" and event.role in ("video", "audio") and perceiving:
-            await client.lost(event.role, event.text)
+        for track in TRACKS:
+            if event.kind == "lost" and event.role == track:
+                lost.add(track)
+                await client.lost(track, event.text, perceived)
+        if lost == set(TRACKS):
+            raise ProcessFailed("neither picture nor sound can be perceived; see the lines above")
 
 
 def is_interactive() -> bool:

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from runtime.interfaces.client import Client
 from runtime.messages import Answer, AnswerPart, Heartbeat, MemoryStatus, Observation, RecallReply
-from runtime.replay import SourcePlan
+from runtime.replay import SourcePlan, is_complete
 
 # Lines are broken between words for a person at a terminal, and left whole for a program that reads them.
 OUT = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
@@ -133,7 +133,7 @@ def print_status(status: MemoryStatus, heartbeats: dict[str, Heartbeat]) -> None
         OUT.print(f"  {level + 's':<10} {n}")
     for source in status.sources:
         seen_s = max(source.watermarks.values(), default=0.0)
-        state = "complete" if source.ended and set(source.watermarks) <= set(source.ended) else "in part"
+        state = "complete" if is_complete(source) else "in part"
         lacks = "".join(f"; {text}" for text in source.missing.values() if text)
         OUT.print(Text(f"source {source.source}: {media_time(seen_s)} {state}{lacks}"))
         for track, reason in source.ended.items():
