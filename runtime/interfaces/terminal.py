@@ -93,7 +93,6 @@ class AnswerPrinter:
             where = f"  [{media_time(citation.t0_s)}] {citation.channel}, {citation.source}: "
             OUT.print(Text(where + shorten(citation.text, 110), style="dim"))
 
-
     def _write(self, text: str) -> None:
         """Print on from where the last part ended, breaking lines between words."""
         for word in re.findall(r"\s*\S+|\s+$", text):
