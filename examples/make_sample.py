@@ -165,7 +165,7 @@ def speak(voice: str, words: str) -> np.ndarray:
     command = ["flite", "-voice", voice, "-t", words, "-o", "/dev/stdout"]
     wav = subprocess.run(command, check=True, capture_output=True).stdout
     resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
-    with av.open(io.BytesIO(wav)) as container:
+    with av.open(io.BytesIO(wav), "r") as container:
         frames = [part for frame in container.decode(audio=0) for part in resampler.resample(frame)]
         return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.float64)
 
