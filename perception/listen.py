@@ -33,21 +33,19 @@ from perception.sounds import NameSounds, Sound, SoundOptions
 from perception.transcribe import Transcript, check_transcriber
 from perception.transcriber_pool import TranscriberPool, WorkerFailed
 from runtime.config import HearingConfig
-from runtime.errors import CallError, MediaError
+from runtime.errors import MediaError
 from runtime.messages import (
     Channel,
-    MemoryStatus,
     Message,
     Observation,
     Progress,
     SourceEnded,
     SourceOpened,
     SpeechStarted,
-    StatusRequest,
     observation_id,
     round_time,
 )
-from runtime.service import Service
+from runtime.service import Service, remembered
 
 # Progress is told this often.
 _MARK_S = 1.0
@@ -59,7 +57,6 @@ _UTTERANCES_AHEAD = 3
 _QUEUE = 64
 # Damage shorter than this is a crackle, not a stretch that was not heard.
 _HOLE_S = 1.0
-_MEMORY_TRIES = 10
 
 Heard = VoiceStart | Utterance | Sound
 
@@ -69,7 +66,7 @@ async def main(service: Service) -> None:
     check_transcriber(service.config.perception.hearing.transcribe)
     model = await service.in_thread(load_silero)
     service.ready()
-    heard_before = await _heard_before(service)
+    heard_before = await remembered(service, "audio")
     hearing = service.config.perception.hearing
     counters = dict.fromkeys(("audio_s", "utterances", "words", "not_understood", "sounds"), 0.0)
     async with TranscriberPool(hearing.transcribe, hearing.workers) as pool:
@@ -79,22 +76,6 @@ async def main(service: Service) -> None:
                 await _Listener(service, source, pool, model, watermark_s, counters).run()
         await service.outbox.drained()
     service.report(idle=True)
-
-
-async def _heard_before(service: Service) -> dict[str, float | None]:
-    """Media time up to which each source was heard; None for those heard to their end."""
-    for attempt in range(1, _MEMORY_TRIES + 1):
-        try:
-            status = await service.caller("memory").call(StatusRequest(), deadline_s=5.0)
-            break
-        except CallError:
-            if attempt == _MEMORY_TRIES:
-                raise
-    assert isinstance(status, MemoryStatus)
-    return {
-        record.source: None if "audio" in record.ended else record.watermarks.get("audio", 0.0)
-        for record in status.sources
-    }
 
 
 class Hearing:

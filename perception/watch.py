@@ -17,19 +17,17 @@ import anyio.to_thread
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Struct
 
-from runtime.errors import CallError, MediaError
+from runtime.errors import MediaError
 from runtime.messages import (
-    MemoryStatus,
     Message,
     Observation,
     Progress,
     SourceEnded,
     SourceOpened,
-    StatusRequest,
     observation_id,
     round_time,
 )
-from runtime.service import Service
+from runtime.service import Service, remembered
 
 # Looks that wait for the costly stages. Each holds a decoded frame (1.4 MB at 720p).
 _LOOKS_WAITING = 4
@@ -37,8 +35,6 @@ _PROGRESS_S = 1.0
 # After a restart the stages see this much again before anything new is told: long enough for the background, the
 # tracks and the text on screen to be known as before.
 _WARM_UP_S = 20.0
-_MEMORY_DEADLINE_S = 5.0
-_MEMORY_TRIES = 10
 _PACE_S = 0.005
 
 
@@ -66,36 +62,16 @@ async def main(service: Service) -> None:
 
     check_encoder(service.config.perception.vision.describe)
     watcher = _Watcher(service)
-    done = await _watermarks(service)
+    seen_before = await remembered(service, "video")
     service.ready()
     for source in service.params["sources"]:
         if service.stopping.is_set():
             return
-        watermark_s, ended = done.get(source["source"], (-1.0, False))
-        if not ended:
+        watermark_s = seen_before.get(source["source"], -1.0)
+        if watermark_s is not None:
             await watcher.watch(source, watermark_s)
     service.report(idle=True)
     await service.outbox.drained()
-
-
-async def _watermarks(service: Service) -> dict[str, tuple[float, bool]]:
-    """How far memory holds the picture of each source, in media seconds, and whether to its end.
-
-    Raises:
-        CallError: memory did not answer in a minute.
-    """
-    for left in reversed(range(_MEMORY_TRIES)):
-        try:
-            status: Any = await service.caller("memory").call(StatusRequest(), deadline_s=_MEMORY_DEADLINE_S)
-        except CallError:
-            if not left or service.stopping.is_set():
-                raise
-            continue
-        assert isinstance(status, MemoryStatus)
-        return {
-            record.source: (record.watermarks.get("video", -1.0), "video" in record.ended) for record in status.sources
-        }
-    return {}
 
 
 class _Watcher:

@@ -50,12 +50,13 @@ class Agent:
     def members(self) -> tuple[Member, ...]:
         return self.supervisor.members
 
-    async def start_perception(self, roles: Iterable[str], params: dict[str, Any]) -> None:
-        """Start the perceiving processes side by side and wait until each is ready or given up."""
+    async def perceive(self, roles: Iterable[str], params: dict[str, Any]) -> None:
+        """Run the perceiving processes side by side until each has done all there is, or was given up."""
 
         async def start(role: str) -> None:
             with suppress(UserError, ProcessFailed):  # an optional process that cannot start is told of by its event
                 await self.supervisor.start(role, role, params)
+            await self.supervisor.until_over(role)
 
         params = {**params, "epoch_s": time.monotonic()}
         async with anyio.create_task_group() as tasks:

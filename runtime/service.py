@@ -31,12 +31,23 @@ from runtime.bus import Member, Outbox, Publisher, Subscription, endpoint
 from runtime.calls import Caller, CallServer, Handler
 from runtime.clock import Clock, MonotonicClock, ReplayClock
 from runtime.config import Config
-from runtime.errors import DecodeError, UserError
+from runtime.errors import CallError, DecodeError, UserError
 from runtime.logs import open_log
-from runtime.messages import Cancel, Heartbeat, Message, Stop, decode
+from runtime.messages import (
+    LOST_MARK,
+    Cancel,
+    Heartbeat,
+    MemoryStatus,
+    Message,
+    StatusRequest,
+    Stop,
+    Track,
+    decode,
+)
 from runtime.recording import SUFFIX, Recorder
 
 HEARTBEAT_S = 0.5
+MEMORY_DEADLINE_S, MEMORY_TRIES = 6.0, 10
 # After its lifeline breaks a process may finish what it writes; then it is gone whatever it does.
 ORPHAN_GRACE_S = 3.0
 # How the supervisor tells a user's error, which a restart cannot mend, from a crash.
@@ -225,6 +236,31 @@ class Service:
 
     def _log_bug(self, error: BaseException) -> None:
         self.log.error("a call failed", exc_info=error)
+
+
+async def remembered(service: Service, track: Track) -> dict[str, float | None]:
+    """Media time up to which memory holds this track of each source it knows; None where it has ended.
+
+    A track that was given up because its process was lost has not ended: it goes on.
+
+    Raises:
+        CallError: memory did not answer in a minute.
+    """
+    for left in reversed(range(MEMORY_TRIES)):
+        try:
+            status = await service.caller("memory").call(StatusRequest(), deadline_s=MEMORY_DEADLINE_S)
+            break
+        except CallError:
+            if not left or service.stopping.is_set():
+                raise
+    assert isinstance(status, MemoryStatus)
+    return {
+        record.source: record.watermarks.get(track, 0.0)
+        if record.ended.get(track, LOST_MARK).startswith(LOST_MARK)
+        else None
+        for record in status.sources
+        if track in record.watermarks or track in record.ended
+    }
 
 
 def _clock(params: dict[str, Any]) -> Clock:

@@ -63,6 +63,7 @@ class _Child:
         self.started_at_s = 0.0
         self.restarts: deque[float] = deque()
         self.is_ready = anyio.Event()
+        self.is_over = anyio.Event()
         self.stopping = False
         self.failure: BaseException | None = None
         self.why = ""
@@ -129,6 +130,10 @@ class Supervisor:
         """Whether this process is out of its restart budget."""
         return name in self._children and self._children[name].failure is not None
 
+    async def until_over(self, name: str) -> None:
+        """Wait until a process has done all it was started for, or was given up."""
+        await self._children[name].is_over.wait()
+
     def pid(self, name: str) -> int | None:
         child = self._children.get(name)
         return child.process.pid if child is not None and child.process is not None else None
@@ -168,6 +173,7 @@ class Supervisor:
                 if child.process.returncode == 0:
                     self._log.info("%s is done", name)
                     child.is_ready.set()
+                    child.is_over.set()
                     return
                 why = self._account(child)
                 if child.failure is not None:
@@ -242,6 +248,7 @@ class Supervisor:
 
     def _give_up(self, child: _Child, why: str) -> None:
         self._log.error("%s given up: %s", child.plan.name, why)
+        child.is_over.set()
         self._emit("lost", child, f"{child.plan.name} is gone ({why}): {child.row.lost}")
 
     def _emit(self, kind: Literal["ready", "died", "restarted", "lost"], child: _Child, text: str) -> None:

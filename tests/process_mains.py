@@ -38,14 +38,14 @@ async def never_ready(service: Service) -> None:
 
 
 async def hangs(service: Service) -> None:
-    """Blocks its own event loop the first time it runs; behaves the second time."""
+    """Blocks its own event loop once the mark is there, and takes it away; then behaves."""
     service.ready()
     mark = Path(service.params["mark"])
-    if not mark.exists():
-        mark.touch()
-        await anyio.sleep(0.3)
-        stuck_in_here()
-    await service.stopping.wait()
+    while not service.stopping.is_set():
+        await anyio.sleep(0.02)
+        if mark.exists():
+            mark.unlink()
+            stuck_in_here()
 
 
 def stuck_in_here() -> None:

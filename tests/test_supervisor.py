@@ -144,6 +144,7 @@ async def test_a_hung_event_loop_is_found_and_its_stacks_are_kept(run_dir: Path,
     table("video", "hangs")
     async with supervised(run_dir) as world:
         await world.supervisor.start("video", "video", {"mark": str(tmp_path / "mark")})
+        (tmp_path / "mark").touch()
         assert "not heard from" in (await world.until("died", "video")).text
         assert "stuck_in_here" in (run_dir / "video.stacks").read_text()
         await world.until("restarted", "video")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -102,24 +102,31 @@ async def replay(
         timed, at_end = _in_order(asked, plans)
         todo = [plan for plan in plans if not plan.complete]
         tasks.start_soon(_tell_events, events_out, client, tuple(plan.source for plan in todo))
-        if todo:
-            params = {"sources": [plan.params() for plan in todo], "speed": speed}
-            if record_dir is not None:
-                params["record_dir"] = str(record_dir)
-            tasks.start_soon(agent.start_perception, ("video", "audio"), params)
+        params = {"sources": [plan.params() for plan in todo], "speed": speed}
+        if record_dir is not None:
+            params["record_dir"] = str(record_dir)
         meter = ReplayMeter(client, plans)
-        if chat:
-            tasks.start_soon(_tell_end, client, plans, meter)
-            tasks.start_soon(_answer_all, client, plans, timed + at_end, as_json)
-            await Chat(client, tuple(plan.source for plan in plans), meter.line).run()
-        else:
-            async with anyio.create_task_group() as perceiving:
-                perceiving.start_soon(_answer_all, client, plans, timed, as_json)
-                with ReplayProgress(meter) as progress:
-                    await _until_end(client, plans, progress)
+
+        async def perceive() -> None:
+            """To the end of the last file, with all of it in memory."""
+            if todo:
+                await agent.perceive(TRACKS, params)
+            await client.watermarks.wait_for_end(plan.source for plan in plans)
+
+        async def accompany() -> None:
+            """Perceive, with the timed questions asked beside it and the others after it."""
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(_answer_all, client, plans, timed, as_json)
+                await (perceive() if chat else _drawn(ReplayProgress(meter), perceive))
             if todo:
                 await _summarise(client, plans, meter)
             await _answer_all(client, plans, at_end, as_json)
+
+        if chat:
+            tasks.start_soon(accompany)
+            await Chat(client, tuple(plan.source for plan in plans), meter.line).run()
+        else:
+            await accompany()
         tasks.cancel_scope.cancel()
 
 
@@ -247,8 +254,6 @@ async def _answer_all(
         if as_of_s is not None:
             await client.watermarks.wait_for(question.source, as_of_s)
             as_of_s = min(as_of_s, client.watermarks.stored.watermarks.get(question.source, as_of_s))
-        else:
-            await client.watermarks.wait_for_end(session)
         request = AskRequest(question=question.question, source=question.source, as_of_s=as_of_s, sources=session)
         printer = None if as_json else AnswerPrinter(question.question)
         try:
@@ -261,17 +266,19 @@ async def _answer_all(
             note(f"no answer to {question.question!r}: {error}")
 
 
-async def _until_end(client: Client, plans: Sequence[SourcePlan], progress: ReplayProgress) -> None:
-    async with anyio.create_task_group() as tasks:
+async def _drawn(progress: ReplayProgress, work: Callable[[], Awaitable[None]]) -> None:
+    """Do ``work`` with its progress shown."""
+    with progress:
+        async with anyio.create_task_group() as tasks:
 
-        async def draw() -> None:
-            while True:
-                progress.update()
-                await anyio.sleep(PROGRESS_S)
+            async def draw() -> None:
+                while True:
+                    progress.update()
+                    await anyio.sleep(PROGRESS_S)
 
-        tasks.start_soon(draw)
-        await client.watermarks.wait_for_end(plan.source for plan in plans)
-        tasks.cancel_scope.cancel()
+            tasks.start_soon(draw)
+            await work()
+            tasks.cancel_scope.cancel()
 
 
 async def _summarise(client: Client, plans: Sequence[SourcePlan], meter: ReplayMeter) -> None:
@@ -291,11 +298,6 @@ async def _summarise(client: Client, plans: Sequence[SourcePlan], meter: ReplayM
         f"perceived {media_time(meter.media_s())} at {speed:.1f}x real time, {drops} drops; "
         f"memory {byte_size(found.bytes)}; encoders: {encoder_line(encoders)}"
     )
-
-
-async def _tell_end(client: Client, plans: Sequence[SourcePlan], meter: ReplayMeter) -> None:
-    await client.watermarks.wait_for_end(plan.source for plan in plans)
-    await _summarise(client, plans, meter)
 
 
 async def _tell_events(
