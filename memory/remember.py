@@ -51,6 +51,8 @@ if TYPE_CHECKING:
 # Half of what a publisher may have unacknowledged, so that it need not wait while a batch is written.
 BATCH_LIMIT = 128
 ANNOUNCE_INTERVAL_S = 0.1
+# What belongs together arrives together: a moment longer than the first message of it.
+GATHER_S = 0.02
 ANNOUNCED_SOURCES = 256
 
 T = TypeVar("T")
@@ -171,7 +173,7 @@ class Remembering:
         self._stored = self._spans = 0
         self._taken: list[Delivered] = []
         self._news: Committed | None = None
-        self._announce_at = 0.0
+        self._announce_at = self._committed_at = 0.0
 
     async def run(self) -> None:
         """Remember until stopping; then store what has arrived."""
@@ -210,7 +212,9 @@ class Remembering:
                 delivery = await anext(subscription)
             self._taken.append(delivery)
             self._service.report(idle=False)
-            with anyio.move_on_after(self._interval_s):
+            # Counted from the last commit: after a pause at once, in full flow in batches.
+            left_s = self._committed_at + self._interval_s - anyio.current_time()
+            with anyio.move_on_after(max(left_s, GATHER_S)):
                 while len(self._taken) < BATCH_LIMIT:
                     self._taken.append(subscription.poll() or await anext(subscription))
             with anyio.CancelScope(shield=True):
@@ -228,6 +232,7 @@ class Remembering:
         for reason, n in batch.refused.items():
             self._service.drop(f"perceived:malformed {reason}", n)
         committed = await self._write(self._recorder.commit, batch)
+        self._committed_at = anyio.current_time()
         for (publisher, epoch), seq in batch.sequence.items():
             self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
         self._note(committed)

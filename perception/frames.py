@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import av
@@ -161,6 +164,44 @@ class FrameReader:
         if promised_s is not None and self.end_s < promised_s - max(_CUT_OFF_S, 2 * self._step_s):
             return f"the picture breaks off at {self.end_s:.1f} s of {promised_s:.1f} s"
         return "end"
+
+
+def read_ahead(pictures: Iterable[Picture], limit: int) -> Generator[Picture, None, None]:
+    """The same pictures in the same order, decoded up to ``limit`` ahead of their reader in a thread of its own.
+
+    Decoding and following movement cost about the same and both leave the interpreter free most of the time, so
+    side by side they take little longer than one. An error comes through in its place. Close the iterator, or read
+    it to its end, before the container is closed.
+    """
+    ready: queue.Queue[Picture | BaseException | None] = queue.Queue(limit)
+    stopped = threading.Event()
+
+    def put(item: Picture | BaseException | None) -> None:
+        while not stopped.is_set():
+            with suppress(queue.Full):
+                ready.put(item, timeout=0.1)
+                return
+
+    def decode() -> None:
+        try:
+            for picture in pictures:
+                put(picture)
+                if stopped.is_set():
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    decoder = threading.Thread(target=decode, name="decoder")
+    decoder.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        decoder.join()
 
 
 def _promised_end_s(container: InputContainer, stream: VideoStream, origin_s: float) -> float | None:

@@ -162,14 +162,16 @@ class MotionTracker:
             self._mean, self._variance, self._previous = picture, np.full_like(picture, 16.0), picture
             return
         foreground = self._foreground(picture)
-        if float(foreground.mean()) > _FLOOD:
+        covered = float(foreground.mean())
+        if covered > _FLOOD:
             self._forget_background()
             return
         self._looks += 1
         recent = (moved if self._moved_before is None else moved | self._moved_before).astype(np.uint8)
         self._moved_before = moved
         if self._looks > _WARM_UP_LOOKS:
-            self._follow(t_s, _blobs(foreground.astype(np.uint8), recent), foreground)
+            blobs = _blobs(foreground.astype(np.uint8), recent) if covered else []
+            self._follow(t_s, blobs, foreground)
 
     def things(self) -> tuple[MovingThing, ...]:
         """What is being followed now and has got somewhere."""

@@ -7,6 +7,7 @@ look Latin come out right.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -51,18 +52,10 @@ class RapidTextEngine:
 
     def __init__(self, max_side_px: int, threads: int) -> None:
         self._max_side_px = max_side_px
-        self._threads = threads
-        self._engine: Any = None
-
-    def _load(self) -> Any:
-        """The models, loaded when the first picture is searched: half a second that a start need not wait for."""
-        if self._engine is not None:
-            return self._engine
+        # Before any picture is decoded: beside a decoder in full swing, loading takes twice as long.
         logging.getLogger("RapidOCR").setLevel(logging.CRITICAL)
-        from rapidocr import RapidOCR
-
         session = "EngineConfig.onnxruntime"
-        self._engine = RapidOCR(
+        self._engine: Any = _import_rapidocr()(
             params={
                 "Global.log_level": "critical",
                 "Global.use_cls": False,
@@ -70,14 +63,13 @@ class RapidTextEngine:
                 "Global.max_side_len": 100_000,
                 "Global.min_side_len": 1,
                 "Det.limit_type": "max",
-                "Det.limit_side_len": self._max_side_px,
+                "Det.limit_side_len": max_side_px,
                 # One line at a time: a batch is padded to its widest line, which costs time and 100s of MB.
                 "Rec.rec_batch_num": 1,
-                f"{session}.intra_op_num_threads": self._threads,
+                f"{session}.intra_op_num_threads": threads,
                 f"{session}.inter_op_num_threads": 1,
             }
         )
-        return self._engine
 
     def detect(self, bgr: np.ndarray) -> tuple[list[np.ndarray], int]:
         scouted, looked_at = self._detect_at(bgr, round(self._max_side_px * _SCOUT))
@@ -95,7 +87,7 @@ class RapidTextEngine:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         interpolation = cv2.INTER_CUBIC if scale > 1 else cv2.INTER_AREA
         small = cv2.resize(bgr, size, interpolation=interpolation)
-        found = self._load()(small, use_det=True, use_cls=False, use_rec=False)
+        found = self._engine(small, use_det=True, use_cls=False, use_rec=False)
         if found.boxes is None:
             return [], size[0] * size[1]
         back = np.array([width / size[0], height / size[1]], np.float32)
@@ -105,11 +97,24 @@ class RapidTextEngine:
         crops = [_straightened(bgr, _widened(quad)) for quad in corners]
         if not crops:
             return []
-        read = self._load().recognize_txt(crops)
+        read = self._engine.recognize_txt(crops)
         return [(str(text), float(score)) for text, score in zip(read.txts, read.scores, strict=True)]
 
 
 TEXT_ENGINES: dict[str, Callable[[int, int], TextEngine]] = {"rapidocr": RapidTextEngine}
+
+
+def _import_rapidocr() -> Any:
+    """The package's engine. Importing it parses a long list of models twice, half a second each; once will do."""
+    from omegaconf import OmegaConf
+
+    load = OmegaConf.load
+    OmegaConf.load = functools.cache(load)  # type: ignore[method-assign]
+    try:
+        from rapidocr import RapidOCR
+    finally:
+        OmegaConf.load = load  # type: ignore[method-assign]
+    return RapidOCR
 
 
 def _widened(corners: np.ndarray) -> np.ndarray:

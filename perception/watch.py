@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from typing import Any
 
 import anyio
@@ -31,6 +32,8 @@ from runtime.service import Service, remembered
 
 # Looks that wait for the costly stages. Each holds a decoded frame (1.4 MB at 720p).
 _LOOKS_WAITING = 4
+# Decoded pictures that wait to be scored, likewise.
+_PICTURES_AHEAD = 8
 _PROGRESS_S = 1.0
 # After a restart the stages see this much again before anything new is told: long enough for the background, the
 # tracks and the text on screen to be known as before.
@@ -158,19 +161,21 @@ class _Watcher:
     def _items(self, source: dict[str, Any], watermark_s: float) -> Iterator[Any]:
         """Looks, gaps and progress of one source in the order of media time."""
         from perception.file_source import open_container, video_stream
-        from perception.frames import FrameReader
+        from perception.frames import FrameReader, read_ahead
         from perception.sight import Attention
 
         vision = self._perception.vision
         attention = Attention(self._perception.sampling, vision.motion)
         frames, passed_s = 0, 0.0
-        with open_container(source["path"]) as container:
+        with ExitStack() as stack:
+            container = stack.enter_context(open_container(source["path"]))
             stream = video_stream(container)
             assert stream is not None
             reader = FrameReader(container, stream, vision.mask, self._perception.threads)
             if watermark_s > _WARM_UP_S:
                 reader.seek(watermark_s - _WARM_UP_S)
-            for picture in reader:
+            pictures = stack.enter_context(closing(read_ahead(reader, _PICTURES_AHEAD)))
+            for picture in pictures:
                 self._wait_until(source.get("timeline_s", 0.0) + picture.t_s)
                 if self._service.stopping.is_set():
                     return

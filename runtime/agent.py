@@ -45,6 +45,20 @@ class Agent:
         self.memory_dir = memory_dir
         self.context = context
         self.supervisor = supervisor
+        self._is_ready = anyio.Event()
+
+    async def start(self, card_path: Path) -> None:
+        """Start memory and reasoning; once they are ready, tell other terminals."""
+        async with anyio.create_task_group() as starting:
+            starting.start_soon(self.supervisor.start, "memory", "memory", {"path": str(self.memory_dir)})
+            starting.start_soon(self.supervisor.start, "reasoning", "reasoning", {})
+        card = AgentCard(os.getpid(), str(self.run_dir), self.members)
+        await anyio.Path(card_path).write_bytes(msgspec.json.encode(card))
+        self._is_ready.set()
+
+    async def until_ready(self) -> None:
+        """Wait until memory and reasoning can be called."""
+        await self._is_ready.wait()
 
     @property
     def members(self) -> tuple[Member, ...]:
@@ -70,6 +84,8 @@ async def open_agent(
 ) -> AsyncIterator[Agent]:
     """Start memory and reasoning on ``memory_dir``; on leaving, all processes are stopped in order.
 
+    The agent is given before they are ready, so that what takes long to start can start beside them.
+
     Raises:
         StoreError: the memory folder cannot be used.
         ProcessFailed: a required process cannot be kept alive.
@@ -83,12 +99,9 @@ async def open_agent(
     try:
         async with anyio.create_task_group() as tasks:
             await tasks.start(supervisor.run)
-            async with anyio.create_task_group() as starting:
-                starting.start_soon(supervisor.start, "memory", "memory", {"path": str(memory_dir)})
-                starting.start_soon(supervisor.start, "reasoning", "reasoning", {})
-            card = AgentCard(os.getpid(), str(run_dir), members)
-            card_path.write_bytes(msgspec.json.encode(card))
-            yield Agent(run_dir, memory_dir, context, supervisor)
+            agent = Agent(run_dir, memory_dir, context, supervisor)
+            tasks.start_soon(agent.start, card_path)
+            yield agent
             tasks.cancel_scope.cancel()
     finally:
         if (found := find_agent(memory_dir)) is not None and found.pid == os.getpid():
@@ -106,6 +119,11 @@ def find_agent(memory_dir: Path) -> AgentCard | None:
     except (OSError, msgspec.DecodeError):
         return None
     return card if Path(card.run_dir).is_dir() else None
+
+
+def has_memory(memory_dir: Path) -> bool:
+    """Whether anything was ever remembered in this folder."""
+    return (memory_dir / "memory.db").exists()
 
 
 def default_memory_dir() -> Path:

@@ -14,7 +14,7 @@ import zmq.asyncio
 from anyio.streams.memory import MemoryObjectReceiveStream
 from msgspec import Struct
 
-from runtime.agent import find_agent, open_agent
+from runtime.agent import find_agent, has_memory, open_agent
 from runtime.config import Config
 from runtime.errors import CallError, ProcessFailed, StoreError, UserError
 from runtime.interfaces.chat import Chat
@@ -32,7 +32,7 @@ from runtime.interfaces.terminal import (
     print_hits,
     print_status,
 )
-from runtime.messages import TRACKS, Answer, AskRequest, SearchRequest
+from runtime.messages import TRACKS, Answer, AskRequest, SearchRequest, SourceRecord
 from runtime.processes import PROBE
 from runtime.replay import Recording, SourcePlan, plan_sources
 from runtime.supervisor import ProcessEvent
@@ -91,11 +91,17 @@ async def replay(
         UserError, ProcessFailed: see the messages.
     """
     recordings = [_probe(path) for path in files]
+    is_new = not has_memory(memory_dir)
     events_in, events_out = anyio.create_memory_object_stream[ProcessEvent](1000)
     async with open_agent(memory_dir, config, events_in.send_nowait) as agent, anyio.create_task_group() as tasks:
         client = Client(agent.run_dir, agent.members, agent.context)
         await tasks.start(client.run)
-        plans = plan_sources(recordings, (await client.status()).sources)
+        # A new memory knows no source, so what is to be perceived is settled before it has opened.
+        known: tuple[SourceRecord, ...] = ()
+        if not is_new:
+            await agent.until_ready()
+            known = (await client.status()).sources
+        plans = plan_sources(recordings, known)
         for plan in plans:
             _announce(plan)
         asked = [_placed(question, plans) for question in questions]
@@ -190,9 +196,10 @@ async def _attached(memory_dir: Path, config: Config) -> AsyncIterator[Client]:
         finally:
             context.destroy(linger=0)
         return
-    if not (memory_dir / "memory.db").exists():
+    if not has_memory(memory_dir):
         raise StoreError(f"no memory in {memory_dir}; replay a file first, or give its folder with --memory")
     async with open_agent(memory_dir, config) as agent, anyio.create_task_group() as tasks:
+        await agent.until_ready()
         client = Client(agent.run_dir, agent.members, agent.context)
         await tasks.start(client.run)
         yield client
