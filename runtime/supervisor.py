@@ -35,7 +35,7 @@ from runtime.messages import Heartbeat, Stop
 from runtime.processes import PROCESSES, ProcessRow
 from runtime.service import USER_ERROR_MARK, Plan, plan_path
 
-CHECK_S = 0.25
+CHECK_S = 0.05
 BACKOFF_S = 0.1
 BACKOFF_MAX_S = 5.0
 STACK_DUMP_S = 0.3
@@ -219,7 +219,7 @@ class Supervisor:
         """Wait for the process to end (""), or for a deadline it misses, kill it and say which."""
         limits, announced = self._limits, False
         while True:
-            await anyio.sleep(CHECK_S if announced else CHECK_S / 5)
+            await anyio.sleep(CHECK_S)
             assert child.process is not None
             if child.process.poll() is not None:
                 return ""
