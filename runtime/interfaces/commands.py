@@ -130,6 +130,7 @@ async def replay(
 
         if chat:
             tasks.start_soon(accompany)
+            tasks.start_soon(_learn_encoders, client, plans, meter)
             await Chat(client, tuple(plan.source for plan in plans), meter.line).run()
         else:
             await accompany()
@@ -286,6 +287,14 @@ async def _drawn(progress: ReplayProgress, work: Callable[[], Awaitable[None]]) 
             tasks.start_soon(draw)
             await work()
             tasks.cancel_scope.cancel()
+
+
+async def _learn_encoders(client: Client, plans: Sequence[SourcePlan], meter: ReplayMeter) -> None:
+    """Have the status line name the encoders, once all tracks of the first file are open."""
+    await client.watermarks.wait_for(plans[0].source, 0.001)
+    for record in (await client.status()).sources:
+        if record.source == plans[0].source:
+            meter.encoders = record.encoders
 
 
 async def _summarise(client: Client, plans: Sequence[SourcePlan], meter: ReplayMeter) -> None:

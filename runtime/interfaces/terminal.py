@@ -165,6 +165,7 @@ class ReplayMeter:
         self._began_s = time.monotonic()
         self._began_media_s = self.media_s()
         self._frames: list[tuple[float, float]] = []
+        self.encoders: dict[str, str] = {}
 
     def media_s(self) -> float:
         """Media seconds in memory, over all files of this replay."""
@@ -195,8 +196,13 @@ class ReplayMeter:
         pace = "complete" if done else f"{self.frames_per_s():.0f} frames/s"
         return (
             f" {media_time(self.media_s())}{total} · {pace} · {self.drops()} drops · "
-            f"memory {byte_size(stored.bytes)}, {stored.observations} observations "
+            f"memory {byte_size(stored.bytes)}, {stored.observations} observations{self._active()} "
         )
+
+    def _active(self) -> str:
+        """The active encoders, by the first word of their names."""
+        names = dict.fromkeys(name.split()[0].rstrip(",") for name in self.encoders.values())
+        return f" · {' '.join(names)}" if names else ""
 
 
 class ReplayProgress:
