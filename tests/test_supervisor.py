@@ -164,9 +164,7 @@ async def test_a_process_that_ends_by_itself_is_done_not_restarted(run_dir: Path
     table("video", "done_at_once")
     async with supervised(run_dir) as world:
         await world.supervisor.start("video", "video", {})
-        while world.supervisor.is_alive("video"):
-            await anyio.sleep(0.02)
-        await anyio.sleep(0.3)
+        await world.supervisor.until_over("video")
         assert not world.supervisor.is_alive("video")
         assert all(event.kind == "ready" for event in world.events)
 
