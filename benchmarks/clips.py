@@ -14,6 +14,7 @@ Columns, all numbers of questions but the first and the last two:
     abstained  "I did not see or hear that"
     cited      questions that have a place to cite whose *first* citation is there
     any        the same for any citation
+               (an abstention may cite the nearest evidence there is, and that counts in both)
     %right, %cited
 Questions of an agent that failed, or that gave no answer, count in n alone.
 """
