@@ -11,7 +11,6 @@ from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 from av.error import FFmpegError
-from av.stream import Disposition
 
 from perception.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples, seconds
 from perception.file_source import time_origin_s
@@ -30,14 +29,6 @@ _PACKETS_LOST_MAX = 2000
 # Speech sits in the centre of a surround mix, low-frequency effects carry none (ITU-R BS.775, downmix).
 _CHANNEL_WEIGHT = {"FC": 1.0, "FL": 0.707, "FR": 0.707, "LFE": 0.0, "LFE2": 0.0}
 _SURROUND_WEIGHT = 0.5
-_FOR_OTHERS = Disposition.comment | Disposition.karaoke | Disposition.visual_impaired | Disposition.hearing_impaired
-
-
-def choose_audio(container: InputContainer) -> Any | None:
-    """The stream to listen to, None without a decodable one: what the file marks as default, then the one
-    with the highest sampling rate and most channels; commentary and descriptions only if there is nothing else."""
-    decodable = [stream for stream in container.streams.audio if stream.codec_context is not None]
-    return max(decodable, key=_worth, default=None)
 
 
 def describe_audio(container: InputContainer, stream: Any) -> str:
@@ -69,7 +60,6 @@ class AudioReader:
         self._mix: Samples = np.ones(1, np.float32)
         self.reason = "end"
         self.end_s = 0.0
-        self.damaged_packets = 0
 
     def seek(self, t_s: float) -> None:
         """Begin at ``t_s``, rounded down to the grid of chunks. The decoder starts a little earlier to settle."""
@@ -156,7 +146,6 @@ class AudioReader:
             try:
                 frames = packet.decode()
             except (FFmpegError, MemoryError):
-                self.damaged_packets += 1
                 lost_in_a_row += 1
                 yield None
                 continue
@@ -214,12 +203,6 @@ class AudioReader:
         if self.end_s < promised_s - _CUT_OFF_S:
             return f"the sound breaks off at {self.end_s:.1f} s of {promised_s:.1f} s"
         return "end"
-
-
-def _worth(stream: Any) -> tuple[bool, bool, int, int, int]:
-    context = stream.codec_context
-    default = bool(stream.disposition & Disposition.default)
-    return not stream.disposition & _FOR_OTHERS, default, context.sample_rate or 0, context.channels or 0, -stream.index
 
 
 def _mix_weights(channels: list[str]) -> Samples:

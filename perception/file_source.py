@@ -19,6 +19,8 @@ from msgspec import Struct
 
 from runtime.errors import MediaError
 
+_FOR_OTHERS = Disposition.comment | Disposition.karaoke | Disposition.visual_impaired | Disposition.hearing_impaired
+
 # Playlists name other files and addresses; only the recordings themselves are perceived.
 _PLAYLISTS = frozenset({"hls", "concat", "dash", "imf", "sdp", "rtsp"})
 _EDGE_BYTES = 64 * 1024
@@ -140,12 +142,16 @@ def video_stream(container: InputContainer) -> VideoStream | None:
 
 
 def audio_stream(container: InputContainer) -> Any | None:
-    """The sound to listen to: the best decodable one; None without any."""
+    """The sound to listen to, None without a decodable one: what the file marks as default, then the one
+    with the highest sampling rate and most channels; commentary and descriptions only if there is nothing else."""
     decodable = [stream for stream in container.streams.audio if stream.codec_context is not None]
-    best = container.streams.best("audio")
-    if best is not None and any(stream.index == best.index for stream in decodable):
-        return best
-    return decodable[0] if decodable else None
+    return max(decodable, key=_worth, default=None)
+
+
+def _worth(stream: Any) -> tuple[bool, bool, int, int, int]:
+    context = stream.codec_context
+    default = bool(stream.disposition & Disposition.default)
+    return not stream.disposition & _FOR_OTHERS, default, context.sample_rate or 0, context.channels or 0, -stream.index
 
 
 def quarter_turns(rotation_deg: float) -> int:

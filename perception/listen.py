@@ -18,8 +18,8 @@ import anyio.abc
 import av
 
 from perception.audio import AudioBlock
-from perception.file_audio import AudioReader, choose_audio, describe_audio
-from perception.file_source import open_container
+from perception.file_audio import AudioReader, describe_audio
+from perception.file_source import audio_stream, open_container
 from perception.segment_speech import (
     SegmentSpeech,
     SpeechModel,
@@ -163,7 +163,7 @@ class _Listener:
             except MediaError as error:
                 await self._send(self._opened(missing=str(error)), self._ended(0.0, str(error)))
                 return
-            stream = choose_audio(container)
+            stream = audio_stream(container)
             if stream is None:
                 lacks = "no decoder for its sound" if container.streams.audio else "no audio track"
                 await self._send(self._opened(missing=lacks), self._ended(0.0))

@@ -182,10 +182,6 @@ class MotionTracker:
         gone, self._gone = tuple(self._gone), []
         return gone
 
-    @property
-    def camera_still(self) -> bool:
-        return self._looks > _WARM_UP_LOOKS
-
     def _forget_background(self) -> None:
         self._mean = self._variance = self._previous = self._moved_before = None
         self._looks = self._shifted = 0

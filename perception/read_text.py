@@ -80,7 +80,6 @@ class TextReader:
         self._told_t_s = -_TEXTUAL_S
         self._changed_at_rest = self._changed_moving = False
         self.searches = 0
-        self.lines_read = 0
 
     @property
     def visible(self) -> tuple[str, ...]:
@@ -143,7 +142,6 @@ class TextReader:
             else:
                 known.seen_s = t_s
         read = self._engine.recognise(bgr, [quads[k] for k in unread])
-        self.lines_read += len(unread)
         self._saved_ms -= sum(_READ_MS_PER_HEIGHT * _heights_wide(quads[k]) for k in unread)
         self._saved_ms = max(-_DEBT_MAX_MS, self._saved_ms)
         new = []

@@ -85,10 +85,6 @@ class Context:
         """The same evidence in another window."""
         return Context(self.memory, self.view, t0_s=t0_s, t1_s=t1_s, source=self.source, limit=self.limit)
 
-    @property
-    def several_sources(self) -> bool:
-        return not self.source and len(self.view.limits) > 1
-
     async def recall(self, query: str, channels: tuple[Channel, ...] = ()) -> tuple[Hit, ...]:
         """What fits ``query`` in the window, best first."""
         if not query.strip():
@@ -166,16 +162,6 @@ class Context:
         )
         self.spent_s += anyio.current_time() - started_s
         return reply.spans
-
-    async def last_seen_s(self, observation: Observation) -> float:
-        """Until when something first seen in ``observation`` stayed visible: the last frame that lists it."""
-        limit_s = self.view.limits.get(observation.source, observation.t1_s)
-        frames = await self.scan("frame", t0_s=0.0, t1_s=limit_s, limit=FRAMES_LIMIT)
-        until_s = observation.t1_s
-        for frame in frames:
-            if frame.source == observation.source and observation.id in frame.evidence:
-                until_s = max(until_s, frame.t1_s)
-        return until_s
 
     async def status(self) -> MemoryStatus:
         """What memory knows of its sources."""

@@ -85,3 +85,11 @@ def child_pid(memory_dir: Path, name: str) -> int | None:
         return int(Path(card.run_dir, f"{name}.pid").read_text())
     except (FileNotFoundError, ValueError, msgspec.DecodeError):
         return None
+
+
+def is_running(pid: int) -> bool:
+    """Whether a process is there and not merely waiting to be collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.agent_runs import DEADLINE_S, PROJECT, SAMPLE, Run, child_pid, finish, run, start
+from tests.agent_runs import DEADLINE_S, PROJECT, SAMPLE, Run, child_pid, finish, is_running, run, start
 
 pytestmark = pytest.mark.slow
 QUESTIONS = PROJECT / "examples" / "sample.questions.jsonl"
@@ -202,18 +202,11 @@ def test_a_killed_command_leaves_no_process_and_its_memory_opens_again(tmp_path:
     process.kill()
     process.communicate()
     deadline_s = time.monotonic() + 30
-    while any(pid is not None and _is_running(pid) for pid in pids):
+    while any(pid is not None and is_running(pid) for pid in pids):
         assert time.monotonic() < deadline_s, "a process outlived its supervisor"
         time.sleep(0.05)
     assert run("status", "--memory", memory).code == 0
     assert rows(memory, "PRAGMA integrity_check") == [("ok",)]
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
 
 
 def test_a_recording_already_remembered_is_not_perceived_again(first: tuple[Path, Run]) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from perception.audio import DIGITAL_SILENCE, SAMPLE_RATE_HZ, AudioBlock, Samples, level_db
-from perception.file_audio import AudioReader, choose_audio, describe_audio
-from perception.file_source import open_container
+from perception.file_audio import AudioReader, describe_audio
+from perception.file_source import audio_stream, open_container
 
 MEDIA = Path(os.environ.get("MINDSTREAM_MEDIA", Path(__file__).parents[2] / "shared" / "media"))
 needs_media = pytest.mark.skipif(not MEDIA.is_dir(), reason=f"real media not found at {MEDIA}")
@@ -20,7 +20,7 @@ needs_media = pytest.mark.skipif(not MEDIA.is_dir(), reason=f"real media not fou
 
 def read(path: Path, from_s: float | None = None) -> tuple[list[AudioBlock], AudioReader]:
     with open_container(path) as container:
-        reader = AudioReader(container, choose_audio(container))
+        reader = AudioReader(container, audio_stream(container))
         if from_s is not None:
             reader.seek(from_s)
         return list(reader), reader
@@ -116,7 +116,7 @@ def test_sound_that_begins_late_keeps_its_offset_to_the_picture() -> None:
 @needs_media
 def test_of_two_streams_the_richer_one_is_chosen_and_named() -> None:
     with open_container(MEDIA / "video/nasa_jwst_cleanroom.mp4") as container:
-        stream = choose_audio(container)
+        stream = audio_stream(container)
         assert stream.codec_context.sample_rate == 16_000
         assert describe_audio(container, stream) == "aac 16000 Hz stereo (stream 4, one of 2 with sound)"
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from perception.audio import CHUNK_S, CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples
-from perception.file_audio import AudioReader, choose_audio
-from perception.file_source import open_container
+from perception.file_audio import AudioReader
+from perception.file_source import audio_stream, open_container
 from perception.segment_speech import (
     Probabilities,
     SegmentSpeech,
@@ -161,7 +161,7 @@ def heard_file(name: str) -> list[Event]:
     stage = SegmentSpeech(SpeechOptions(), load_silero())
     out: list[Event] = []
     with open_container(MEDIA / name) as container:
-        for block in AudioReader(container, choose_audio(container)):
+        for block in AudioReader(container, audio_stream(container)):
             out += stage.step(block)
     return out + stage.finish()
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from perception.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Samples
-from perception.file_audio import AudioReader, choose_audio
-from perception.file_source import open_container
+from perception.file_audio import AudioReader
+from perception.file_source import audio_stream, open_container
 from perception.segment_speech import VoiceActivity
 from perception.sounds import NameSounds, Sound, SoundOptions, tonal_share
 
@@ -116,7 +116,7 @@ def test_what_is_settled_is_never_followed_by_a_new_earlier_sound() -> None:
 
 def sounds_of(name: str) -> list[Sound]:
     with open_container(MEDIA / name) as container:
-        samples = np.concatenate([block.samples for block in AudioReader(container, choose_audio(container))])
+        samples = np.concatenate([block.samples for block in AudioReader(container, audio_stream(container))])
     return named(np.pad(samples, (0, -len(samples) % CHUNK_SAMPLES)))
 
 

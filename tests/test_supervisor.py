@@ -20,6 +20,7 @@ from runtime.config import Config, SupervisorConfig
 from runtime.errors import ProcessFailed, UserError
 from runtime.processes import PROCESSES, ProcessRow
 from runtime.supervisor import ProcessEvent, Supervisor
+from tests.agent_runs import is_running
 
 pytestmark = pytest.mark.anyio
 LIMITS = SupervisorConfig(
@@ -212,13 +213,5 @@ async def test_children_die_with_a_supervisor_that_was_killed(run_dir: Path, tmp
     parent.wait()
     parent.stdout.close()
     with anyio.fail_after(15):
-        while _is_running(child):
+        while is_running(child):
             await anyio.sleep(0.05)
-
-
-def _is_running(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"

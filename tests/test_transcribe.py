@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from perception.audio import Samples
-from perception.file_audio import AudioReader, choose_audio
-from perception.file_source import open_container
+from perception.file_audio import AudioReader
+from perception.file_source import audio_stream, open_container
 from perception.transcribe import PocketSphinx, Transcriber, Transcript, Word, load_transcriber, serve
 from perception.transcriber_pool import TranscriberPool
 from runtime.errors import ConfigError
@@ -29,7 +29,7 @@ def pocketsphinx() -> PocketSphinx:
 
 def sound_of(name: str) -> Samples:
     with open_container(MEDIA / name) as container:
-        return np.concatenate([block.samples for block in AudioReader(container, choose_audio(container))])
+        return np.concatenate([block.samples for block in AudioReader(container, audio_stream(container))])
 
 
 @needs_media
