@@ -1,0 +1,99 @@
+"""Every message that crosses a process boundary: one tagged union, MessagePack on the wire.
+
+Rules of evolution: a new field gets a default, a type never changes, a tag is never reused.
+Unknown fields from a newer sender are ignored; an unknown tag is a `DecodeError`.
+
+Times ending in ``_s`` are media time: seconds since the source began, rounded to milliseconds so
+that two replays of one file agree bit for bit. ``*_wall_s`` are Unix seconds.
+"""
+
+from __future__ import annotations
+
+from runtime.messages.base import (
+    LOST_MARK,
+    PERCEIVED_CHANNELS,
+    TRACKS,
+    Channel,
+    Failure,
+    Message,
+    Track,
+    observation_id,
+    round_time,
+)
+from runtime.messages.control import Cancel, Interrupt, Stop
+from runtime.messages.memory import (
+    Done,
+    Hit,
+    MemoryStatus,
+    RecallReply,
+    RecallRequest,
+    RememberRequest,
+    ScanReply,
+    ScanRequest,
+    SourceRecord,
+    Span,
+    SpansReply,
+    SpansRequest,
+    StatusRequest,
+    TrackLost,
+    View,
+    ViewRequest,
+)
+from runtime.messages.perceived import (
+    Ack,
+    Heartbeat,
+    Observation,
+    Progress,
+    SourceEnded,
+    SourceOpened,
+    SpeechStarted,
+    Stored,
+)
+from runtime.messages.reasoning import Answer, AnswerPart, AskRequest, Citation, SearchRequest
+from runtime.messages.wire import decode, encode
+
+__all__ = [
+    "Ack",
+    "Answer",
+    "AnswerPart",
+    "AskRequest",
+    "Cancel",
+    "Channel",
+    "Citation",
+    "Done",
+    "Failure",
+    "Heartbeat",
+    "Hit",
+    "Interrupt",
+    "LOST_MARK",
+    "MemoryStatus",
+    "Message",
+    "Observation",
+    "PERCEIVED_CHANNELS",
+    "Progress",
+    "RecallReply",
+    "RecallRequest",
+    "RememberRequest",
+    "ScanReply",
+    "ScanRequest",
+    "SearchRequest",
+    "SourceEnded",
+    "SourceOpened",
+    "SourceRecord",
+    "Span",
+    "SpansReply",
+    "SpansRequest",
+    "SpeechStarted",
+    "StatusRequest",
+    "Stop",
+    "Stored",
+    "TRACKS",
+    "Track",
+    "TrackLost",
+    "View",
+    "ViewRequest",
+    "decode",
+    "encode",
+    "observation_id",
+    "round_time",
+]

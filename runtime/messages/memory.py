@@ -1,0 +1,163 @@
+"""Calls to memory, and what it answers."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from runtime.messages.base import Channel, Message, Track
+from runtime.messages.perceived import Observation
+
+
+class View(Message, frozen=True, tag="view"):
+    """Memory as it was when a question was asked: nothing later can be seen through it.
+
+    An observation is visible if its source is in ``limits``, its ``t1_s`` is not after that limit, and
+    it was stored in a generation not after ``generation``.
+    """
+
+    generation: int
+    limits: dict[str, float]
+    source: str = ""
+    as_of_s: float = 0.0
+
+
+class ViewRequest(Message, frozen=True, tag="view_request"):
+    """The View of now, or of media time ``as_of_s`` of ``source`` (sources after it unseen).
+
+    ``sources`` narrows it to those sources; empty means all that memory holds.
+    """
+
+    source: str = ""
+    as_of_s: float | None = None
+    sources: tuple[str, ...] = ()
+
+
+class RecallRequest(Message, frozen=True, tag="recall_request"):
+    """Find what fits ``query`` among the visible observations, filtered by time first.
+
+    ``source`` and ``t0_s``..``t1_s`` are the window (overlap counts); ``channels`` empty means all
+    perceived ones. ``vector``: the query's float16 vector, compared with those of the same space.
+    """
+
+    query: str
+    view: View
+    source: str = ""
+    t0_s: float | None = None
+    t1_s: float | None = None
+    channels: tuple[Channel, ...] = ()
+    limit: int = 20
+    vector: bytes | None = None
+    vector_space: str = ""
+
+
+class Hit(Message, frozen=True, tag="hit"):
+    """One thing found. ``score`` is comparable within one reply only; ``why`` splits it by mechanism."""
+
+    observation: Observation
+    score: float
+    why: dict[str, float] = msgspec.field(default_factory=dict)
+
+
+class RecallReply(Message, frozen=True, tag="recall_reply"):
+    hits: tuple[Hit, ...] = ()
+    took_s: float = 0.0
+
+
+class ScanRequest(Message, frozen=True, tag="scan_request"):
+    """Visible observations in order of time (``newest_first`` reverses), overlapping a window.
+
+    ``ids`` asks for exactly these (still only the visible ones). Payloads only if asked for.
+    """
+
+    view: View
+    source: str = ""
+    channels: tuple[Channel, ...] = ()
+    t0_s: float | None = None
+    t1_s: float | None = None
+    ids: tuple[str, ...] = ()
+    newest_first: bool = False
+    limit: int = 1000
+    with_payload: bool = False
+
+
+class ScanReply(Message, frozen=True, tag="scan_reply"):
+    observations: tuple[Observation, ...] = ()
+
+
+class Span(Message, frozen=True, tag="span"):
+    """A stretch of time held as one: a moment, an event of moments, an episode of events."""
+
+    id: str
+    source: str
+    level: Literal["moment", "event", "episode"]
+    t0_s: float
+    t1_s: float
+    text: str = ""
+    parent: str = ""
+    keyframe: str = ""
+
+
+class SpansRequest(Message, frozen=True, tag="spans_request"):
+    view: View
+    source: str = ""
+    level: Literal["moment", "event", "episode"] = "event"
+    t0_s: float | None = None
+    t1_s: float | None = None
+    limit: int = 1000
+
+
+class SpansReply(Message, frozen=True, tag="spans_reply"):
+    spans: tuple[Span, ...] = ()
+
+
+class RememberRequest(Message, frozen=True, tag="remember_request"):
+    """Store observations made outside perception (questions, answers, corrections); idempotent by id."""
+
+    observations: tuple[Observation, ...]
+
+
+class Done(Message, frozen=True, tag="done"):
+    """The thing asked for is done."""
+
+
+class TrackLost(Message, frozen=True, tag="track_lost"):
+    """A perception process is gone for good: its tracks of ``sources`` end where they stand, the rest is a gap.
+
+    Sources that have not begun yet end on this track as soon as they do.
+    """
+
+    track: Track
+    reason: str
+    sources: tuple[str, ...] = ()
+
+
+class StatusRequest(Message, frozen=True, tag="status_request"):
+    pass
+
+
+class SourceRecord(Message, frozen=True, tag="source_record"):
+    """What memory knows of a source. ``watermarks`` and ``ended`` are by track; times in media seconds."""
+
+    source: str
+    kind: str
+    uri: str
+    fingerprint: str
+    started_wall_s: float
+    duration_s: float | None = None
+    watermarks: dict[str, float] = msgspec.field(default_factory=dict)
+    ended: dict[str, str] = msgspec.field(default_factory=dict)
+    missing: dict[str, str] = msgspec.field(default_factory=dict)
+    encoders: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class MemoryStatus(Message, frozen=True, tag="memory_status"):
+    generation: int
+    sources: tuple[SourceRecord, ...]
+    observations: dict[str, int]
+    spans: dict[str, int]
+    bytes: int
+    index_bytes: int = 0
+    path: str = ""
+    schema: int = 0

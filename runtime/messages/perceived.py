@@ -1,0 +1,112 @@
+"""What perception sends and memory acknowledges: observations, the course of a source, the state of a process."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from runtime.messages.base import Channel, Message, Track
+
+
+class Observation(Message, frozen=True, tag="observation"):
+    """One thing perceived or derived; never changed once made.
+
+    text     what a person would say of it; the words for speech and on-screen text.
+    data     structured facts, plain JSON values. Keys by channel are listed in docs/observations.md.
+    vector   float16 little-endian, unit length, in the space named by ``vector_space``.
+    payload  JPEG bytes, frames only.
+    evidence ids of what it rests on. A frame lists the `text` and `object` observations visible in it,
+             so the last frame that lists an id tells until when it was seen.
+    trust    0..1, by provenance: 1 perceived by the agent itself.
+    """
+
+    id: str
+    source: str
+    channel: Channel
+    t0_s: float
+    t1_s: float
+    text: str = ""
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
+    vector: bytes | None = None
+    vector_space: str = ""
+    payload: bytes | None = None
+    evidence: tuple[str, ...] = ()
+    trust: float = 1.0
+
+
+class SourceOpened(Message, frozen=True, tag="source_opened"):
+    """A track of a source began. ``missing`` says in words what the source lacks ("no audio track")."""
+
+    source: str
+    track: Track
+    kind: Literal["file", "camera", "stream", "screen", "microphone"] = "file"
+    uri: str = ""
+    fingerprint: str = ""
+    started_wall_s: float = 0.0
+    duration_s: float | None = None
+    missing: str = ""
+    encoders: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Progress(Message, frozen=True, tag="progress"):
+    """Everything of this track up to ``t_s`` was perceived and sent (or is a gap): its watermark."""
+
+    source: str
+    track: Track
+    t_s: float
+
+
+class SourceEnded(Message, frozen=True, tag="source_ended"):
+    """A track ended at ``t_s``. ``reason``: "end", or what broke, in one line."""
+
+    source: str
+    track: Track
+    t_s: float
+    reason: str = "end"
+
+
+class SpeechStarted(Message, frozen=True, tag="speech_started"):
+    """Somebody began to speak; sent at once, before any word is known."""
+
+    source: str
+    t_s: float
+
+
+class Ack(Message, frozen=True, tag="ack"):
+    """Memory made durable all messages of ``publisher``'s ``epoch`` with sequence numbers <= ``seq``."""
+
+    publisher: str
+    epoch: int
+    seq: int
+
+
+class Stored(Message, frozen=True, tag="stored"):
+    """A new generation of memory. ``watermarks``: source -> media time up to which all its tracks are in."""
+
+    generation: int
+    watermarks: dict[str, float]
+    ended: tuple[str, ...] = ()
+    observations: int = 0
+    bytes: int = 0
+
+
+class Heartbeat(Message, frozen=True, tag="heartbeat"):
+    """Sent by every process a few times a second from its event loop.
+
+    ``media_s`` is the newest media time it has worked on; ``idle`` means it has nothing to do, so that an
+    unchanging ``media_s`` is no fault. ``counters`` holds totals ("frames", "keyframes", "bytes", ...),
+    ``drops`` counts by "topic:reason".
+    """
+
+    process: str
+    pid: int
+    ready: bool = False
+    idle: bool = True
+    source: str = ""
+    media_s: float = 0.0
+    data_age_s: float = 0.0
+    rss_bytes: int = 0
+    counters: dict[str, float] = msgspec.field(default_factory=dict)
+    drops: dict[str, int] = msgspec.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
