@@ -87,20 +87,21 @@ def _run(args: argparse.Namespace) -> int:
 
     from runtime.agent import default_memory_dir
     from runtime.config import load_config
-    from runtime.interfaces import commands
+    from runtime.interfaces import commands, replay_command
+    from runtime.interfaces.terminal import is_interactive
 
     config = load_config(args.config)
     memory_dir: Path = (args.memory or default_memory_dir()).absolute()
     command: Callable[[], Awaitable[None]]
     match args.command:
         case "replay":
-            questions = commands.read_questions(args.questions) if args.questions else []
-            questions += [commands.TimedQuestion(question=question) for question in args.ask]
+            questions = replay_command.read_questions(args.questions) if args.questions else []
+            questions += [replay_command.TimedQuestion(question=question) for question in args.ask]
             record_dir = args.record.absolute() if args.record else None
-            chat = args.chat or (not questions and not args.json and commands.is_interactive())
+            chat = args.chat or (not questions and not args.json and is_interactive())
 
             async def command() -> None:
-                await commands.replay(
+                await replay_command.replay(
                     args.files, config, memory_dir, args.speed, questions, args.json, chat, record_dir
                 )
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import UserError
-from runtime.interfaces.commands import TimedQuestion, read_questions
+from runtime.interfaces.replay_command import TimedQuestion, read_questions
 from tests.agent_runs import PROJECT, SAMPLE, run
 
 

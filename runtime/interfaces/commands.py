@@ -1,145 +1,28 @@
-"""What the commands of `run_agent.py` do, once their arguments are parsed."""
+"""The commands about what is remembered, once their arguments are parsed."""
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
 from pathlib import Path
 
-import anyio
 import msgspec
-import zmq.asyncio
-from anyio.streams.memory import MemoryObjectReceiveStream
-from msgspec import Struct
 
-from runtime.agent import find_agent, has_memory, open_agent
 from runtime.config import Config
-from runtime.errors import CallError, ProcessFailed, StoreError, UserError
+from runtime.interfaces.attach import attached
 from runtime.interfaces.chat import Chat
-from runtime.interfaces.client import Client
 from runtime.interfaces.terminal import (
     AnswerPrinter,
-    ReplayMeter,
-    ReplayProgress,
     answer_json,
     byte_size,
-    encoder_line,
     hits_json,
-    media_time,
-    note,
     print_hits,
     print_status,
 )
-from runtime.messages import TRACKS, Answer, AskRequest, SearchRequest, SourceRecord
-from runtime.processes import PROBE
-from runtime.replay import Recording, SourcePlan, plan_sources
-from runtime.supervisor import ProcessEvent
-
-PROGRESS_S = 0.25
-
-
-class TimedQuestion(Struct, frozen=True, forbid_unknown_fields=True):
-    """A line of a questions file: asked when media time ``at_s`` of ``source`` is reached (none: at the end)."""
-
-    question: str
-    at_s: float | None = None
-    source: str = ""
-
-
-def read_questions(path: Path) -> list[TimedQuestion]:
-    """The questions of a JSON-lines file.
-
-    Raises:
-        UserError: the file cannot be read, or a line is not a question.
-    """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise UserError(f"questions {path}: {why}; give a file of JSON lines") from error
-    questions = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            question = msgspec.json.decode(line, type=TimedQuestion)
-        except (msgspec.DecodeError, msgspec.ValidationError) as error:
-            raise UserError(
-                f'questions {path}, line {number}: {error}; a line is {{"question": "...", "at_s": 12.5}}'
-            ) from error
-        if question.at_s is not None and question.at_s < 0:
-            raise UserError(f"questions {path}, line {number}: at_s is negative; it counts from the start of the file")
-        questions.append(question)
-    return questions
-
-
-async def replay(
-    files: Sequence[str],
-    config: Config,
-    memory_dir: Path,
-    speed: float | str,
-    questions: Sequence[TimedQuestion],
-    as_json: bool,
-    chat: bool,
-    record_dir: Path | None = None,
-) -> None:
-    """Perceive recordings, ask what there is to ask, and chat if wanted.
-
-    Raises:
-        UserError, ProcessFailed: see the messages.
-    """
-    recordings = [_probe(path) for path in files]
-    is_new = not has_memory(memory_dir)
-    events_in, events_out = anyio.create_memory_object_stream[ProcessEvent](1000)
-    async with open_agent(memory_dir, config, events_in.send_nowait) as agent, anyio.create_task_group() as tasks:
-        client = Client(agent.run_dir, agent.members, agent.context)
-        await tasks.start(client.run)
-        # A new memory knows no source, so what is to be perceived is settled before it has opened.
-        known: tuple[SourceRecord, ...] = ()
-        if not is_new:
-            await agent.until_ready()
-            known = (await client.status()).sources
-        plans = plan_sources(recordings, known)
-        for plan in plans:
-            _announce(plan)
-        asked = [_placed(question, plans) for question in questions]
-        timed, at_end = _in_order(asked, plans)
-        todo = [plan for plan in plans if not plan.complete]
-        tasks.start_soon(_tell_events, events_out, client, tuple(plan.source for plan in todo))
-        params = {"sources": [plan.params() for plan in todo], "speed": speed}
-        if record_dir is not None:
-            params["record_dir"] = str(record_dir)
-        meter = ReplayMeter(client, plans)
-
-        async def perceive() -> None:
-            """To the end of the last file, with all of it in memory."""
-            if todo:
-                await agent.perceive(TRACKS, params)
-            await client.watermarks.wait_for_end(plan.source for plan in plans)
-
-        async def accompany() -> None:
-            """Perceive, with the timed questions asked beside it and the others after it."""
-            async with anyio.create_task_group() as beside:
-                beside.start_soon(_answer_all, client, plans, timed, as_json)
-                await (perceive() if chat else _drawn(ReplayProgress(meter), perceive))
-            if todo:
-                await _summarise(client, plans, meter)
-            await _answer_all(client, plans, at_end, as_json)
-
-        if chat:
-            tasks.start_soon(accompany)
-            tasks.start_soon(_learn_encoders, client, plans, meter)
-            await Chat(client, tuple(plan.source for plan in plans), meter.line).run()
-        else:
-            await accompany()
-        tasks.cancel_scope.cancel()
+from runtime.messages import Answer, AskRequest, SearchRequest
 
 
 async def ask(question: str, config: Config, memory_dir: Path, as_json: bool) -> None:
     """Answer one question from what memory holds."""
-    async with _attached(memory_dir, config) as client:
+    async with attached(memory_dir, config) as client:
         printer = None if as_json else AnswerPrinter()
         async for part in client.ask(AskRequest(question=question)):
             if printer is not None:
@@ -150,7 +33,7 @@ async def ask(question: str, config: Config, memory_dir: Path, as_json: bool) ->
 
 async def search(query: str, config: Config, memory_dir: Path, limit: int, as_json: bool) -> None:
     """Show what memory holds that fits the query."""
-    async with _attached(memory_dir, config) as client:
+    async with attached(memory_dir, config) as client:
         reply = await client.search(SearchRequest(query=query, limit=limit))
         if as_json:
             print(hits_json(query, reply), flush=True)
@@ -160,7 +43,7 @@ async def search(query: str, config: Config, memory_dir: Path, limit: int, as_js
 
 async def chat(config: Config, memory_dir: Path) -> None:
     """Chat with a running agent, or about what memory holds."""
-    async with _attached(memory_dir, config) as client:
+    async with attached(memory_dir, config) as client:
 
         def line() -> str:
             stored = client.watermarks.stored
@@ -171,173 +54,9 @@ async def chat(config: Config, memory_dir: Path) -> None:
 
 async def status(config: Config, memory_dir: Path, as_json: bool) -> None:
     """What runs, what is remembered, with which encoders."""
-    async with _attached(memory_dir, config) as client:
+    async with attached(memory_dir, config) as client:
         found = await client.status()
         if as_json:
             print(msgspec.json.encode(found).decode(), flush=True)
         else:
             print_status(found, client.heartbeats)
-
-
-# --- attaching ------------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def _attached(memory_dir: Path, config: Config) -> AsyncIterator[Client]:
-    """A client of the agent that runs on this memory, else of one started for the occasion."""
-    card = find_agent(memory_dir)
-    if card is not None:
-        context = zmq.asyncio.Context()
-        try:
-            async with anyio.create_task_group() as tasks:
-                client = Client(Path(card.run_dir), card.members, context)
-                await tasks.start(client.run)
-                yield client
-                tasks.cancel_scope.cancel()
-        finally:
-            context.destroy(linger=0)
-        return
-    if not has_memory(memory_dir):
-        raise StoreError(f"no memory in {memory_dir}; replay a file first, or give its folder with --memory")
-    async with open_agent(memory_dir, config) as agent, anyio.create_task_group() as tasks:
-        await agent.until_ready()
-        client = Client(agent.run_dir, agent.members, agent.context)
-        await tasks.start(client.run)
-        yield client
-        tasks.cancel_scope.cancel()
-
-
-# --- replaying ------------------------------------------------------------------------------------
-
-
-def _probe(path: str) -> Recording:
-    info = importlib.import_module(PROBE).probe(path)
-    return Recording(
-        path=str(Path(path).absolute()),
-        fingerprint=info.fingerprint,
-        started_wall_s=info.started_wall_s,
-        duration_s=info.duration_s,
-        missing=info.missing,
-    )
-
-
-def _announce(plan: SourcePlan) -> None:
-    recording = plan.recording
-    length = f" ({media_time(recording.duration_s)})" if recording.duration_s else ""
-    lacks = f"; {recording.missing}" if recording.missing else ""
-    if plan.complete:
-        note(f"{plan.source}{length} is in memory already{lacks}")
-    elif plan.remembered_s:
-        note(f"{plan.source}{length}: remembered up to {media_time(plan.remembered_s)}, going on from there{lacks}")
-    else:
-        note(f"{plan.source}{length}{lacks}")
-
-
-def _placed(question: TimedQuestion, plans: Sequence[SourcePlan]) -> TimedQuestion:
-    """The question with its source filled in: the first file for a timed one, else the last."""
-    names = [plan.source for plan in plans]
-    if question.source and question.source not in names:
-        raise UserError(f"question about source {question.source!r}: no such file in this replay ({', '.join(names)})")
-    source = question.source or (names[-1] if question.at_s is None else names[0])
-    return TimedQuestion(question.question, question.at_s, source)
-
-
-def _in_order(
-    questions: Sequence[TimedQuestion], plans: Sequence[SourcePlan]
-) -> tuple[list[TimedQuestion], list[TimedQuestion]]:
-    """The timed questions in order of their sources and times, and those for the end."""
-    order = {plan.source: place for place, plan in enumerate(plans)}
-    timed = [question for question in questions if question.at_s is not None]
-    timed.sort(key=lambda question: (order[question.source], question.at_s))
-    return timed, [question for question in questions if question.at_s is None]
-
-
-async def _answer_all(
-    client: Client, plans: Sequence[SourcePlan], questions: Sequence[TimedQuestion], as_json: bool
-) -> None:
-    """Ask the questions one after another, each when its media time is in memory."""
-    session = tuple(plan.source for plan in plans)
-    for question in questions:
-        as_of_s = question.at_s
-        if as_of_s is not None:
-            await client.watermarks.wait_for(question.source, as_of_s)
-            as_of_s = min(as_of_s, client.watermarks.stored.watermarks.get(question.source, as_of_s))
-        request = AskRequest(question=question.question, source=question.source, as_of_s=as_of_s, sources=session)
-        printer = None if as_json else AnswerPrinter(question.question)
-        try:
-            async for part in client.ask(request):
-                if printer is not None:
-                    printer.part(part)
-                elif isinstance(part, Answer):
-                    print(answer_json(part), flush=True)
-        except CallError as error:
-            note(f"no answer to {question.question!r}: {error}")
-
-
-async def _drawn(progress: ReplayProgress, work: Callable[[], Awaitable[None]]) -> None:
-    """Do ``work`` with its progress shown."""
-    with progress:
-        async with anyio.create_task_group() as tasks:
-
-            async def draw() -> None:
-                while True:
-                    progress.update()
-                    await anyio.sleep(PROGRESS_S)
-
-            tasks.start_soon(draw)
-            await work()
-            tasks.cancel_scope.cancel()
-
-
-async def _learn_encoders(client: Client, plans: Sequence[SourcePlan], meter: ReplayMeter) -> None:
-    """Have the status line name the encoders, once all tracks of the first file are open."""
-    await client.watermarks.wait_for(plans[0].source, 0.001)
-    for record in (await client.status()).sources:
-        if record.source == plans[0].source:
-            meter.encoders = record.encoders
-
-
-async def _summarise(client: Client, plans: Sequence[SourcePlan], meter: ReplayMeter) -> None:
-    """One closing line: how much was perceived, how fast, by what, and what ended early."""
-    speed = meter.speed()
-    found = await client.status()
-    mine = {plan.source for plan in plans}
-    encoders: dict[str, str] = {}
-    for record in found.sources:
-        if record.source in mine:
-            encoders.update(record.encoders)
-            for track, reason in record.ended.items():
-                if reason != "end":
-                    note(f"{record.source}: {track} ended early: {reason}")
-    drops = meter.drops()
-    note(
-        f"perceived {media_time(meter.media_s())} at {speed:.1f}x real time, {drops} drops; "
-        f"memory {byte_size(found.bytes)}; encoders: {encoder_line(encoders)}"
-    )
-
-
-async def _tell_events(
-    events: MemoryObjectReceiveStream[ProcessEvent], client: Client, perceived: tuple[str, ...]
-) -> None:
-    """Say what befell the processes; end the tracks of one that will not come back.
-
-    Raises:
-        ProcessFailed: none is left that could perceive.
-    """
-    lost: set[str] = set()
-    async for event in events:
-        if event.kind in ("died", "lost"):
-            note(event.text)
-        elif event.kind == "restarted":
-            note(f"{event.process} is back")
-        for track in TRACKS:
-            if event.kind == "lost" and event.role == track:
-                lost.add(track)
-                await client.lost(track, event.text, perceived)
-        if lost == set(TRACKS):
-            raise ProcessFailed("neither picture nor sound can be perceived; see the lines above")
-
-
-def is_interactive() -> bool:
-    """Whether there is a person at a terminal."""
-    return sys.stdin.isatty() and sys.stdout.isatty()

@@ -238,3 +238,8 @@ class ReplayProgress:
         elif time.monotonic() > self._plain_at_s:
             self._plain_at_s = time.monotonic() + self.PLAIN_EVERY_S
             note(f"perceiving {state}")
+
+
+def is_interactive() -> bool:
+    """Whether there is a person at a terminal."""
+    return sys.stdin.isatty() and sys.stdout.isatty()

@@ -1,0 +1,40 @@
+"""Reaching the agent of a memory: the one that runs on it, else one started for the occasion."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import zmq.asyncio
+
+from runtime.agent import find_agent, has_memory, open_agent
+from runtime.config import Config
+from runtime.errors import StoreError
+from runtime.interfaces.client import Client
+
+
+@asynccontextmanager
+async def attached(memory_dir: Path, config: Config) -> AsyncIterator[Client]:
+    """A client of the agent that runs on this memory, else of one started for the occasion."""
+    card = find_agent(memory_dir)
+    if card is not None:
+        context = zmq.asyncio.Context()
+        try:
+            async with anyio.create_task_group() as tasks:
+                client = Client(Path(card.run_dir), card.members, context)
+                await tasks.start(client.run)
+                yield client
+                tasks.cancel_scope.cancel()
+        finally:
+            context.destroy(linger=0)
+        return
+    if not has_memory(memory_dir):
+        raise StoreError(f"no memory in {memory_dir}; replay a file first, or give its folder with --memory")
+    async with open_agent(memory_dir, config) as agent, anyio.create_task_group() as tasks:
+        await agent.until_ready()
+        client = Client(agent.run_dir, agent.members, agent.context)
+        await tasks.start(client.run)
+        yield client
+        tasks.cancel_scope.cancel()
