@@ -1,0 +1,168 @@
+"""Telling what was heard: voice starts at once, the rest in the order of the media.
+
+Utterances are transcribed side by side, in recogniser processes; what they give passes through one queue together
+with sounds and the marks of progress between, so that what is published does not depend on which recogniser is
+quicker.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from perception.hear import Heard
+from perception.segment_speech import Utterance, VoiceStart
+from perception.sounds import Sound
+from perception.transcribe import Transcript
+from perception.transcriber_pool import TranscriberPool, WorkerFailed
+from runtime.messages import (
+    Channel,
+    Message,
+    Observation,
+    Progress,
+    SpeechStarted,
+    observation_id,
+    round_time,
+)
+from runtime.service import Service
+
+# Progress is told this often.
+_MARK_S = 1.0
+# Utterances that wait or are being transcribed, for each recogniser; more would only cost memory.
+_UTTERANCES_AHEAD = 3
+_QUEUE = 64
+COUNTED = ("audio_s", "utterances", "words", "not_understood", "sounds")
+
+
+class _Transcription:
+    """An utterance in the queue; ``transcript`` is there once ``done`` is set."""
+
+    def __init__(self, utterance: Utterance) -> None:
+        self.utterance = utterance
+        self.transcript = Transcript()
+        self.done = anyio.Event()
+
+
+class HeardTeller:
+    """Tells what was heard of one source after ``watermark_s``. Use inside ``async with teller.telling()``."""
+
+    def __init__(
+        self, service: Service, source: str, pool: TranscriberPool, watermark_s: float, counters: dict[str, float]
+    ) -> None:
+        self._service = service
+        self._source = source
+        self._pool = pool
+        self._watermark_s = watermark_s
+        self._counters = counters
+        hearing = service.config.perception.hearing
+        self._engine = hearing.transcribe
+        self._ahead = anyio.Semaphore(_UTTERANCES_AHEAD * hearing.workers)
+        self._numbers: deque[tuple[Channel, float]] = deque(maxlen=64)
+        self._marked_s = watermark_s
+        self._give: anyio.abc.ObjectSendStream[Message | _Transcription]
+        self._tasks: anyio.abc.TaskGroup
+
+    @asynccontextmanager
+    async def telling(self) -> AsyncIterator[None]:
+        """Publish what is taken; on leaving, everything taken has been sent."""
+        self._give, take = anyio.create_memory_object_stream[Message | _Transcription](_QUEUE)
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._publish, take)
+            async with self._give:
+                yield
+
+    async def take(self, event: Heard) -> None:
+        """Tell of this event when its turn comes; a voice start at once."""
+        if isinstance(event, VoiceStart):
+            if event.t_s >= self._watermark_s:
+                self._service.publish("voice", SpeechStarted(source=self._source, t_s=event.t_s))
+                await self._pool.warm()
+        elif event.t1_s <= self._watermark_s:
+            self._number("speech" if isinstance(event, Utterance) else "sound", event.t0_s)
+        elif isinstance(event, Sound):
+            self._counters["sounds"] += 1
+            await self._give.send(self._sound(event))
+        else:
+            await self._ahead.acquire()
+            transcription = _Transcription(event)
+            self._tasks.start_soon(self._transcribe, transcription)
+            await self._give.send(transcription)
+
+    async def send(self, message: Message) -> None:
+        """Send this message when everything taken before it has been sent."""
+        await self._give.send(message)
+
+    async def mark(self, settled_s: float) -> None:
+        """Tell, now and then, that nothing will be heard any more before ``settled_s``."""
+        if settled_s >= self._marked_s + _MARK_S:
+            self._marked_s = settled_s
+            await self._give.send(Progress(source=self._source, track="audio", t_s=round_time(settled_s)))
+
+    def gap(self, t0_s: float, t1_s: float, text: str, reason: str) -> Observation:
+        """That nothing was heard in this stretch."""
+        return self._observation("gap", t0_s, t1_s, text, {"track": "audio", "reason": reason})
+
+    async def _transcribe(self, transcription: _Transcription) -> None:
+        try:
+            transcription.transcript = await self._pool.transcribe(transcription.utterance.samples)
+        except WorkerFailed as error:
+            self._service.log.warning("%s at %.1f s: %s", self._source, transcription.utterance.t0_s, error)
+            self._service.drop("speech:recogniser failed")
+        transcription.done.set()
+        self._ahead.release()
+
+    async def _publish(self, take: anyio.abc.ObjectReceiveStream[Message | _Transcription]) -> None:
+        """Send what comes out of the queue, in its order."""
+        async with take:
+            async for entry in take:
+                if isinstance(entry, _Transcription):
+                    await entry.done.wait()
+                    await self._service.outbox.send(self._speech(entry.utterance, entry.transcript))
+                else:
+                    await self._service.outbox.send(entry)
+                self._service.report(counters=dict(self._counters))
+
+    # --- the words for it --------------------------------------------------------------------------
+
+    def _speech(self, utterance: Utterance, transcript: Transcript) -> Observation:
+        t0_s = utterance.t0_s
+        words = [
+            [word.text, round_time(t0_s + word.t0_s), round_time(t0_s + word.t1_s), word.confidence]
+            for word in transcript.words
+        ]
+        self._counters["utterances"] += 1
+        self._counters["words"] += len(words)
+        self._counters["not_understood"] += not transcript.understood
+        data: dict[str, Any] = {
+            "words": words,
+            "confidence": transcript.confidence,
+            "engine": self._engine,
+            "understood": transcript.understood,
+        }
+        return self._observation("speech", t0_s, utterance.t1_s, transcript.text, data)
+
+    def _sound(self, sound: Sound) -> Observation:
+        data: dict[str, Any] = {"class": sound.kind, "level_db": sound.level_db}
+        if sound.onsets > 1:
+            data["onsets"] = sound.onsets
+        if sound.goes_on:
+            data["goes_on"] = True
+        return self._observation("sound", sound.t0_s, sound.t1_s, sound.text, data)
+
+    def _observation(self, channel: Channel, t0_s: float, t1_s: float, text: str, data: dict[str, Any]) -> Observation:
+        k = self._number(channel, t0_s)
+        identity = observation_id(self._source, channel, t0_s, k)
+        return Observation(
+            id=identity, source=self._source, channel=channel, t0_s=t0_s, t1_s=t1_s, text=text, data=data
+        )
+
+    def _number(self, channel: Channel, t0_s: float) -> int:
+        """How many observations of this channel began in this millisecond already."""
+        k = self._numbers.count((channel, t0_s))
+        self._numbers.append((channel, t0_s))
+        return k
