@@ -61,6 +61,10 @@ class Index:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._removal = self._last_removal()
+        self._forget_all()
+
+    def _forget_all(self) -> None:
         self._rows = np.zeros(1024, _ROW)
         self._size = 0
         self._said: dict[int, Ints] = {}
@@ -69,10 +73,17 @@ class Index:
         self._kept_positions = 0
 
     def refresh(self) -> None:
-        """Take in what was stored since; call it inside the read transaction of the query."""
+        """Take in what was stored and removed since; call it inside the read transaction of the query."""
+        removal = self._last_removal()
+        if removal != self._removal:
+            self._forget_all()
+            self._removal = removal
         rows = self._connection.execute(_SELECT, (int(self._rows["seq"][self._size - 1]) if self._size else 0,))
         while some := rows.fetchmany(_AT_ONCE):
             self._append([(seq, source, CODES[channel], *rest) for seq, source, channel, *rest in some])
+
+    def _last_removal(self) -> int:
+        return int(self._connection.execute("SELECT coalesce(max(removal), 0) FROM removals").fetchone()[0])
 
     def __len__(self) -> int:
         return self._size

@@ -111,7 +111,13 @@ CREATE VIRTUAL TABLE vocabulary_trigrams USING fts5(
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_1_OBSERVATIONS_SPANS_AND_TERMS,)
+# seq was removed; nothing else is kept of it. Who holds an index in memory drops it from there.
+_2_REMOVALS = """
+CREATE TABLE removals (removal INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL);
+CREATE INDEX links_by_from ON links(from_seq);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_1_OBSERVATIONS_SPANS_AND_TERMS, _2_REMOVALS)
 SCHEMA = len(MIGRATIONS)
 
 

@@ -6,13 +6,14 @@ publisher is durable. Everything is idempotent, so what is delivered twice is st
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import msgspec
 
 from memory.keys import can_be_misspelt, observation_key, sound_of
 from memory.observe import Batch, ends_track
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_observation, insert_span, observation_of
+from memory.removal import remove_observations
 from memory.views import tracks_of
 from runtime.messages import PERCEIVED_CHANNELS, Observation, SourceOpened, Span
 
@@ -86,6 +87,10 @@ class Writing:
             self.advance(*ended, observation.t0_s)
             self.end_track(*ended, observation.text or "lost")
         return True
+
+    def remove(self, ids: Iterable[str]) -> tuple[str, ...]:
+        """Delete observations with their pictures, vectors, words and links; the ids of those that were there."""
+        return remove_observations(self._connection, ids)
 
     def advance(self, source: str, track: str, t_s: float) -> None:
         """Raise the watermark of a track; it never falls."""

@@ -10,11 +10,15 @@ from memory.migrations import APPLICATION_ID, MIGRATIONS, SCHEMA, migrate, schem
 from runtime.errors import StoreError
 
 
-def test_an_empty_file_is_brought_to_the_newest_schema_one_migration_at_a_time() -> None:
+def test_an_empty_file_is_brought_to_the_newest_schema_one_migration_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     assert schema_version(connection, "here") == 0
     for number in range(SCHEMA):
+        monkeypatch.setattr("memory.migrations.MIGRATIONS", MIGRATIONS[: number + 1])
         migrate(connection, number)
+        assert schema_version(connection, "here") == number + 1
     assert schema_version(connection, "here") == SCHEMA == len(MIGRATIONS)
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")}
     assert {"sources", "tracks", "observations", "payloads", "vectors", "links", "spans", "publisher_seq"} <= tables
