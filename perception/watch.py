@@ -10,7 +10,7 @@ import functools
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.from_thread
@@ -29,6 +29,9 @@ from runtime.messages import (
     round_time,
 )
 from runtime.service import Service, remembered
+
+if TYPE_CHECKING:
+    from perception.sight_models import SightModels
 
 # Looks that wait for the costly stages. Each holds a decoded frame (1.4 MB at 720p).
 _LOOKS_WAITING = 4
@@ -61,10 +64,9 @@ class _Ended(Struct, frozen=True):
 
 async def main(service: Service) -> None:
     """Perceive the picture of every source in ``service.params["sources"]``, then wait until all of it is durable."""
-    from perception.describe import check_encoder
+    from perception.sight_models import SightModels
 
-    check_encoder(service.config.perception.vision.describe)
-    watcher = _Watcher(service)
+    watcher = _FileWatcher(service, SightModels(service.config.perception))
     seen_before = await remembered(service, "video")
     service.ready()
     for source in service.params["sources"]:
@@ -77,13 +79,13 @@ async def main(service: Service) -> None:
     await service.outbox.drained()
 
 
-class _Watcher:
-    """Watches sources with one set of models."""
+class _FileWatcher:
+    """Watches files with one set of models."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, models: SightModels) -> None:
         self._service = service
         self._perception = service.config.perception
-        self._models: tuple[Any, Any] | None = None
+        self._models = models
         self._frames = self._keyframes = 0
         self._text_searches = 0
 
@@ -111,7 +113,7 @@ class _Watcher:
                 started_wall_s=source.get("started_wall_s") or info.started_wall_s,
                 duration_s=info.duration_s,
                 missing=lacks,
-                encoders=await service.in_thread(self._load) if info.has_video else {},
+                encoders=await service.in_thread(self._models.load) if info.has_video else {},
             )
         )
         if not info.has_video:
@@ -120,11 +122,10 @@ class _Watcher:
         await self._watch_picture(source, watermark_s)
 
     async def _watch_picture(self, source: dict[str, Any], watermark_s: float) -> None:
-        from perception.sight import Look, Sight
+        from perception.sight import Look
 
         name, service = source["source"], self._service
-        assert self._models is not None
-        sight = Sight(name, self._perception.vision, *self._models)
+        sight = self._models.sight(name)
         fresh = _Fresh(watermark_s)
         send, receive = anyio.create_memory_object_stream[Any](_LOOKS_WAITING)
         async with anyio.create_task_group() as tasks, receive:
@@ -197,38 +198,6 @@ class _Watcher:
             if left_s <= _PACE_S:
                 return
             time.sleep(min(left_s, 0.1))  # in the decoder's own thread
-
-    def _load(self) -> dict[str, str]:
-        """Load the models once; what they are, by channel. Run in the model thread."""
-        import cv2
-
-        from perception.describe import ENCODERS
-        from perception.text_engine import TEXT_ENGINES
-
-        vision = self._perception.vision
-        if self._models is None:
-            cv2.setNumThreads(1)  # two threads work already, and one core each is what they have
-            encoder = ENCODERS[vision.describe]()
-            # ONNX Runtime's threads spin between layers; the decoder is the other thread that wants a core.
-            threads = max(1, self._perception.threads - 1)
-            engine = TEXT_ENGINES["rapidocr"](vision.read_text_max_side_px, threads) if vision.read_text else None
-            self._models = (encoder, engine)
-        encoder, engine = self._models
-        meanings = {"frame": encoder.meaning}
-        if engine is not None:
-            meanings["text"] = engine.meaning
-        kinds = [
-            words
-            for wanted, words in (
-                (vision.people, "HOG people"),
-                (vision.faces, "Haar faces"),
-                (vision.motion, "background model"),
-            )
-            if wanted
-        ]
-        if kinds:
-            meanings["object"] = ", ".join(kinds)
-        return meanings
 
     def _report(self, t_s: float, frames: int, text_searches: int) -> None:
         self._service.report(
