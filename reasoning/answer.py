@@ -29,7 +29,7 @@ async def main(service: Service) -> None:
     """Serve `AskRequest` and `SearchRequest` until stopping."""
     config = service.config.reasoning
     memory = CalledMemory(service.caller("memory"), config.deadline_s)
-    backend = load_backend(config)
+    backend = load_backend(config, service.in_thread)
     async with anyio.create_task_group() as tasks:
         turns = Turns(tasks, memory, backend, config, MonotonicClock(), service.log)
 

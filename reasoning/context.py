@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 import anyio
+from msgspec import Struct
 
 from runtime.messages import (
     Channel,
@@ -38,6 +39,13 @@ FRAMES_LIMIT = 8000
 NEIGHBOURS_S = 12.0
 
 
+class Exchange(Struct, frozen=True):
+    """An earlier question of the conversation and what was answered."""
+
+    question: str
+    answer: str
+
+
 class MemoryClient(Protocol):
     """The calls reasoning makes to memory. Each raises `CallError` when no answer comes."""
 
@@ -58,6 +66,7 @@ class Context:
     """The evidence of one question.
 
     ``t0_s``/``t1_s`` bound the window (None is open), ``source`` narrows it to one source ("" is all).
+    ``history`` is what was said before in the conversation, oldest first; a model reads it, it is no evidence.
     ``spent_s`` is the time waited for memory.
     """
 
@@ -70,6 +79,7 @@ class Context:
         t1_s: float | None = None,
         source: str = "",
         limit: int = 20,
+        history: tuple[Exchange, ...] = (),
     ) -> None:
         self.memory = memory
         self.view = view
@@ -77,13 +87,16 @@ class Context:
         self.t1_s = t1_s
         self.source = source
         self.limit = limit
+        self.history = history
         self.spent_s = 0.0
         self._scanned: dict[tuple[object, ...], tuple[Observation, ...]] = {}
         self._status: MemoryStatus | None = None
 
     def within(self, t0_s: float | None, t1_s: float | None) -> Context:
         """The same evidence in another window."""
-        return Context(self.memory, self.view, t0_s=t0_s, t1_s=t1_s, source=self.source, limit=self.limit)
+        return Context(
+            self.memory, self.view, t0_s=t0_s, t1_s=t1_s, source=self.source, limit=self.limit, history=self.history
+        )
 
     async def recall(self, query: str, channels: tuple[Channel, ...] = ()) -> tuple[Hit, ...]:
         """What fits ``query`` in the window, best first."""

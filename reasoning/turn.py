@@ -32,6 +32,7 @@ from runtime.messages import (
     Message,
     Observation,
     RememberRequest,
+    TraceStep,
     View,
     ViewRequest,
     observation_id,
@@ -159,10 +160,15 @@ class Turns:
         said: list[str] = []
         cited: dict[str, Observation] = {}
         latency_s: dict[str, float] = {}
+        trace: list[TraceStep] = []
         verdict = Verdict(0.0, abstained=True)
         async for piece in self._backend.respond(question, context):
             if isinstance(piece, Verdict):
                 verdict = piece
+                continue
+            if isinstance(piece, TraceStep):
+                trace.append(piece)
+                send.send_nowait(AnswerPart(text="", step=piece))
                 continue
             latency_s.setdefault("recall", context.spent_s + got_view_s)
             room_for = self._config.max_citations - len(cited)
@@ -176,7 +182,7 @@ class Turns:
                 send.send_nowait(AnswerPart(text=part))
                 latency_s.setdefault("first_part", self._clock.now() - started_s)
         if not said:
-            said, verdict = [UNSUPPORTED], Verdict(0.0, abstained=True)
+            said, verdict = [UNSUPPORTED], Verdict(0.0, True, verdict.backend, verdict.notice)
             send.send_nowait(AnswerPart(text=UNSUPPORTED))
         total_s = self._clock.now() - started_s
         for name in ("recall", "first_part", "total"):
@@ -188,7 +194,10 @@ class Turns:
             as_of_s=view.as_of_s,
             citations=cite(cited.values()),
             latency_s={name: round(seconds, 4) for name, seconds in latency_s.items()},
-            backend=self._backend.name,
+            backend=verdict.backend or self._backend.name,
+            confidence=round(verdict.confidence, 4),
+            trace=tuple(trace),
+            notice=verdict.notice,
         )
 
     async def _remember(self, request: AskRequest, view: View, answer: Answer) -> None:

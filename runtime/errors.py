@@ -9,6 +9,9 @@ MindstreamError
 │   ├── DeadlineExceeded  the answer did not come in time
 │   ├── CallCancelled     the caller, or an interruption, gave it up
 │   └── RemoteError       the callee failed; carries its one-line account
+├── ModelError            a language model gave no answer
+│   ├── ContextTooLong    the prompt does not fit into it
+│   └── InputRefused      it takes no images, or no tools
 ├── DecodeError           bytes from a socket or a recording are no message of ours
 └── ProcessFailed         a required process is out of its restart budget
 
@@ -58,6 +61,30 @@ class RemoteError(CallError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+
+
+class ModelError(MindstreamError):
+    """A language model gave no answer, or it broke off. ``retry_after_s``: when to ask again, None if in vain."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class ContextTooLong(ModelError):
+    """The prompt does not fit into the model's context. ``limit_tokens`` where it said how much does."""
+
+    def __init__(self, message: str, limit_tokens: int | None = None) -> None:
+        super().__init__(message)
+        self.limit_tokens = limit_tokens
+
+
+class InputRefused(ModelError):
+    """The model takes no input of this kind: "images" or "tools"."""
+
+    def __init__(self, message: str, what: str) -> None:
+        super().__init__(message)
+        self.what = what
 
 
 class DecodeError(MindstreamError):

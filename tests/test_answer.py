@@ -74,6 +74,7 @@ async def test_the_process_serves_questions_and_searches_and_remembers_before_it
     service = SimpleNamespace(
         config=Config(), log=logging.getLogger("test"), caller=lambda name: Caller(memory), serve=serve,
         ready=lambda: seen.append("ready"), report=lambda **given: None, on_control=controls.__setitem__,
+        in_thread=anyio.to_thread.run_sync,
     )  # fmt: skip
     await main(service)  # type: ignore[arg-type]
     assert seen[0] == "ready"
@@ -115,9 +116,9 @@ async def test_memory_gone_is_one_clear_line() -> None:
 
 def test_an_unknown_back_end_is_named() -> None:
     with pytest.raises(ConfigError, match=r"reasoning\.backend: no 'oracle'"):
-        load_backend(ReasoningConfig(backend="oracle"))
+        load_backend(ReasoningConfig(backend="oracle"), anyio.to_thread.run_sync)
 
 
 async def test_the_configured_back_end_is_loaded() -> None:
-    assert load_backend(ReasoningConfig()).name == "extractive"
+    assert load_backend(ReasoningConfig(), anyio.to_thread.run_sync).name == "extractive"
     await anyio.lowlevel.checkpoint()

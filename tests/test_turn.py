@@ -17,7 +17,7 @@ from reasoning.turn import UNSUPPORTED, Turns, name_source
 from runtime.clock import VirtualClock
 from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, RemoteError
-from runtime.messages import Answer, AnswerPart, AskRequest, Message, View
+from runtime.messages import Answer, AnswerPart, AskRequest, Message, TraceStep, View
 from tests.listed_memory import ListedMemory, said
 
 pytestmark = pytest.mark.anyio
@@ -31,10 +31,10 @@ class Scripted:
 
     name = "scripted"
 
-    def __init__(self, *pieces: Claim | Verdict) -> None:
+    def __init__(self, *pieces: Claim | TraceStep | Verdict) -> None:
         self.pieces = pieces
 
-    async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | Verdict]:
+    async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
         for piece in self.pieces:
             yield piece
 
@@ -157,6 +157,18 @@ async def test_what_a_back_end_invents_is_struck_out_and_counted() -> None:
     assert isinstance(answer, Answer)
     assert (answer.answer, answer.abstained, answer.citations) == (UNSUPPORTED, True, ())
     assert turns.counters["citations_struck"] == 1
+
+
+async def test_steps_are_told_as_they_are_taken_and_kept_with_the_answer() -> None:
+    step = TraceStep(tool="search", arguments={"text": "light"}, found="1 observation", took_s=0.01)
+    verdict = Verdict(0.8, False, backend="openai:tiny", notice="the model took no pictures")
+    async with anyio.create_task_group() as tasks:
+        backend = Scripted(step, Claim("It is closed [0:06].", (LIGHT,)), verdict)
+        *parts, answer = await collect(make(tasks, ListedMemory(LIGHT), backend), "Is it open?")
+    assert [part.step for part in parts if isinstance(part, AnswerPart)] == [step, None]
+    assert isinstance(answer, Answer)
+    assert (answer.trace, answer.backend, answer.confidence) == ((step,), "openai:tiny", 0.8)
+    assert answer.notice == "the model took no pictures"
 
 
 async def test_citations_stay_within_their_number() -> None:

@@ -69,6 +69,7 @@ def hits_json(query: str, reply: RecallReply) -> str:
 def _plain(answer: Answer) -> dict[str, Any]:
     built: dict[str, Any] = msgspec.structs.asdict(answer)
     built["citations"] = [msgspec.structs.asdict(citation) for citation in answer.citations]
+    built["trace"] = [msgspec.structs.asdict(step) for step in answer.trace]
     return built
 
 
@@ -83,8 +84,9 @@ class AnswerPrinter:
 
     def part(self, part: AnswerPart | Answer) -> None:
         if isinstance(part, AnswerPart):
-            self._write(part.text)
-            self._begun = True
+            if part.text:
+                self._write(part.text)
+                self._begun = True
             return
         if not self._begun:
             self._write(part.answer)
@@ -92,6 +94,8 @@ class AnswerPrinter:
         for citation in part.citations:
             where = f"  [{media_time(citation.t0_s)}] {citation.channel}, {citation.source}: "
             OUT.print(Text(where + shorten(citation.text, 110), style="dim"))
+        if part.notice:
+            note(part.notice)
 
     def _write(self, text: str) -> None:
         """Print on from where the last part ended, breaking lines between words."""

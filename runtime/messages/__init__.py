@@ -49,7 +49,7 @@ from runtime.messages.perceived import (
     SpeechStarted,
     Stored,
 )
-from runtime.messages.reasoning import Answer, AnswerPart, AskRequest, Citation, SearchRequest
+from runtime.messages.reasoning import Answer, AnswerPart, AskRequest, Citation, SearchRequest, TraceStep
 from runtime.messages.wire import decode, encode
 
 __all__ = [
@@ -88,6 +88,7 @@ __all__ = [
     "Stop",
     "Stored",
     "TRACKS",
+    "TraceStep",
     "Track",
     "TrackLost",
     "View",

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import msgspec
+
 from runtime.messages.base import Channel, Message
 
 
@@ -15,10 +19,23 @@ class AskRequest(Message, frozen=True, tag="ask_request"):
     sources: tuple[str, ...] = ()
 
 
+class TraceStep(Message, frozen=True, tag="trace_step"):
+    """One step on the way to an answer: a tool that was used, or what befell the model.
+
+    ``found`` says in one line what came of it.
+    """
+
+    tool: str
+    arguments: dict[str, Any] = msgspec.field(default_factory=dict)
+    found: str = ""
+    took_s: float = 0.0
+
+
 class AnswerPart(Message, frozen=True, tag="answer_part"):
-    """The next piece of the answer's text, in order."""
+    """The next piece of the answer's text, in order; or a step that was taken (then ``text`` is "")."""
 
     text: str
+    step: TraceStep | None = None
 
 
 class Citation(Message, frozen=True, tag="citation"):
@@ -33,7 +50,11 @@ class Citation(Message, frozen=True, tag="citation"):
 
 
 class Answer(Message, frozen=True, tag="answer"):
-    """The whole answer. ``latency_s`` has "recall", "first_part" and "total"."""
+    """The whole answer. ``latency_s`` has "recall", "first_part" and "total".
+
+    confidence  0..1, how well the evidence carries it. ``trace``: the steps taken, in order.
+    notice      one line the user should know of how it came about, such as a model that did not answer.
+    """
 
     question: str
     answer: str
@@ -42,6 +63,9 @@ class Answer(Message, frozen=True, tag="answer"):
     citations: tuple[Citation, ...]
     latency_s: dict[str, float]
     backend: str
+    confidence: float = 0.0
+    trace: tuple[TraceStep, ...] = ()
+    notice: str = ""
 
 
 class SearchRequest(Message, frozen=True, tag="search_request"):

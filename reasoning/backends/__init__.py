@@ -1,0 +1,69 @@
+"""Back ends that compose answers: one small Protocol, and a table of name -> loader.
+
+A back end gets the parsed question and the context it may gather evidence through. It yields claims as
+it makes them and the steps it took to find their evidence; the last thing it yields is its verdict.
+`extractive` composes from evidence alone; the others let a language model speak (`chat_model.py` is what
+a model is to them) and fall back to it. Loaders import what they need themselves, so that a profile
+without a model never pays for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from reasoning.context import Context
+from reasoning.draft import Claim
+from reasoning.questions import Question
+from runtime.config import ReasoningConfig
+from runtime.errors import ConfigError
+from runtime.messages import TraceStep
+
+# Runs a function in the one model thread of the process (`Service.in_thread`).
+InThread = Callable[..., Awaitable[Any]]
+
+
+class Verdict(Struct, frozen=True):
+    """The end of an answer.
+
+    confidence how sure it is, 0..1; abstained whether it declined to answer.
+    backend    who composed it, where that is not the back end's own name.
+    notice     one line the user should know of how it came about ("" if nothing).
+    """
+
+    confidence: float
+    abstained: bool
+    backend: str = ""
+    notice: str = ""
+
+
+class Backend(Protocol):
+    """Composes an answer. Cancelled by cancelling the task that iterates it."""
+
+    name: str
+
+    def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
+        """Claims in reading order with the steps between them, then one `Verdict`."""
+        ...
+
+
+def _load_extractive(config: ReasoningConfig, in_thread: InThread) -> Backend:
+    from reasoning.extract import ExtractiveBackend
+
+    return ExtractiveBackend(abstain_below=config.abstain_below)
+
+
+BACKENDS: dict[str, Callable[[ReasoningConfig, InThread], Backend]] = {"extractive": _load_extractive}
+
+
+def load_backend(config: ReasoningConfig, in_thread: InThread) -> Backend:
+    """The back end that ``reasoning.backend`` names.
+
+    Raises:
+        ConfigError: there is no such back end.
+    """
+    if config.backend not in BACKENDS:
+        raise ConfigError(f"reasoning.backend: no {config.backend!r}; there is {', '.join(sorted(BACKENDS))}")
+    return BACKENDS[config.backend](config, in_thread)
