@@ -4,6 +4,7 @@ MindstreamError
 ├── UserError             a person can mend it: one clear line, exit code 2, never a traceback
 │   ├── ConfigError       a profile or a key in it is wrong
 │   ├── MediaError        a file or a device cannot be perceived
+│   ├── WeightsError      a model's weights are absent, damaged or of another model
 │   └── StoreError        a memory folder cannot be opened or written
 ├── CallError             a call between processes did not give an answer
 │   ├── DeadlineExceeded  the answer did not come in time
@@ -37,6 +38,10 @@ class ConfigError(UserError):
 
 class MediaError(UserError):
     """A file or a device cannot be perceived (missing, not media, no permission, ...)."""
+
+
+class WeightsError(UserError):
+    """Weights of a model are absent, damaged, of another model, or cannot be fetched."""
 
 
 class StoreError(UserError):
