@@ -9,7 +9,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from msgspec import Struct
 from runtime.bus import Member
 from runtime.config import Config
 from runtime.errors import ProcessFailed, StoreError, UserError
+from runtime.processes import FILE_PERCEIVERS, NAME_MAX
 from runtime.supervisor import ProcessEvent, Supervisor
 
 RUN_DIR_PREFIX = "mindstream-"
-# sun_path holds 108 bytes with its end; the longest socket name of ours is "control-reasoning".
-MAX_RUN_DIR_BYTES = 107 - len("/control-") - 32
+# sun_path holds 108 bytes with its end; the longest socket names of ours begin with "control-".
+MAX_RUN_DIR_BYTES = 107 - len("/control-") - NAME_MAX
 
 
 class AgentCard(Struct, frozen=True):
@@ -64,27 +65,36 @@ class Agent:
     def members(self) -> tuple[Member, ...]:
         return self.supervisor.members
 
-    async def perceive(self, roles: Iterable[str], params: dict[str, Any]) -> None:
-        """Run the perceiving processes side by side until each has done all there is, or was given up."""
+    async def perceive(self, params: Mapping[str, dict[str, Any]]) -> None:
+        """Run perceiving members side by side until each has done all there is, or was given up.
 
-        async def start(role: str) -> None:
+        ``params`` is by the member's name; "epoch_s", the monotonic time at which the first media time is due, is
+        added where it is not given.
+        """
+        epoch_s = time.monotonic()
+        roles = {member.name: member.role for member in self.members}
+
+        async def start(name: str, own: dict[str, Any]) -> None:
             with suppress(UserError, ProcessFailed):  # an optional process that cannot start is told of by its event
-                await self.supervisor.start(role, role, params)
-            await self.supervisor.until_over(role)
+                await self.supervisor.start(name, roles[name], {"epoch_s": epoch_s, **own})
+            await self.supervisor.until_over(name)
 
-        params = {**params, "epoch_s": time.monotonic()}
         async with anyio.create_task_group() as tasks:
-            for role in roles:
-                tasks.start_soon(start, role)
+            for name, own in params.items():
+                tasks.start_soon(start, name, own)
 
 
 @asynccontextmanager
 async def open_agent(
-    memory_dir: Path, config: Config, on_event: Callable[[ProcessEvent], None] = lambda event: None
+    memory_dir: Path,
+    config: Config,
+    on_event: Callable[[ProcessEvent], None] = lambda event: None,
+    perceivers: tuple[Member, ...] = FILE_PERCEIVERS,
 ) -> AsyncIterator[Agent]:
     """Start memory and reasoning on ``memory_dir``; on leaving, all processes are stopped in order.
 
-    The agent is given before they are ready, so that what takes long to start can start beside them.
+    The agent is given before they are ready, so that what takes long to start can start beside them. ``perceivers``
+    are those that may be started to perceive.
 
     Raises:
         StoreError: the memory folder cannot be used.
@@ -92,7 +102,7 @@ async def open_agent(
     """
     prepare_memory_dir(memory_dir)
     run_dir = _make_run_dir()
-    members = tuple(Member(name=role, role=role) for role in ("memory", "reasoning", "video", "audio"))
+    members = (*(Member(name=role, role=role) for role in ("memory", "reasoning")), *perceivers)
     context = zmq.asyncio.Context()
     card_path = memory_dir / "agent.json"
     supervisor = Supervisor(run_dir, config, members, context, on_event)

@@ -1,22 +1,32 @@
 """The process table: what runs, in which order it starts, and what its failure means.
 
 Processes are known here by dotted name only. They start in the order of the table and stop in the
-reverse: sources first, memory last.
+reverse: sources first, memory last. Of a role that perceives there may be several members, one for each
+source, named "ROLE:LABEL".
 """
 
 from __future__ import annotations
 
 from msgspec import Struct
 
+from runtime.bus import Member
+from runtime.messages import TRACKS
+
 
 class ProcessRow(Struct, frozen=True):
     """One role. A required process out of its restart budget stops the agent; an optional one blinds or
-    deafens it, and it says so."""
+    deafens it, and it says so: ``lost``, or ``lost_source`` where it was one source's of several."""
 
     role: str
     main: str
     required: bool
     lost: str
+    lost_source: str = ""
+
+    def loss(self, name: str) -> str:
+        """What the loss of the member called ``name`` means."""
+        label = label_of(name)
+        return f"{label} {self.lost_source}" if label else self.lost
 
 
 # The module whose ``probe(path)`` says what a media file holds, or raises one clear line.
@@ -27,7 +37,25 @@ PROCESSES: dict[str, ProcessRow] = {
     for row in (
         ProcessRow("memory", "memory.remember:main", True, "nothing can be remembered"),
         ProcessRow("reasoning", "reasoning.answer:main", True, "no question can be answered"),
-        ProcessRow("video", "perception.watch:main", False, "I am blind from here on"),
-        ProcessRow("audio", "perception.listen:main", False, "I am deaf from here on"),
+        ProcessRow("video", "perception.watch:main", False, "I am blind from here on", "is not seen from here on"),
+        ProcessRow("audio", "perception.listen:main", False, "I am deaf from here on", "is not heard from here on"),
     )
 }
+
+# The longest name of a member; it is part of socket paths, whose length is limited.
+NAME_MAX = 32
+
+# Recordings are perceived one after another by one process for each track.
+FILE_PERCEIVERS = tuple(Member(name=track, role=track) for track in TRACKS)
+
+
+def member(role: str, label: str) -> Member:
+    """The process that perceives the source called ``label``."""
+    name = f"{role}:{label}"
+    assert len(name.encode()) <= NAME_MAX
+    return Member(name=name, role=role)
+
+
+def label_of(name: str) -> str:
+    """The label in a member's name; "" where it is the only one of its role."""
+    return name.partition(":")[2]

@@ -249,7 +249,7 @@ class Supervisor:
     def _give_up(self, child: _Child, why: str) -> None:
         self._log.error("%s given up: %s", child.plan.name, why)
         child.is_over.set()
-        self._emit("lost", child, f"{child.plan.name} is gone ({why}): {child.row.lost}")
+        self._emit("lost", child, f"{child.plan.name} is gone ({why}): {child.row.loss(child.plan.name)}")
 
     def _emit(self, kind: Literal["ready", "died", "restarted", "lost"], child: _Child, text: str) -> None:
         self._on_event(ProcessEvent(kind, child.plan.name, child.plan.role, text))

@@ -27,7 +27,7 @@ from runtime.interfaces.terminal import (
     note,
 )
 from runtime.messages import TRACKS, Answer, AskRequest, SourceRecord
-from runtime.processes import PROBE
+from runtime.processes import FILE_PERCEIVERS, PROBE
 from runtime.replay import Recording, SourcePlan, plan_sources
 from runtime.supervisor import ProcessEvent
 
@@ -110,7 +110,7 @@ async def replay(
         async def perceive() -> None:
             """To the end of the last file, with all of it in memory."""
             if todo:
-                await agent.perceive(TRACKS, params)
+                await agent.perceive({member.name: params for member in FILE_PERCEIVERS})
             await client.watermarks.wait_for_end(plan.source for plan in plans)
 
         async def accompany() -> None:
