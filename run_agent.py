@@ -96,7 +96,7 @@ def _run(args: argparse.Namespace) -> int:
     match args.command:
         case "replay":
             questions = replay_command.read_questions(args.questions) if args.questions else []
-            questions += [replay_command.TimedQuestion(question=question) for question in args.ask]
+            questions += [replay_command.TimedQuestion(question=question, conversation="main") for question in args.ask]
             record_dir = args.record.absolute() if args.record else None
             chat = args.chat or (not questions and not args.json and is_interactive())
 

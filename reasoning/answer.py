@@ -17,6 +17,7 @@ from runtime.messages import (
     RecallReply,
     RecallRequest,
     SearchRequest,
+    SpeechStarted,
     ViewRequest,
 )
 from runtime.service import Service
@@ -36,9 +37,15 @@ async def main(service: Service) -> None:
         def interrupt(message: Interrupt) -> None:
             turns.interrupt(message.conversation)
 
+        async def listen_for_voices() -> None:
+            async for delivery in service.subscribe("voice"):
+                assert isinstance(delivery.message, SpeechStarted)
+                turns.hear(delivery.message)
+
         async def search_memory(request: SearchRequest) -> RecallReply:
             return await search(request, memory)
 
+        tasks.start_soon(listen_for_voices)
         service.on_control(Interrupt, interrupt)
         service.report(counters=turns.counters, notes=(f"answers: {backend.name}",))
         service.ready()

@@ -25,6 +25,8 @@ EDGE_SHARE = 0.12
 EDGE_MIN_S = 5.0
 EDGE_MAX_S = 60.0
 JUST_NOW_S = 8.0
+# "Just before 0:42" is not all there was before.
+JUST_S = 15.0
 
 
 class Anchor(Struct, frozen=True):
@@ -71,6 +73,7 @@ _CLOCK = r"\d{1,3}:\d{2}(?::\d{2})?(?:\.\d+)?"
 _LENGTH = rf"{_NUMBER}\s*{_UNIT}(?:\s+(?:and\s+)?(?:{_NUMBER}\s*{_UNIT}|a half))?"
 _MOMENT = rf"(?:{_CLOCK}|(?:second|minute)\s+\d+(?:\.\d+)?|{_LENGTH})"
 _ABOUT = r"(?:about|around|approximately|roughly|circa|near)"
+_JUST = r"(?:right|just|shortly|immediately|directly|soon)\s+"
 _CLAUSE_END = r"(?=\s*(?:[,;:?!]|$))"
 
 
@@ -232,13 +235,15 @@ def _take_range(reader: _Reader) -> None:
 
 
 def _take_moment(reader: _Reader) -> None:
-    found = reader.take(rf"\b(before|after|until|till|since|by)\s+(?:{_ABOUT}\s+)?(?:the\s+)?({_MOMENT})(?![\w:])")
+    found = reader.take(
+        rf"\b({_JUST})?(before|after|until|till|since|by)\s+(?:{_ABOUT}\s+)?(?:the\s+)?({_MOMENT})(?![\w:])"
+    )
     if found:
-        t_s = length_s(found[2])
-        if found[1].lower() in ("after", "since"):
-            reader.set_window(t_s, None)
+        edge_s = length_s(found[3]) or 0.0
+        if found[2].lower() in ("after", "since"):
+            reader.set_window(edge_s, edge_s + JUST_S if found[1] else None)
         else:
-            reader.set_window(None, t_s)
+            reader.set_window(edge_s - JUST_S if found[1] else None, edge_s)
         return
     found = reader.take(rf"(?:\bat\s+)?\b({_ABOUT})\s+(?:the\s+)?({_MOMENT})(?![\w:])(?:\s+(?:in|mark|into the \w+))?")
     found = found or reader.take(rf"(?:\b(at|in)\s+)(?:the\s+)?({_MOMENT})(?![\w:])(?:\s+(?:in|mark|into the \w+))?")

@@ -1,9 +1,9 @@
 """A turn: from a question to its answer, one cancel scope with a deadline.
 
-question -> View -> recall -> context -> back end -> checked claims, streamed -> answer, remembered. A new
-question or an interruption in the same conversation gives the running turn up; other conversations go
-on. The question is answered against the View of the moment it was asked, so nothing of its future, and
-no earlier answer of ours, is evidence.
+question -> View -> follow-up resolved -> recall -> context -> back end -> checked claims, streamed -> answer,
+remembered. A new question or an interruption in the same conversation, or the voice of whoever it talks to,
+gives the running turn up and silences it at once; other conversations go on. The question is answered against
+the View of the moment it was asked, so nothing of its future, and no earlier answer of ours, is evidence.
 """
 
 from __future__ import annotations
@@ -11,38 +11,47 @@ from __future__ import annotations
 import logging
 import math
 import re
-import zlib
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 
 import anyio
 import anyio.abc
+import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
+from reasoning.answer_again import answer_again, unclear
 from reasoning.backends import Backend, Verdict
 from reasoning.citations import check_claim, cite
 from reasoning.context import Context, MemoryClient
+from reasoning.conversation import Conversation, Conversations, PastTurn, as_observations, as_topic
+from reasoning.draft import Claim
+from reasoning.follow_up import InFull, Recalled, Unclear, resolve
 from reasoning.questions import parse_question
 from runtime.clock import Clock
 from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, MindstreamError
 from runtime.messages import (
+    UNDERSTOOD,
     Answer,
     AnswerPart,
     AskRequest,
     Message,
     Observation,
     RememberRequest,
+    ScanRequest,
+    SpeechStarted,
     TraceStep,
     View,
     ViewRequest,
-    observation_id,
-    round_time,
 )
 
 UNSUPPORTED = "I cannot support an answer with anything I remember."
 NEW_QUESTION = "given up: a new question in the same conversation"
 ONE_SOURCE = ("count", "summary", "now")
 INTERRUPTED = "given up: interrupted"
+CONVERSATION = "conversation"
+# A question of no conversation runs under a name that no conversation has.
+ALONE = "\0"
+SPOKEN_OVER = "given up: somebody began to speak"
 
 
 def name_source(text: str, cites: Sequence[Observation], view: View) -> str:
@@ -56,7 +65,8 @@ def name_source(text: str, cites: Sequence[Observation], view: View) -> str:
 class _Turn:
     """A running turn: the scopes of its work and of its deadline, and how it ended."""
 
-    def __init__(self) -> None:
+    def __init__(self, interrupted_by: str) -> None:
+        self.interrupted_by = interrupted_by
         self.scope = anyio.CancelScope()
         self.watch = anyio.CancelScope()
         self.answered = False
@@ -86,6 +96,7 @@ class Turns:
         self._config = config
         self._clock = clock
         self._log = log
+        self._conversations = Conversations(memory)
         self._running: dict[str, _Turn] = {}
         self._remembering = 0
         self._settled = anyio.Event()
@@ -99,11 +110,12 @@ class Turns:
             CallCancelled: a new question or an interruption took its place.
             DeadlineExceeded: the turn, or memory, took longer than ``deadline_s``.
         """
-        turn = _Turn()
-        if before := self._running.get(request.conversation):
-            before.give_up(CallCancelled(NEW_QUESTION))
-        self._running[request.conversation] = turn
+        turn = _Turn(request.interrupted_by)
         self.counters["turns"] += 1
+        name = request.conversation or f"{ALONE}{self.counters['turns']:.0f}"
+        if before := self._running.get(name):
+            before.give_up(CallCancelled(NEW_QUESTION))
+        self._running[name] = turn
         # Unbounded in count, bounded in length: an answer is a few sentences.
         send, receive = anyio.create_memory_object_stream[Message](math.inf)
         self._tasks.start_soon(self._run, turn, request, send)
@@ -111,12 +123,14 @@ class Turns:
         try:
             async with receive:
                 async for message in receive:
+                    if turn.error is not None:
+                        break  # given up: what was already made of it is not said any more
                     yield message
         finally:
             turn.give_up(CallCancelled(INTERRUPTED))
             turn.watch.cancel()
-            if self._running.get(request.conversation) is turn:
-                del self._running[request.conversation]
+            if self._running.get(name) is turn:
+                del self._running[name]
         if turn.error is not None:
             self.counters["given_up"] += isinstance(turn.error, CallCancelled)
             raise turn.error
@@ -126,6 +140,12 @@ class Turns:
         for name, turn in list(self._running.items()):
             if conversation in ("", name):
                 turn.give_up(CallCancelled(INTERRUPTED))
+
+    def hear(self, voice: SpeechStarted) -> None:
+        """Somebody began to speak: give up the turns of those who talk to the agent through that source."""
+        for turn in list(self._running.values()):
+            if voice.source and turn.interrupted_by == voice.source:
+                turn.give_up(CallCancelled(SPOKEN_OVER))
 
     async def settle(self) -> None:
         """Wait until every answer given has been remembered."""
@@ -139,30 +159,51 @@ class Turns:
     async def _run(self, turn: _Turn, request: AskRequest, send: MemoryObjectSendStream[Message]) -> None:
         with send, turn.scope:
             try:
-                view, answer = await self._answer(request, send)
+                view, conversation, answer = await self._answer(request, send)
                 turn.answered = True
+                stored = _keep(conversation, request.question, answer, view)
                 send.send_nowait(answer)
-                self._tasks.start_soon(self._remember, request, view, answer)
+                self._tasks.start_soon(self._remember, stored)
             except Exception as error:  # raised to the asker by `ask`; a bug gets its traceback there
                 turn.error = turn.error or error
 
-    async def _answer(self, request: AskRequest, send: MemoryObjectSendStream[Message]) -> tuple[View, Answer]:
+    async def _answer(
+        self, request: AskRequest, send: MemoryObjectSendStream[Message]
+    ) -> tuple[View, Conversation, Answer]:
         started_s = self._clock.now()
         view = await self._memory.view(
             ViewRequest(source=request.source, as_of_s=request.as_of_s, sources=request.sources)
         )
+        conversation = await self._conversations.open(request.conversation, view)
+        before = [turn for turn in conversation.turns if _is_visible(turn, view)]
+        leaning = resolve(request.question, before[-1] if before else None, view.as_of_s)
         got_view_s = self._clock.now() - started_s
-        question = parse_question(request.question, view.as_of_s)
+        in_full = leaning if isinstance(leaning, InFull) else InFull(request.question)
+        question = parse_question(in_full.text, view.as_of_s)
+        if in_full.t0_s is not None or in_full.t1_s is not None:
+            time = msgspec.structs.replace(
+                question.time, t0_s=in_full.t0_s, t1_s=in_full.t1_s, pick=in_full.pick or question.time.pick
+            )
+            question = msgspec.structs.replace(question, time=time)
         # Times, counts and summaries are of one source, the one being watched; words may be in any.
         about_one = question.time.bounded or question.time.now or question.kind in ONE_SOURCE
-        source = view.source if about_one else ""
-        context = Context(self._memory, view, source=source, limit=self._config.recall_limit)
+        source = in_full.source or (view.source if about_one else "")
+        history = conversation.history() if len(before) == len(conversation.turns) else ()
+        context = Context(self._memory, view, source=source, limit=self._config.recall_limit, history=history)
+        pieces = (
+            self._about_last(leaning, before, view)
+            if isinstance(leaning, Recalled | Unclear)
+            else self._backend.respond(question, context)
+        )
         said: list[str] = []
         cited: dict[str, Observation] = {}
         latency_s: dict[str, float] = {}
         trace: list[TraceStep] = []
+        if isinstance(leaning, InFull):
+            trace.append(TraceStep(tool=UNDERSTOOD, found=in_full.text))
+            send.send_nowait(AnswerPart(text="", step=trace[0]))
         verdict = Verdict(0.0, abstained=True)
-        async for piece in self._backend.respond(question, context):
+        async for piece in pieces:
             if isinstance(piece, Verdict):
                 verdict = piece
                 continue
@@ -187,7 +228,7 @@ class Turns:
         total_s = self._clock.now() - started_s
         for name in ("recall", "first_part", "total"):
             latency_s.setdefault(name, total_s)
-        return view, Answer(
+        answer = Answer(
             question=request.question,
             answer=" ".join(said),
             abstained=verdict.abstained,
@@ -198,11 +239,27 @@ class Turns:
             confidence=round(verdict.confidence, 4),
             trace=tuple(trace),
             notice=verdict.notice,
+            understood=in_full.text if isinstance(leaning, InFull) else "",
         )
+        return view, conversation, answer
 
-    async def _remember(self, request: AskRequest, view: View, answer: Answer) -> None:
-        """Store question and answer; the answer is already with the asker, so a failure is only logged."""
-        observations = _as_observations(request, view, answer)
+    async def _about_last(
+        self, asked: Recalled | Unclear, before: Sequence[PastTurn], view: View
+    ) -> AsyncIterator[Claim | TraceStep | Verdict]:
+        """The answer to a question about the last answer."""
+        draft = unclear(asked.word) if isinstance(asked, Unclear) else None
+        if isinstance(asked, Recalled):
+            last = before[-1]
+            ids = tuple(c.id for c in last.cites)
+            cited = await self._memory.scan(ScanRequest(view=view, ids=ids, limit=len(ids))) if ids else None
+            draft = answer_again(asked, last, cited.observations if cited else ())
+        assert draft is not None
+        for claim in draft.claims:
+            yield claim
+        yield Verdict(draft.confidence, draft.abstained, backend=CONVERSATION)
+
+    async def _remember(self, observations: tuple[Observation, ...]) -> None:
+        """Store a turn; the answer is already with the asker, so a failure is only logged."""
         if not observations:
             return
         if not self._remembering:
@@ -218,22 +275,25 @@ class Turns:
                 self._settled.set()
 
 
-def _as_observations(request: AskRequest, view: View, answer: Answer) -> tuple[Observation, ...]:
-    """The question and its answer as memory keeps them: beside the source, at the media time of asking."""
-    source = view.source or next(iter(view.limits), "")
-    if not source:
-        return ()
-    t_s = round_time(view.as_of_s)
-    k = zlib.crc32(f"{request.conversation}\0{request.question}\0{view.generation}".encode()) or 1
-    asked = observation_id(source, "question", t_s, k)
-    return (
-        Observation(
-            id=asked, source=source, channel="question", t0_s=t_s, t1_s=t_s, text=request.question,
-            data={"conversation": request.conversation},
-        ),
-        Observation(
-            id=observation_id(source, "answer", t_s, k), source=source, channel="answer", t0_s=t_s, t1_s=t_s,
-            text=answer.answer, evidence=tuple(c.id for c in answer.citations),
-            data={"conversation": request.conversation, "question": asked, "abstained": answer.abstained},
-        ),
-    )  # fmt: skip
+def _is_visible(turn: PastTurn, view: View) -> bool:
+    """Whether all that a past turn cites lies in the View: a question about an earlier time knows no later turn."""
+    return all(c.source in view.limits and c.t1_s <= view.limits[c.source] for c in turn.cites)
+
+
+def _keep(conversation: Conversation, asked: str, answer: Answer, view: View) -> tuple[Observation, ...]:
+    """Add the turn to its conversation; what comes back is to be remembered."""
+    observations = as_observations(conversation, asked, bool(answer.understood), answer, view)
+    folded = conversation.add(
+        PastTurn(
+            asked=asked,
+            understood=answer.understood or asked,
+            answer=answer.answer,
+            abstained=answer.abstained,
+            leaned=bool(answer.understood),
+            cites=answer.citations,
+            ids=tuple(o.id for o in observations),
+        )
+    )
+    if folded and observations:
+        observations += (as_topic(conversation, folded, observations[0]),)
+    return observations

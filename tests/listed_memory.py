@@ -81,7 +81,10 @@ def appears(t_s: float, kind: str, text: str, *, k: int = 0, **data: Any) -> Obs
 
 
 class ListedMemory:
-    """Holds observations in a list. ``gate`` holds scans up until it is set; ``failing`` is raised by calls."""
+    """Holds observations in a list. ``gate`` holds calls up until it is set; ``failing`` is raised by calls.
+
+    ``gated`` is the call that the gate holds up: "view", or "recall" (which scans, too).
+    """
 
     def __init__(self, *observations: Observation, as_of_s: float | None = None, missing: str = "") -> None:
         self.observations = list(observations)
@@ -89,6 +92,7 @@ class ListedMemory:
         self.missing = missing
         self.remembered: list[Observation] = []
         self.gate: anyio.Event | None = None
+        self.gated = "recall"
         self.waiting = anyio.Event()
         self.failing: MindstreamError | None = None
         self.searched: list[RecallRequest] = []
@@ -99,13 +103,12 @@ class ListedMemory:
     async def view(self, request: ViewRequest) -> View:
         if self.failing:
             raise self.failing
+        await self._pass("view")
         as_of_s = self.as_of_s if request.as_of_s is None else request.as_of_s
         return View(generation=1, limits={SOURCE: as_of_s}, source=SOURCE, as_of_s=as_of_s)
 
     async def scan(self, request: ScanRequest) -> ScanReply:
-        if self.gate is not None:
-            self.waiting.set()
-            await self.gate.wait()
+        await self._pass("recall")
         found = [
             o
             for o in self.visible(request.view)
@@ -116,6 +119,11 @@ class ListedMemory:
         ]
         found.sort(key=lambda o: (o.t0_s, o.id), reverse=request.newest_first)
         return ScanReply(observations=tuple(found[: request.limit]))
+
+    async def _pass(self, call: str) -> None:
+        if self.gate is not None and self.gated == call:
+            self.waiting.set()
+            await self.gate.wait()
 
     async def recall(self, request: RecallRequest) -> RecallReply:
         self.searched.append(request)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -59,6 +59,12 @@ class Caller:
         return await methods[type(request)](request)
 
 
+async def nothing_comes() -> AsyncIterator[Any]:
+    """A subscription to topics on which nothing is published."""
+    await anyio.sleep_forever()
+    yield
+
+
 async def test_the_process_serves_questions_and_searches_and_remembers_before_it_ends() -> None:
     memory = ListedMemory(LIGHT)
     served: dict[type[Message], Any] = {}
@@ -74,7 +80,7 @@ async def test_the_process_serves_questions_and_searches_and_remembers_before_it
     service = SimpleNamespace(
         config=Config(), log=logging.getLogger("test"), caller=lambda name: Caller(memory), serve=serve,
         ready=lambda: seen.append("ready"), report=lambda **given: None, on_control=controls.__setitem__,
-        in_thread=anyio.to_thread.run_sync,
+        in_thread=anyio.to_thread.run_sync, subscribe=lambda *topics: nothing_comes(),
     )  # fmt: skip
     await main(service)  # type: ignore[arg-type]
     assert seen[0] == "ready"

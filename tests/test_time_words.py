@@ -31,6 +31,8 @@ AS_OF_S = 200.0
         ("What happened from 0:10 to 0:20?", 10.0, 20.0, "What happened?"),
         ("What was said in seconds 10-20?", 10.0, 20.0, "What was said?"),
         ("How many people came after 0:30?", 30.0, None, "How many people came?"),
+        ("What happened just before 0:30?", 15.0, 30.0, "What happened?"),
+        ("What was said right after 0:30?", 30.0, 45.0, "What was said?"),
         ("How many people came before 1 min 30 s?", None, 90.0, "How many people came?"),
     ],
 )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import AsyncIterator
 
 import anyio
+import anyio.to_thread
 import pytest
 
 from reasoning.backends import Verdict
@@ -17,7 +19,7 @@ from reasoning.turn import UNSUPPORTED, Turns, name_source
 from runtime.clock import VirtualClock
 from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, RemoteError
-from runtime.messages import Answer, AnswerPart, AskRequest, Message, TraceStep, View
+from runtime.messages import Answer, AnswerPart, AskRequest, Message, SpeechStarted, TraceStep, View
 from tests.listed_memory import ListedMemory, said
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +75,9 @@ async def test_question_and_answer_are_remembered_and_are_no_evidence() -> None:
         asked, answered = memory.remembered
         assert (asked.channel, answered.channel) == ("question", "answer")
         assert asked.text == "What is said about the lighthouse?"
-        assert answered.data == {"conversation": "main", "question": asked.id, "abstained": False}
+        assert answered.data == {
+            "conversation": "main", "turn": 1, "question": asked.id, "abstained": False,
+        }  # fmt: skip
         assert answered.evidence == (LIGHT.id,)
         memory.observations += [asked, answered]
         answer = (await collect(turns, "Is a lighthouse question mentioned?"))[-1]
@@ -123,6 +127,149 @@ async def test_an_interruption_ends_the_turn_at_once() -> None:
             await collect(turns, "What is said about the morning?")
         assert memory.remembered == []
         assert turns.counters["given_up"] == 1
+
+
+class Stuck:
+    """A back end that says a word and is then stuck: waiting, or blocking a worker thread like a model."""
+
+    name = "stuck"
+
+    def __init__(self, blocking: bool) -> None:
+        self.blocking = blocking
+        self.begun = anyio.Event()
+        self.let_go = threading.Event()
+
+    async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | Verdict]:
+        yield Claim("Let me see.")
+        self.begun.set()
+        if self.blocking:
+            await anyio.to_thread.run_sync(self.let_go.wait, abandon_on_cancel=True)
+        else:
+            await anyio.sleep_forever()
+        yield Claim("Never said.")
+
+
+@pytest.mark.parametrize("stage", ["view", "recall", "thinking", "blocking"])
+async def test_an_interruption_silences_a_turn_at_any_stage(stage: str) -> None:
+    memory = ListedMemory(MORNING)
+    backend = Stuck(blocking=stage == "blocking") if stage in ("thinking", "blocking") else None
+    if backend is None:
+        memory.gate = anyio.Event()
+        memory.gated = stage
+    said_after: list[Message] = []
+    try:
+        async with anyio.create_task_group() as tasks:
+            turns = make(tasks, memory, backend)
+
+            async def interrupt() -> None:
+                await (backend.begun if backend else memory.waiting).wait()
+                turns.interrupt("main")
+                said_after.clear()
+
+            tasks.start_soon(interrupt)
+            with pytest.raises(CallCancelled, match="interrupted"):
+                async for message in turns.ask(AskRequest(question="What is said about the morning?")):
+                    said_after.append(message)
+    finally:
+        if backend:
+            backend.let_go.set()
+    assert said_after == []
+    assert turns.counters["given_up"] == 1
+
+
+async def test_what_was_made_but_not_yet_said_is_not_said_after_an_interruption() -> None:
+    backend = Scripted(Claim("One."), Claim("Two."), Claim("Three."), Verdict(0.9, abstained=False))
+    heard: list[str] = []
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, ListedMemory(MORNING), Stuck(blocking=False))
+        turns._backend = backend  # type: ignore[attr-defined]
+        with pytest.raises(CallCancelled):
+            async for message in turns.ask(AskRequest(question="What was said?")):
+                assert isinstance(message, AnswerPart)
+                heard.append(message.text)
+                running = turns._running["main"]
+                running.answered = False  # the whole answer lies in the stream, unread
+                turns.interrupt()
+    assert heard == ["One."]
+
+
+async def test_only_the_voice_it_is_talked_to_through_interrupts_a_turn() -> None:
+    memory = ListedMemory(MORNING)
+    memory.gate = anyio.Event()
+    ended: dict[str, str] = {}
+
+    async def ask(turns: Turns, conversation: str, interrupted_by: str) -> None:
+        request = AskRequest(
+            question="What is said about the morning?", conversation=conversation, interrupted_by=interrupted_by
+        )
+        try:
+            ended[conversation] = [m async for m in turns.ask(request)][-1].answer  # type: ignore[union-attr]
+        except CallCancelled as error:
+            ended[conversation] = str(error)
+
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        tasks.start_soon(ask, turns, "spoken", "microphone")
+        tasks.start_soon(ask, turns, "typed", "")
+        await memory.waiting.wait()
+        turns.hear(SpeechStarted(source="film.mp4", t_s=3.0))
+        await anyio.wait_all_tasks_blocked()
+        assert ended == {}
+        turns.hear(SpeechStarted(source="microphone", t_s=4.0))
+        while not ended:
+            await anyio.lowlevel.checkpoint()
+        memory.gate.set()
+    assert ended["spoken"] == "given up: somebody began to speak"
+    assert "good morning" in ended["typed"]
+
+
+async def test_a_follow_up_is_answered_from_what_came_before_it() -> None:
+    memory = ListedMemory(MORNING, LIGHT, said(12.0, 14.0, "we open again on monday"))
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        await collect(turns, "What is said about the lighthouse?")
+        before = (await collect(turns, "And before that?"))[-1]
+        await collect(turns, "What is said about the lighthouse?")
+        after = (await collect(turns, "and after?"))[-1]
+        when = (await collect(turns, "When was that?"))[-1]
+        why = (await collect(turns, "How do you know?"))[-1]
+    assert isinstance(before, Answer)
+    assert isinstance(after, Answer)
+    assert isinstance(when, Answer)
+    assert isinstance(why, Answer)
+    assert before.understood == "What was the last thing said before 0:06?"
+    assert "good morning everybody" in before.answer
+    assert "we open again on monday" in after.answer
+    assert when.answer == "That was at [0:12]."
+    assert why.answer == 'I go by what I heard at [0:12]: "we open again on monday".'
+
+
+async def test_a_conversation_goes_on_after_a_restart() -> None:
+    memory = ListedMemory(MORNING, LIGHT)
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        await collect(turns, "What is said about the lighthouse?")
+        await turns.settle()
+        memory.observations += memory.remembered
+        restarted = make(tasks, memory)
+        answer = (await collect(restarted, "And before that?"))[-1]
+        other = (await collect(restarted, "And before that?", "another"))[-1]
+    assert isinstance(answer, Answer)
+    assert isinstance(other, Answer)
+    assert "good morning everybody" in answer.answer
+    assert other.abstained
+    assert "refers to" in other.answer
+
+
+async def test_a_question_about_an_earlier_time_does_not_know_a_later_turn() -> None:
+    memory = ListedMemory(MORNING, LIGHT)
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        await collect(turns, "What is said about the lighthouse?")
+        request = AskRequest(question="And before that?", as_of_s=5.5)
+        answer = [m async for m in turns.ask(request)][-1]
+    assert isinstance(answer, Answer)
+    assert answer.abstained
 
 
 async def test_a_turn_past_its_deadline_fails_with_one_line() -> None:

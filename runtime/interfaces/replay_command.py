@@ -35,11 +35,15 @@ PROGRESS_S = 0.25
 
 
 class TimedQuestion(Struct, frozen=True, forbid_unknown_fields=True):
-    """A line of a questions file: asked when media time ``at_s`` of ``source`` is reached (none: at the end)."""
+    """A line of a questions file: asked when media time ``at_s`` of ``source`` is reached (none: at the end).
+
+    Lines of one ``conversation`` follow each other up; a line of none ("") stands alone.
+    """
 
     question: str
     at_s: float | None = None
     source: str = ""
+    conversation: str = ""
 
 
 def read_questions(path: Path) -> list[TimedQuestion]:
@@ -160,7 +164,7 @@ def _placed(question: TimedQuestion, plans: Sequence[SourcePlan]) -> TimedQuesti
     if question.source and question.source not in names:
         raise UserError(f"question about source {question.source!r}: no such file in this replay ({', '.join(names)})")
     source = question.source or (names[-1] if question.at_s is None else names[0])
-    return TimedQuestion(question.question, question.at_s, source)
+    return TimedQuestion(question.question, question.at_s, source, question.conversation)
 
 
 def _in_order(
@@ -183,7 +187,13 @@ async def _answer_all(
         if as_of_s is not None:
             await client.watermarks.wait_for(question.source, as_of_s)
             as_of_s = min(as_of_s, client.watermarks.stored.watermarks.get(question.source, as_of_s))
-        request = AskRequest(question=question.question, source=question.source, as_of_s=as_of_s, sources=session)
+        request = AskRequest(
+            question=question.question,
+            conversation=question.conversation,
+            source=question.source,
+            as_of_s=as_of_s,
+            sources=session,
+        )
         printer = None if as_json else AnswerPrinter(question.question)
         try:
             async for part in client.ask(request):

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from runtime.interfaces.client import Client
-from runtime.messages import Answer, AnswerPart, Heartbeat, MemoryStatus, Observation, RecallReply
+from runtime.messages import UNDERSTOOD, Answer, AnswerPart, Heartbeat, MemoryStatus, Observation, RecallReply
 from runtime.replay import SourcePlan, is_complete
 
 # Lines are broken between words for a person at a terminal, and left whole for a program that reads them.
@@ -84,6 +84,8 @@ class AnswerPrinter:
 
     def part(self, part: AnswerPart | Answer) -> None:
         if isinstance(part, AnswerPart):
+            if part.step is not None and part.step.tool == UNDERSTOOD:
+                OUT.print(Text(f"({part.step.found})", style="dim"))
             if part.text:
                 self._write(part.text)
                 self._begun = True

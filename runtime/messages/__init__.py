@@ -49,7 +49,7 @@ from runtime.messages.perceived import (
     SpeechStarted,
     Stored,
 )
-from runtime.messages.reasoning import Answer, AnswerPart, AskRequest, Citation, SearchRequest, TraceStep
+from runtime.messages.reasoning import UNDERSTOOD, Answer, AnswerPart, AskRequest, Citation, SearchRequest, TraceStep
 from runtime.messages.wire import decode, encode
 
 __all__ = [
@@ -91,6 +91,7 @@ __all__ = [
     "TraceStep",
     "Track",
     "TrackLost",
+    "UNDERSTOOD",
     "View",
     "ViewRequest",
     "decode",

@@ -87,11 +87,7 @@ class ScanReply(Message, frozen=True, tag="scan_reply"):
 
 
 class Span(Message, frozen=True, tag="span"):
-    """A stretch of time held as one: a moment, an event of moments, an episode of events.
-
-    ``stage`` is how much of it is still kept: ``full``; ``sketch``, its keyframe and what was pooled; ``pointer``, when
-    it was and what it was about, no picture; ``tombstone``, only when it was, with ``why`` it was let go.
-    """
+    """A stretch of time held as one: a moment, an event of moments, an episode of events."""
 
     id: str
     source: str
@@ -101,8 +97,6 @@ class Span(Message, frozen=True, tag="span"):
     text: str = ""
     parent: str = ""
     keyframe: str = ""
-    stage: Literal["full", "sketch", "pointer", "tombstone"] = "full"
-    why: str = ""
 
 
 class SpansRequest(Message, frozen=True, tag="spans_request"):

@@ -8,21 +8,29 @@ import msgspec
 
 from runtime.messages.base import Channel, Message
 
+UNDERSTOOD = "understood"
+
 
 class AskRequest(Message, frozen=True, tag="ask_request"):
-    """Ask a question, as of now or of media time ``as_of_s`` of ``source``; ``sources`` narrows what counts."""
+    """Ask a question, as of now or of media time ``as_of_s`` of ``source``; ``sources`` narrows what counts.
+
+    ``conversation``: what the question may lean on; "" is none, the question stands alone and gives up no other.
+    ``interrupted_by``: the source whose voice gives the answer up when somebody begins to speak (a microphone
+    one talks to the agent through); "" where only a new question or Ctrl-C does.
+    """
 
     question: str
     conversation: str = "main"
     source: str = ""
     as_of_s: float | None = None
     sources: tuple[str, ...] = ()
+    interrupted_by: str = ""
 
 
 class TraceStep(Message, frozen=True, tag="trace_step"):
     """One step on the way to an answer: a tool that was used, or what befell the model.
 
-    ``found`` says in one line what came of it.
+    ``found`` says in one line what came of it. The tool `UNDERSTOOD` is no tool: a follow-up put in full.
     """
 
     tool: str
@@ -54,6 +62,7 @@ class Answer(Message, frozen=True, tag="answer"):
 
     confidence  0..1, how well the evidence carries it. ``trace``: the steps taken, in order.
     notice      one line the user should know of how it came about, such as a model that did not answer.
+    understood  the question in full, where it was a follow-up ("and before that?"); else "".
     """
 
     question: str
@@ -66,6 +75,7 @@ class Answer(Message, frozen=True, tag="answer"):
     confidence: float = 0.0
     trace: tuple[TraceStep, ...] = ()
     notice: str = ""
+    understood: str = ""
 
 
 class SearchRequest(Message, frozen=True, tag="search_request"):
