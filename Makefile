@@ -2,7 +2,7 @@
 SHELL := bash
 export PYTHON
 
-BENCHMARKS := $(filter-out published,$(basename $(notdir $(shell grep -l __main__ benchmarks/*.py))))
+BENCHMARKS := $(filter-out published loopback,$(basename $(notdir $(shell grep -l __main__ benchmarks/*.py))))
 DEMO_MEMORY := .mindstream/demo
 
 .PHONY: help demo test lint types floors bench lock clean $(addprefix bench-,$(BENCHMARKS))

@@ -117,7 +117,63 @@ CREATE TABLE removals (removal INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NO
 CREATE INDEX links_by_from ON links(from_seq);
 """
 
-MIGRATIONS: tuple[str, ...] = (_1_OBSERVATIONS_SPANS_AND_TERMS, _2_REMOVALS)
+# What observations weigh and what events are worth, so that a budget can be kept by looking at few rows.
+_3_CHARGES_AND_HOLDINGS = """
+-- full: all of it; sketch: keyframe, pooled keys, tags; pointer: when, one key, no picture; tombstone: when and why.
+ALTER TABLE spans ADD COLUMN stage TEXT NOT NULL DEFAULT 'full';
+ALTER TABLE spans ADD COLUMN why TEXT NOT NULL DEFAULT '';
+
+-- Estimated bytes of an observation in this file: its row in every table and index, its picture and its vector.
+CREATE VIEW charges AS
+  SELECT o.seq, o.source, o.channel, o.t0_s, o.t1_s,
+    160 + 3 * length(o.id) + 6 * coalesce(k.terms, 0) + 5 * length(CAST(o.evidence AS BLOB)) / 2
+      + 13 * (length(CAST(o.text AS BLOB)) + length(CAST(o.data AS BLOB))) / 10
+      + coalesce(32 + length(v.vector), 0) AS row_bytes,
+    coalesce(length(p.jpeg) + min(2048, 64 + length(p.jpeg) / 4), 0) AS picture_bytes
+  FROM observations o LEFT JOIN keys k USING (seq) LEFT JOIN vectors v USING (seq) LEFT JOIN payloads p USING (seq);
+
+-- Running totals of the above: by channel, and by level ('hot', 'events', 'episodes', 'words') with its spans.
+CREATE TABLE charged (name TEXT PRIMARY KEY, n INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0)
+  WITHOUT ROWID;
+INSERT INTO charged SELECT channel, count(*), sum(row_bytes + picture_bytes) FROM charges GROUP BY channel;
+INSERT INTO charged
+  SELECT CASE WHEN channel IN ('frame', 'object', 'sound') THEN 'hot' ELSE 'words' END, count(*),
+    sum(row_bytes + picture_bytes) FROM charges GROUP BY 1;
+CREATE INDEX observations_by_channel ON observations(channel, seq);
+
+-- What an event still holds of what was seen ('seen') and of what was said and read ('said'). rate is its worth
+-- per byte: what is lowest goes first. terms are its rarest, keys the seq of the frames it is recognised by.
+CREATE TABLE holdings (
+  span TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  source INTEGER NOT NULL REFERENCES sources(source),
+  t0_s REAL NOT NULL,
+  t1_s REAL NOT NULL,
+  begun_wall_s REAL NOT NULL,
+  stage TEXT NOT NULL,
+  bytes INTEGER NOT NULL,
+  trust REAL NOT NULL,
+  novelty REAL NOT NULL,
+  uses INTEGER NOT NULL DEFAULT 0,
+  rate REAL NOT NULL,
+  keys TEXT NOT NULL DEFAULT '[]',
+  terms TEXT NOT NULL DEFAULT '[]',
+  PRIMARY KEY (span, kind)
+) WITHOUT ROWID;
+CREATE INDEX holdings_by_rate ON holdings(kind, stage, rate, begun_wall_s);
+CREATE INDEX holdings_by_time ON holdings(source, kind, t0_s);
+
+-- In how many observations each term occurs; a term that occurs in none leaves the vocabulary.
+CREATE TABLE term_counts (term TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
+CREATE VIRTUAL TABLE term_totals USING fts5vocab(observation_terms, row);
+INSERT INTO term_counts SELECT term, doc FROM term_totals;
+DROP TABLE term_totals;
+
+-- The first observation stored in each hour of the wall clock: what age means for retention.
+CREATE TABLE hours (wall_s INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_1_OBSERVATIONS_SPANS_AND_TERMS, _2_REMOVALS, _3_CHARGES_AND_HOLDINGS)
 SCHEMA = len(MIGRATIONS)
 
 

@@ -1,46 +1,114 @@
 """Taking observations out of the store: out of every table that knows of them, in the transaction of a `Writing`.
 
-What is removed is deleted, not marked: pictures, vectors, words, postings, links. What remains is the number each
+The only place where an observation is deleted, whether to keep a budget, by age, or because a user asked. What is
+removed is deleted, not marked: pictures, vectors, words, postings, links; a term that nothing holds any more leaves
+the vocabulary. Running totals and the holding of its event are put right. What remains is the number each
 observation was stored under, in `removals`, so that an index held in memory can drop it too; it says nothing of
-what was there. Spans and derived observations that rest on a removed one are the caller's to find first.
+what was there, and only the last are listed. Derived observations that rest on a removed one, and the text of
+spans, are the caller's.
 """
 
 # ruff: noqa: S608 - only names of columns and question marks are put into statements
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import Any
 
+from memory.charges import belongs_at_s, charge, kind_of, level_of
 from memory.keys import observation_key
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 
+# A reader that has missed more than these reads everything anew.
+REMOVALS_KEPT = 20_000
 _AT_ONCE = 500
 
 
-def remove_observations(connection: sqlite3.Connection, ids: Iterable[str]) -> tuple[str, ...]:
-    """Delete these observations and all that is kept of them; the ids of those that were there."""
+def remove_observations(connection: sqlite3.Connection, ids: Iterable[str]) -> tuple[tuple[str, ...], set[str]]:
+    """Delete these observations and all that is kept of them: (ids of those that were there, terms now in none)."""
     wanted = list(dict.fromkeys(ids))
     removed: list[str] = []
+    gone: set[str] = set()
     for i in range(0, len(wanted), _AT_ONCE):
-        removed += _remove_some(connection, wanted[i : i + _AT_ONCE])
-    return tuple(removed)
+        some = wanted[i : i + _AT_ONCE]
+        rows = connection.execute(
+            f"SELECT {OBSERVATION_COLUMNS}, o.seq FROM {OBSERVATION_JOIN} WHERE o.id IN ({','.join('?' * len(some))})",
+            some,
+        ).fetchall()
+        _discharge(connection, [row[11] for row in rows], "row_bytes + picture_bytes", n=1)
+        gone |= _unindex(connection, rows)
+        seqs = [(row[11],) for row in rows]
+        for table in ("keys", "payloads", "vectors", "observations"):
+            connection.executemany(f"DELETE FROM {table} WHERE seq=?", seqs)
+        connection.executemany("DELETE FROM links WHERE to_id=?", [(row[0],) for row in rows])
+        connection.executemany("DELETE FROM links WHERE from_seq=?", seqs)
+        connection.executemany("INSERT INTO removals(seq) VALUES (?)", seqs)
+        removed += [row[0] for row in rows]
+    if removed:
+        connection.execute(
+            "DELETE FROM removals WHERE removal <= (SELECT max(removal) FROM removals) - ?", (REMOVALS_KEPT,)
+        )
+    return tuple(removed), gone
 
 
-def _remove_some(connection: sqlite3.Connection, ids: Sequence[str]) -> list[str]:
-    rows = connection.execute(
-        f"SELECT {OBSERVATION_COLUMNS}, o.seq FROM {OBSERVATION_JOIN} WHERE o.id IN ({','.join('?' * len(ids))})", ids
-    ).fetchall()
+def remove_pictures(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
+    """Delete the pictures of these observations; what else is known of them stays."""
+    wanted = list(dict.fromkeys(ids))
+    for i in range(0, len(wanted), _AT_ONCE):
+        some = wanted[i : i + _AT_ONCE]
+        seqs = [
+            seq
+            for (seq,) in connection.execute(
+                f"SELECT seq FROM observations JOIN payloads USING (seq) WHERE id IN ({','.join('?' * len(some))})",
+                some,
+            )
+        ]
+        _discharge(connection, seqs, "picture_bytes", n=0)
+        connection.executemany("DELETE FROM payloads WHERE seq=?", [(seq,) for seq in seqs])
+
+
+def count_terms(connection: sqlite3.Connection, counts: Iterable[tuple[str, int]]) -> None:
+    """Add to the numbers of observations that hold these terms."""
+    connection.executemany("INSERT INTO term_counts VALUES (?,?) ON CONFLICT DO UPDATE SET n=n+excluded.n", counts)
+
+
+def _discharge(connection: sqlite3.Connection, seqs: Sequence[int], weight: str, n: int) -> None:
+    """Take what goes out of the totals of its channel and its level, and out of the holding of its event."""
+    for source, channel, t0_s, t1_s, n_bytes in connection.execute(
+        f"SELECT source, channel, t0_s, t1_s, {weight} FROM charges WHERE seq IN ({','.join('?' * len(seqs))})", seqs
+    ).fetchall():
+        charge(connection, channel, -n, -n_bytes)
+        kind, at_s = kind_of(channel), belongs_at_s(channel, t0_s, t1_s)
+        held = connection.execute(
+            "SELECT span, stage, t1_s FROM holdings WHERE source=? AND kind=? AND t0_s<=? ORDER BY t0_s DESC LIMIT 1",
+            (source, kind, at_s),
+        ).fetchone()
+        level = level_of(kind)
+        if held is not None and at_s <= held[2]:
+            level = level_of(kind, held[1])
+            connection.execute("UPDATE holdings SET bytes=bytes-? WHERE span=? AND kind=?", (n_bytes, held[0], kind))
+        charge(connection, level, -n, -n_bytes)
+
+
+def _unindex(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> set[str]:
+    """Take the terms of observations out of the index; returns those that none holds any more."""
+    counts: Counter[str] = Counter()
     for row in rows:
-        seq, key = row[11], observation_key(observation_of(row))
+        key = observation_key(observation_of(row))
         if key.own or key.speaker:
+            # A contentless index has to be told what it held.
             connection.execute(
                 "INSERT INTO observation_terms(observation_terms, rowid, own, speaker) VALUES ('delete',?,?,?)",
-                (seq, " ".join(key.own), " ".join(key.speaker)),
+                (row[11], " ".join(key.own), " ".join(key.speaker)),
             )
-    seqs = [(row[11],) for row in rows]
-    for table in ("keys", "payloads", "vectors", "observations"):
-        connection.executemany(f"DELETE FROM {table} WHERE seq=?", seqs)
-    connection.executemany("DELETE FROM links WHERE to_id=?", [(row[0],) for row in rows])
-    connection.executemany("DELETE FROM links WHERE from_seq=?", seqs)
-    connection.executemany("INSERT INTO removals(seq) VALUES (?)", seqs)
-    return [row[0] for row in rows]
+            counts.update({*key.own, *key.speaker})
+    count_terms(connection, [(term, -n) for term, n in counts.items()])
+    gone = {t for t in counts if connection.execute("DELETE FROM term_counts WHERE term=? AND n<=0", (t,)).rowcount}
+    for term in gone:
+        for (word,) in connection.execute("SELECT word FROM vocabulary WHERE term=?", (term,)).fetchall():
+            connection.execute(
+                "INSERT INTO vocabulary_trigrams(vocabulary_trigrams, rowid, term) VALUES ('delete',?,?)", (word, term)
+            )
+            connection.execute("DELETE FROM vocabulary WHERE word=?", (word,))
+    return gone

@@ -6,14 +6,16 @@ publisher is durable. Everything is idempotent, so what is delivered twice is st
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from memory.charges import charge_since
 from memory.keys import can_be_misspelt, observation_key, sound_of
 from memory.observe import Batch, ends_track
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_observation, insert_span, observation_of
-from memory.removal import remove_observations
+from memory.removal import count_terms, remove_observations, remove_pictures
 from memory.views import tracks_of
 from runtime.messages import PERCEIVED_CHANNELS, Observation, SourceOpened, Span
 
@@ -31,6 +33,8 @@ class Writing:
         self.generation = self._generation() + 1
         self.stored = 0
         self.spans = 0
+        self._charged_to = self._last_seq()
+        self._term_counts: Counter[str] = Counter()
 
     def add(self, batch: Batch) -> None:
         """Store a batch: tracks first, because observations belong to their sources."""
@@ -90,7 +94,15 @@ class Writing:
 
     def remove(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Delete observations with their pictures, vectors, words and links; the ids of those that were there."""
-        return remove_observations(self._connection, ids)
+        self.settle()
+        removed, gone = remove_observations(self._connection, ids)
+        self._known_terms -= gone
+        return removed
+
+    def remove_pictures(self, ids: Iterable[str]) -> None:
+        """Delete the pictures of observations and keep what else is known of them."""
+        self.settle()
+        remove_pictures(self._connection, ids)
 
     def advance(self, source: str, track: str, t_s: float) -> None:
         """Raise the watermark of a track; it never falls."""
@@ -108,6 +120,12 @@ class Writing:
     def source(self, name: str) -> int:
         """Number of a source; one never opened (a conversation, say) gets a row without a kind."""
         return self._source(name)[0]
+
+    def settle(self) -> None:
+        """Bring the running totals up to what this transaction has stored so far."""
+        self._charged_to = charge_since(self._connection, self._charged_to)
+        count_terms(self._connection, self._term_counts.items())
+        self._term_counts.clear()
 
     # --- consolidation -----------------------------------------------------------------------------
 
@@ -151,7 +169,12 @@ class Writing:
 
     def finish(self) -> None:
         """Make the generation visible; called by the store before it commits."""
+        self.settle()
         self._connection.execute("UPDATE memory SET value=? WHERE key='generation'", (self.generation,))
+
+    def _last_seq(self) -> int:
+        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name='observations'").fetchone()
+        return int(row[0]) if row else 0
 
     def _generation(self) -> int:
         return int(self._connection.execute("SELECT value FROM memory WHERE key='generation'").fetchone()[0])
@@ -187,6 +210,7 @@ class Writing:
         )
         if len(self._known_terms) > KNOWN_TERMS_LIMIT:
             self._known_terms.clear()
+        self._term_counts.update({*key.own, *key.speaker})
         for term in {*key.own, *key.speaker} - self._known_terms:
             self._known_terms.add(term)
             if can_be_misspelt(term):

@@ -29,6 +29,13 @@ async def crashes(service: Service) -> None:
     raise RuntimeError("a bug in here")
 
 
+async def crashes_at_the_garden(service: Service) -> None:
+    service.ready()
+    if service.name.endswith(":garden"):
+        raise RuntimeError("no garden")
+    await service.stopping.wait()
+
+
 async def user_error(service: Service) -> None:
     raise StoreError("memory /x is a file; give a folder")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 
+from memory.charges import charged
 from memory.recall import Recall, RecallOptions
 from memory.store import Store
 from memory.views import open_view
@@ -79,4 +81,54 @@ def test_what_is_remembered_after_a_removal_is_found(tmp_path: Path) -> None:
     assert recaller.recall(
         RecallRequest(query="lighthouse", view=open_view(store.reader(), ViewRequest()), channels=("answer",))
     ).hits
+    store.close()
+
+
+def contents(store: Store) -> dict[str, object]:
+    """All that depends on which observations there are."""
+    reader = store.reader()
+    held: dict[str, object] = {
+        table: sorted(reader.execute(f"SELECT * FROM {table}").fetchall())
+        for table in ("payloads", "vectors", "keys", "links", "term_counts", "charges")
+    }
+    held["vocabulary"] = sorted(reader.execute("SELECT term, sound FROM vocabulary").fetchall())
+    held["charged"] = {name: n_bytes for name, n_bytes in charged(reader).items() if n_bytes}
+    reader.close()
+    return held
+
+
+def test_a_memory_that_lost_observations_is_as_if_it_had_never_had_them(tmp_path: Path) -> None:
+    never = memory_of(tmp_path / "never", stream(*talk()[1:3], end_s=100.0))
+    store = memory_of(tmp_path / "all", stream(*talk()[1:3], talk()[0], talk()[3], end_s=100.0))
+    with store.write() as writing:
+        writing.remove([talk()[0].id, talk()[3].id])
+    assert contents(store) == contents(never)
+    with sqlite3.connect(store.path) as plain:  # raises where the index does not agree with itself
+        plain.execute("INSERT INTO observation_terms(observation_terms) VALUES ('integrity-check')")
+    never.close()
+    store.close()
+
+
+def test_a_word_that_was_removed_is_known_again_when_it_is_said_again(tmp_path: Path) -> None:
+    store = memory_of(tmp_path, stream(*talk(), end_s=100.0))
+    with store.write() as writing:
+        writing.remove([talk()[0].id])
+        again = say(95.0, 96.0, "a tortoise, slowly")
+        writing.add_observation(again)
+    recaller = Recall(store.reader(), RecallOptions())
+    assert recall(recaller, store, "tortiose")[0].observation == again
+    store.close()
+
+
+def test_a_removed_picture_leaves_its_observation(tmp_path: Path) -> None:
+    store = memory_of(tmp_path, stream(*talk(), end_s=100.0))
+    before = charged(store.reader())
+    with store.write() as writing:
+        writing.remove_pictures([talk()[2].id])
+    reader = store.reader()
+    assert reader.execute("SELECT count(*) FROM payloads").fetchone() == (0,)
+    assert reader.execute("SELECT count(*) FROM observations").fetchone() == (4,)
+    assert reader.execute("SELECT sum(picture_bytes) FROM charges").fetchone() == (0,)
+    after = charged(reader)
+    assert before["frame"] - after["frame"] == before["hot"] - after["hot"] > 0
     store.close()

@@ -18,7 +18,7 @@ import zmq.asyncio
 from runtime.bus import Member
 from runtime.config import Config, SupervisorConfig
 from runtime.errors import ProcessFailed, UserError
-from runtime.processes import PROCESSES, ProcessRow
+from runtime.processes import PROCESSES, ProcessRow, member
 from runtime.supervisor import ProcessEvent, Supervisor
 from tests.agent_runs import is_running
 
@@ -34,7 +34,8 @@ def table(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def row(role: str, main: str) -> None:
         real = PROCESSES[role]
-        monkeypatch.setitem(PROCESSES, role, ProcessRow(role, f"tests.process_mains:{main}", real.required, real.lost))
+        own = ProcessRow(role, f"tests.process_mains:{main}", real.required, real.lost, real.lost_source)
+        monkeypatch.setitem(PROCESSES, role, own)
 
     return row
 
@@ -53,10 +54,12 @@ class World:
 
 
 @asynccontextmanager
-async def supervised(run_dir: Path, limits: SupervisorConfig = LIMITS) -> AsyncIterator[World]:
+async def supervised(
+    run_dir: Path, limits: SupervisorConfig = LIMITS, members: tuple[Member, ...] = ()
+) -> AsyncIterator[World]:
     context = zmq.asyncio.Context()
     events: list[ProcessEvent] = []
-    members = tuple(Member(name=role, role=role) for role in PROCESSES)
+    members = members or tuple(Member(name=role, role=role) for role in PROCESSES)
     supervisor = Supervisor(run_dir, Config(supervisor=limits), members, context, events.append)
     try:
         with anyio.fail_after(60):
@@ -109,6 +112,22 @@ async def test_an_optional_process_out_of_budget_is_given_up_and_the_rest_goes_o
         assert sum(event.kind == "died" for event in world.events) == LIMITS.restart_budget
         assert world.supervisor.is_alive("memory")
         assert world.supervisor.has_given_up("video")
+
+
+async def test_several_sources_have_a_process_each_and_one_that_is_lost_costs_only_itself(
+    run_dir: Path, table: Any, tmp_path: Path
+) -> None:
+    table("video", "crashes_at_the_garden")
+    door, garden = member("video", "front-door"), member("video", "garden")
+    async with supervised(run_dir, members=(door, garden)) as world:
+        await world.supervisor.start(door.name, "video", {})
+        with suppress(ProcessFailed):
+            await world.supervisor.start(garden.name, "video", {})
+        event = await world.until("lost", "video:garden")
+        assert "garden is not seen from here on" in event.text
+        assert world.supervisor.is_alive("video:front-door")
+        assert world.supervisor.heartbeats["video:front-door"].ready
+    assert not world.supervisor.is_alive("video:front-door")
 
 
 async def test_a_required_process_out_of_budget_stops_the_agent_with_its_reason(run_dir: Path, table: Any) -> None:

@@ -87,7 +87,11 @@ class ScanReply(Message, frozen=True, tag="scan_reply"):
 
 
 class Span(Message, frozen=True, tag="span"):
-    """A stretch of time held as one: a moment, an event of moments, an episode of events."""
+    """A stretch of time held as one: a moment, an event of moments, an episode of events.
+
+    ``stage`` is how much of it is still kept: ``full``; ``sketch``, its keyframe and what was pooled; ``pointer``, when
+    it was and what it was about, no picture; ``tombstone``, only when it was, with ``why`` it was let go.
+    """
 
     id: str
     source: str
@@ -97,6 +101,8 @@ class Span(Message, frozen=True, tag="span"):
     text: str = ""
     parent: str = ""
     keyframe: str = ""
+    stage: Literal["full", "sketch", "pointer", "tombstone"] = "full"
+    why: str = ""
 
 
 class SpansRequest(Message, frozen=True, tag="spans_request"):
