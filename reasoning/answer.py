@@ -45,7 +45,12 @@ async def main(service: Service) -> None:
         async def search_memory(request: SearchRequest) -> RecallReply:
             return await search(request, memory)
 
+        async def open_backend() -> None:
+            await backend.open()
+            service.report(notes=(f"answers: {backend.name}",))
+
         tasks.start_soon(listen_for_voices)
+        tasks.start_soon(open_backend)
         service.on_control(Interrupt, interrupt)
         service.report(counters=turns.counters, notes=(f"answers: {backend.name}",))
         service.ready()

@@ -8,8 +8,9 @@ the asked detail is often in the next utterance.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Literal, Protocol
 
 import anyio
 from msgspec import Struct
@@ -37,6 +38,9 @@ from runtime.messages import (
 READ_WHOLE = 800
 FRAMES_LIMIT = 8000
 NEIGHBOURS_S = 12.0
+SPANS_LIMIT = 1000
+# While nothing changes frames are kept every ten seconds.
+FRAME_NEAR_S = 11.0
 
 
 class Exchange(Struct, frozen=True):
@@ -89,6 +93,8 @@ class Context:
         self.limit = limit
         self.history = history
         self.spent_s = 0.0
+        self._calls = 0
+        self._since_s = 0.0
         self._scanned: dict[tuple[object, ...], tuple[Observation, ...]] = {}
         self._status: MemoryStatus | None = None
 
@@ -102,19 +108,18 @@ class Context:
         """What fits ``query`` in the window, best first."""
         if not query.strip():
             return ()
-        started_s = anyio.current_time()
-        reply = await self.memory.recall(
-            RecallRequest(
-                query=query,
-                view=self.view,
-                source=self.source,
-                t0_s=self.t0_s,
-                t1_s=self.t1_s,
-                channels=channels,
-                limit=self.limit,
+        with self._waiting():
+            reply = await self.memory.recall(
+                RecallRequest(
+                    query=query,
+                    view=self.view,
+                    source=self.source,
+                    t0_s=self.t0_s,
+                    t1_s=self.t1_s,
+                    channels=channels,
+                    limit=self.limit,
+                )
             )
-        )
-        self.spent_s += anyio.current_time() - started_s
         return reply.hits
 
     async def scan(
@@ -169,12 +174,41 @@ class Context:
 
     async def events(self) -> tuple[Span, ...]:
         """The events of the window, in order of time."""
-        started_s = anyio.current_time()
-        reply = await self.memory.spans(
-            SpansRequest(view=self.view, source=self.source, level="event", t0_s=self.t0_s, t1_s=self.t1_s)
-        )
-        self.spent_s += anyio.current_time() - started_s
+        return await self.spans("event", SPANS_LIMIT)
+
+    async def spans(self, level: Literal["event", "episode"], limit: int) -> tuple[Span, ...]:
+        """The first ``limit`` spans of the window at this level, in order of time."""
+        with self._waiting():
+            reply = await self.memory.spans(
+                SpansRequest(
+                    view=self.view, source=self.source, level=level, t0_s=self.t0_s, t1_s=self.t1_s, limit=limit
+                )
+            )
         return reply.spans
+
+    async def frame_at(self, t_s: float, source: str = "") -> Observation | None:
+        """The frame nearest to a moment, with its JPEG if that is still kept; None if none is near."""
+        around = await self._scan(
+            ScanRequest(
+                view=self.view, source=source or self.source or self.view.source, channels=("frame",),
+                t0_s=t_s - FRAME_NEAR_S, t1_s=t_s + FRAME_NEAR_S, limit=4 * int(FRAME_NEAR_S),
+            )
+        )  # fmt: skip
+        nearest = min(around, key=lambda o: (abs(o.t0_s - t_s), o.t0_s), default=None)
+        return nearest and next(iter(await self._with_payload((nearest.id,))), None)
+
+    async def freshest_frames(self, newest: int) -> tuple[Observation, ...]:
+        """The newest frames of the View with their JPEGs, in order of time."""
+        if newest < 1:
+            return ()
+        request = ScanRequest(
+            view=self.view, source=self.source or self.view.source, channels=("frame",),
+            t1_s=self.t1_s, newest_first=True, limit=newest, with_payload=True,
+        )  # fmt: skip
+        return tuple(o for o in await self._scan(request) if o.payload)
+
+    async def _with_payload(self, ids: tuple[str, ...]) -> tuple[Observation, ...]:
+        return await self._scan(ScanRequest(view=self.view, ids=ids, limit=len(ids), with_payload=True))
 
     async def status(self) -> MemoryStatus:
         """What memory knows of its sources."""
@@ -192,7 +226,19 @@ class Context:
         return bool(sources) and all(record.missing.get(track) for record in sources)
 
     async def _scan(self, request: ScanRequest) -> tuple[Observation, ...]:
-        started_s = anyio.current_time()
-        reply = await self.memory.scan(request)
-        self.spent_s += anyio.current_time() - started_s
+        with self._waiting():
+            reply = await self.memory.scan(request)
         return tuple(sorted(reply.observations, key=lambda o: (o.source, o.t0_s, o.id)))
+
+    @contextmanager
+    def _waiting(self) -> Iterator[None]:
+        """Time waited for memory, calls that run side by side counted once."""
+        if not self._calls:
+            self._since_s = anyio.current_time()
+        self._calls += 1
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self.spent_s += anyio.current_time() - self._since_s

@@ -44,8 +44,12 @@ class ExtractiveBackend:
 
     name = "extractive"
 
-    def __init__(self, abstain_below: float) -> None:
+    def __init__(self, abstain_below: float, max_citations: int = 4) -> None:
         self.abstain_below = abstain_below
+        self.max_citations = max_citations
+
+    async def open(self) -> None:
+        """Nothing to get ready."""
 
     async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | Verdict]:
         """The claims of the answer, then the verdict."""
@@ -56,7 +60,7 @@ class ExtractiveBackend:
 
     async def draft(self, question: Question, context: Context) -> Draft:
         """The whole answer, or a refusal where the evidence is too weak."""
-        window = await _window(question, context)
+        window = await narrow(question, context)
         if isinstance(window, Draft):
             return window
         draft = await _ROOMS[question.kind](question, window)
@@ -65,7 +69,7 @@ class ExtractiveBackend:
         return _too_weak(question, draft)
 
 
-async def _window(question: Question, context: Context) -> Context | Draft:
+async def narrow(question: Question, context: Context) -> Context | Draft:
     """The context narrowed to the question's time words; a refusal where their event is not found."""
     time = question.time
     t0_s, t1_s = time.t0_s, time.t1_s

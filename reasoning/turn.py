@@ -212,7 +212,7 @@ class Turns:
                 send.send_nowait(AnswerPart(text="", step=piece))
                 continue
             latency_s.setdefault("recall", context.spent_s + got_view_s)
-            room_for = self._config.max_citations - len(cited)
+            room_for = self._backend.max_citations - len(cited)
             checked = await check_claim(piece, view, self._memory, room_for)
             self.counters["citations_struck"] += checked.struck
             if checked.text:

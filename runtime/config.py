@@ -89,10 +89,25 @@ class MemoryConfig(Section, frozen=True):
     neighbour_window_s: NonNegative = 12.0
 
 
+class ModelConfig(Section, frozen=True):
+    """The language model that composes answers, where there is one."""
+
+    base_url: str = ""
+    name: str = ""
+    context_tokens: Annotated[int, Meta(ge=0)] = 0
+    image_tokens: PositiveInt = 600
+    answer_tokens: PositiveInt = 400
+    max_images: Annotated[int, Meta(ge=0, le=32)] = 4
+    max_steps: Annotated[int, Meta(ge=0, le=32)] = 6
+    max_citations: PositiveInt = 12
+    quiet_s: Positive = 20.0
+
+
 class ReasoningConfig(Section, frozen=True):
     """How questions are answered."""
 
-    backend: str = "extractive"
+    backend: str = "auto"
+    model: ModelConfig = ModelConfig()
     abstain_below: Fraction = 0.35
     max_citations: PositiveInt = 4
     recall_limit: PositiveInt = 20

@@ -60,7 +60,8 @@ def start(*args: str | Path, cwd: Path = PROJECT, stdin: int = subprocess.DEVNUL
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env={**os.environ, "COLUMNS": "200"},
+        # An empty address: no model server of this machine is looked for.
+        env={"OPENAI_BASE_URL": "", **os.environ, "COLUMNS": "200"},
     )
 
 

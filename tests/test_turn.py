@@ -35,6 +35,7 @@ class Scripted:
 
     def __init__(self, *pieces: Claim | TraceStep | Verdict) -> None:
         self.pieces = pieces
+        self.max_citations = 3
 
     async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
         for piece in self.pieces:
@@ -133,6 +134,7 @@ class Stuck:
     """A back end that says a word and is then stuck: waiting, or blocking a worker thread like a model."""
 
     name = "stuck"
+    max_citations = 4
 
     def __init__(self, blocking: bool) -> None:
         self.blocking = blocking
@@ -308,7 +310,7 @@ async def test_what_a_back_end_invents_is_struck_out_and_counted() -> None:
 
 async def test_steps_are_told_as_they_are_taken_and_kept_with_the_answer() -> None:
     step = TraceStep(tool="search", arguments={"text": "light"}, found="1 observation", took_s=0.01)
-    verdict = Verdict(0.8, False, backend="openai:tiny", notice="the model took no pictures")
+    verdict = Verdict(0.8, abstained=False, backend="openai:tiny", notice="the model took no pictures")
     async with anyio.create_task_group() as tasks:
         backend = Scripted(step, Claim("It is closed [0:06].", (LIGHT,)), verdict)
         *parts, answer = await collect(make(tasks, ListedMemory(LIGHT), backend), "Is it open?")
@@ -322,7 +324,7 @@ async def test_citations_stay_within_their_number() -> None:
     spoken = [said(float(t), t + 0.5, f"word {t}") for t in range(6)]
     claims = [Claim(f"Heard [0:0{int(o.t0_s)}].", (o,)) for o in spoken]
     async with anyio.create_task_group() as tasks:
-        turns = make(tasks, ListedMemory(*spoken), Scripted(*claims, Verdict(0.9, abstained=False)), max_citations=3)
+        turns = make(tasks, ListedMemory(*spoken), Scripted(*claims, Verdict(0.9, abstained=False)))
         answer = (await collect(turns, "What was said?"))[-1]
     assert isinstance(answer, Answer)
     assert len(answer.citations) == 3

@@ -40,9 +40,17 @@ class Verdict(Struct, frozen=True):
 
 
 class Backend(Protocol):
-    """Composes an answer. Cancelled by cancelling the task that iterates it."""
+    """Composes an answer. Cancelled by cancelling the task that iterates it.
+
+    name           who composes at present; max_citations  how many moments an answer points to, at most.
+    """
 
     name: str
+    max_citations: int
+
+    async def open(self) -> None:
+        """Get ready what takes time (find a server, load a model), beside the first questions."""
+        ...
 
     def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
         """Claims in reading order with the steps between them, then one `Verdict`."""
@@ -52,17 +60,35 @@ class Backend(Protocol):
 def _load_extractive(config: ReasoningConfig, in_thread: InThread) -> Backend:
     from reasoning.extract import ExtractiveBackend
 
-    return ExtractiveBackend(abstain_below=config.abstain_below)
+    return ExtractiveBackend(config.abstain_below, config.max_citations)
 
 
-BACKENDS: dict[str, Callable[[ReasoningConfig, InThread], Backend]] = {"extractive": _load_extractive}
+def _load_auto(config: ReasoningConfig, in_thread: InThread) -> Backend:
+    from reasoning.backends.find_server import ServerFinder
+    from reasoning.backends.with_model import ModelBackend
+
+    return ModelBackend(ServerFinder(config.model, required=False), _load_extractive(config, in_thread), config)
+
+
+def _load_openai(config: ReasoningConfig, in_thread: InThread) -> Backend:
+    from reasoning.backends.find_server import ServerFinder
+    from reasoning.backends.with_model import ModelBackend
+
+    return ModelBackend(ServerFinder(config.model, required=True), _load_extractive(config, in_thread), config)
+
+
+BACKENDS: dict[str, Callable[[ReasoningConfig, InThread], Backend]] = {
+    "auto": _load_auto,
+    "extractive": _load_extractive,
+    "openai": _load_openai,
+}
 
 
 def load_backend(config: ReasoningConfig, in_thread: InThread) -> Backend:
     """The back end that ``reasoning.backend`` names.
 
     Raises:
-        ConfigError: there is no such back end.
+        ConfigError: there is no such back end, or its settings cannot be.
     """
     if config.backend not in BACKENDS:
         raise ConfigError(f"reasoning.backend: no {config.backend!r}; there is {', '.join(sorted(BACKENDS))}")

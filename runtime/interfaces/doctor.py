@@ -141,8 +141,14 @@ def _encoders(config: Config, memory_dir: Path) -> list[Finding]:
         ),
         Finding("ok" if vision.read_text else "absent", "reads", "RapidOCR" if vision.read_text else "switched off"),
         Finding("ok", "hears", f"{hearing.transcribe}: English speech, about one word in four misheard"),
-        Finding("ok", "answers", f"{config.reasoning.backend}: quotes its evidence, no language model"),
+        Finding("ok", "answers", f"{config.reasoning.backend}: {_ANSWERS.get(config.reasoning.backend, '')}"),
     ]
 
+
+_ANSWERS = {
+    "auto": "a language model if a server is found (OPENAI_BASE_URL, or one on its usual port here), else quotes",
+    "extractive": "quotes its evidence, no language model",
+    "openai": "a language model behind a server",
+}
 
 _CHECKS: tuple[Callable[[Config, Path], list[Finding]], ...] = (_machine, _packages, _models, _storage, _encoders)

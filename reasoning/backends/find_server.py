@@ -1,0 +1,168 @@
+"""Finding a server that speaks OpenAI's API: the one that is named, else a local one on its usual port.
+
+Nothing but this machine is ever searched: memory is private, so a server elsewhere must be named, in the
+profile or by OPENAI_BASE_URL. An empty OPENAI_BASE_URL says that there is none and nothing is to be searched.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import anyio
+
+from runtime.config import ModelConfig
+from runtime.errors import ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from reasoning.backends.openai_server import OpenAIServer
+
+BASE_URL_VARIABLE, KEY_VARIABLE = "OPENAI_BASE_URL", "OPENAI_API_KEY"
+# Where each listens unless told otherwise, in the order they are preferred.
+LOCAL_PORTS = {11434: "Ollama", 8080: "llama.cpp", 8000: "vLLM", 1234: "LM Studio"}
+# A local connection is made or refused in well under a millisecond; a busy machine may take longer.
+CONNECT_S = 0.25
+ASK_S = 3.0
+# A server started after the agent is found this soon.
+SEARCH_AGAIN_S = 5.0
+NONE_FOUND = f"none listens on its usual port here; start one, or set reasoning.model.base_url or {BASE_URL_VARIABLE}"
+# Ollama's own default, the smallest of the usual servers, where nothing says more.
+UNKNOWN_CONTEXT_TOKENS = 4096
+_NO_CHAT = re.compile(r"embed|rerank|whisper|\btts\b|\bbge\b|moderation|dall-e|transcribe|speech", re.IGNORECASE)
+
+
+class ServerFinder:
+    """Finds the server once, and again after it was lost; called for every question.
+
+    ``required``: having none is an error, else an answer without one.
+
+    Raises:
+        ConfigError: what is named is no address.
+    """
+
+    def __init__(self, config: ModelConfig, required: bool) -> None:
+        self._config = config
+        self._required = required
+        self._server: OpenAIServer | None = None
+        self._search_from_s = 0.0
+        if named := config.base_url or os.environ.get(BASE_URL_VARIABLE):
+            _checked(named)
+
+    async def __call__(self) -> OpenAIServer | None:
+        """The server; None where none is required and none is there.
+
+        Raises:
+            ModelError: there is none, or the one that is named does not answer.
+        """
+        if self._server is not None and not self._server.lost:
+            return self._server
+        self._server = None
+        if anyio.current_time() >= self._search_from_s:
+            self._server = await find_server(self._config)
+            self._search_from_s = anyio.current_time() + SEARCH_AGAIN_S
+        if self._server is None and self._required:
+            raise ModelError(f"no model server: {NONE_FOUND}")
+        return self._server
+
+
+async def find_server(config: ModelConfig) -> OpenAIServer | None:
+    """The server to use, with its model chosen; None if none is named and none listens here.
+
+    Raises:
+        ModelError: the named one does not answer, or has no such model.
+        ConfigError: what is named is no address.
+    """
+    named = config.base_url or os.environ.get(BASE_URL_VARIABLE)
+    if named == "":
+        return None
+    if named is not None:
+        return await _open(_checked(named), config)
+    for port in await _listening():
+        try:
+            return await _open(f"http://127.0.0.1:{port}/v1", config)
+        except ModelError:
+            continue  # these ports are popular, and what listens may be anything
+    return None
+
+
+def is_local(base_url: str) -> bool:
+    """Whether the address is this machine's own."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def choose_model(listed: list[dict[str, Any]], config: ModelConfig, base_url: str) -> dict[str, Any]:
+    """The entry of the model to use among those a server lists.
+
+    Raises:
+        ModelError: it has not the one that is named, none that chats, or, far away, too many to choose from.
+    """
+    names = [str(entry.get("id", "")) for entry in listed]
+    if config.name:
+        # Ollama's "llama3" is listed as "llama3:latest". Some servers load what is not listed yet.
+        for entry, name in zip(listed, names, strict=True):
+            if name in (config.name, f"{config.name}:latest"):
+                return entry
+        if not is_local(base_url):
+            raise ModelError(f"the server at {base_url} has no model {config.name!r}")
+        return {"id": config.name}
+    chats = [entry for entry, name in zip(listed, names, strict=True) if name and not _NO_CHAT.search(name)]
+    if not chats:
+        raise ModelError(f"the server at {base_url} has no model that chats")
+    if len(chats) > 1 and not is_local(base_url):
+        raise ModelError(f"the server at {base_url} has {len(chats)} models; say which: reasoning.model.name")
+    return chats[0]
+
+
+def context_of(entry: dict[str, Any]) -> int:
+    """How many tokens the model takes, where its server's list says so (vLLM, llama.cpp and others); else 0."""
+    meta = entry.get("meta")
+    told = [entry.get(key) for key in ("max_model_len", "context_length", "context_window", "max_context_length")]
+    if isinstance(meta, dict):
+        told.append(meta.get("n_ctx"))
+    return next((int(value) for value in told if isinstance(value, int) and value > 0), 0)
+
+
+def _checked(base_url: str) -> str:
+    parts = urlsplit(base_url if "//" in base_url else f"http://{base_url}")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(f"reasoning.model.base_url: {base_url!r} is no address; it looks like http://127.0.0.1:11434")
+    if parts.path in ("", "/"):
+        parts = parts._replace(path="/v1")
+    return parts.geturl().rstrip("/")
+
+
+async def _open(base_url: str, config: ModelConfig) -> OpenAIServer:
+    from reasoning.backends.openai_server import OpenAIServer, list_models, open_client  # a second to import
+
+    client = open_client(base_url, os.environ.get(KEY_VARIABLE, ""), config.quiet_s, is_local(base_url))
+    with anyio.move_on_after(ASK_S):
+        entry = choose_model(await list_models(client, base_url), config, base_url)
+        tokens = config.context_tokens or context_of(entry) or UNKNOWN_CONTEXT_TOKENS
+        return OpenAIServer(client, base_url, str(entry["id"]), tokens, config.image_tokens)
+    raise ModelError(f"the server at {base_url} does not say which models it has (waited {ASK_S:g} s)", 1.0)
+
+
+async def _listening() -> list[int]:
+    """The usual ports on which something listens, in order of preference."""
+    found: set[int] = set()
+
+    async def knock(port: int) -> None:
+        with anyio.move_on_after(CONNECT_S):
+            try:
+                stream = await anyio.connect_tcp("127.0.0.1", port)
+            except OSError:
+                return
+            found.add(port)
+            await stream.aclose()
+
+    async with anyio.create_task_group() as tasks:
+        for port in LOCAL_PORTS:
+            tasks.start_soon(knock, port)
+    return [port for port in LOCAL_PORTS if port in found]

@@ -1,0 +1,87 @@
+"""What went wrong with a server, from its client's errors: one line each, and whether asking again can help.
+
+Servers agree on status codes at most. What they say in words was collected from vLLM, Ollama, llama.cpp,
+`transformers serve` and OpenAI; what fits none of it is told as the server told it.
+"""
+
+from __future__ import annotations
+
+import re
+
+import openai
+
+from runtime.errors import ContextTooLong, InputRefused, ModelError
+
+# First wait before asking again where the server names none; it doubles.
+BACK_OFF_S = 0.5
+_SHOWN = 160
+_TOO_LONG = re.compile(
+    r"context_length_exceeded|exceed_context_size|maximum context length|context (?:size|length|window)|"
+    r"prompt is too long|too many tokens|reduce the length|exceeds? the (?:available|maximum|model)",
+    re.IGNORECASE,
+)
+_LIMIT = re.compile(r"(?:maximum context length (?:is|of)|context (?:size|length|window)(?: is| of)?)\D{0,12}(\d{3,7})")
+_IMAGES = re.compile(r"\b(?:image|images|image_url|vision|multi-?modal|mmproj|picture)\b", re.IGNORECASE)
+_TOOLS = re.compile(r"\btools?\b|tool_choice|tool[- ]call|--jinja|function call", re.IGNORECASE)
+_REFUSING = (400, 404, 413, 415, 422, 500, 501)
+
+
+def explain(error: Exception, base_url: str, model: str) -> ModelError:
+    """The error as one of ours. ``retry_after_s`` is set where asking again can help."""
+    where = f"the server at {base_url}"
+    if isinstance(error, openai.APIStatusError):
+        return _explain_status(error, where, model)
+    if isinstance(error, openai.APITimeoutError):
+        return ModelError(f"{where} is too slow: it was silent for longer than reasoning.model.quiet_s")
+    if isinstance(error, openai.APIConnectionError):
+        cause = error.__cause__
+        broke = cause is not None and "Connect" not in type(cause).__name__
+        return ModelError(f"{where} {'dropped the connection' if broke else 'does not answer'}", BACK_OFF_S)
+    if isinstance(error, openai.APIError):  # an error event in the middle of a stream
+        return _by_words(error.message, where) or ModelError(f"{where} failed: {_short(error.message)}", BACK_OFF_S)
+    return ModelError(f"{where} sent what is no answer ({_short(str(error) or type(error).__name__)})", BACK_OFF_S)
+
+
+def _explain_status(error: openai.APIStatusError, where: str, model: str) -> ModelError:
+    status, said = error.status_code, str(error.message)
+    if status in (401, 403):
+        return ModelError(f"{where} refuses the key; set OPENAI_API_KEY to one it takes")
+    if status == 402 or "insufficient_quota" in said:
+        return ModelError(f"{where} wants to be paid first: {_short(said)}")
+    if status == 429:
+        wait_s = _retry_after_s(error)
+        return ModelError(f"{where} limits how often it may be asked", BACK_OFF_S if wait_s is None else wait_s)
+    if status in _REFUSING and (problem := _by_words(said, where)):
+        return problem
+    if status == 404:
+        return ModelError(f"{where} has no model {model!r}" if model else f"{where} speaks no OpenAI API (404)")
+    if status >= 500 or status in (408, 409):
+        wait_s = _retry_after_s(error)
+        return ModelError(f"{where} failed ({status}): {_short(said)}", BACK_OFF_S if wait_s is None else wait_s)
+    return ModelError(f"{where} refuses the question ({status}): {_short(said)}")
+
+
+def _by_words(said: str, where: str) -> ModelError | None:
+    if _TOO_LONG.search(said):
+        limit = _LIMIT.search(said.lower())
+        return ContextTooLong(
+            f"the question with its evidence is too long for {where}", int(limit[1]) if limit else None
+        )
+    if _IMAGES.search(said):
+        return InputRefused(f"{where} takes no pictures", "images")
+    if _TOOLS.search(said):
+        return InputRefused(f"{where} offers its model no tools", "tools")
+    return None
+
+
+def _retry_after_s(error: openai.APIStatusError) -> float | None:
+    """Seconds the server asks to wait (RFC 9110, 10.2.3); a date counts as not said."""
+    try:
+        return max(0.0, float(error.response.headers.get("retry-after", "")))
+    except ValueError:
+        return None
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"
