@@ -18,8 +18,8 @@ import anyio.abc
 from perception.hear import Heard
 from perception.segment_speech import Utterance, VoiceStart
 from perception.sounds import Sound
-from perception.transcribe import Transcript
 from perception.transcriber_pool import TranscriberPool, WorkerFailed
+from perception.transcript import Transcript
 from runtime.messages import (
     Channel,
     Message,
@@ -60,7 +60,6 @@ class HeardTeller:
         self._watermark_s = watermark_s
         self._counters = counters
         hearing = service.config.perception.hearing
-        self._engine = hearing.transcribe
         self._ahead = anyio.Semaphore(_UTTERANCES_AHEAD * hearing.workers)
         self._numbers: deque[tuple[Channel, float]] = deque(maxlen=64)
         self._marked_s = watermark_s
@@ -109,7 +108,9 @@ class HeardTeller:
 
     async def _transcribe(self, transcription: _Transcription) -> None:
         try:
-            transcription.transcript = await self._pool.transcribe(transcription.utterance.samples)
+            transcription.transcript = await self._pool.transcribe(
+                transcription.utterance.samples, transcription.utterance.voice
+            )
         except WorkerFailed as error:
             self._service.log.warning("%s at %.1f s: %s", self._source, transcription.utterance.t0_s, error)
             self._service.drop("speech:recogniser failed")
@@ -141,9 +142,13 @@ class HeardTeller:
         data: dict[str, Any] = {
             "words": words,
             "confidence": transcript.confidence,
-            "engine": self._engine,
+            "engine": self._pool.engine,
             "understood": transcript.understood,
         }
+        if transcript.language:
+            data["language"] = transcript.language
+        if transcript.doubt:
+            data["doubt"] = transcript.doubt
         return self._observation("speech", t0_s, utterance.t1_s, transcript.text, data)
 
     def _sound(self, sound: Sound) -> Observation:

@@ -19,7 +19,7 @@ from perception.file_source import audio_stream, open_container
 from perception.hear import Heard, Hearing
 from perception.heard import COUNTED, HeardTeller
 from perception.segment_speech import SpeechModel, load_silero
-from perception.transcribe import check_transcriber
+from perception.transcribe import choose_recogniser
 from perception.transcriber_pool import TranscriberPool
 from runtime.errors import MediaError
 from runtime.messages import Observation, SourceEnded, SourceOpened, round_time
@@ -35,12 +35,16 @@ _HOLE_S = 1.0
 async def main(service: Service) -> None:
     """Hear every source of ``service.params["sources"]`` in turn, from where memory last heard of it."""
     hearing = service.config.perception.hearing
-    check_transcriber(hearing.transcribe)
+    recogniser, lacking = choose_recogniser(hearing, service.config.perception.threads)
     model = await service.in_thread(load_silero)
     service.ready()
     heard_before = await remembered(service, "audio")
     counters = dict.fromkeys(COUNTED, 0.0)
-    async with TranscriberPool(hearing.transcribe, hearing.workers) as pool:
+    async with TranscriberPool(recogniser, hearing.workers) as pool:
+        lacking = await pool.check() or lacking
+        if lacking:
+            service.log.warning("%s", lacking)
+            service.report(notes=(lacking,))
         for source in service.params["sources"]:
             watermark_s = heard_before.get(source["source"], 0.0)
             if watermark_s is not None and not service.stopping.is_set():
@@ -74,6 +78,7 @@ class _FileListener:
         self._hearing = Hearing(service.config.perception.hearing, model)
         self._teller = HeardTeller(service, self._name, pool, watermark_s, counters)
         self._counters = counters
+        self._engine = pool.engine
         self._lost_from_s: float | None = None
         self._decoding = threading.Lock()
 
@@ -154,7 +159,7 @@ class _FileListener:
             started_wall_s=self._source.get("started_wall_s", 0.0),
             duration_s=duration_s,
             missing=missing,
-            encoders={} if missing else active_encoders(self._service.config.perception.hearing.transcribe),
+            encoders={} if missing else active_encoders(self._engine),
         )
 
     def _ended(self, t_s: float, reason: str = "end") -> SourceEnded:

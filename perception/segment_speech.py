@@ -71,15 +71,15 @@ class VoiceStart:
 class Utterance:
     """Speech between two silences.
 
-    t0_s, t1_s    with padding; consecutive utterances never overlap.
-    samples       float32 (n,), 16 kHz.
-    speech_share  0..1, share of the chunks in which the model is surer than not that it is speech.
+    t0_s, t1_s  with padding; consecutive utterances never overlap.
+    samples     float32 (n,), 16 kHz.
+    voice       (n / 512,), the speech probability of each chunk.
     """
 
     t0_s: float
     t1_s: float
     samples: Samples
-    speech_share: float
+    voice: Probabilities
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -217,7 +217,7 @@ class SegmentSpeech:
     def _close(self, end: int) -> list[VoiceStart | Utterance | VoiceActivity]:
         """The open utterance up to chunk ``end``, if it holds enough speech."""
         begin = self._begin()
-        probabilities = np.array(self._kept_probabilities[begin - self._kept_from : end - self._kept_from])
+        probabilities = np.array(self._kept_probabilities[begin - self._kept_from : end - self._kept_from], np.float32)
         spoken = int((probabilities >= self._options.threshold).sum())
         samples = np.concatenate(self._kept[begin - self._kept_from : end - self._kept_from])
         self._first, self._closed = -1, end
@@ -225,7 +225,7 @@ class SegmentSpeech:
         if spoken < self._min_speech:
             return []
         t0_s, t1_s = seconds(begin * CHUNK_SAMPLES), seconds(end * CHUNK_SAMPLES)
-        return [Utterance(t0_s, t1_s, samples, round(spoken / len(probabilities), 3))]
+        return [Utterance(t0_s, t1_s, samples, probabilities)]
 
     def _cut(self) -> list[VoiceStart | Utterance | VoiceActivity]:
         """Speech without a pause: give out its first part, up to where it is least like speech."""

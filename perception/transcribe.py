@@ -1,145 +1,159 @@
-"""Speech to words: one utterance in, its words with times and confidences out.
+"""Speech to words: which recogniser, and the worker processes of `transcriber_pool` that run it.
 
-Run as ``python -m perception.transcribe NAME`` it is a worker of `transcriber_pool`: utterances on standard input,
-transcripts on standard output.
+Run as ``python -m perception.transcribe RECOGNISER`` it is a worker: utterances on standard input, transcripts on
+standard output.
 """
 
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable
-from typing import BinaryIO, Protocol
+from importlib.util import find_spec
+from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 import numpy as np
 from msgspec import Struct
 
 from perception.audio import Samples
-from runtime.errors import ConfigError
+from perception.pocketsphinx import PocketSphinx
+from perception.segment_speech import Probabilities
+from perception.transcript import NO_VOICE_KNOWN, Transcriber
+from runtime.config import HearingConfig
+from runtime.errors import ConfigError, WeightsError
+from runtime.weights import locate, require
 
-# Digital silence, telephones and lossy coding leave parts of the spectrum empty; the recogniser was trained on none of
-# that and takes the logarithm of it. A trace of white noise this far below the speech fills them: wrong words fell from
-# 9.8 to 6.9 % on synthetic speech between digital silences, and from 55.5 to 54.4 % on 230 s of hard real English.
-_FILL_BELOW_SPEECH_DB = 45.0
-_PEAK = 0.5
-_LEAST_RMS = 1e-5
-# Of 30000 by default: a quarter of the time saved, no more words wrong.
-_MAX_STATES_PER_FRAME = 3000
-# Mean word posterior under which words are no better than guesses. Measured: German, Spanish and Mandarin get
-# 0.14-0.31 an utterance, English from 0.35 (a telephone) to 0.98; 29 % of words under 0.1 are right, 84 % over 0.9.
-_UNDERSTOOD = 0.33
-_FRAMES_PER_S = 100
-_FILLER = re.compile(r"^(<.*>|\[.*\]|\+\+.*\+\+)$")
-_VARIANT = re.compile(r"\(\d+\)$")
+# A length goes before each message of a worker, little-endian.
+_LENGTH_BYTES = 4
 
 
-class Word(Struct, frozen=True, array_like=True):
-    """A word, when it was said (seconds from the start of the utterance), and 0..1 how sure that is."""
+class Recogniser(Struct, frozen=True):
+    """Which recogniser a worker loads.
 
-    text: str
-    t0_s: float
-    t1_s: float
-    confidence: float
-
-
-class Transcript(Struct, frozen=True):
-    """What was heard in one utterance. ``understood`` is false where the words are no better than guesses;
-    then there are none."""
-
-    words: tuple[Word, ...] = ()
-    confidence: float = 0.0
-    understood: bool = False
-
-    @property
-    def text(self) -> str:
-        return " ".join(word.text for word in self.words)
-
-
-class Transcriber(Protocol):
-    """A speech recogniser for whole utterances; the same samples always give the same transcript."""
-
-    name: str
-
-    def transcribe(self, samples: Samples) -> Transcript:
-        """``samples`` float32 (n,), 16 kHz mono, of any level."""
-        ...
-
-
-class PocketSphinx:
-    """CMU PocketSphinx 5 with the American English model and dictionary of its package; nothing to download.
-
-    Whole utterances only: the mean of the cepstrum is taken over all of one, and three passes search it.
+    name        a key of `TRANSCRIBERS`.
+    checkpoint  file of its weights; empty where they come with its package.
+    language    code of the language spoken, or empty: detected, or the only one it knows.
+    threads     of each worker.
     """
 
-    name = "pocketsphinx"
-
-    def __init__(self) -> None:
-        from pocketsphinx import Decoder
-
-        self._decoder = Decoder(maxhmmpf=_MAX_STATES_PER_FRAME, loglevel="FATAL")
-
-    def transcribe(self, samples: Samples) -> Transcript:
-        decoder = self._decoder
-        decoder.reinit_feat()  # or the front end carries samples over, and the result depends on what came before
-        decoder.start_utt()
-        decoder.process_raw(_audible(samples), full_utt=True)
-        decoder.end_utt()
-        if decoder.hyp() is None:
-            return Transcript()
-        words, weights = [], []
-        for segment in decoder.seg():
-            if _FILLER.match(segment.word):
-                continue
-            t0_s, t1_s = segment.start_frame / _FRAMES_PER_S, (segment.end_frame + 1) / _FRAMES_PER_S
-            confidence = round(min(1.0, max(0.0, float(segment.prob))), 3)
-            words.append(Word(_VARIANT.sub("", segment.word), round(t0_s, 2), round(t1_s, 2), confidence))
-            weights.append(t1_s - t0_s)
-        if not words:
-            return Transcript()
-        confidence = float(np.average([word.confidence for word in words], weights=weights))
-        understood = confidence >= _UNDERSTOOD
-        return Transcript(tuple(words) if understood else (), round(confidence, 3), understood)
+    name: str
+    checkpoint: str = ""
+    language: str = ""
+    threads: int = 1
 
 
-TRANSCRIBERS: dict[str, Callable[[], Transcriber]] = {"pocketsphinx": PocketSphinx}
+class Loaded(Struct, frozen=True):
+    """A worker's first message: the recogniser it loaded, or in one line why it could not."""
+
+    name: str = ""
+    error: str = ""
 
 
-def load_transcriber(name: str) -> Transcriber:
-    """The recogniser of that name, loaded (about a second).
+class Request(Struct, frozen=True, array_like=True):
+    """An utterance for a worker: float32 samples and voice probabilities, little-endian; see `Transcriber`."""
+
+    samples: bytes
+    voice: bytes = b""
+    partial: bool = False
+
+    @staticmethod
+    def of(samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False) -> Request:
+        return Request(samples.astype("<f4").tobytes(), voice.astype("<f4").tobytes(), partial)
+
+
+def _whisper(recogniser: Recogniser) -> Transcriber:
+    from perception.whisper import load_whisper
+
+    return load_whisper(recogniser.name, Path(recogniser.checkpoint), recogniser.language, max(1, recogniser.threads))
+
+
+TRANSCRIBERS: dict[str, Callable[[Recogniser], Transcriber]] = {
+    "pocketsphinx": lambda _: PocketSphinx(),
+    "whisper": _whisper,
+    "whisper-ctranslate2": _whisper,
+    "whisper-torch": _whisper,
+}
+# What `auto` may mean besides, and what a recogniser that cannot be loaded is replaced by: it needs no weights.
+ALWAYS = Recogniser("pocketsphinx")
+
+
+def choose_recogniser(config: HearingConfig, threads: int) -> tuple[Recogniser, str]:
+    """The recogniser that the profile asks for, and one line to tell where it is not the best there is.
+
+    ``threads`` are divided among the workers. ``auto``: Whisper where its package and weights are here.
+
+    Raises:
+        ConfigError: there is none of that name, or its package is not installed.
+        WeightsError: Whisper was asked for and its weights are not here or damaged.
+    """
+    check_transcriber(config.transcribe)
+    name = config.transcribe
+    if name == "pocketsphinx":
+        return ALWAYS, ""
+    weights = config.whisper if Path(config.whisper).suffix else f"whisper/{config.whisper}"
+    each = max(1, threads // config.workers)
+    if name != "auto":
+        if not _installed(name):
+            raise ConfigError(f"perception.hearing.transcribe: {name} needs packages that the full profile installs")
+        return Recogniser(name, str(require(weights)[0]), config.language, each), ""
+    if not _installed("whisper"):
+        return ALWAYS, "speech by PocketSphinx: Whisper is not installed (it comes with the full profile)"
+    try:
+        files = locate(weights)
+    except WeightsError as error:
+        return ALWAYS, f"speech by PocketSphinx: {error}"
+    if files is None:
+        return ALWAYS, f"speech by PocketSphinx: weights {weights} are not on this machine; `run_agent.py setup`"
+    return Recogniser("whisper", str(files[0]), config.language, each), ""
+
+
+def _installed(name: str) -> bool:
+    """Whether the packages are here. CTranslate2 needs torch too, once, to read a checkpoint."""
+    wanted = ["whisper", "torch"] + (["ctranslate2"] if name == "whisper-ctranslate2" else [])
+    return all(find_spec(package) is not None for package in wanted)
+
+
+def load_transcriber(recogniser: Recogniser) -> Transcriber:
+    """The recogniser, loaded (a second or two).
 
     Raises:
         ConfigError: there is none of that name.
+        ValueError, WeightsError: its weights are damaged or of another model.
     """
-    check_transcriber(name)
-    return TRANSCRIBERS[name]()
+    check_transcriber(recogniser.name)
+    return TRANSCRIBERS[recogniser.name](recogniser)
 
 
 def check_transcriber(name: str) -> None:
     """Raise ConfigError if there is no recogniser of that name; loads nothing."""
-    if name not in TRANSCRIBERS:
-        known = ", ".join(sorted(TRANSCRIBERS))
+    if name not in TRANSCRIBERS and name != "auto":
+        known = ", ".join(("auto", *sorted(TRANSCRIBERS)))
         raise ConfigError(f"perception.hearing.transcribe: no speech recogniser {name!r}; known: {known}")
 
 
-def _audible(samples: Samples) -> bytes:
-    """16-bit samples of one level, with the empty bands filled. The noise is the same every time."""
-    rms = max(_LEAST_RMS, float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))))
-    noise = np.random.default_rng(0).standard_normal(len(samples), np.float32)
-    filled = samples + noise * np.float32(rms * 10 ** (-_FILL_BELOW_SPEECH_DB / 20))
-    filled *= np.float32(_PEAK * 32767 / max(float(np.abs(filled).max()), _LEAST_RMS))
-    return filled.astype("<i2").tobytes()
+def frame(message: Struct) -> bytes:
+    """A message of a worker's pipe: its length (4 bytes, little-endian), and MessagePack."""
+    data = msgspec.msgpack.encode(message)
+    return len(data).to_bytes(_LENGTH_BYTES, "little") + data
 
 
-def serve(transcriber: Transcriber, requests: BinaryIO, replies: BinaryIO) -> None:
-    """Answer until ``requests`` ends. A request is a count of samples (4 bytes, little-endian) and as many
-    float32; a reply is a count of bytes (the same) and a Transcript in MessagePack."""
-    encoder = msgspec.msgpack.Encoder()
-    while len(header := requests.read(4)) == 4:
-        data = requests.read(4 * int.from_bytes(header, "little"))
-        reply = encoder.encode(transcriber.transcribe(np.frombuffer(data, "<f4")))
-        replies.write(len(reply).to_bytes(4, "little") + reply)
+def serve(load: Callable[[], Transcriber], requests: BinaryIO, replies: BinaryIO) -> None:
+    """Say whether a recogniser could be loaded, then answer each `Request` with a `Transcript` until they end."""
+    try:
+        transcriber = load()
+    except Exception as error:  # whatever is wrong with weights or packages, the pool tells it and does without
+        replies.write(frame(Loaded(error=" ".join(str(error).split()) or type(error).__name__)))
+        replies.flush()
+        return
+    replies.write(frame(Loaded(transcriber.name)))
+    replies.flush()
+    decoder = msgspec.msgpack.Decoder(Request)
+    while len(length := requests.read(_LENGTH_BYTES)) == _LENGTH_BYTES:
+        request = decoder.decode(requests.read(int.from_bytes(length, "little")))
+        samples, voice = np.frombuffer(request.samples, "<f4"), np.frombuffer(request.voice, "<f4")
+        replies.write(frame(transcriber.transcribe(samples, voice, request.partial)))
         replies.flush()
 
 
@@ -158,4 +172,8 @@ def _die_with_parent() -> None:
 
 if __name__ == "__main__":
     _die_with_parent()
-    serve(load_transcriber(sys.argv[1]), sys.stdin.buffer, sys.stdout.buffer)
+    _asked = msgspec.json.decode(sys.argv[1], type=Recogniser)
+    # What libraries print is no reply: their standard output is the log.
+    _replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    serve(lambda: load_transcriber(_asked), sys.stdin.buffer, _replies)

@@ -18,7 +18,9 @@ import anyio.abc
 import msgspec
 
 from perception.audio import SAMPLE_RATE_HZ, Samples
-from perception.transcribe import Transcript
+from perception.segment_speech import Probabilities
+from perception.transcribe import ALWAYS, Loaded, Recogniser, Request, frame
+from perception.transcript import NO_VOICE_KNOWN, Transcript
 from runtime.errors import MindstreamError
 
 _PROJECT_DIR = Path(__file__).resolve().parent.parent
@@ -28,19 +30,28 @@ _SLOWEST = 20.0
 
 
 class WorkerFailed(MindstreamError):
-    """A recogniser died or hung, twice, on one utterance."""
+    """A recogniser could not be loaded, or died or hung, twice, on one utterance."""
+
+
+class _Worker:
+    """A recogniser process. ``loaded`` once it said so."""
+
+    def __init__(self, process: anyio.abc.Process) -> None:
+        self.process = process
+        self.loaded = False
 
 
 class TranscriberPool:
-    """At most ``workers`` recognisers called ``name``. Use as ``async with``; on exit no worker is left."""
+    """At most ``workers`` processes of one recogniser. Use as ``async with``; on exit no worker is left."""
 
-    def __init__(self, name: str, workers: int) -> None:
-        self._name = name
+    def __init__(self, recogniser: Recogniser, workers: int) -> None:
+        self._recogniser = recogniser
         self._limit = anyio.CapacityLimiter(workers)
-        self._idle: list[anyio.abc.Process] = []
-        self._all: set[anyio.abc.Process] = set()
+        self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
         self._decoder = msgspec.msgpack.Decoder(Transcript)
         self.failures = 0
+        self.engine = recogniser.name
 
     async def __aenter__(self) -> TranscriberPool:
         return self
@@ -55,60 +66,110 @@ class TranscriberPool:
     @property
     def pids(self) -> list[int]:
         """Process ids of the workers that live."""
-        return sorted(worker.pid for worker in self._all)
+        return sorted(worker.process.pid for worker in self._all)
+
+    async def check(self) -> str:
+        """Load a recogniser that has weights of its own, so that what is wrong with them shows before anything is
+        heard; in one line why PocketSphinx takes its place, or nothing. ``engine`` is then what transcribes."""
+        if self._recogniser == ALWAYS:
+            return ""
+        worker = await self._start()
+        try:
+            with anyio.fail_after(_LOADING_S):
+                self.engine = await self._hear_loaded(worker)
+            self._idle.append(worker)
+            return ""
+        except (WorkerFailed, anyio.EndOfStream, anyio.BrokenResourceError, TimeoutError) as error:
+            await self._discard(worker)
+            why = str(error) or "it could not be loaded"
+            lost, self._recogniser, self.engine = self._recogniser.name, ALWAYS, ALWAYS.name
+            return f"speech by PocketSphinx instead of {lost}: {why}"
 
     async def warm(self) -> None:
         """Have one worker started, so that it loads while somebody still speaks."""
         if not self._all:
             self._idle.append(await self._start())
 
-    async def transcribe(self, samples: Samples) -> Transcript:
-        """Words of one utterance, float32 (n,) at 16 kHz. A worker that fails is replaced once.
+    async def transcribe(
+        self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False
+    ) -> Transcript:
+        """Words of one utterance, float32 (n,) at 16 kHz; see `Transcriber`. A worker that fails is replaced once.
 
         Raises:
             WorkerFailed: the replacement failed too.
         """
+        request = frame(Request.of(samples, voice, partial))
         async with self._limit:
             for _ in range(2):
                 worker = self._idle.pop() if self._idle else await self._start()
                 done = False
                 try:
                     with anyio.fail_after(_LOADING_S + _SLOWEST * len(samples) / SAMPLE_RATE_HZ):
-                        transcript = await self._ask(worker, samples)
+                        if not worker.loaded:
+                            await self._hear_loaded(worker)
+                        transcript = await self._ask(worker, request)
                     done = True
                     self._idle.append(worker)
                     return transcript
-                except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, TimeoutError):
+                except (
+                    WorkerFailed,
+                    anyio.BrokenResourceError,
+                    anyio.ClosedResourceError,
+                    anyio.EndOfStream,
+                    TimeoutError,
+                ):
                     self.failures += 1
                 finally:
                     if not done:  # cancelled ones too: the rest of its reply must not reach the next utterance
                         with anyio.CancelScope(shield=True):
                             await self._discard(worker)
-            raise WorkerFailed(f"the speech recogniser {self._name} failed twice on one utterance")
+            raise WorkerFailed(f"the speech recogniser {self.engine} failed twice on one utterance")
 
-    async def _start(self) -> anyio.abc.Process:
-        worker = await anyio.open_process(
-            [sys.executable, "-m", "perception.transcribe", self._name],
+    async def transcribe_partial(self, samples: Samples, voice: Probabilities) -> Transcript | None:
+        """What is said so far of an utterance that goes on; None at once unless a worker stays free for the
+        utterances that have ended, or if it fails."""
+        if self._limit.available_tokens < 2:
+            return None
+        try:
+            return await self.transcribe(samples, voice, partial=True)
+        except WorkerFailed:
+            return None
+
+    async def _start(self) -> _Worker:
+        process = await anyio.open_process(
+            [sys.executable, "-m", "perception.transcribe", msgspec.json.encode(self._recogniser).decode()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None,
             cwd=_PROJECT_DIR,
         )
+        worker = _Worker(process)
         self._all.add(worker)
         return worker
 
-    async def _ask(self, worker: anyio.abc.Process, samples: Samples) -> Transcript:
-        assert worker.stdin is not None
-        assert worker.stdout is not None
-        await worker.stdin.send(len(samples).to_bytes(4, "little") + samples.astype("<f4").tobytes())
+    async def _hear_loaded(self, worker: _Worker) -> str:
+        """The name of what the worker loaded, once it has."""
+        loaded = msgspec.msgpack.decode(await self._reply(worker), type=Loaded)
+        if loaded.error:
+            raise WorkerFailed(loaded.error)
+        worker.loaded = True
+        return loaded.name
+
+    async def _ask(self, worker: _Worker, request: bytes) -> Transcript:
+        assert worker.process.stdin is not None
+        await worker.process.stdin.send(request)
+        return self._decoder.decode(await self._reply(worker))
+
+    async def _reply(self, worker: _Worker) -> bytes:
+        assert worker.process.stdout is not None
         reply = b""
         while len(reply) < 4 or len(reply) < 4 + int.from_bytes(reply[:4], "little"):
-            reply += await worker.stdout.receive()
-        return self._decoder.decode(reply[4:])
+            reply += await worker.process.stdout.receive()
+        return reply[4:]
 
-    async def _discard(self, worker: anyio.abc.Process) -> None:
+    async def _discard(self, worker: _Worker) -> None:
         self._all.discard(worker)
         with suppress(ProcessLookupError):
-            worker.kill()
-        await worker.wait()
-        await worker.aclose()
+            worker.process.kill()
+        await worker.process.wait()
+        await worker.process.aclose()

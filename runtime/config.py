@@ -59,6 +59,8 @@ class HearingConfig(Section, frozen=True):
     """What is done with sound."""
 
     transcribe: str = "pocketsphinx"
+    whisper: str = "base"
+    language: str = ""
     speech_threshold: Fraction = 0.5
     min_speech_s: Positive = 0.25
     min_silence_s: Positive = 0.5

@@ -16,7 +16,8 @@ import pytest
 
 from perception import listen
 from perception.audio import Samples
-from perception.transcribe import Transcript, Word
+from perception.segment_speech import Probabilities
+from perception.transcript import NO_VOICE_KNOWN, Transcript, Word
 from runtime.clock import ReplayClock
 from runtime.config import Config, parse_config
 from runtime.errors import ConfigError
@@ -198,7 +199,9 @@ class Scribbles(listen.TranscriberPool):
     async def warm(self) -> None:
         pass
 
-    async def transcribe(self, samples: Samples) -> Transcript:
+    async def transcribe(
+        self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False
+    ) -> Transcript:
         return Transcript((Word("blah", 0.0, 0.1, 1.0),), 1.0, True)
 
 

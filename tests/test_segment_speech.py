@@ -81,7 +81,7 @@ def test_a_voice_starts_at_its_first_chunk_and_its_utterance_is_padded() -> None
     (utterance,) = (e for e in events if isinstance(e, Utterance))
     assert len(utterance.samples) == 40 * CHUNK_SAMPLES
     assert utterance.samples[5 * CHUNK_SAMPLES] == np.float32(0.9)
-    assert utterance.speech_share == 0.75
+    assert float(np.mean(utterance.voice >= 0.5)) == 0.75
 
 
 def test_a_dip_above_the_release_or_a_short_pause_does_not_end_an_utterance() -> None:

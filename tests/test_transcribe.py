@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import anyio
@@ -14,8 +15,11 @@ import pytest
 from perception.audio import Samples
 from perception.file_audio import AudioReader
 from perception.file_source import audio_stream, open_container
-from perception.transcribe import PocketSphinx, Transcriber, Transcript, Word, load_transcriber, serve
+from perception.pocketsphinx import PocketSphinx
+from perception.segment_speech import Probabilities
+from perception.transcribe import ALWAYS, Loaded, Recogniser, Request, frame, load_transcriber, serve
 from perception.transcriber_pool import TranscriberPool
+from perception.transcript import NO_VOICE_KNOWN, Transcriber, Transcript, Word
 from runtime.errors import ConfigError
 
 MEDIA = Path(os.environ.get("MINDSTREAM_MEDIA", Path(__file__).parents[2] / "shared" / "media"))
@@ -72,31 +76,44 @@ def test_silence_and_noise_have_no_words(pocketsphinx: PocketSphinx, rms: float)
 
 
 def test_an_unknown_recogniser_is_refused_by_name() -> None:
-    with pytest.raises(ConfigError, match=r"'wispr'.*known: pocketsphinx"):
-        load_transcriber("wispr")
+    with pytest.raises(ConfigError, match=r"'wispr'.*known: auto, pocketsphinx"):
+        load_transcriber(Recogniser("wispr"))
 
 
-class CountsSamples:
-    """A recogniser whose only word is how many samples it got."""
+class Counts:
+    """A recogniser whose only word is how many samples and voice probabilities it got, and whether it was partial."""
 
     name = "counts"
 
-    def transcribe(self, samples: Samples) -> Transcript:
-        return Transcript((Word(str(len(samples)), 0.0, 1.0, 1.0),), 1.0, True)
+    def transcribe(self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False) -> Transcript:
+        return Transcript((Word(f"{len(samples)} {len(voice)} {partial}", 0.0, 1.0, 1.0),), 1.0, True)
+
+
+def served(load: Callable[[], Transcriber], *requests: Request) -> tuple[Loaded, list[str]]:
+    replies = io.BytesIO()
+    serve(load, io.BytesIO(b"".join(map(frame, requests))), replies)
+    data, messages = replies.getvalue(), []
+    while data:
+        size = int.from_bytes(data[:4], "little")
+        messages.append(data[4 : 4 + size])
+        data = data[4 + size :]
+    texts = [msgspec.msgpack.decode(message, type=Transcript).text for message in messages[1:]]
+    return msgspec.msgpack.decode(messages[0], type=Loaded), texts
 
 
 def test_a_worker_answers_each_request_in_order_until_its_input_ends() -> None:
     sounds = [np.zeros(n, np.float32) for n in (3, 0, 70_000)]
-    requests = io.BytesIO(b"".join(len(s).to_bytes(4, "little") + s.tobytes() for s in sounds))
-    replies = io.BytesIO()
-    transcriber: Transcriber = CountsSamples()
-    serve(transcriber, requests, replies)
-    data, texts = replies.getvalue(), []
-    while data:
-        size = int.from_bytes(data[:4], "little")
-        texts.append(msgspec.msgpack.decode(data[4 : 4 + size], type=Transcript).text)
-        data = data[4 + size :]
-    assert texts == ["3", "0", "70000"]
+    voice = np.ones(5, np.float32)
+    loaded, texts = served(Counts, *map(Request.of, sounds), Request.of(sounds[0], voice, partial=True))
+    assert loaded == Loaded("counts")
+    assert texts == ["3 0 False", "0 0 False", "70000 0 False", "3 5 True"]
+
+
+def test_a_worker_that_cannot_load_says_why_in_one_line_and_ends() -> None:
+    def load() -> Transcriber:
+        raise ValueError("weights x.pt:\n damaged")
+
+    assert served(load, Request.of(np.zeros(3, np.float32))) == (Loaded(error="weights x.pt: damaged"), [])
 
 
 @needs_media
@@ -110,7 +127,7 @@ def test_workers_side_by_side_say_what_one_says_and_a_dead_one_is_replaced(pocke
         async def say() -> None:
             said.append(await pool.transcribe(weather))
 
-        async with TranscriberPool("pocketsphinx", 2) as pool:
+        async with TranscriberPool(ALWAYS, 2) as pool:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(say)
                 tasks.start_soon(say)
