@@ -159,6 +159,34 @@ def choose_keyframe(frames: Sequence[Observation], mean: np.ndarray | None) -> s
     return best.id
 
 
+def resketch_event(event: Span, perceived: Sequence[Observation], is_last: bool) -> tuple[Span, list[Span]]:
+    """An event as it would be without what was erased from it, and its moments.
+
+    ``perceived``: what is left around it; ``is_last``: no event follows, so what is at its very end is its own.
+    """
+    members = [o for o in perceived if event.t0_s <= _belongs_at(o) and (_belongs_at(o) < event.t1_s or is_last)]
+    frames = [o for o in members if o.channel == "frame"]
+    keyframe = choose_keyframe(frames, _mean_vector(frames))
+    anew = msgspec.structs.replace(event, text=sketch_event(members), keyframe=keyframe)
+    return anew, moments(anew, members)
+
+
+def erase_from_state(state: bytes, gone: set[str], pictures: set[str], sketches: dict[float, tuple[str, str]]) -> bytes:
+    """A saved state without what was erased: members ``gone``, of which ``pictures`` shaped the averages, and events
+    whose sketch (text, keyframe), by their begin, was made anew."""
+    known = msgspec.msgpack.decode(state, type=ConsolidationState)
+    known.members = [o for o in known.members if o.id not in gone]
+    known.episode = [
+        msgspec.structs.replace(facts, text=sketches[facts.t0_s][0], keyframe=sketches[facts.t0_s][1], mean=b"")
+        if facts.t0_s in sketches
+        else facts
+        for facts in known.episode
+    ]
+    if pictures:
+        known.segment.average = b""
+    return msgspec.msgpack.encode(known)
+
+
 def sketch_open_event(source: str, t0_s: float, t1_s: float, members: Sequence[Observation]) -> Span:
     """The event that has not ended yet, as far as it goes."""
     frames = [o for o in members if o.channel == "frame"]

@@ -173,7 +173,31 @@ DROP TABLE term_totals;
 CREATE TABLE hours (wall_s INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (_1_OBSERVATIONS_SPANS_AND_TERMS, _2_REMOVALS, _3_CHARGES_AND_HOLDINGS)
+# A stretch of a source erased at the user's wish, without a word of what was there: what is perceived of it again
+# is refused. channel '' is all of them. `unscrubbed` is 1 while deleted bytes may still lie in the file.
+# Trust by provenance (runtime.trust); before, all was stored as if the agent had seen it itself.
+_4_ERASURES_AND_TRUST = """
+CREATE TABLE erasures (
+  erasure INTEGER PRIMARY KEY AUTOINCREMENT,
+  source INTEGER NOT NULL REFERENCES sources(source),
+  channel TEXT NOT NULL,
+  t0_s REAL NOT NULL,
+  t1_s REAL NOT NULL,
+  erased_wall_s REAL NOT NULL
+);
+INSERT INTO memory VALUES ('unscrubbed', 0);
+UPDATE observations SET trust = min(trust, 0.6) WHERE channel IN ('text', 'speech');
+UPDATE observations SET trust = min(trust, coalesce((
+  SELECT min(e.trust) FROM json_each(observations.evidence) j JOIN observations e ON e.id = j.value), 0.4))
+  WHERE channel IN ('answer', 'derived');
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    _1_OBSERVATIONS_SPANS_AND_TERMS,
+    _2_REMOVALS,
+    _3_CHARGES_AND_HOLDINGS,
+    _4_ERASURES_AND_TRUST,
+)
 SCHEMA = len(MIGRATIONS)
 
 

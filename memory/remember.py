@@ -8,7 +8,7 @@ then announce; so nobody is told of what a crash could still take back.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +16,7 @@ import anyio
 import anyio.to_thread
 from msgspec import Struct
 
+from memory.forget import forget, preview, readd
 from memory.integrate import Integration
 from memory.observe import Batch, Delivered, find_fault, gather, lost_gap
 from memory.reader import read_spans, read_status, scan, snapshot
@@ -29,7 +30,10 @@ from runtime.messages import (
     TRACKS,
     Ack,
     Done,
+    ForgetReply,
+    ForgetRequest,
     MemoryStatus,
+    ReaddRequest,
     RecallReply,
     RecallRequest,
     RememberRequest,
@@ -59,13 +63,15 @@ T = TypeVar("T")
 
 
 class Committed(Struct, frozen=True):
-    """What a commit led to. ``points``: source -> (media seconds all tracks are in up to, whether all ended)."""
+    """What a commit led to. ``points``: source -> (media seconds all tracks are in up to, whether all ended).
+    ``erased``: what was refused because the user had it forgotten."""
 
     generation: int
     stored: int
     spans: int
     points: dict[str, tuple[float, bool]]
     size_bytes: int
+    erased: int = 0
 
 
 class Recorder:
@@ -97,6 +103,23 @@ class Recorder:
         touched += [o.source for o in batch.observations if o.channel == "gap"]
         return self._commit(batch, list(dict.fromkeys(touched)))
 
+    def forget(self, request: ForgetRequest, log_folders: Sequence[Path]) -> ForgetReply:
+        """Erase what the user wants gone, and prove it (`memory.forget`).
+
+        Raises:
+            StoreError: nothing was asked for that can be found, or it could not be done.
+        """
+        try:
+            return forget(self._store, request, log_folders)
+        finally:
+            self._integration.forget_unsaved()  # it holds what has gone
+
+    def readd(self, request: ReaddRequest) -> Done:
+        """Let a source be perceived again from its begin."""
+        readd(self._store, request.source)
+        self._integration.forget_unsaved()
+        return Done()
+
     def _commit(self, batch: Batch, touched: list[str] | None) -> Committed:
         try:
             with self._store.write() as writing:
@@ -109,7 +132,9 @@ class Recorder:
         except BaseException:
             self._integration.forget_unsaved()
             raise
-        return Committed(writing.generation, writing.stored, writing.spans, points, self._store.size_bytes())
+        return Committed(
+            writing.generation, writing.stored, writing.spans, points, self._store.size_bytes(), writing.erased
+        )
 
 
 class Answerer:
@@ -147,6 +172,10 @@ class Answerer:
     def status(self, request: StatusRequest) -> MemoryStatus:
         with self._lock:
             return read_status(self._connection, str(self._store.path), self._store.size_bytes())
+
+    def preview(self, request: ForgetRequest) -> ForgetReply:
+        with self._lock:
+            return preview(self._connection, request)
 
     def durable(self) -> dict[tuple[str, int], int]:
         """(publisher, epoch) -> last sequence number stored."""
@@ -197,6 +226,8 @@ class Remembering:
                     StatusRequest: self._handler(self._answerer.status),
                     RememberRequest: self._remember,
                     TrackLost: self._lose,
+                    ForgetRequest: self._forget,
+                    ReaddRequest: self._readd,
                 }
             )
             tasks.cancel_scope.cancel()
@@ -248,6 +279,22 @@ class Remembering:
         self._announce()
         return Done()
 
+    async def _forget(self, request: ForgetRequest) -> ForgetReply:
+        if request.preview:
+            return await self._read(self._answerer.preview, request)
+        reply = await self._write(self._recorder.forget, request, (self._service.run_dir,))
+        self._note(await self._write(self._recorder.catch_up))
+        self._stored -= sum(reply.observations.values())
+        self._announce()
+        return reply
+
+    async def _readd(self, request: ReaddRequest) -> Done:
+        done = await self._write(self._recorder.readd, request)
+        self._points.pop(request.source, None)
+        self._note(await self._write(self._recorder.catch_up))
+        self._announce()
+        return done
+
     async def _lose(self, request: TrackLost) -> Done:
         for source in request.sources:
             self._lost[(source, request.track)] = request.reason
@@ -270,6 +317,8 @@ class Remembering:
     def _note(self, committed: Committed) -> None:
         """Report a commit, and announce it unless one was announced a moment ago."""
         self._stored += committed.stored
+        if committed.erased:
+            self._service.drop("perceived:erased before", committed.erased)
         self._spans += committed.spans
         self._points |= committed.points
         while len(self._points) > ANNOUNCED_SOURCES:

@@ -36,7 +36,7 @@ def remove_observations(connection: sqlite3.Connection, ids: Iterable[str]) -> t
             f"SELECT {OBSERVATION_COLUMNS}, o.seq FROM {OBSERVATION_JOIN} WHERE o.id IN ({','.join('?' * len(some))})",
             some,
         ).fetchall()
-        _discharge(connection, [row[11] for row in rows], "row_bytes + picture_bytes", n=1)
+        uncharge(connection, [row[11] for row in rows], "row_bytes + picture_bytes", n=1)
         gone |= _unindex(connection, rows)
         seqs = [(row[11],) for row in rows]
         for table in ("keys", "payloads", "vectors", "observations"):
@@ -64,7 +64,7 @@ def remove_pictures(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
                 some,
             )
         ]
-        _discharge(connection, seqs, "picture_bytes", n=0)
+        uncharge(connection, seqs, "picture_bytes", n=0)
         connection.executemany("DELETE FROM payloads WHERE seq=?", [(seq,) for seq in seqs])
 
 
@@ -73,7 +73,7 @@ def count_terms(connection: sqlite3.Connection, counts: Iterable[tuple[str, int]
     connection.executemany("INSERT INTO term_counts VALUES (?,?) ON CONFLICT DO UPDATE SET n=n+excluded.n", counts)
 
 
-def _discharge(connection: sqlite3.Connection, seqs: Sequence[int], weight: str, n: int) -> None:
+def uncharge(connection: sqlite3.Connection, seqs: Sequence[int], weight: str, n: int) -> None:
     """Take what goes out of the totals of its channel and its level, and out of the holding of its event."""
     for source, channel, t0_s, t1_s, n_bytes in connection.execute(
         f"SELECT source, channel, t0_s, t1_s, {weight} FROM charges WHERE seq IN ({','.join('?' * len(seqs))})", seqs

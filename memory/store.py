@@ -12,7 +12,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memory.migrations import SCHEMA, migrate, schema_version
@@ -34,6 +34,8 @@ _WRITER_PRAGMAS = (
     "PRAGMA wal_autocheckpoint=1000",
     f"PRAGMA cache_size=-{16 << 10}",
     "PRAGMA foreign_keys=OFF",
+    # What is deleted is overwritten, also where the full-text index merges its segments.
+    "PRAGMA secure_delete=ON",
 )
 # mmap: pages of the index are read without copying them through our own cache.
 _READER_PRAGMAS = ("PRAGMA query_only=ON", f"PRAGMA cache_size=-{8 << 10}", f"PRAGMA mmap_size={256 << 20}")
@@ -60,6 +62,9 @@ class Store:
                 os.close(self._lock)
                 raise
         self._known_terms: set[str] = set()
+        if self._is_unscrubbed():  # a process died between erasing and this
+            with suppress(StoreError):
+                self.scrub()
 
     def _open(self) -> sqlite3.Connection:
         if self.path.exists() and self.path.stat().st_size:
@@ -111,6 +116,31 @@ class Store:
             for pragma in _READER_PRAGMAS:
                 connection.execute(pragma)
             return connection
+
+    def scrub(self, rewrite: bool = False) -> None:
+        """Take out of the file, byte for byte, what was deleted: full-text indexes are merged into one segment each,
+        so that no older one holds a deleted word, the write-ahead log is emptied and freed pages are given back.
+        ``rewrite`` copies the whole file anew instead of trusting that every deleted byte was overwritten.
+
+        Raises:
+            StoreError: it could not be done, disk full or another program reading the file; it is done at the next
+                opening.
+        """
+        with explained(self.where):
+            full_text = "SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE % USING fts5(%'"
+            for (table,) in self._connection.execute(full_text).fetchall():
+                self._connection.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")  # noqa: S608
+            self._connection.execute("VACUUM" if rewrite else "PRAGMA incremental_vacuum").fetchall()
+            (is_read, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if is_read:
+                raise StoreError(
+                    f"memory {self.where}: another program is reading it, so that its log still holds what was erased;"
+                    " end it, then forget once more"
+                )
+            self._connection.execute("UPDATE memory SET value=0 WHERE key='unscrubbed'")
+
+    def _is_unscrubbed(self) -> bool:
+        return bool(self._connection.execute("SELECT value FROM memory WHERE key='unscrubbed'").fetchone()[0])
 
     def size_bytes(self) -> int:
         """Bytes on disk, the write-ahead log included."""

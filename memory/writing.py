@@ -17,7 +17,9 @@ from memory.observe import Batch, ends_track
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_observation, insert_span, observation_of
 from memory.removal import count_terms, remove_observations, remove_pictures
 from memory.views import tracks_of
+from runtime.errors import StoreError
 from runtime.messages import PERCEIVED_CHANNELS, Observation, SourceOpened, Span
+from runtime.trust import trust_of
 
 EPOCHS_KEPT = 8
 KNOWN_TERMS_LIMIT = 100_000
@@ -27,11 +29,13 @@ class Writing:
     """An open transaction, made by `Store.write`. ``generation`` is the number it will be visible under."""
 
     def __init__(self, connection: sqlite3.Connection, known_terms: set[str]) -> None:
-        self._connection = connection
+        self.connection = connection
         self._known_terms = known_terms
         self._sources: dict[str, tuple[int, float]] = {}
+        self._erasures: dict[int, list[tuple[str, float, float]]] | None = None
         self.generation = self._generation() + 1
         self.stored = 0
+        self.erased = 0
         self.spans = 0
         self._charged_to = self._last_seq()
         self._term_counts: Counter[str] = Counter()
@@ -51,9 +55,9 @@ class Writing:
 
     def open_track(self, opened: SourceOpened) -> None:
         """Note that a track began. A track that broke and is opened again goes on where it was."""
-        known = self._connection.execute("SELECT kind FROM sources WHERE name=?", (opened.source,)).fetchone()
+        known = self.connection.execute("SELECT kind FROM sources WHERE name=?", (opened.source,)).fetchone()
         if known is None or known[0] == "":
-            self._connection.execute(
+            self.connection.execute(
                 "INSERT INTO sources(name, kind, uri, fingerprint, started_wall_s, duration_s) VALUES (?,?,?,?,?,?)"
                 " ON CONFLICT(name) DO UPDATE SET kind=excluded.kind, uri=excluded.uri,"
                 " fingerprint=excluded.fingerprint, started_wall_s=excluded.started_wall_s,"
@@ -65,12 +69,12 @@ class Writing:
             )  # fmt: skip
             self._sources.pop(opened.source, None)
         elif opened.duration_s is not None:
-            self._connection.execute(
+            self.connection.execute(
                 "UPDATE sources SET duration_s=max(coalesce(duration_s, 0), ?) WHERE name=?",
                 (opened.duration_s, opened.source),
             )
         encoders = msgspec.json.encode(opened.encoders).decode()
-        self._connection.execute(
+        self.connection.execute(
             "INSERT INTO tracks(source, track, missing, encoders) VALUES (?,?,?,?)"
             " ON CONFLICT DO UPDATE SET missing=excluded.missing, encoders=excluded.encoders,"
             " ended=CASE WHEN ended='end' THEN ended END",
@@ -78,10 +82,16 @@ class Writing:
         )
 
     def add_observation(self, observation: Observation) -> bool:
-        """Store and index one observation; False if it was there."""
+        """Store and index one observation, with the trust it deserves; False if it was there, or was erased."""
         source, started_wall_s = self._source(observation.source)
+        if self._is_erased(observation, source):
+            self.erased += 1
+            return False
+        observation = msgspec.structs.replace(
+            observation, trust=trust_of(observation, self._trust_of_evidence(observation))
+        )
         seq = insert_observation(
-            self._connection, observation, source, self.generation, round(started_wall_s + observation.t0_s, 3)
+            self.connection, observation, source, self.generation, round(started_wall_s + observation.t0_s, 3)
         )
         if seq is None:
             return False
@@ -95,25 +105,25 @@ class Writing:
     def remove(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Delete observations with their pictures, vectors, words and links; the ids of those that were there."""
         self.settle()
-        removed, gone = remove_observations(self._connection, ids)
+        removed, gone = remove_observations(self.connection, ids)
         self._known_terms -= gone
         return removed
 
     def remove_pictures(self, ids: Iterable[str]) -> None:
         """Delete the pictures of observations and keep what else is known of them."""
         self.settle()
-        remove_pictures(self._connection, ids)
+        remove_pictures(self.connection, ids)
 
     def advance(self, source: str, track: str, t_s: float) -> None:
         """Raise the watermark of a track; it never falls."""
-        self._connection.execute(
+        self.connection.execute(
             "INSERT INTO tracks(source, track, watermark_s) VALUES (?,?,?)"
             " ON CONFLICT DO UPDATE SET watermark_s=max(watermark_s, excluded.watermark_s)",
             (self.source(source), track, t_s),
         )
 
     def end_track(self, source: str, track: str, reason: str) -> None:
-        self._connection.execute(
+        self.connection.execute(
             "UPDATE tracks SET ended=? WHERE source=? AND track=?", (reason, self.source(source), track)
         )
 
@@ -123,28 +133,75 @@ class Writing:
 
     def settle(self) -> None:
         """Bring the running totals up to what this transaction has stored so far."""
-        self._charged_to = charge_since(self._connection, self._charged_to)
-        count_terms(self._connection, self._term_counts.items())
+        self._charged_to = charge_since(self.connection, self._charged_to)
+        count_terms(self.connection, self._term_counts.items())
         self._term_counts.clear()
+
+    def begin_again(self, source: str) -> None:
+        """Let a source be perceived from its begin once more, erased stretches too: its tombstones, watermarks and
+        spans go (they are made anew), what is known of it stays.
+
+        Raises:
+            StoreError: there is no such source.
+        """
+        row = self.connection.execute("SELECT source FROM sources WHERE name=? AND kind!=''", (source,)).fetchone()
+        if row is None:
+            raise StoreError(f"there is no source {source!r} in memory")
+        stones = self.connection.execute(
+            "SELECT id FROM observations WHERE source=? AND channel='gap' AND json_extract(data, '$.reason')='erased'",
+            row,
+        ).fetchall()
+        self.remove(id_ for (id_,) in stones)
+        for table in ("erasures", "spans", "consolidation"):
+            self.connection.execute(f"DELETE FROM {table} WHERE source=?", row)
+        self.connection.execute("UPDATE tracks SET watermark_s=0, ended=NULL WHERE source=?", row)
+
+    def _is_erased(self, observation: Observation, source: int) -> bool:
+        """Whether this was forgotten at the user's wish before, or rests on what was."""
+        if self._erasures is None:
+            self._erasures = {}
+            for of, *stone in self.connection.execute("SELECT source, channel, t0_s, t1_s FROM erasures"):
+                self._erasures.setdefault(of, []).append(tuple(stone))
+        stones = self._erasures.get(source, ())
+        if not stones or observation.channel == "gap":
+            return False
+        if observation.channel in PERCEIVED_CHANNELS:
+            t0_s, t1_s = observation.t0_s, observation.t1_s
+            return any(
+                channel in ("", observation.channel) and t0_s <= stone_t1_s and t1_s >= stone_t0_s
+                for channel, stone_t0_s, stone_t1_s in stones
+            )
+        # A turn that was under way: it may quote what has been erased meanwhile.
+        return len(self._trust_of_evidence(observation)) < len(set(observation.evidence))
+
+    def _trust_of_evidence(self, observation: Observation) -> list[float]:
+        """Trust of what a derived observation rests on, as far as it is there."""
+        if observation.channel in PERCEIVED_CHANNELS or not observation.evidence:
+            return []
+        ids = tuple(dict.fromkeys(observation.evidence))
+        marks = ",".join("?" * len(ids))
+        return [
+            trust for (trust,) in self.connection.execute(f"SELECT trust FROM observations WHERE id IN ({marks})", ids)
+        ]
 
     # --- consolidation -----------------------------------------------------------------------------
 
     def media_sources(self) -> list[str]:
         """Names of all sources that have tracks, in the order they were opened."""
-        return [name for (name,) in self._connection.execute("SELECT name FROM sources WHERE kind!='' ORDER BY source")]
+        return [name for (name,) in self.connection.execute("SELECT name FROM sources WHERE kind!='' ORDER BY source")]
 
     def consolidation(self, source: int) -> bytes:
         """The last saved state of a source's consolidation; empty before the first."""
-        row = self._connection.execute("SELECT state FROM consolidation WHERE source=?", (source,)).fetchone()
+        row = self.connection.execute("SELECT state FROM consolidation WHERE source=?", (source,)).fetchone()
         return bytes(row[0]) if row else b""
 
     def save_consolidation(self, source: int, state: bytes) -> None:
-        self._connection.execute("INSERT OR REPLACE INTO consolidation VALUES (?,?)", (source, state))
+        self.connection.execute("INSERT OR REPLACE INTO consolidation VALUES (?,?)", (source, state))
 
     def released(self, source: int, after: tuple[float, float, str, str], upto_s: float) -> Iterator[Observation]:
         """Perceived observations after ``after`` that end by ``upto_s``, in the order (t1_s, t0_s, channel, id):
         one that no process's pace can change, because a watermark promises that nothing earlier will come."""
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             f"SELECT {OBSERVATION_COLUMNS} FROM {OBSERVATION_JOIN} WHERE o.source=? AND o.t1_s>=? AND o.t1_s<=?"
             " AND (o.t1_s, o.t0_s, o.channel, o.id) > (?,?,?,?)"
             f" AND o.channel IN ({','.join('?' * len(PERCEIVED_CHANNELS))}) ORDER BY o.t1_s, o.t0_s, o.channel, o.id",
@@ -155,45 +212,43 @@ class Writing:
 
     def release_point(self, source: int) -> tuple[float, bool]:
         """(media seconds up to which all tracks of a source are in, whether all have ended)."""
-        kind = self._connection.execute("SELECT kind FROM sources WHERE source=?", (source,)).fetchone()[0]
-        return tracks_of(self._connection, {source: kind})[source]
+        kind = self.connection.execute("SELECT kind FROM sources WHERE source=?", (source,)).fetchone()[0]
+        return tracks_of(self.connection, {source: kind})[source]
 
     def duration_s(self, source: int) -> float | None:
-        row = self._connection.execute("SELECT duration_s FROM sources WHERE source=?", (source,)).fetchone()
+        row = self.connection.execute("SELECT duration_s FROM sources WHERE source=?", (source,)).fetchone()
         return None if row[0] is None else float(row[0])
 
     def add_span(self, source: int, span: Span) -> None:
-        self.spans += insert_span(self._connection, span, source, self.generation)
+        self.spans += insert_span(self.connection, span, source, self.generation)
 
     # --- the end -----------------------------------------------------------------------------------
 
     def finish(self) -> None:
         """Make the generation visible; called by the store before it commits."""
         self.settle()
-        self._connection.execute("UPDATE memory SET value=? WHERE key='generation'", (self.generation,))
+        self.connection.execute("UPDATE memory SET value=? WHERE key='generation'", (self.generation,))
 
     def _last_seq(self) -> int:
-        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name='observations'").fetchone()
+        row = self.connection.execute("SELECT seq FROM sqlite_sequence WHERE name='observations'").fetchone()
         return int(row[0]) if row else 0
 
     def _generation(self) -> int:
-        return int(self._connection.execute("SELECT value FROM memory WHERE key='generation'").fetchone()[0])
+        return int(self.connection.execute("SELECT value FROM memory WHERE key='generation'").fetchone()[0])
 
     def _source(self, name: str) -> tuple[int, float]:
         if name not in self._sources:
-            self._connection.execute("INSERT OR IGNORE INTO sources(name, kind) VALUES (?, '')", (name,))
-            row = self._connection.execute(
-                "SELECT source, started_wall_s FROM sources WHERE name=?", (name,)
-            ).fetchone()
+            self.connection.execute("INSERT OR IGNORE INTO sources(name, kind) VALUES (?, '')", (name,))
+            row = self.connection.execute("SELECT source, started_wall_s FROM sources WHERE name=?", (name,)).fetchone()
             self._sources[name] = (int(row[0]), float(row[1]))
         return self._sources[name]
 
     def _note_sequence(self, publisher: str, epoch: int, seq: int) -> None:
-        self._connection.execute(
+        self.connection.execute(
             "INSERT INTO publisher_seq VALUES (?,?,?) ON CONFLICT DO UPDATE SET seq=max(seq, excluded.seq)",
             (publisher, epoch, seq),
         )
-        self._connection.execute(
+        self.connection.execute(
             "DELETE FROM publisher_seq WHERE publisher=? AND epoch NOT IN"
             " (SELECT epoch FROM publisher_seq WHERE publisher=? ORDER BY epoch DESC LIMIT ?)",
             (publisher, publisher, EPOCHS_KEPT),
@@ -201,10 +256,10 @@ class Writing:
 
     def _index(self, seq: int, observation: Observation) -> None:
         key = observation_key(observation)
-        self._connection.execute("INSERT INTO keys VALUES (?,?,?)", (seq, len(key.own), key.asks))
+        self.connection.execute("INSERT INTO keys VALUES (?,?,?)", (seq, len(key.own), key.asks))
         if not (key.own or key.speaker):
             return
-        self._connection.execute(
+        self.connection.execute(
             "INSERT INTO observation_terms(rowid, own, speaker) VALUES (?,?,?)",
             (seq, " ".join(key.own), " ".join(key.speaker)),
         )
@@ -217,10 +272,10 @@ class Writing:
                 self._add_to_vocabulary(term)
 
     def _add_to_vocabulary(self, term: str) -> None:
-        added = self._connection.execute(
+        added = self.connection.execute(
             "INSERT OR IGNORE INTO vocabulary(term, sound) VALUES (?,?)", (term, sound_of(term))
         )
         if added.rowcount:
-            self._connection.execute(
+            self.connection.execute(
                 "INSERT INTO vocabulary_trigrams(rowid, term) VALUES (?,?)", (added.lastrowid, term)
             )

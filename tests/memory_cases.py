@@ -12,6 +12,7 @@ from memory.observe import Batch, gather
 from memory.segment import SegmentOptions
 from memory.store import Store
 from runtime.messages import Channel, Message, Observation, Progress, SourceEnded, SourceOpened, observation_id
+from runtime.trust import TRUST
 
 
 class Sent(Struct, frozen=True):
@@ -50,6 +51,7 @@ def say(
         t1_s=t1_s,
         text=text,
         data=data,
+        trust=TRUST["said"] if channel in ("speech", "text") else 1.0,
     )
 
 

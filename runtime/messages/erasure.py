@@ -1,0 +1,86 @@
+"""Calls by which the user rules over what memory holds: forget, export, import, perceive again."""
+
+from __future__ import annotations
+
+import msgspec
+
+from runtime.messages.base import Message
+from runtime.messages.perceived import Observation
+
+
+class TimeWindow(Message, frozen=True, tag="time_window"):
+    """A stretch of one source, in media seconds; what overlaps it is in it."""
+
+    source: str
+    t0_s: float
+    t1_s: float
+
+
+class ForgetRequest(Message, frozen=True, tag="forget_request"):
+    """Erase what lies in ``windows``, or what holds ``text``; with both, what holds ``text`` in ``windows``.
+
+    ``preview``: only say what would go. ``wall_s``: when it was asked, kept in the tombstone.
+    """
+
+    windows: tuple[TimeWindow, ...] = ()
+    text: str = ""
+    preview: bool = False
+    wall_s: float = 0.0
+
+
+class ForgetReply(Message, frozen=True, tag="forget_reply"):
+    """What went (or would go), and the proof.
+
+    observations  how many, by channel; ``frames_bytes`` of them were pictures.
+    extents       source -> (first t0_s, last t1_s) of what was perceived.
+    examples      some of what goes, oldest first; in a preview only.
+    spans         how many sketches of moments, events and episodes were made anew.
+    searched      what was looked up again afterwards -> how often it was found: all 0 when it is gone.
+    files         file -> bytes looked through for the words, pictures and vectors.
+    traces        file -> how many of them still stand in it: empty when they are gone.
+    """
+
+    observations: dict[str, int] = msgspec.field(default_factory=dict)
+    frames_bytes: int = 0
+    extents: dict[str, tuple[float, float]] = msgspec.field(default_factory=dict)
+    examples: tuple[Observation, ...] = ()
+    spans: int = 0
+    searched: dict[str, int] = msgspec.field(default_factory=dict)
+    files: dict[str, int] = msgspec.field(default_factory=dict)
+    traces: dict[str, int] = msgspec.field(default_factory=dict)
+    bytes_before: int = 0
+    bytes_after: int = 0
+
+
+class ReaddRequest(Message, frozen=True, tag="readd_request"):
+    """Let ``source`` be perceived again from its begin: its erased stretches are refused no longer. -> `Done`"""
+
+    source: str
+
+
+class ExportRequest(Message, frozen=True, tag="export_request"):
+    """Write all that memory holds to ``path``: a folder, or one file where it ends in ".zip". -> `ArchiveReply`"""
+
+    path: str
+
+
+class ImportRequest(Message, frozen=True, tag="import_request"):
+    """Take in an archive, whole or not at all; ids that are there already are left as they are. -> `ArchiveReply`
+
+    ``trusted``: it is the user's own, so its records keep the trust they had.
+    """
+
+    path: str
+    trusted: bool = False
+
+
+class ArchiveReply(Message, frozen=True, tag="archive_reply"):
+    """What went out, or came in. ``known``: of an import, how many observations were there already."""
+
+    path: str
+    sources: int = 0
+    observations: int = 0
+    pictures: int = 0
+    spans: int = 0
+    known: int = 0
+    bytes: int = 0
