@@ -7,95 +7,96 @@ found by its own words; what happened beside it in the other lanes can only rais
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 
-from memory.index import LANE_OF_CODE, Bools, Floats, Index, Ints
+from memory.arrays import Bools, Floats, Ints
+from memory.blocks import LANE_OF_CODE
+from memory.index import Index
+from memory.visible import Visible
 
 # Chosen by hand on five conversations of LoCoMo, where all lie on a plateau.
 NEIGHBOUR_WEIGHTS = (0.4, 0.2, 0.1)
 BACKWARD = 0.7
 ASKED = 1.7
 BESIDE_WEIGHT = 0.2
-DENSE_FROM = 32
 
 
 class Neighbourhood:
-    """Who stands near whom among the visible observations of some sources."""
+    """Who stands near the candidates, and what they lend them. Candidates are positions in the index, ascending."""
 
-    def __init__(self, index: Index, visible: Bools, sources: Iterable[int], window_s: float) -> None:
+    def __init__(self, index: Index, visible: Visible, candidates: Ints, window_s: float) -> None:
         self._window_s = window_s
+        self._at = candidates
         self._t0_s: Floats = index.column("t0_s")  # type: ignore[assignment]
         self._t1_s: Floats = index.column("t1_s")  # type: ignore[assignment]
         self._source: Ints = index.column("source")  # type: ignore[assignment]
         self._asks: Bools = index.column("asks")  # type: ignore[assignment]
-        self._lane: Ints = LANE_OF_CODE[index.column("channel")]
-        said = [index.said(source) for source in sources]
-        order = np.concatenate([np.zeros(0, np.int64), *said])
-        self._order: Ints = order[visible[order]]
-        self._rank: Ints = np.full(len(index), -1, np.int64)
-        self._rank[self._order] = np.arange(len(self._order))
-        self._length: Floats = index.column("terms").astype(np.float64)
-        lane = self._lane[visible]
-        means = np.bincount(lane, self._length[visible], minlength=3) / np.maximum(np.bincount(lane, minlength=3), 1)
+        self._terms: Ints = index.column("terms")  # type: ignore[assignment]
+        self._channel: Ints = index.column("channel")  # type: ignore[assignment]
+        self._lane = LANE_OF_CODE[self._channel[candidates]]
+        # (rows of candidates, positions of a neighbour of each, the share of its length, the share of its words)
+        self._near: list[tuple[Ints, Ints, float, Floats]] = []
+        self._find_neighbours(visible)
+        means = visible.lane_terms / np.maximum(visible.lane_sizes, 1)
         means[0] *= 1.0 + sum(NEIGHBOUR_WEIGHTS) * (1.0 + BACKWARD)
         self._mean_length: Floats = np.maximum(means, 1.0)
 
-    def spread(self, positions: Ints, counts: Floats) -> tuple[Ints, Floats]:
-        """Counts of a term, with those that neighbours in the conversation lend."""
-        parts = [(positions, counts)]
-        said = self._rank[positions] >= 0
-        at, counts = self._rank[positions[said]], counts[said]
-        asks = self._asks[positions[said]]
-        for distance, weight in enumerate(NEIGHBOUR_WEIGHTS, start=1):
-            valid, other = self._neighbours(at, distance)
-            lent = weight * np.where(asks & (distance == 1), ASKED, 1.0) * counts
-            parts.append((other[valid], lent[valid]))
-            valid, other = self._neighbours(at, -distance)
-            parts.append((other[valid], weight * BACKWARD * counts[valid]))
-        return add_up(parts)
+    def pull(self, counts: Floats) -> Floats:
+        """For each candidate, ``counts`` (of a term, by position) of its own and what its neighbours lend."""
+        total = counts[self._at].astype(np.float64)
+        for rows, places, _, weights in self._near:
+            total[rows] += weights * counts[places]
+        return total
 
-    def lengths(self, positions: Ints) -> Floats:
+    def lengths(self) -> Floats:
         """Length of each enriched key, in terms, over that of a mean one of its lane with all its neighbours."""
-        lengths = self._length[positions]
-        said = np.flatnonzero(self._rank[positions] >= 0)
-        at = self._rank[positions[said]]
-        for distance, weight in enumerate(NEIGHBOUR_WEIGHTS, start=1):
-            for step, share in ((-distance, weight), (distance, weight * BACKWARD)):
-                valid, other = self._neighbours(at, step)
-                lengths[said[valid]] += share * self._length[other[valid]]
-        return lengths / self._mean_length[self._lane[positions]]
+        lengths = self._terms[self._at].astype(np.float64)
+        for rows, places, share, _ in self._near:
+            lengths[rows] += share * self._terms[places]
+        return lengths / self._mean_length[self._lane]
 
-    def beside(self, targets: Ints, lenders: Ints) -> tuple[Ints, Floats]:
-        """Counts lent across lanes (said, written, seen): by the nearest lender in time, less with distance."""
-        parts = []
-        for lane in range(3) if self._window_s > 0 else ():
-            mine = targets[self._lane[targets] == lane]
-            others = lenders[self._lane[lenders] != lane]
+    def beside(self, rows: Ints, lenders: Ints) -> tuple[Ints, Floats]:
+        """What other lanes lend (said, written, seen) to these of the candidates: by the nearest lender in time,
+        less with distance. The rows that get something, and how much."""
+        found: list[Ints] = [np.zeros(0, np.int64)]
+        lent: list[Floats] = [np.zeros(0)]
+        lender_lane = LANE_OF_CODE[self._channel[lenders]]
+        for lane in np.unique(self._lane[rows]) if self._window_s > 0 else ():
+            mine = rows[self._lane[rows] == lane]
+            others = lenders[lender_lane != lane]
             if len(mine) and len(others):
-                gap_s = self._gap_to_nearest(mine, others)
+                gap_s = self._gap_to_nearest(self._at[mine], others)
                 near = gap_s < self._window_s
-                parts.append((mine[near], BESIDE_WEIGHT * (1.0 - gap_s[near] / self._window_s)))
-        return add_up(parts)
+                found.append(mine[near])
+                lent.append(BESIDE_WEIGHT * (1.0 - gap_s[near] / self._window_s))
+        return np.concatenate(found), np.concatenate(lent)
 
-    def _neighbours(self, at: Ints, step: int) -> tuple[Bools, Ints]:
-        """Who stands ``step`` places from these ranks, where that is the same conversation and near in time."""
-        other = at + step
-        inside = (other >= 0) & (other < len(self._order))
-        if not len(self._order):
-            return inside, other
-        here, there = self._order[at], self._order[np.where(inside, other, 0)]
-        first, second = (here, there) if step > 0 else (there, here)
-        close = self._t0_s[second] - self._t1_s[first] <= self._window_s
-        return inside & close & (self._source[first] == self._source[second]), there
+    def _find_neighbours(self, visible: Visible) -> None:
+        said = np.flatnonzero(self._lane == 0)
+        here = self._at[said]
+        for is_next, following in ((False, visible.previous), (True, visible.next)):
+            rows, at = said, here
+            for distance, weight in enumerate(NEIGHBOUR_WEIGHTS, start=1):
+                there = following[at]
+                known = there >= 0
+                rows, there = rows[known], there[known]
+                seen = visible.mask[there]
+                rows, at = rows[seen], there[seen].astype(np.int64)
+                first, second = (self._at[rows], at) if is_next else (at, self._at[rows])
+                close = self._t0_s[second] - self._t1_s[first] <= self._window_s
+                share = weight * (BACKWARD if is_next else 1.0)
+                weights = np.full(int(close.sum()), share)
+                if distance == 1 and not is_next:
+                    weights[self._asks[at[close]]] *= ASKED
+                self._near.append((rows[close], at[close], share, weights))
 
     def _gap_to_nearest(self, mine: Ints, others: Ints) -> Floats:
         """Seconds to the nearest of ``others`` in the same source; 0 if they overlap."""
         # One axis for all sources, so far apart that none is near another's end.
         axis = self._source[others] * 1e9 + self._t0_s[others]
-        others = others[np.argsort(axis, kind="stable")]
-        after = np.searchsorted(np.sort(axis), self._source[mine] * 1e9 + self._t0_s[mine])
+        order = np.argsort(axis, kind="stable")
+        others, axis = others[order], axis[order]
+        after = np.searchsorted(axis, self._source[mine] * 1e9 + self._t0_s[mine])
         gap_s = np.full(len(mine), np.inf)
         for at in (after - 1, after):
             other = others[np.clip(at, 0, len(others) - 1)]
@@ -103,17 +104,3 @@ class Neighbourhood:
             apart_s = np.maximum(self._t0_s[mine] - self._t1_s[other], self._t0_s[other] - self._t1_s[mine])
             gap_s = np.minimum(gap_s, np.where(valid, np.maximum(apart_s, 0.0), np.inf))
         return gap_s
-
-
-def add_up(parts: list[tuple[Ints, Floats]]) -> tuple[Ints, Floats]:
-    """Sum of counts by position, positions ascending."""
-    if not parts:
-        return np.zeros(0, np.int64), np.zeros(0)
-    at, counts = np.concatenate([p for p, _ in parts]), np.concatenate([n for _, n in parts])
-    last = int(at.max(initial=-1))
-    if len(at) * DENSE_FROM > last:  # adding up in place beats sorting
-        total = np.bincount(at, counts, minlength=last + 1).astype(np.float64)
-        found = np.flatnonzero(total)
-        return found.astype(np.int64), total[found]
-    found, inverse = np.unique(at, return_inverse=True)
-    return found.astype(np.int64), np.bincount(inverse, counts, minlength=len(found)).astype(np.float64)

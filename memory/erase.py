@@ -16,6 +16,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Struct
 
+from memory.blocks import seqs_holding
 from memory.consolidate import erase_from_state, resketch_event
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, insert_span, observation_of, span_of
 from memory.removal import uncharge
@@ -142,13 +143,7 @@ def _inside(connection: sqlite3.Connection, window: tuple[int, float, float]) ->
 
 def _holding(connection: sqlite3.Connection, text: str) -> list[_Row]:
     """What holds all words of ``text`` in any form of them, or ``text`` as it is in its facts."""
-    match = " AND ".join(f'"{term}"' for term in dict.fromkeys(terms(text)))
-    seqs = {
-        seq
-        for (seq,) in connection.execute(
-            "SELECT rowid FROM observation_terms WHERE observation_terms MATCH ?", (match,)
-        )
-    }
+    seqs = seqs_holding(connection, terms(text))
     pattern = wanted_pattern(text)
     found = []
     for *row, told, data in connection.execute(f"SELECT {_ROW}, o.text, o.data FROM observations o"):

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from memory.blocks import seqs_holding
 from memory.erase import Found, blank_sketches, erase, find_to_erase, wanted_pattern
 from memory.reader import snapshot
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
@@ -148,7 +149,7 @@ def _search_again(connection: sqlite3.Connection, request: ForgetRequest, noted:
             connection.execute("SELECT count(*) FROM links WHERE to_id=?", (id_,)).fetchone()[0] for id_ in found.ids
         )
         searched["index terms"] = sum(
-            connection.execute("SELECT count(*) FROM term_postings WHERE term=?", (term,)).fetchone()[0]
+            len(seqs_holding(connection, [term]))
             + connection.execute("SELECT count(*) FROM vocabulary WHERE term=?", (term,)).fetchone()[0]
             for term in noted.terms
         )

@@ -1,211 +1,305 @@
-"""The index recall works on: when each observation was, and which observations hold a term.
+"""The index recall works on: when each observation was, who stands beside it, and which observations hold a term.
 
-Times, sources and lengths of all observations lie in arrays in memory (about 50 bytes each); the terms lie
-in full-text tables of the same file. Both follow from the observations and can be made again from them.
-Used by one thread; `refresh` takes in what was stored since.
+Facts of all observations lie in arrays in memory (about 60 bytes each), read from the stored blocks (`memory.blocks`)
+in a fraction of a second for a million; postings are read from the file when a term is asked about. Used by one
+thread; `refresh` takes in what was stored and removed since, and never reads what it has again.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 
 import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from memory.keys import SAID, can_be_misspelt, similarity, sound_of
-from runtime.messages import Channel
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
-Bools = NDArray[np.bool_]
-
-CHANNELS: tuple[Channel, ...] = (
-    "frame", "object", "text", "speech", "sound", "question", "answer", "correction", "gap", "derived",
-)  # fmt: skip
-CODES = {channel: code for code, channel in enumerate(CHANNELS)}
-# 0: what is said, an observation's neighbours are its conversation; 1: what is written; 2: what is seen and heard.
-LANE_OF_CODE = np.array([0 if c in SAID else 1 if c == "text" else 2 for c in CHANNELS], np.int64)
-
-_ROW = np.dtype(
-    [
-        ("seq", np.int64), ("source", np.int32), ("channel", np.int8), ("asks", np.bool_), ("terms", np.int32),
-        ("generation", np.int64), ("t0_s", np.float64), ("t1_s", np.float64),
-    ]
-)  # fmt: skip
-_SELECT = (
-    "SELECT o.seq, o.source, o.channel, k.asks, k.terms, o.generation, o.t0_s, o.t1_s"
-    " FROM observations o JOIN keys k USING (seq) WHERE o.seq > ? ORDER BY o.seq"
+from memory.arrays import Bools, Floats, Ints, grown
+from memory.blocks import (
+    BLOCK,
+    BLOCK_BITS,
+    CHANNELS,
+    CODES,
+    LANE_OF_CODE,
+    OWN,
+    ROW,
+    SPEAKER,
+    rows_of,
+    sealed_blocks,
+    unsealed_rows,
 )
-_AT_ONCE = 50_000
-# Postings kept between questions, in occurrences of 16 bytes: names and pictures are asked about again and again.
-KEPT_POSTINGS = 2_000_000
-_NEAR_CANDIDATES = 200
-# Two words that sound the same may differ more in spelling than two that only look alike.
-_SIMILAR_BY_SOUND = 0.6
-_SIMILAR_BY_LOOK = 0.8
-_LOOK_ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "8": "b", "q": "g"})
+from memory.time_order import TimeOrder
+
+# Postings kept between questions, in occurrences of 8 bytes: names and pictures are asked about again and again.
+KEPT_POSTINGS = 4_000_000
+_AT_END = (LANE_OF_CODE == 0) | np.isin(np.arange(len(CHANNELS)), (CODES["sound"], CODES["gap"]))
+# Removed rows are skipped until there are so many that moving the others up pays.
+_COMPACT_FROM = 4096
+_COMPACT_SHARE = 0.25
 
 
 class Postings(Struct, frozen=True):
-    """Where a term occurs: positions in the index, ascending, and how often. ``size``: of the index it holds for."""
+    """Where a term occurs: positions in the index, ascending, and how often; of the sealed blocks."""
 
     positions: Ints
     counts: Floats
-    size: int
+
+
+_NOWHERE = Postings(np.zeros(0, np.int32), np.zeros(0, np.float32))
 
 
 class Index:
-    """A view of all observations by position: 0 is the first stored."""
+    """A view of all observations by position: 0 is the first stored of those that are left."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
-        self._removal = self._last_removal()
-        self._forget_all()
+        self._removal = 0
+        self._columns = {name: np.zeros(1024, ROW[name]) for name in ROW.names or ()}
+        self.previous: Ints = np.full(1024, -1, np.int32)
+        self.next: Ints = np.full(1024, -1, np.int32)
+        self.event: Ints = np.zeros(1024, np.int32)
+        self._alive: Bools = np.zeros(1024, np.bool_)
+        self._restart()
 
-    def _forget_all(self) -> None:
-        self._rows = np.zeros(1024, _ROW)
+    def _restart(self) -> None:
         self._size = 0
-        self._said: dict[int, Ints] = {}
-        self._events: dict[int, list[float]] = {}
-        self._kept: OrderedDict[tuple[str, str], Postings] = OrderedDict()
+        self._sealed = 0
+        self._dead = 0
+        # By lane, of those that are alive: how many, and their terms together.
+        self.lane_sizes = np.zeros(3, np.int64)
+        self.lane_terms = np.zeros(3, np.int64)
+        self._orders: dict[int, TimeOrder] = defaultdict(TimeOrder)
+        self._said: dict[int, TimeOrder] = defaultdict(TimeOrder)
+        self._last_end_s: dict[int, float] = defaultdict(float)
+        self._event_ends: dict[int, Floats] = {}
+        self._tail: dict[tuple[str, int], list[int]] = defaultdict(list)
+        self._forget_postings()
+
+    def _forget_postings(self) -> None:
+        self._kept: OrderedDict[tuple[str, int], Postings] = OrderedDict()
         self._kept_positions = 0
-
-    def refresh(self) -> None:
-        """Take in what was stored and removed since; call it inside the read transaction of the query."""
-        removal = self._last_removal()
-        if removal != self._removal:
-            self._forget_all()
-            self._removal = removal
-        rows = self._connection.execute(_SELECT, (int(self._rows["seq"][self._size - 1]) if self._size else 0,))
-        while some := rows.fetchmany(_AT_ONCE):
-            self._append([(seq, source, CODES[channel], *rest) for seq, source, channel, *rest in some])
-
-    def _last_removal(self) -> int:
-        return int(self._connection.execute("SELECT coalesce(max(removal), 0) FROM removals").fetchone()[0])
 
     def __len__(self) -> int:
         return self._size
 
     def column(self, name: str) -> NDArray[np.generic]:
-        """One column of all rows: seq, source, channel, asks, terms, generation, t0_s or t1_s."""
-        return self._rows[name][: self._size]
+        """One field of `ROW` of all observations."""
+        return self._columns[name][: self._size]
+
+    @property
+    def alive(self) -> Bools:
+        """False at the positions of observations that were removed since they were read."""
+        return self._alive[: self._size]
+
+    # --- taking in ---------------------------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Take in what was stored and removed since; call it inside the read transaction of the query."""
+        removals = self._connection.execute(
+            "SELECT removal, seq FROM removals WHERE removal > ? ORDER BY removal", (self._removal,)
+        ).fetchall()
+        if removals and self._size and removals[0][0] != self._removal + 1:
+            self._restart()  # so many were removed meanwhile that not all are on the list any more
+        if removals:
+            self._removal = removals[-1][0]
+            self._drop(np.array([seq for _, seq in removals], np.int64))
+        last = int(self._columns["seq"][self._size - 1]) if self._size else 0
+        sealed = self._connection.execute("SELECT max(block) FROM blocks").fetchone()[0]
+        if sealed is not None and (sealed + 1) << BLOCK_BITS > self._sealed:
+            self._take_sealed(last, sealed)
+            last = max(last, int(self._columns["seq"][self._size - 1]) if self._size else 0)
+        if fresh := unsealed_rows(self._connection, last):
+            begin = self._append(rows_of(fresh))
+            for position, row in enumerate(fresh, start=begin):
+                for term in row[-2].split():
+                    self._tail[term, OWN].append(position)
+                for term in row[-1].split():
+                    self._tail[term, SPEAKER].append(position)
+
+    def _take_sealed(self, last: int, sealed: int) -> None:
+        """Read the blocks sealed since; what was known of them from their time as a tail stays."""
+        for _, rows in sealed_blocks(self._connection, last):
+            rows = rows[rows["seq"] > last]
+            if len(rows):
+                self._append(rows)
+        self._sealed = (sealed + 1) << BLOCK_BITS
+        self._tail.clear()
+        self._forget_postings()
+
+    def _append(self, rows: NDArray[np.void]) -> int:
+        begin, end = self._size, self._size + len(rows)
+        if end > len(self._columns["seq"]):
+            capacity = max(end, 2 * len(self._columns["seq"]))
+            for name, column in self._columns.items():
+                self._columns[name] = grown(column, capacity)
+            self.previous, self.next = grown(self.previous, capacity), grown(self.next, capacity)
+            self.event, self._alive = grown(self.event, capacity), grown(self._alive, capacity)
+        for name, column in self._columns.items():
+            column[begin:end] = rows[name]
+        self._size = end
+        self._alive[begin:end] = True
+        self._count(rows["channel"], rows["terms"], 1)
+        self._order(np.arange(begin, end), rows)
+        return begin
+
+    def _order(self, places: Ints, rows: NDArray[np.void]) -> None:
+        self.previous[places] = self.next[places] = -1
+        is_said = LANE_OF_CODE[rows["channel"]] == 0
+        for source in np.unique(rows["source"]):
+            number = int(source)
+            mine = rows["source"] == source
+            self._orders[number].add(places[mine], rows["t0_s"][mine], rows["t1_s"][mine])
+            self._last_end_s[number] = max(self._last_end_s[number], float(rows["t1_s"][mine].max()))
+            self._number(places[mine], self._event_ends.get(number, np.zeros(0)))
+            mine &= is_said
+            if mine.any():
+                begin = self._said[number].add(places[mine], rows["t0_s"][mine], rows["t1_s"][mine])
+                said = self.said(number)
+                if self._dead:
+                    link(said[self._alive[said]], self.previous, self.next)
+                else:
+                    link(said[max(0, begin - 1) :], self.previous, self.next)
+
+    # --- removal -----------------------------------------------------------------------------------
+
+    def _drop(self, seqs: Ints) -> None:
+        seqs = np.unique(seqs)
+        known: Ints = self.column("seq")  # type: ignore[assignment]
+        at = np.searchsorted(known, seqs)
+        at = at[(at < self._size)]
+        places = at[np.isin(known[at], seqs)]
+        places = places[self._alive[places]]
+        if not len(places):
+            return
+        self._alive[places] = False
+        self._dead += len(places)
+        self._count(self._columns["channel"][places], self._columns["terms"][places], -1)
+        if self._dead > max(_COMPACT_FROM, _COMPACT_SHARE * self._size):
+            self._compact()
+            return
+        for source in np.unique(self._columns["source"][places]):
+            said = self.said(int(source))
+            link(said[self._alive[said]], self.previous, self.next)
+
+    def _count(self, channel: Ints, terms: Ints, sign: int) -> None:
+        lane = LANE_OF_CODE[channel]
+        self.lane_sizes += sign * np.bincount(lane, minlength=3)
+        self.lane_terms += sign * np.bincount(lane, terms, minlength=3).astype(np.int64)
+
+    def _compact(self) -> None:
+        """Move the rows that are left up into the places of the removed ones."""
+        left = self.alive.copy()
+        rows = np.empty(int(left.sum()), ROW)
+        for name in ROW.names or ():
+            rows[name] = self.column(name)[left]
+        moved = np.cumsum(left) - 1
+        tail = {key: [int(moved[p]) for p in places if left[p]] for key, places in self._tail.items()}
+        sealed = self._sealed
+        self._restart()
+        self._append(rows)
+        self._sealed = sealed
+        self._tail.update(tail)
+
+    # --- time --------------------------------------------------------------------------------------
+
+    def sources(self) -> list[int]:
+        """Numbers of the sources that have observations."""
+        return list(self._orders)
+
+    def last_end_s(self, source: int) -> float:
+        """When the last observation of a source ended; -1 without any."""
+        return self._last_end_s[source] if source in self._orders else -1.0
+
+    def overlapping(self, source: int, t0_s: float, t1_s: float) -> Ints:
+        """Positions of a source's observations that overlap a window, ascending, among some that do not."""
+        return self._orders[source].overlapping(t0_s, t1_s) if source in self._orders else np.zeros(0, np.int64)
 
     def said(self, source: int) -> Ints:
         """Positions of what was said in a source, in order of time."""
-        return self._said.get(source, np.zeros(0, np.int64))
+        return self._said[source].places if source in self._said else np.zeros(0, np.int32)
 
-    def event_ends(self, source: int) -> Floats:
-        """Ends of a source's events, ascending."""
-        known = self._events.setdefault(source, [])
-        known += [
-            t1_s
-            for (t1_s,) in self._connection.execute(
-                "SELECT t1_s FROM spans WHERE source=? AND level='event' AND t1_s>? ORDER BY t1_s",
-                (source, known[-1] if known else -1.0),
-            )
-        ]
-        return np.array(known)
+    def in_order(self, source: int) -> tuple[Ints, Floats]:
+        """Positions of a source in order of begin, and when they begin."""
+        order = self._orders.get(source) or TimeOrder()
+        return order.places, order.t0_s
 
-    def postings(self, term: str, column: str = "own") -> Postings:
-        """Where a term occurs in the text ("own") or the name of who speaks ("speaker")."""
-        key = (term, column)
-        known = self._kept.pop(key, None)
-        if known is None or known.size < self._size:
-            since, before = (0, 0) if known is None else (known.size, len(known.positions))
-            found = self._read_postings(term, column, since)
-            if known is not None:
-                found = Postings(
-                    np.concatenate([known.positions, found.positions]),
-                    np.concatenate([known.counts, found.counts]),
-                    found.size,
-                )
-            known = found
-            self._kept_positions += len(found.positions) - before
-        self._kept[key] = known
+    def events(self, source: int) -> int:
+        """Bring the `event` numbers of a source up to date; how many there are, the open one included.
+
+        An event's number is how many of its source ended before it. What is noticed at one moment lies in the event
+        of that moment, what lasts in the one it ends in.
+        """
+        known = self._event_ends.get(source, np.zeros(0))
+        last_s = float(known[-1]) if len(known) else -1.0
+        new = self._connection.execute(
+            "SELECT t1_s FROM spans WHERE source=? AND level='event' AND t1_s>? ORDER BY t1_s", (source, last_s)
+        ).fetchall()
+        if new:
+            known = self._event_ends[source] = np.concatenate([known, [t1_s for (t1_s,) in new]])
+            if source in self._orders:
+                self._number(self._orders[source].overlapping(last_s, np.inf), known)
+        return len(known) + 1
+
+    def _number(self, places: Ints, ends_s: Floats) -> None:
+        at_end = _AT_END[self._columns["channel"][places]]
+        instant_s = np.where(at_end, self._columns["t1_s"][places], self._columns["t0_s"][places])
+        self.event[places] = np.searchsorted(ends_s, instant_s, side="right")
+
+    # --- words -------------------------------------------------------------------------------------
+
+    def postings(self, term: str, field: int = OWN) -> Postings:
+        """Where a term occurs in the text, or in the name of who speaks (`SPEAKER`); removed ones may be among them."""
+        known = self._kept.pop((term, field), None)
+        if known is None:
+            known = self._read_postings(term, field)
+            self._kept_positions += len(known.positions)
+        self._kept[term, field] = known
         while self._kept_positions > KEPT_POSTINGS and len(self._kept) > 1:
             self._kept_positions -= len(self._kept.popitem(last=False)[1].positions)
-        return known
-
-    def _read_postings(self, term: str, column: str, since: int) -> Postings:
-        """Occurrences at positions from ``since`` on."""
-        seqs = self.column("seq")
-        if since:
-            (new,) = self._connection.execute(
-                "SELECT group_concat(rowid) FROM observation_terms WHERE observation_terms MATCH ? AND rowid > ?",
-                (f'{column} : "{term}"', int(seqs[since - 1])),
-            ).fetchone()
-            if new is None:
-                return Postings(np.zeros(0, np.int64), np.zeros(0), self._size)
-        (listed,) = self._connection.execute(
-            "SELECT group_concat(doc) FROM term_postings WHERE term=? AND col=?", (term, column)
-        ).fetchone()
-        if listed is None:
-            return Postings(np.zeros(0, np.int64), np.zeros(0), self._size)
-        found, counts = np.unique(np.fromstring(listed, np.int64, sep=","), return_counts=True)
-        at = np.searchsorted(seqs, found).astype(np.int64)
-        return Postings(at[at >= since], counts[at >= since].astype(np.float64), self._size)
-
-    def phrase(self, first: str, second: str) -> Ints:
-        """Positions of the observations in whose text one term directly follows another."""
-        rows = self._connection.execute(
-            "SELECT rowid FROM observation_terms WHERE observation_terms MATCH ?", (f'own : "{first} {second}"',)
+        tail = self._tail.get((term, field))
+        if not tail:
+            return known
+        found = _counted(np.array(tail, np.int32))
+        return Postings(
+            np.concatenate([known.positions, found.positions]), np.concatenate([known.counts, found.counts])
         )
-        return np.searchsorted(self.column("seq"), [seq for (seq,) in rows]).astype(np.int64)
 
-    def near_terms(self, term: str) -> list[tuple[str, float]]:
-        """Terms that a recogniser may have made of this one, with their likeness 0..1, the likest first.
-
-        Alike in sound (misheard speech), or in look up to one letter with the same beginning (misread text).
-        """
-        if not can_be_misspelt(term):
-            return []
-        trigrams = " OR ".join(f'"{term[i : i + 3]}"' for i in range(len(term) - 2))
-        looks = self._connection.execute(
-            "SELECT term FROM vocabulary_trigrams WHERE vocabulary_trigrams MATCH ? ORDER BY rank LIMIT ?",
-            (trigrams, _NEAR_CANDIDATES),
+    def _read_postings(self, term: str, field: int) -> Postings:
+        found = self._connection.execute(
+            "SELECT block, places FROM postings WHERE term=? AND field=?", (term, field)
         ).fetchall()
-        sound = sound_of(term)
-        sounds = self._connection.execute(
-            "SELECT term FROM vocabulary WHERE sound=? LIMIT ?", (sound, _NEAR_CANDIDATES)
-        ).fetchall()
-        likeness: dict[str, float] = {}
-        for (other,) in (*looks, *sounds):
-            if other == term or other in likeness:
-                continue
-            same_sound = len(sound) >= 2 and sound_of(other) == sound
-            same_begin = other[0].translate(_LOOK_ALIKE) == term[0].translate(_LOOK_ALIKE)
-            if not (same_sound or same_begin) or abs(len(other) - len(term)) > 0.4 * len(term):
-                continue
-            alike = similarity(term.translate(_LOOK_ALIKE), other.translate(_LOOK_ALIKE))
-            if (same_sound and alike >= _SIMILAR_BY_SOUND) or (same_begin and alike >= _SIMILAR_BY_LOOK):
-                likeness[other] = alike
-        return sorted(likeness.items(), key=lambda item: (-item[1], item[0]))
+        if not found:
+            return _NOWHERE
+        blocks = np.array([block for block, _ in found], np.int64)
+        lengths = np.array([len(places) // 2 for _, places in found])
+        places = np.frombuffer(b"".join(places for _, places in found), "<u2")
+        seqs = places + np.repeat(blocks << BLOCK_BITS, lengths)
+        known: Ints = self.column("seq")  # type: ignore[assignment]
+        if self._size and known[-1] - known[0] == self._size - 1:  # nothing is missing between
+            return _counted((seqs - known[0]).astype(np.int32))
+        # Block by block, because a search in one stays in the processor's cache.
+        at = np.empty(len(seqs), np.int32)
+        ends = np.cumsum(lengths)
+        for block, begin, end in zip(blocks, ends - lengths, ends, strict=True):
+            low, high = np.searchsorted(known, (block << BLOCK_BITS, (block << BLOCK_BITS) + BLOCK))
+            at[begin:end] = low + np.searchsorted(known[low:high], seqs[begin:end])
+        return _counted(at)
 
-    def knows(self, term: str) -> bool:
-        """Whether any observation ever held the term (letters only)."""
-        return self._connection.execute("SELECT 1 FROM vocabulary WHERE term=?", (term,)).fetchone() is not None
 
-    def _append(self, rows: list[tuple[object, ...]]) -> None:
-        new = np.array(rows, _ROW)
-        end = self._size + len(new)
-        if end > len(self._rows):
-            grown = np.zeros(max(end, 2 * len(self._rows)), _ROW)
-            grown[: self._size] = self._rows[: self._size]
-            self._rows = grown
-        self._rows[self._size : end] = new
-        is_said = LANE_OF_CODE[new["channel"]] == 0
-        for source in np.unique(new["source"][is_said]):
-            mine = np.flatnonzero(is_said & (new["source"] == source)) + self._size
-            self._said[int(source)] = self._merge(self.said(int(source)), mine.astype(np.int64))
-        self._size = end
+def link(order: Ints, previous: Ints, following: Ints) -> None:
+    """Write who stands before and after whom in this order."""
+    following[order[:-1]] = order[1:]
+    previous[order[1:]] = order[:-1]
+    if len(order):
+        following[order[-1]] = -1
 
-    def _merge(self, before: Ints, new: Ints) -> Ints:
-        """Positions in order of begin; what began at once, in order of end."""
-        t0_s, t1_s = self._rows["t0_s"], self._rows["t1_s"]
-        new = new[np.lexsort((t1_s[new], t0_s[new]))]
-        if not len(before) or t0_s[new[0]] > t0_s[before[-1]]:
-            return np.concatenate([before, new])
-        both = np.concatenate([before, new])
-        return both[np.lexsort((t1_s[both], t0_s[both]))]
+
+def _counted(places: Ints) -> Postings:
+    """Ascending places, repeated where a term is, as places and counts."""
+    first = np.ones(len(places), np.bool_)
+    np.not_equal(places[1:], places[:-1], out=first[1:])
+    begins = np.flatnonzero(first)
+    if len(begins) == len(places):
+        return Postings(places, np.ones(len(places), np.float32))
+    counts = np.diff(np.append(begins, len(places))).astype(np.float32)
+    return Postings(places[begins], counts)

@@ -16,8 +16,8 @@ from functools import lru_cache
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
+from memory.arrays import Floats, Ints
 from memory.stem import stem
 from memory.words import QUESTION_WORDS, terms, word_terms, words
 from runtime.messages import Observation
@@ -31,6 +31,7 @@ _ASKS = re.compile(
 _MONTHS = {stem(name.lower()) for name in calendar.month_name if name}
 _WEEKDAYS = {stem(name.lower()) for name in calendar.day_name}
 MIN_FUZZY_LENGTH = 4
+DAY_S = 86400.0
 _CONSONANTS = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
 
 
@@ -91,10 +92,17 @@ def dates_asked(asked: Sequence[str]) -> frozenset[str]:
     )
 
 
-def local_days(started_wall_s: float, t_s: NDArray[np.float64]) -> NDArray[np.int64]:
+def local_days(started_wall_s: float, t_s: Floats) -> Ints:
     """Days since 1970 in this machine's time zone, of media times of a source."""
     offset_s = time.localtime(started_wall_s).tm_gmtoff
-    return np.floor((started_wall_s + offset_s + t_s) / 86400.0).astype(np.int64)
+    days: Ints = np.floor((started_wall_s + offset_s + t_s) / DAY_S).astype(np.int64)
+    return days
+
+
+def day_span(started_wall_s: float, day: int) -> tuple[float, float]:
+    """Media times at which a day (see `local_days`) begins and ends in a source."""
+    begin_s = day * DAY_S - started_wall_s - time.localtime(started_wall_s).tm_gmtoff
+    return begin_s, begin_s + DAY_S
 
 
 @lru_cache(maxsize=4096)

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from memory.blocks import index_bytes
 from memory.consolidate import sketch_open_episode, sketch_open_event
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, observation_of, span_of
 from memory.views import limits_by_number, tracks_of
@@ -203,13 +204,7 @@ def read_status(connection: sqlite3.Connection, path: str, size_bytes: int) -> M
             observations=dict(connection.execute("SELECT channel, count(*) FROM observations GROUP BY channel")),
             spans=dict(connection.execute("SELECT level, count(*) FROM spans GROUP BY level")),
             bytes=size_bytes,
-            index_bytes=_index_bytes(connection),
+            index_bytes=index_bytes(connection),
             path=path,
             schema=connection.execute("PRAGMA user_version").fetchone()[0],
         )
-
-
-def _index_bytes(connection: sqlite3.Connection) -> int:
-    """Bytes of the full-text index: its segments are rows of its own tables."""
-    tables = ("observation_terms_data", "vocabulary_trigrams_data")
-    return sum(connection.execute(f"SELECT coalesce(sum(length(block)), 0) FROM {t}").fetchone()[0] for t in tables)

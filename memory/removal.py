@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from memory.blocks import unindex
 from memory.charges import belongs_at_s, charge, kind_of, level_of
 from memory.keys import observation_key
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
@@ -39,7 +40,7 @@ def remove_observations(connection: sqlite3.Connection, ids: Iterable[str]) -> t
         uncharge(connection, [row[11] for row in rows], "row_bytes + picture_bytes", n=1)
         gone |= _unindex(connection, rows)
         seqs = [(row[11],) for row in rows]
-        for table in ("keys", "payloads", "vectors", "observations"):
+        for table in ("payloads", "vectors", "observations"):
             connection.executemany(f"DELETE FROM {table} WHERE seq=?", seqs)
         connection.executemany("DELETE FROM links WHERE to_id=?", [(row[0],) for row in rows])
         connection.executemany("DELETE FROM links WHERE from_seq=?", seqs)
@@ -93,16 +94,9 @@ def uncharge(connection: sqlite3.Connection, seqs: Sequence[int], weight: str, n
 
 def _unindex(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> set[str]:
     """Take the terms of observations out of the index; returns those that none holds any more."""
-    counts: Counter[str] = Counter()
-    for row in rows:
-        key = observation_key(observation_of(row))
-        if key.own or key.speaker:
-            # A contentless index has to be told what it held.
-            connection.execute(
-                "INSERT INTO observation_terms(observation_terms, rowid, own, speaker) VALUES ('delete',?,?,?)",
-                (row[11], " ".join(key.own), " ".join(key.speaker)),
-            )
-            counts.update({*key.own, *key.speaker})
+    keys = [(row[11], observation_key(observation_of(row))) for row in rows]
+    unindex(connection, keys)
+    counts = Counter(term for _, key in keys for term in {*key.own, *key.speaker})
     count_terms(connection, [(term, -n) for term, n in counts.items()])
     gone = {t for t in counts if connection.execute("DELETE FROM term_counts WHERE term=? AND n<=0", (t,)).rowcount}
     for term in gone:

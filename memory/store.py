@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from memory.blocks import reindex
 from memory.migrations import SCHEMA, migrate, schema_version
 from memory.writing import Writing
 from runtime.errors import StoreError
@@ -84,6 +85,7 @@ class Store:
                 connection.execute(pragma)
             if version < SCHEMA:
                 migrate(connection, version)
+            reindex(connection)
         except BaseException:
             connection.close()
             raise

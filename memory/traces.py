@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from msgspec import Struct, field
 
+from memory.blocks import seqs_holding
 from memory.words import terms
 
 # Shorter pieces are met by chance in pictures; whether short words are gone, the search in the tables tells.
@@ -65,11 +66,7 @@ def note_traces(connection: sqlite3.Connection, seqs: Iterable[int], text: str =
 
 def vanished(connection: sqlite3.Connection, noted: Noted) -> Noted:
     """Only what nothing holds any more, to be called when it is gone: the words all of whose terms vanished."""
-    gone = frozenset(
-        term
-        for term in noted.terms
-        if not connection.execute("SELECT 1 FROM term_postings WHERE term=? LIMIT 1", (term,)).fetchone()
-    )
+    gone = frozenset(term for term in noted.terms if not seqs_holding(connection, [term]))
     schema = {word for (sql,) in connection.execute("SELECT sql FROM sqlite_master") for word in terms(sql or "")}
     for row in connection.execute("SELECT name, kind, uri, fingerprint FROM sources"):
         schema.update(term for value in row for term in terms(value))

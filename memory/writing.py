@@ -11,12 +11,14 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from memory.blocks import index_key, seal_full_blocks
 from memory.charges import charge_since
-from memory.keys import can_be_misspelt, observation_key, sound_of
+from memory.keys import observation_key
 from memory.observe import Batch, ends_track
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_observation, insert_span, observation_of
 from memory.removal import count_terms, remove_observations, remove_pictures
 from memory.views import tracks_of
+from memory.vocabulary import learn
 from runtime.errors import StoreError
 from runtime.messages import PERCEIVED_CHANNELS, Observation, SourceOpened, Span
 from runtime.trust import trust_of
@@ -227,6 +229,7 @@ class Writing:
     def finish(self) -> None:
         """Make the generation visible; called by the store before it commits."""
         self.settle()
+        seal_full_blocks(self.connection)
         self.connection.execute("UPDATE memory SET value=? WHERE key='generation'", (self.generation,))
 
     def _last_seq(self) -> int:
@@ -256,26 +259,10 @@ class Writing:
 
     def _index(self, seq: int, observation: Observation) -> None:
         key = observation_key(observation)
-        self.connection.execute("INSERT INTO keys VALUES (?,?,?)", (seq, len(key.own), key.asks))
-        if not (key.own or key.speaker):
-            return
-        self.connection.execute(
-            "INSERT INTO observation_terms(rowid, own, speaker) VALUES (?,?,?)",
-            (seq, " ".join(key.own), " ".join(key.speaker)),
-        )
+        index_key(self.connection, seq, key)
         if len(self._known_terms) > KNOWN_TERMS_LIMIT:
             self._known_terms.clear()
         self._term_counts.update({*key.own, *key.speaker})
         for term in {*key.own, *key.speaker} - self._known_terms:
             self._known_terms.add(term)
-            if can_be_misspelt(term):
-                self._add_to_vocabulary(term)
-
-    def _add_to_vocabulary(self, term: str) -> None:
-        added = self.connection.execute(
-            "INSERT OR IGNORE INTO vocabulary(term, sound) VALUES (?,?)", (term, sound_of(term))
-        )
-        if added.rowcount:
-            self.connection.execute(
-                "INSERT INTO vocabulary_trigrams(rowid, term) VALUES (?,?)", (added.lastrowid, term)
-            )
+            learn(self.connection, term)

@@ -78,7 +78,7 @@ def test_a_failed_batch_leaves_nothing(tmp_path: Path) -> None:
         writing.add(stream(see(1.0, "a tortoise"), end_s=2.0))
         raise RuntimeError("killed in the middle")
     reader = store.reader()
-    for table in ("observations", "sources", "keys", "vocabulary", "observation_terms"):
+    for table in ("observations", "sources", "unsealed", "vocabulary", "postings"):
         assert reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
     store.close()
 
@@ -249,7 +249,7 @@ def test_killed_at_any_instant_nothing_acknowledged_is_lost(tmp_path: Path) -> N
         stored = [t0_s for (t0_s,) in reader.execute("SELECT t0_s FROM observations ORDER BY seq")]
         assert stored == [float(i) for i in range(1, len(stored) + 1)]
         assert len(stored) >= acknowledged and len(stored) % 4 == 0
-        for table in ("payloads", "vectors", "keys"):
+        for table in ("payloads", "vectors", "unsealed"):
             assert reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (len(stored),)
         acknowledged = len(stored)
         reader.close()

@@ -1,0 +1,79 @@
+"""What a View shows of the index: nearly always all but the last few rows, so only what is hidden costs anything."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import numpy as np
+from msgspec import Struct
+
+from memory.arrays import Bools, Floats, Ints
+from memory.blocks import LANE_OF_CODE
+from memory.index import Index, link
+from memory.views import limits_by_number
+from runtime.messages import View
+
+_BY_SOURCE_UP_TO = 4
+
+
+class Visible(Struct, frozen=True):
+    """The observations a View shows, and what is counted among them only.
+
+    ``mask``: by position. ``all``: nothing is hidden. ``previous``, ``next``: who stands beside whom among what was
+    said (a position that is hidden ends the row). ``lane_sizes``, ``lane_terms``: observations and terms by lane.
+    """
+
+    limits: dict[int, float]
+    mask: Bools
+    all: bool
+    size: int
+    previous: Ints
+    next: Ints
+    lane_sizes: Ints
+    lane_terms: Ints
+
+    def among(self, positions: Ints) -> Bools | slice:
+        """Which of these positions are visible."""
+        return slice(None) if self.all else self.mask[positions]
+
+
+def see(connection: sqlite3.Connection, index: Index, view: View) -> Visible:
+    """What ``view`` shows of ``index``."""
+    limits = limits_by_number(connection, view)
+    mask = index.alive.copy()
+    generation: Ints = index.column("generation")  # type: ignore[assignment]
+    source: Ints = index.column("source")  # type: ignore[assignment]
+    t1_s: Floats = index.column("t1_s")  # type: ignore[assignment]
+    newer = int(np.searchsorted(generation, view.generation, side="right"))
+    mask[newer:] = False
+    partly = [s for s in index.sources() if limits.get(s, -1.0) < index.last_end_s(s)]
+    if len(partly) > _BY_SOURCE_UP_TO:
+        by_number = np.full(max(index.sources()) + 1, -1.0)
+        for s, limit_s in limits.items():
+            if s < len(by_number):
+                by_number[s] = limit_s
+        mask &= t1_s <= by_number[source]
+    else:
+        for s in partly:
+            mask &= (source != s) | (t1_s <= limits.get(s, -1.0))
+    hidden = np.flatnonzero(index.alive & ~mask)
+    lane, terms = LANE_OF_CODE[index.column("channel")[hidden]], index.column("terms")[hidden]
+    previous, following = index.previous, index.next
+    for s in {*partly, *np.unique(source[newer:]).tolist()}:
+        said = index.said(s)
+        said = said[index.alive[said]]
+        seen = mask[said]
+        if not seen[: int(seen.sum())].all():  # someone hidden stands between visible ones
+            if following is index.next:
+                previous, following = previous.copy(), following.copy()
+            link(said[seen], previous, following)
+    return Visible(
+        limits=limits,
+        mask=mask,
+        all=not len(hidden) and bool(index.alive.all()),
+        size=len(mask) - int(np.count_nonzero(~mask)),
+        previous=previous,
+        next=following,
+        lane_sizes=index.lane_sizes - np.bincount(lane, minlength=3),
+        lane_terms=index.lane_terms - np.bincount(lane, terms, minlength=3).astype(np.int64),
+    )
