@@ -46,6 +46,8 @@ def build_parser() -> argparse.ArgumentParser:
 
     replay.add_argument("--record", type=Path, metavar="DIR", help="keep what the perceiving processes published")
 
+    replay.add_argument("--again", action="store_true", help="perceive what memory holds once more, erased parts too")
+
     ask = commands.add_parser("ask", parents=[common, as_json], help="ask one question about what is remembered")
     ask.add_argument("question", metavar="Q")
 
@@ -54,6 +56,14 @@ def build_parser() -> argparse.ArgumentParser:
     search = commands.add_parser("search", parents=[common, as_json], help="show what memory holds, best first")
     search.add_argument("query", metavar="Q")
     search.add_argument("--limit", type=_count, default=10, metavar="N", help="hits shown (default: 10)")
+
+    forget = commands.add_parser("forget", parents=[common, as_json], help="erase a stretch of time or words, for good")
+    forget.add_argument("--from", dest="begin", default="", metavar="T", help='12:31, 90s, "yesterday 14:00", ...')
+    forget.add_argument("--to", dest="end", default="", metavar="T", help="likewise (default: now)")
+    forget.add_argument("--last", default="", metavar="LENGTH", help="the last 10m, 90s, 1h")
+    forget.add_argument("--text", default="", metavar="WORDS", help="whatever holds these words")
+    forget.add_argument("--source", default="", metavar="S", help="of this source alone")
+    forget.add_argument("--yes", action="store_true", help="without being asked")
 
     commands.add_parser("status", parents=[common, as_json], help="what runs and what is remembered")
     commands.add_parser("doctor", parents=[common], help="what works on this machine, and what each absence costs")
@@ -87,7 +97,7 @@ def _run(args: argparse.Namespace) -> int:
 
     from runtime.agent import default_memory_dir
     from runtime.config import load_config
-    from runtime.interfaces import commands, replay_command
+    from runtime.interfaces import commands, erasure_commands, replay_command
     from runtime.interfaces.terminal import is_interactive
 
     config = load_config(args.config)
@@ -102,7 +112,7 @@ def _run(args: argparse.Namespace) -> int:
 
             async def command() -> None:
                 await replay_command.replay(
-                    args.files, config, memory_dir, args.speed, questions, args.json, chat, record_dir
+                    args.files, config, memory_dir, args.speed, questions, args.json, chat, record_dir, args.again
                 )
 
         case "ask":
@@ -119,6 +129,12 @@ def _run(args: argparse.Namespace) -> int:
 
             async def command() -> None:
                 await commands.search(args.query, config, memory_dir, args.limit, args.json)
+
+        case "forget":
+            wish = erasure_commands.Wish(args.begin, args.end, args.last, args.text, args.source)
+
+            async def command() -> None:
+                await erasure_commands.forget(wish, config, memory_dir, args.yes, args.json)
 
         case "status":
 

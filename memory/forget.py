@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from memory.blocks import seqs_holding
@@ -139,25 +139,20 @@ def _search_again(connection: sqlite3.Connection, request: ForgetRequest, noted:
     """What is still found of it by every way there is to find it."""
     with snapshot(connection):
         left = find_to_erase(connection, request.windows, request.text)
-        by_id = sum(
-            connection.execute("SELECT count(*) FROM observations WHERE id=?", (id_,)).fetchone()[0]
-            for id_ in found.ids
-        )
         tombstones = sum(1 for row in left.rows.values() if row[3] == "gap")
-        searched = {"observations": max(by_id, len(left.rows) - tombstones)}
-        searched["evidence"] = sum(
-            connection.execute("SELECT count(*) FROM links WHERE to_id=?", (id_,)).fetchone()[0] for id_ in found.ids
-        )
-        searched["index terms"] = sum(
-            len(seqs_holding(connection, [term]))
-            + connection.execute("SELECT count(*) FROM vocabulary WHERE term=?", (term,)).fetchone()[0]
-            for term in noted.terms
-        )
-        for table in ("payloads", "vectors"):
-            searched[table] = sum(
-                connection.execute(f"SELECT count(*) FROM {table} WHERE seq=?", (seq,)).fetchone()[0]
-                for seq in found.rows
-            )
+
+        def count(table: str, column: str, values: Iterable[object]) -> int:
+            select = f"SELECT count(*) FROM {table} WHERE {column}=?"
+            return sum(connection.execute(select, (value,)).fetchone()[0] for value in values)
+
+        searched = {
+            "observations": max(count("observations", "id", found.ids), len(left.rows) - tombstones),
+            "evidence": count("links", "to_id", found.ids),
+            "pictures": count("payloads", "seq", found.rows),
+            "vectors": count("vectors", "seq", found.rows),
+            "index terms": sum(len(seqs_holding(connection, [term])) for term in noted.terms)
+            + count("vocabulary", "term", noted.terms),
+        }
         if request.text:
             pattern = wanted_pattern(request.text)
             held = {row[0] for row in connection.execute("SELECT text FROM spans") if pattern.search(row[0])}

@@ -13,6 +13,7 @@ from runtime.clock import MonotonicClock
 from runtime.messages import (
     PERCEIVED_CHANNELS,
     AskRequest,
+    Forgotten,
     Interrupt,
     RecallReply,
     RecallRequest,
@@ -52,6 +53,7 @@ async def main(service: Service) -> None:
         tasks.start_soon(listen_for_voices)
         tasks.start_soon(open_backend)
         service.on_control(Interrupt, interrupt)
+        service.on_control(Forgotten, lambda _: turns.forget())
         service.report(counters=turns.counters, notes=(f"answers: {backend.name}",))
         service.ready()
         await service.serve({AskRequest: turns.ask, SearchRequest: search_memory})

@@ -102,6 +102,10 @@ class Conversations:
             self._open.popitem(last=False)
         return self._open[name]
 
+    def clear(self) -> None:
+        """Let go of all of them; they are read from memory again when they go on."""
+        self._open.clear()
+
     async def _read(self, name: str, view: View) -> Conversation:
         conversation = Conversation(name)
         # Asked at the very end of what was perceived: the limits that bound evidence bound it too.

@@ -51,6 +51,7 @@ INTERRUPTED = "given up: interrupted"
 CONVERSATION = "conversation"
 # A question of no conversation runs under a name that no conversation has.
 ALONE = "\0"
+ERASED = "given up: something was erased from memory meanwhile; ask again"
 SPOKEN_OVER = "given up: somebody began to speak"
 
 
@@ -140,6 +141,12 @@ class Turns:
         for name, turn in list(self._running.items()):
             if conversation in ("", name):
                 turn.give_up(CallCancelled(INTERRUPTED))
+
+    def forget(self) -> None:
+        """Something was erased from memory: no turn under way may tell of it, no conversation remember it."""
+        for turn in self._running.values():
+            turn.give_up(CallCancelled(ERASED))
+        self._conversations.clear()
 
     def hear(self, voice: SpeechStarted) -> None:
         """Somebody began to speak: give up the turns of those who talk to the agent through that source."""

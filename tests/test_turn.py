@@ -336,3 +336,26 @@ def test_evidence_of_another_source_is_told_with_its_name() -> None:
     assert name_source("I heard it [0:03].", [MORNING], view) == "I heard it [0:03] (in clip)."
     alone = View(generation=1, limits={"clip": 9.0}, source="clip", as_of_s=9.0)
     assert name_source("I heard it [0:03].", [MORNING], alone) == "I heard it [0:03]."
+
+
+async def test_a_turn_under_way_when_something_is_erased_is_given_up_and_its_conversation_let_go() -> None:
+    memory = ListedMemory(MORNING, LIGHT)
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        await collect(turns, "What is said about the lighthouse?")
+        memory.gate = anyio.Event()
+        failed: list[BaseException] = []
+
+        async def ask() -> None:
+            try:
+                await collect(turns, "What is said in the morning?")
+            except CallCancelled as error:
+                failed.append(error)
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(ask)
+        await memory.waiting.wait()
+        assert turns._conversations._open
+        turns.forget()
+        assert not turns._conversations._open
+    assert "erased" in str(failed[0])

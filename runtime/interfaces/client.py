@@ -15,10 +15,14 @@ from runtime.messages import (
     Answer,
     AnswerPart,
     AskRequest,
+    ForgetReply,
+    ForgetRequest,
+    Forgotten,
     Heartbeat,
     Interrupt,
     MemoryStatus,
     Observation,
+    ReaddRequest,
     RecallReply,
     ScanReply,
     ScanRequest,
@@ -34,6 +38,8 @@ from runtime.replay import Watermarks
 
 ANSWER_DEADLINE_S = 60.0
 CALL_DEADLINE_S = 15.0
+# Erasing and archives touch all of memory, and may rewrite its file.
+RULE_DEADLINE_S = 1800.0
 
 
 class Client:
@@ -98,6 +104,17 @@ class Client:
     async def lost(self, track: Track, reason: str, sources: tuple[str, ...]) -> None:
         """Tell memory that the process that perceives this track of the sources will not come back."""
         await self._memory.call(TrackLost(track=track, reason=reason, sources=sources), CALL_DEADLINE_S)
+
+    async def forget(self, request: ForgetRequest) -> ForgetReply:
+        """Erase what the request says, or with ``preview`` only say what would go."""
+        reply: ForgetReply = await self._memory.call(request, RULE_DEADLINE_S)
+        if not request.preview:
+            self._control.send(Forgotten())
+        return reply
+
+    async def readd(self, source: str) -> None:
+        """Let a source be perceived again from its begin, erased stretches too."""
+        await self._memory.call(ReaddRequest(source=source), CALL_DEADLINE_S)
 
     def interrupt(self, conversation: str = "") -> None:
         """Stop the turn that is running, at once."""

@@ -82,8 +82,11 @@ async def replay(
     as_json: bool,
     chat: bool,
     record_dir: Path | None = None,
+    again: bool = False,
 ) -> None:
     """Perceive recordings, ask what there is to ask, and chat if wanted.
+
+    ``again``: those that memory holds are perceived from their begin once more, erased stretches too.
 
     Raises:
         UserError, ProcessFailed: see the messages.
@@ -99,6 +102,8 @@ async def replay(
         if not is_new:
             await agent.until_ready()
             known = (await client.status()).sources
+            if again:
+                known = await _begin_again(client, recordings, known)
         plans = plan_sources(recordings, known)
         for plan in plans:
             _announce(plan)
@@ -133,6 +138,17 @@ async def replay(
         else:
             await accompany()
         tasks.cancel_scope.cancel()
+
+
+async def _begin_again(
+    client: Client, recordings: Sequence[Recording], known: Sequence[SourceRecord]
+) -> tuple[SourceRecord, ...]:
+    """Have memory take these recordings as not perceived yet; what it knows of all sources then."""
+    fingerprints = {recording.fingerprint for recording in recordings}
+    for record in known:
+        if record.fingerprint in fingerprints:
+            await client.readd(record.source)
+    return (await client.status()).sources
 
 
 def _probe(path: str) -> Recording:

@@ -20,7 +20,7 @@ from runtime.messages.base import (
     observation_id,
     round_time,
 )
-from runtime.messages.control import Cancel, Interrupt, Stop
+from runtime.messages.control import Cancel, Forgotten, Interrupt, Stop
 from runtime.messages.erasure import (
     ArchiveReply,
     ExportRequest,
@@ -75,6 +75,7 @@ __all__ = [
     "Failure",
     "ForgetReply",
     "ForgetRequest",
+    "Forgotten",
     "Heartbeat",
     "Hit",
     "ImportRequest",
