@@ -39,6 +39,15 @@ class Hearing:
         settled_s = self._speech.settled_s
         return settled_s if self._sounds is None else min(settled_s, self._sounds.settled_s)
 
+    @property
+    def open_s(self) -> float | None:
+        """When the utterance began that is still spoken; see `SegmentSpeech.open_s`."""
+        return self._speech.open_s
+
+    def so_far(self) -> Utterance:
+        """What has been said of it."""
+        return self._speech.so_far()
+
     def step(self, block: AudioBlock) -> list[Heard]:
         return self._name(self._speech.step(block))
 

@@ -15,7 +15,8 @@ from typing import Any
 import anyio
 import anyio.abc
 
-from perception.hear import Heard
+from perception.hear import Heard, Hearing
+from perception.partials import Partials
 from perception.segment_speech import Utterance, VoiceStart
 from perception.sounds import Sound
 from perception.transcriber_pool import TranscriberPool, WorkerFailed
@@ -63,6 +64,7 @@ class HeardTeller:
         self._ahead = anyio.Semaphore(_UTTERANCES_AHEAD * hearing.workers)
         self._numbers: deque[tuple[Channel, float]] = deque(maxlen=64)
         self._marked_s = watermark_s
+        self._partials = Partials(service, source, pool)
         self._give: anyio.abc.ObjectSendStream[Message | _Transcription]
         self._tasks: anyio.abc.TaskGroup
 
@@ -88,9 +90,14 @@ class HeardTeller:
             await self._give.send(self._sound(event))
         else:
             await self._ahead.acquire()
+            self._partials.ended(event.t0_s)
             transcription = _Transcription(event)
             self._tasks.start_soon(self._transcribe, transcription)
             await self._give.send(transcription)
+
+    def follow(self, hearing: Hearing, now_s: float) -> None:
+        """Tell, live, what is being said: ``hearing`` has come to media time ``now_s``."""
+        self._partials.follow(hearing.open_s, hearing.so_far, now_s, self._tasks)
 
     async def send(self, message: Message) -> None:
         """Send this message when everything taken before it has been sent."""
@@ -124,6 +131,7 @@ class HeardTeller:
                 if isinstance(entry, _Transcription):
                     await entry.done.wait()
                     await self._service.outbox.send(self._speech(entry.utterance, entry.transcript))
+                    self._partials.over(entry.utterance.t0_s)
                 else:
                     await self._service.outbox.send(entry)
                 self._service.report(counters=dict(self._counters))

@@ -129,6 +129,18 @@ class SegmentSpeech:
             return seconds(self._begin() * CHUNK_SAMPLES)
         return seconds(max(self._closed, self._next - self._pad, 0) * CHUNK_SAMPLES)
 
+    @property
+    def open_s(self) -> float | None:
+        """When the utterance began that is still spoken, None while there is none. It may yet turn out to be none."""
+        return None if self._first < 0 else seconds(self._begin() * CHUNK_SAMPLES)
+
+    def so_far(self) -> Utterance:
+        """What has been said of the open utterance (see `open_s`)."""
+        begin = self._begin()
+        samples = np.concatenate(self._kept[begin - self._kept_from :])
+        voice = np.array(self._kept_probabilities[begin - self._kept_from :], np.float32)
+        return Utterance(seconds(begin * CHUNK_SAMPLES), seconds(self._next * CHUNK_SAMPLES), samples, voice)
+
     def step(self, block: AudioBlock) -> list[VoiceStart | Utterance | VoiceActivity]:
         samples = block.samples
         if self._next < 0:

@@ -15,6 +15,7 @@ from runtime.messages import (
     AskRequest,
     Forgotten,
     Interrupt,
+    PartialTranscript,
     RecallReply,
     RecallRequest,
     SearchRequest,
@@ -39,9 +40,11 @@ async def main(service: Service) -> None:
             turns.interrupt(message.conversation)
 
         async def listen_for_voices() -> None:
-            async for delivery in service.subscribe("voice"):
-                assert isinstance(delivery.message, SpeechStarted)
-                turns.hear(delivery.message)
+            async for delivery in service.subscribe("voice", "partial"):
+                if isinstance(delivery.message, SpeechStarted):
+                    turns.hear(delivery.message)
+                elif isinstance(delivery.message, PartialTranscript):
+                    turns.follow(delivery.message)
 
         async def search_memory(request: SearchRequest) -> RecallReply:
             return await search(request, memory)

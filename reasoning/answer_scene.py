@@ -185,6 +185,9 @@ def _spread(observations: list[Observation], count: int) -> list[Observation]:
 async def _speaking_now(question: Question, near: Context, as_of_s: float) -> Draft:
     spoken = await near.scan("speech", newest_first=True, limit=3)
     caveat = "; I cannot tell voices apart" if question.alternatives or question.inner in ("who", "order") else ""
+    if near.being_said:
+        so_far = quote(clause_around(near.being_said.split(), (), 26))
+        return one(f"Somebody is speaking{caveat}; so far I hear {so_far}, and it is not finished", confidence=0.5)
     if spoken and spoken[-1].t1_s >= as_of_s - SPEAKING_S:
         o = spoken[-1]
         heard = f": {quote(clause_around(o.text.split(), (), 16))}" if o.text.strip() else ""

@@ -71,6 +71,8 @@ class Context:
 
     ``t0_s``/``t1_s`` bound the window (None is open), ``source`` narrows it to one source ("" is all).
     ``history`` is what was said before in the conversation, oldest first; a model reads it, it is no evidence.
+    ``being_said`` is what is understood of an utterance that goes on while the question is asked; it may yet turn out
+    otherwise and is in no memory, so nothing can be cited for it.
     ``spent_s`` is the time waited for memory.
     """
 
@@ -84,6 +86,7 @@ class Context:
         source: str = "",
         limit: int = 20,
         history: tuple[Exchange, ...] = (),
+        being_said: str = "",
     ) -> None:
         self.memory = memory
         self.view = view
@@ -92,6 +95,7 @@ class Context:
         self.source = source
         self.limit = limit
         self.history = history
+        self.being_said = being_said
         self.spent_s = 0.0
         self._calls = 0
         self._since_s = 0.0
@@ -101,7 +105,14 @@ class Context:
     def within(self, t0_s: float | None, t1_s: float | None) -> Context:
         """The same evidence in another window."""
         return Context(
-            self.memory, self.view, t0_s=t0_s, t1_s=t1_s, source=self.source, limit=self.limit, history=self.history
+            self.memory,
+            self.view,
+            t0_s=t0_s,
+            t1_s=t1_s,
+            source=self.source,
+            limit=self.limit,
+            history=self.history,
+            being_said=self.being_said,
         )
 
     async def recall(self, query: str, channels: tuple[Channel, ...] = ()) -> tuple[Hit, ...]:

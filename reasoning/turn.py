@@ -36,12 +36,14 @@ from runtime.messages import (
     AskRequest,
     Message,
     Observation,
+    PartialTranscript,
     RememberRequest,
     ScanRequest,
     SpeechStarted,
     TraceStep,
     View,
     ViewRequest,
+    being_said,
 )
 
 UNSUPPORTED = "I cannot support an answer with anything I remember."
@@ -99,6 +101,7 @@ class Turns:
         self._log = log
         self._conversations = Conversations(memory)
         self._running: dict[str, _Turn] = {}
+        self._being_said: dict[str, PartialTranscript] = {}
         self._remembering = 0
         self._settled = anyio.Event()
         self._settled.set()
@@ -154,6 +157,10 @@ class Turns:
             if voice.source and turn.interrupted_by == voice.source:
                 turn.give_up(CallCancelled(SPOKEN_OVER))
 
+    def follow(self, partial: PartialTranscript) -> None:
+        """What somebody is saying, for questions about now."""
+        being_said(self._being_said, partial)
+
     async def settle(self) -> None:
         """Wait until every answer given has been remembered."""
         await self._settled.wait()
@@ -196,7 +203,15 @@ class Turns:
         about_one = question.time.bounded or question.time.now or question.kind in ONE_SOURCE
         source = in_full.source or (view.source if about_one else "")
         history = conversation.history() if len(before) == len(conversation.turns) else ()
-        context = Context(self._memory, view, source=source, limit=self._config.recall_limit, history=history)
+        said_now = [p.text for p in self._being_said.values() if p.source in view.limits and source in ("", p.source)]
+        context = Context(
+            self._memory,
+            view,
+            source=source,
+            limit=self._config.recall_limit,
+            history=history,
+            being_said=" / ".join(said_now) if question.time.now and request.as_of_s is None else "",
+        )
         pieces = (
             self._about_last(leaning, before, view)
             if isinstance(leaning, Recalled | Unclear)

@@ -46,6 +46,7 @@ TOPICS: dict[str, Topic] = {
     for topic in (
         Topic("perceived", _PERCEIVED, _PERCEIVING, 4.0, "every", True),
         Topic("voice", (m.SpeechStarted,), ("audio",), 0.2, "latest", True, key="source"),
+        Topic("partial", (m.PartialTranscript,), ("audio",), 0.5, "latest", False, key="source"),
         Topic("ack", (m.Ack,), ("memory",), 10.0, "latest", False, key="publisher", repeated=True),
         Topic("stored", (m.Stored,), ("memory",), 10.0, "latest", False, repeated=True),
         Topic("heartbeat", (m.Heartbeat,), _ALL, 2.0, "latest", False),

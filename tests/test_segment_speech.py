@@ -201,3 +201,19 @@ def test_speech_at_minus_sixty_decibels_is_heard() -> None:
     ((t0_s, t1_s),) = utterances(heard_file("odd/made/very_quiet.wav"))
     assert t0_s < 1.0
     assert t1_s > 5.5
+
+
+def test_an_open_utterance_shows_what_was_said_so_far_and_is_the_beginning_of_the_whole() -> None:
+    stage = SegmentSpeech(SpeechOptions(), WrittenInSound())
+    sound = written((0.0, 20), (0.9, 40), (0.0, 40))
+    assert stage.open_s is None
+    stage.step(AudioBlock(0, sound[: 30 * CHUNK_SAMPLES]))
+    opened_s, so_far = stage.open_s, stage.so_far()
+    assert opened_s is not None
+    assert (so_far.t0_s, so_far.t1_s) == (opened_s, round(30 * CHUNK_S, 3))
+    events = stage.step(AudioBlock(30 * CHUNK_SAMPLES, sound[30 * CHUNK_SAMPLES :]))
+    (whole,) = (event for event in events if isinstance(event, Utterance))
+    assert whole.t0_s == opened_s
+    assert np.array_equal(whole.samples[: len(so_far.samples)], so_far.samples)
+    assert np.array_equal(whole.voice[: len(so_far.voice)], so_far.voice)
+    assert stage.open_s is None

@@ -19,7 +19,7 @@ from reasoning.turn import UNSUPPORTED, Turns, name_source
 from runtime.clock import VirtualClock
 from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, RemoteError
-from runtime.messages import Answer, AnswerPart, AskRequest, Message, SpeechStarted, TraceStep, View
+from runtime.messages import Answer, AnswerPart, AskRequest, Message, PartialTranscript, SpeechStarted, TraceStep, View
 from tests.listed_memory import ListedMemory, said
 
 pytestmark = pytest.mark.anyio
@@ -306,6 +306,24 @@ async def test_what_a_back_end_invents_is_struck_out_and_counted() -> None:
     assert isinstance(answer, Answer)
     assert (answer.answer, answer.abstained, answer.citations) == (UNSUPPORTED, True, ())
     assert turns.counters["citations_struck"] == 1
+
+
+async def test_what_is_being_said_answers_now_and_is_never_cited_or_kept() -> None:
+    memory = ListedMemory(MORNING)
+    saying = PartialTranscript(source=MORNING.source, t0_s=5.5, t_s=7.0, text="the ferry leaves at")
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        turns.follow(saying)
+        *_, now = await collect(turns, "What is being said right now?")
+        *_, past = await collect(turns, "What was said about the ferry?")
+        turns.follow(PartialTranscript(source=MORNING.source, t0_s=5.5, t_s=5.5, over=True))
+        *_, after = await collect(turns, "What is being said right now?", "later")
+    assert isinstance(now, Answer) and isinstance(past, Answer) and isinstance(after, Answer)
+    assert "the ferry leaves at" in now.answer
+    assert "not finished" in now.answer
+    assert now.citations == ()
+    assert "ferry leaves" not in past.answer
+    assert "ferry" not in after.answer
 
 
 async def test_steps_are_told_as_they_are_taken_and_kept_with_the_answer() -> None:

@@ -212,6 +212,9 @@ class ModelBackend:
                 ChatMessage("assistant", (clean(exchange.answer, HISTORY_CHARACTERS),)),
             )
         ]
+        if context.being_said:
+            so_far = guard.enclose(guard.quote(context.being_said))
+            now += f"\nBeing said now, not finished and not to be cited:\n{so_far}"
         asked = f"{now}\nQuestion: {question.text}"
         fixed = [system, asked, *(message.text for message in history)]
         if tools:

@@ -51,7 +51,7 @@ class Chat:
             case "/help":
                 OUT.print(HELP)
             case "/status":
-                print_status(await self.client.status(), self.client.heartbeats)
+                print_status(await self.client.status(), self.client.heartbeats, self.client.being_said)
             case "/timeline":
                 for observation in await self.client.timeline(self.sources):
                     OUT.print(observation_line(observation), markup=False)

@@ -22,6 +22,7 @@ from runtime.messages import (
     Interrupt,
     MemoryStatus,
     Observation,
+    PartialTranscript,
     ReaddRequest,
     RecallReply,
     ScanReply,
@@ -33,6 +34,7 @@ from runtime.messages import (
     TrackLost,
     View,
     ViewRequest,
+    being_said,
 )
 from runtime.replay import Watermarks
 
@@ -48,10 +50,11 @@ class Client:
     def __init__(self, run_dir: Path, members: tuple[Member, ...], context: zmq.asyncio.Context) -> None:
         self.watermarks = Watermarks()
         self.heartbeats: dict[str, Heartbeat] = {}
+        self.being_said: dict[str, PartialTranscript] = {}
         self._memory = Caller(context, run_dir, "memory")
         self._reasoning = Caller(context, run_dir, "reasoning")
         self._control = ControlSender(context, run_dir, "reasoning")
-        self._news = Subscription(context, run_dir, members, ("stored", "heartbeat"))
+        self._news = Subscription(context, run_dir, members, ("stored", "heartbeat", "partial"))
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         try:
@@ -65,6 +68,8 @@ class Client:
                         self.watermarks.update(delivery.message)
                     elif isinstance(delivery.message, Heartbeat):
                         self.heartbeats[delivery.publisher] = delivery.message
+                    elif isinstance(delivery.message, PartialTranscript):
+                        being_said(self.being_said, delivery.message)
         finally:
             self._control.close()
 

@@ -16,7 +16,16 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
 from runtime.interfaces.client import Client
-from runtime.messages import UNDERSTOOD, Answer, AnswerPart, Heartbeat, MemoryStatus, Observation, RecallReply
+from runtime.messages import (
+    UNDERSTOOD,
+    Answer,
+    AnswerPart,
+    Heartbeat,
+    MemoryStatus,
+    Observation,
+    PartialTranscript,
+    RecallReply,
+)
 from runtime.replay import SourcePlan, is_complete
 
 # Lines are broken between words for a person at a terminal, and left whole for a program that reads them.
@@ -128,7 +137,9 @@ def observation_line(observation: Observation) -> str:
     return f"[{media_time(observation.t0_s)}{until}] {observation.channel}, {observation.source}: {text}"
 
 
-def print_status(status: MemoryStatus, heartbeats: dict[str, Heartbeat]) -> None:
+def print_status(
+    status: MemoryStatus, heartbeats: dict[str, Heartbeat], being_said: dict[str, PartialTranscript] | None = None
+) -> None:
     """Memory, its sources and, while an agent runs, its processes."""
     total = sum(status.observations.values())
     OUT.print(Text(f"memory {status.path}: {byte_size(status.bytes)}, {total} observations, schema {status.schema}"))
@@ -149,6 +160,10 @@ def print_status(status: MemoryStatus, heartbeats: dict[str, Heartbeat]) -> None
     for name, beat in sorted(heartbeats.items()):
         age = f", data {beat.data_age_s:.1f} s old" if not beat.idle else ""
         OUT.print(f"process {name}: pid {beat.pid}, {byte_size(beat.rss_bytes)}{age}, {_drops(beat.drops)}")
+        for text in beat.notes:
+            OUT.print(Text(f"  {text}"))
+    for name, partial in sorted((being_said or {}).items()):
+        OUT.print(Text(f"being said in {name} since {media_time(partial.t0_s)}: {shorten(partial.text, 110)} ..."))
 
 
 def encoder_line(encoders: dict[str, str]) -> str:

@@ -52,11 +52,13 @@ from runtime.messages.perceived import (
     Ack,
     Heartbeat,
     Observation,
+    PartialTranscript,
     Progress,
     SourceEnded,
     SourceOpened,
     SpeechStarted,
     Stored,
+    being_said,
 )
 from runtime.messages.reasoning import UNDERSTOOD, Answer, AnswerPart, AskRequest, Citation, SearchRequest, TraceStep
 from runtime.messages.wire import decode, encode
@@ -84,6 +86,7 @@ __all__ = [
     "MemoryStatus",
     "Message",
     "Observation",
+    "PartialTranscript",
     "PERCEIVED_CHANNELS",
     "Progress",
     "ReaddRequest",
@@ -111,6 +114,7 @@ __all__ = [
     "UNDERSTOOD",
     "View",
     "ViewRequest",
+    "being_said",
     "decode",
     "encode",
     "observation_id",

@@ -73,6 +73,29 @@ class SpeechStarted(Message, frozen=True, tag="speech_started"):
     t_s: float
 
 
+class PartialTranscript(Message, frozen=True, tag="partial_transcript"):
+    """What somebody is saying, as far as it is understood: a hypothesis that the next one replaces, never stored.
+
+    The utterance began at ``t0_s`` and was heard up to ``t_s``. ``over``: it has ended, its words are on their way to
+    memory or there were none.
+    """
+
+    source: str
+    t0_s: float
+    t_s: float
+    text: str = ""
+    confidence: float = 0.0
+    over: bool = False
+
+
+def being_said(newest: dict[str, PartialTranscript], partial: PartialTranscript) -> None:
+    """Keep in ``newest``, by source, what is being said at present."""
+    if not partial.over:
+        newest[partial.source] = partial
+    elif partial.source in newest and newest[partial.source].t0_s <= partial.t0_s:
+        del newest[partial.source]
+
+
 class Ack(Message, frozen=True, tag="ack"):
     """Memory made durable all messages of ``publisher``'s ``epoch`` with sequence numbers <= ``seq``."""
 

@@ -1,0 +1,114 @@
+"""What is being said: told while it is said, withdrawn when it is known, never in anybody's way."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import anyio
+import numpy as np
+import pytest
+
+from perception.partials import Partials
+from perception.segment_speech import Probabilities, Utterance
+from perception.transcribe import ALWAYS
+from perception.transcriber_pool import TranscriberPool
+from perception.transcript import NO_VOICE_KNOWN, Transcript, Word
+from runtime.messages import Message, PartialTranscript
+from runtime.service import Service
+
+pytestmark = pytest.mark.anyio
+
+
+class Published:
+    """The part of Service that hypotheses use."""
+
+    def __init__(self) -> None:
+        self.told: list[PartialTranscript] = []
+
+    def publish(self, topic: str, message: Message) -> None:
+        assert topic == "partial"
+        self.told.append(cast(PartialTranscript, message))
+
+
+class Pool(TranscriberPool):
+    """Recognisers whose hypothesis is how many chunks they got, once ``answer`` is set."""
+
+    def __init__(self, workers: int = 2) -> None:
+        super().__init__(ALWAYS, workers)
+        self.answer = anyio.Event()
+        self.asked = 0
+
+    async def transcribe(
+        self, samples: np.ndarray, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False
+    ) -> Transcript:
+        async with self._limit:
+            self.asked += 1
+            await self.answer.wait()
+        return Transcript((Word(f"{len(voice)} chunks", 0.0, 1.0, 0.5),), 0.5, True)
+
+
+def said(t0_s: float, t1_s: float) -> Utterance:
+    chunks = round((t1_s - t0_s) / 0.032)
+    return Utterance(t0_s, t1_s, np.zeros(512 * chunks, np.float32), np.ones(chunks, np.float32))
+
+
+async def follow(partials: Partials, tasks: anyio.abc.TaskGroup, open_s: float | None, now_s: float) -> None:
+    partials.follow(open_s, lambda: said(cast(float, open_s), now_s), now_s, tasks)
+    await anyio.wait_all_tasks_blocked()
+
+
+async def test_hypotheses_come_while_somebody_speaks_and_go_when_the_words_are_known() -> None:
+    service, pool = Published(), Pool()
+    pool.answer.set()
+    partials = Partials(cast(Service, service), "mic", pool)
+    async with anyio.create_task_group() as tasks:
+        for now_s in np.arange(1.0, 4.2, 0.032):
+            await follow(partials, tasks, 1.0, round(float(now_s), 3))
+        assert 3 <= len(service.told) <= 4  # the first after 0.8 s, then each 0.8 s
+        assert all((p.source, p.t0_s, p.over) == ("mic", 1.0, False) for p in service.told)
+        assert service.told[0].text == "25 chunks"
+        assert [p.t_s for p in service.told] == sorted(p.t_s for p in service.told)
+        partials.ended(1.0)
+        await follow(partials, tasks, None, 4.8)
+        assert not service.told[-1].over  # it stands until the utterance is transcribed
+        partials.over(1.0)
+    assert service.told[-1] == PartialTranscript(source="mic", t0_s=1.0, t_s=1.0, over=True)
+
+
+async def test_a_hypothesis_that_comes_too_late_is_not_told() -> None:
+    service, pool = Published(), Pool()
+    partials = Partials(cast(Service, service), "mic", pool)
+    async with anyio.create_task_group() as tasks:
+        await follow(partials, tasks, 1.0, 2.0)
+        partials.ended(1.0)
+        await follow(partials, tasks, None, 3.0)
+        pool.answer.set()
+        await anyio.wait_all_tasks_blocked()
+        partials.over(1.0)
+    assert pool.asked == 1
+    assert service.told == []
+
+
+async def test_what_turns_out_to_be_no_utterance_is_withdrawn() -> None:
+    service, pool = Published(), Pool()
+    pool.answer.set()
+    partials = Partials(cast(Service, service), "mic", pool)
+    async with anyio.create_task_group() as tasks:
+        await follow(partials, tasks, 1.0, 2.0)
+        await follow(partials, tasks, None, 3.0)
+    assert [p.over for p in service.told] == [False, True]
+
+
+async def test_only_a_recogniser_that_nobody_needs_is_asked() -> None:
+    service, pool = Published(), Pool()
+    partials = Partials(cast(Service, service), "mic", pool)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(pool.transcribe, np.zeros(512, np.float32))  # an utterance that has ended
+        await anyio.wait_all_tasks_blocked()
+        await follow(partials, tasks, 1.0, 2.0)
+        assert pool.asked == 1
+        pool.answer.set()
+    assert service.told == []
+    alone = Pool(workers=1)
+    assert await alone.transcribe_partial(np.zeros(512, np.float32), NO_VOICE_KNOWN) is None
+    assert alone.asked == 0
