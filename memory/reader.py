@@ -66,6 +66,9 @@ def _scan_source(
     # The + keeps SQLite from looking by end, where nearly everything is before the limit.
     where = "o.source=? AND +o.t1_s<=? AND o.generation<=?"
     values: list[Any] = [source, limit_s, request.view.generation]
+    if request.after_generation:
+        where += " AND o.generation>?"
+        values.append(request.after_generation)
     if request.channels:
         where += f" AND o.channel IN ({','.join('?' * len(request.channels))})"
         values += request.channels

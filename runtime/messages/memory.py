@@ -69,6 +69,7 @@ class ScanRequest(Message, frozen=True, tag="scan_request"):
     """Visible observations in order of time (``newest_first`` reverses), overlapping a window.
 
     ``ids`` asks for exactly these (still only the visible ones). Payloads only if asked for.
+    ``after_generation`` leaves out what was stored up to that generation: what is new since.
     """
 
     view: View
@@ -80,6 +81,7 @@ class ScanRequest(Message, frozen=True, tag="scan_request"):
     newest_first: bool = False
     limit: int = 1000
     with_payload: bool = False
+    after_generation: int = 0
 
 
 class ScanReply(Message, frozen=True, tag="scan_reply"):

@@ -1,0 +1,212 @@
+"""Conditions: what a standing query waits for, by which signs, and what of it cannot be sensed.
+
+Pure. A condition is read once, from words; the same sentence gives the same condition, so that only the
+sentence is kept. What the agent can sense depends on its encoders, which memory names for each source.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from reasoning.draft import join, quote
+from reasoning.lexicon import COLOURS
+from reasoning.questions import FRAMING
+from reasoning.sights import (
+    CHANGE,
+    CLOTHING,
+    LEAVING,
+    MOVING,
+    PEOPLE,
+    ROLES,
+    SHOT,
+    SOUND,
+    SPEAKING,
+    VEHICLES,
+    WRITING,
+    sound_classes,
+    vehicle_named,
+)
+from reasoning.words import STOP_WORDS, fold, number_value, stem, words
+
+Sign = Literal["voice", "said", "read", "person", "moving", "cut", "dark", "bright", "sound", "thing"]
+
+_SAYS = re.compile(
+    r"\b(?:says?|saying|mentions?|mentioning|speaks? (?:of|about)|speaking (?:of|about)|talks? (?:of|about)|talking (?:of|about)|"
+    r"discuss(?:es)?|brings? up|asks? (?:for|about)|calls?|utters?|announces?|(?:is|are|gets?) (?:said|mentioned|spoken(?: of)?|"
+    r"discussed|announced|called)|i hear|you hear|comes up)\b"
+)
+_READS = re.compile(
+    r"\b(?:reads?|(?:is|are|gets?) (?:written|shown|displayed)|written|appears? on (?:the )?screen|on (?:the )?screen|on a (?:sign|slide)|"
+    r"the (?:sign|screen|slide|caption|title|display|page) (?:says?|shows?|reads?)|the words?|the text|you read)\b"
+)
+_SPOKEN_WORD = re.compile(r"\bthe (?:word|name|phrase)s? ([^,]+?)(?: (?:is|are|gets?|comes?|appears?)\b.*)?$")
+_VOICE = re.compile(
+    r"^(?:(?:some|any)(?:one|body)|(?:a|the) (?:person|man|woman|voice|speaker)|people|they|he|she|there is)?\s*"
+    r"(?:(?:starts?|begins?) (?:to )?)?(?:speaks?|talks?|speaking|talking|says? (?:something|anything)|voices?|speech)(?: again)?$"
+)
+_ARRIVES = frozenset(
+    stem(word)
+    for word in "appear enter come arrive walk show pass approach visit return join stand sit is step cross run".split()
+)
+_DARK = re.compile(
+    r"\b(?:goes|gets|is|becomes|turns) (?:dark|black)\b|\blights? (?:goes?|go|is|are|turned|switched)? ?(?:off|out)\b|\bdarkness\b"
+)
+_BRIGHT = re.compile(
+    r"\b(?:gets|is|becomes|turns|goes) (?:bright|light)\b|\blights? (?:goes?|go|comes?|come|is|are|turned|switched)? ?on\b"
+)
+# What ends, or is not there, is no observation: only beginnings are noticed.
+_ENDS = re.compile(
+    r"\b(?:stops?|ends?|ceases?|finish(?:es)?|is over|nobody|no one|nothing|none|no longer|no more|not|isn't|doesn't|without)\b"
+)
+_QUOTED = re.compile(r"[\"“”'‘’]([^\"“”'‘’]{1,80})[\"“”'‘’]")
+_SUBJECTS = frozenset(
+    stem(word) for word in "someone somebody anyone anybody person people man woman he she they speaker".split()
+)
+_WEAK = frozenset(
+    stem(word) for word in "word name phrase text sign screen slide caption title page again topic subject".split()
+)
+
+
+class Condition(Struct, frozen=True):
+    """What is waited for.
+
+    signs    by what it is recognised, surest first. ``words``: those that speech or writing must carry.
+    event    of a person or a moving thing: "appears" or "leaves"; ``colours`` it must have, if any.
+    sounds   classes of sound, as perception names them. ``names``: stems of things to be recognised by
+             name: tags of pictures, labels of sounds.
+    beyond   words of it that need an encoder that may not be there ("kettle").
+    """
+
+    text: str
+    signs: tuple[Sign, ...]
+    words: tuple[str, ...] = ()
+    event: str = "appears"
+    colours: tuple[str, ...] = ()
+    sounds: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    beyond: tuple[str, ...] = ()
+
+
+def parse_condition(text: str) -> Condition:
+    """The condition a sentence names: "somebody speaks of the budget", "a person in red enters"."""
+    low = fold(text)
+    stems = [stem(word) for word in words(text)]
+    asked = frozenset(stems)
+    if _ENDS.search(low) and not _QUOTED.search(text) and not _SAYS.search(low):
+        return Condition(text, ())
+    if _VOICE.match(low):
+        return Condition(text, ("voice",))
+    quoted = tuple(word for found in _QUOTED.findall(text) for word in words(found))
+    if quoted or _SAYS.search(low) or _READS.search(low) or _SPOKEN_WORD.search(low):
+        return _of_words(text, low, quoted)
+    if _DARK.search(low) or _BRIGHT.search(low):
+        return Condition(text, ("dark",) if _DARK.search(low) else ("bright",))
+    if asked & SHOT and asked & CHANGE:
+        return Condition(text, ("cut",))
+    content = _content(text)
+    colours = tuple(word for word in words(text) if word in COLOURS)
+    event = "leaves" if asked & LEAVING or re.search(r"\bgoes? away\b|\bgone\b", low) else "appears"
+    things = [
+        word
+        for word in content
+        if stem(word) not in PEOPLE | ROLES | MOVING | _ARRIVES | LEAVING and word not in COLOURS
+    ]
+    named = tuple(dict.fromkeys(stem(word) for word in things if stem(word) not in FRAMING))
+    if heard := sound_classes(text):
+        return Condition(text, ("sound", "thing") if named else ("sound",), sounds=heard, names=named)
+    if asked & SOUND and not named:
+        return Condition(text, ("sound",))
+    if asked & (PEOPLE | ROLES) and not [word for word in things if stem(word) not in CLOTHING]:
+        roles = tuple(word for word in content if stem(word) in ROLES)
+        return Condition(text, ("person",), event=event, colours=colours, beyond=roles)
+    if (asked & MOVING or asked & {stem("something"), stem("anything")}) and not named:
+        return Condition(text, ("moving",), event=event, colours=colours)
+    if asked & VEHICLES:
+        vehicle = tuple(word for word in content if stem(word) in VEHICLES)
+        return Condition(
+            text, ("thing", "moving"), event=event, colours=colours, names=tuple(map(stem, vehicle)), beyond=vehicle
+        )
+    if asked & WRITING and not named:
+        return Condition(text, ("read",))
+    told = tuple(dict.fromkeys(word for word in content if stem(word) not in _SUBJECTS))
+    nouns = tuple(dict.fromkeys(named)) or tuple(stem(word) for word in told)
+    return Condition(text, ("thing", "said", "read"), words=told, names=nouns, beyond=tuple(things) or told)
+
+
+def account(condition: Condition, encoders: Mapping[str, str], every: bool, has_model: bool = False) -> str:
+    """What the agent will do about it and what it cannot, for the one who asked; a sentence or two."""
+    if not condition.signs:
+        return "I notice what begins, not what ends or stays away, so I cannot wait for that."
+    goes = "leave" if condition.event == "leaves" else "come into view"
+    wanted = _as_written(condition.text, condition.words)
+    by = {
+        "voice": "I hear somebody speak",
+        "said": f"I hear {wanted} said",
+        "read": f"I read {wanted} on screen" if wanted else "I read something on screen",
+        "person": f"I see {_coloured('a person in', condition) or 'a person'} {goes}",
+        "moving": f"I see something{_coloured('', condition)} that moves {goes}",
+        "cut": "I see the picture change to another",
+        "dark": "I see the picture go dark",
+        "bright": "I see a dark picture become bright",
+        "sound": f"I hear {join(_SOUNDS.get(kind, kind) for kind in condition.sounds) or 'a sound'}",
+        "thing": f"I recognise {_as_written(condition.text, condition.beyond) or join(condition.names)}",
+    }
+    knows_things = recognises_things(encoders)
+    signs = [sign for sign in condition.signs if sign != "thing" or (knows_things and condition.beyond)]
+    promise = f"I will tell you {'each time' if every else 'once, when'} {join([by[sign] for sign in signs], 'or')}."
+    if "thing" in condition.signs and condition.beyond:
+        if "moving" in condition.signs and not knows_things:
+            return f"{promise} I cannot tell {vehicle_named(condition.beyond[0])} from other moving things."
+        if not knows_things:
+            return f"With the encoders I have I cannot see or hear it when {condition.text}. {promise}"
+        if len(condition.names) > 1 and not has_model:
+            return f"{promise} I recognise things by name; what they do I cannot tell without a language model."
+    if condition.beyond and "person" in condition.signs:
+        return f"{promise} I see people, not what they are: I cannot tell a {condition.beyond[0]} from others."
+    return promise
+
+
+def recognises_things(encoders: Mapping[str, str]) -> bool:
+    """Whether pictures get tags, or sounds labels, with these encoders (as memory names them)."""
+    return any(key in encoders for key in ("tags", "tag", "labels")) or "tag" in " ".join(encoders.values()).lower()
+
+
+_SOUNDS = {
+    "impulse": "a bang or a knock",
+    "steady noise": "a steady noise",
+    "music-like": "music",
+    "silence": "silence",
+}
+
+
+def _of_words(text: str, low: str, quoted: tuple[str, ...]) -> Condition:
+    says, reads = bool(_SAYS.search(low)), bool(_READS.search(low))
+    named = _SPOKEN_WORD.search(low)
+    rest = " ".join(quoted) or (named[1] if named else _READS.sub(" ", _SAYS.sub(" ", low)))
+    wanted = tuple(dict.fromkeys(word for word in _content(rest) if stem(word) not in _SUBJECTS | _WEAK)) or quoted
+    if not wanted:
+        return Condition(text, ("voice",) if says else ("read",))
+    on_screen = reads and not says or bool(re.search(r"\b(?:screen|sign|slide|caption|title|display|page)\b", low))
+    signs: tuple[Sign, ...] = ("read",) if on_screen else ("said",) if says else ("said", "read")
+    return Condition(text, signs, words=wanted)
+
+
+def _content(text: str) -> list[str]:
+    return [
+        word for word in words(text)
+        if word not in STOP_WORDS and number_value(word) is None and (len(word) > 1 or word.isdigit())
+    ]  # fmt: skip
+
+
+def _coloured(before: str, condition: Condition) -> str:
+    return f"{before} {join(condition.colours)}" if condition.colours else ""
+
+
+def _as_written(text: str, wanted: tuple[str, ...]) -> str:
+    """The wanted words, quoted, with the capitals they have in ``text``."""
+    written = {word: token for token in re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text) for word in words(token)}
+    return join(quote(written.get(word, word)) for word in wanted)

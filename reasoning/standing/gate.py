@@ -1,0 +1,198 @@
+"""The gate: a cheap look at every new observation, and which standing queries it may concern.
+
+A stage: conditions in, `step(observation) -> candidates`; no I/O, no clock. It judges words, objects,
+pictures, sounds and tags as perception tells them. What is seen again and again while it lasts (a person
+who stays, a word that remains on screen) is one event: the same thing is told once until it has been away
+for ``duplicate_s`` of media time, and no query speaks up twice within ``cool_down_s``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from reasoning.draft import clause_around, mark, quote, sentence
+from reasoning.sights import clothing
+from reasoning.standing.conditions import Condition
+from reasoning.words import NEAR, RELATED, match, stem, words
+from runtime.messages import Observation
+
+# Brightness under which a picture is dark, and over which one that was dark is bright (0..1).
+DARK_BELOW = 0.06
+BRIGHT_ABOVE = 0.12
+_ALIKE = {"gray": "grey", "navy": "blue", "violet": "purple", "crimson": "red", "maroon": "red"}
+
+
+class GateOptions(Struct, frozen=True):
+    """``cool_down_s`` and ``duplicate_s`` are media seconds; ``things_kept`` bounds what is remembered of each query."""
+
+    cool_down_s: float = 20.0
+    duplicate_s: float = 60.0
+    things_kept: int = 256
+
+
+class Candidate(Struct, frozen=True):
+    """An observation that may be what a query waits for.
+
+    sure  the sign itself was perceived; else only something like it, which a model has to confirm.
+    said  how a sentence tells it.
+    """
+
+    query: str
+    observation: Observation
+    sure: bool
+    said: str
+
+
+class Gate:
+    """Judges observations in the order memory stored them."""
+
+    def __init__(self, options: GateOptions) -> None:
+        self._options = options
+        self._conditions: dict[str, Condition] = {}
+        self._told_s: dict[tuple[str, str], float] = {}
+        self._seen_s: dict[str, dict[tuple[str, str], float]] = {}
+        self._dark: dict[str, bool] = {}
+
+    def watch(self, conditions: Mapping[str, Condition]) -> None:
+        """Judge by these from now on: query id -> condition."""
+        self._conditions = dict(conditions)
+        for gone in [query for query in self._seen_s if query not in conditions]:
+            del self._seen_s[gone]
+        self._told_s = {key: t_s for key, t_s in self._told_s.items() if key[0] in conditions}
+
+    def step(self, observation: Observation) -> list[Candidate]:
+        """What this observation may be, for every query it concerns."""
+        turned = self._turned(observation)
+        found = []
+        for query, condition in self._conditions.items():
+            judged = _judge(condition, observation, turned)
+            if judged is None:
+                continue
+            thing, candidate = judged
+            if self._is_new(query, observation, thing):
+                found.append(Candidate(query, observation, *candidate))
+        return found
+
+    def told(self, candidate: Candidate) -> None:
+        """The user was told of it: its query cools down."""
+        self._told_s[candidate.query, candidate.observation.source] = candidate.observation.t0_s
+
+    def _is_new(self, query: str, o: Observation, thing: str) -> bool:
+        """Not what was noticed a while ago and is still there, and not within the cool-down."""
+        seen = self._seen_s.setdefault(query, {})
+        key = (o.source, thing)
+        before_s = seen.pop(key, None)
+        seen[key] = o.t0_s
+        while len(seen) > self._options.things_kept:
+            del seen[next(iter(seen))]
+        if before_s is not None and abs(o.t0_s - before_s) < self._options.duplicate_s:
+            return False
+        told_s = self._told_s.get((query, o.source))
+        return told_s is None or abs(o.t0_s - told_s) >= self._options.cool_down_s
+
+    def _turned(self, o: Observation) -> str:
+        """ "dark" or "bright" where a frame turned so, else ""."""
+        if o.channel != "frame" or "brightness" not in o.data:
+            return ""
+        brightness = float(o.data["brightness"])
+        was_dark = self._dark.get(o.source)
+        is_dark = brightness < (BRIGHT_ABOVE if was_dark else DARK_BELOW)
+        self._dark[o.source] = is_dark
+        return "" if was_dark is None or was_dark == is_dark else "dark" if is_dark else "bright"
+
+
+def _judge(condition: Condition, o: Observation, turned: str) -> tuple[str, tuple[bool, str]] | None:
+    """(what thing it is, (sure, how it is told)) if the observation shows a sign of the condition."""
+    at = mark(o.t0_s)
+    for sign in condition.signs:
+        match sign:
+            case "voice" if o.channel == "speech":
+                heard = f": {quote(clause_around(o.text.split(), ()))}" if o.text.strip() else ""
+                return "voice", (True, f"somebody speaks{heard} {at}")
+            case "said" if o.channel == "speech":
+                if (how_sure := _carries(condition.words, o, compact=False)) is not None:
+                    return f"speech {o.t0_s}", (how_sure, f"I heard {_quoted(o, condition.words)} {at}")
+            case "read" if o.channel == "text":
+                if (how_sure := _carries(condition.words, o, compact=True)) is not None:
+                    return f"text {' '.join(words(o.text))}", (how_sure, f"I read {_quoted(o, condition.words)} {at}")
+            case "person" | "moving" if o.channel == "object":
+                if _is_object(sign, condition, o):
+                    certain = sign != "moving" or "thing" not in condition.signs or not condition.beyond
+                    unsure = (
+                        "" if certain else f" (it moves; whether it is what you mean I cannot tell: {condition.text})"
+                    )
+                    return f"track {o.data.get('track', o.t0_s)}", (True, f"{o.text} {at}{unsure}")
+            case "cut" if o.channel == "frame":
+                if o.data.get("cut") and o.data.get("reason") != "first":
+                    return f"cut {o.t0_s}", (True, f"the picture changes {at}")
+            case "dark" | "bright" if turned == sign:
+                return f"{sign} {o.t0_s}", (
+                    True,
+                    f"the picture {'goes dark' if sign == 'dark' else 'becomes bright'} {at}",
+                )
+            case "sound" if o.channel == "sound":
+                kind = str(o.data.get("class", ""))
+                if kind in condition.sounds or (not condition.sounds and kind != "silence"):
+                    return f"sound {kind}", (True, f"I hear {o.text} {at}")
+            case "thing":
+                if recognised := _recognised(condition.names, o):
+                    named, complete = recognised
+                    return f"thing {named}", (complete, f"I {'hear' if o.channel == 'sound' else 'see'} {named} {at}")
+    return None
+
+
+def tell(candidate: Candidate, condition_text: str, confirmed: bool) -> str:
+    """The unasked line: what happened, and what it was waited for."""
+    doubt = "" if confirmed or candidate.sure else ", as far as I can tell"
+    return f"{sentence(candidate.said)} You asked me to tell you when {condition_text}{doubt}."
+
+
+def _carries(wanted: tuple[str, ...], o: Observation, compact: bool) -> bool | None:
+    """True where every word is there, False where only something close to one is, None where one is missing."""
+    if not wanted:
+        return True if sum(c.isalpha() for c in o.text) >= 3 else None
+    spoken = words(o.text)
+    least = min(match(word, spoken, compact) for word in wanted) if spoken else 0.0
+    return True if least >= NEAR else False if least >= RELATED else None
+
+
+def _is_object(sign: str, condition: Condition, o: Observation) -> bool:
+    if o.data.get("event") != condition.event:
+        return False
+    kind = o.data.get("kind")
+    if sign == "person":
+        fits = kind == "person" or (kind == "face" and not condition.colours)
+    elif condition.names:  # a vehicle: no person, and not upright like one
+        fits = kind == "moving" and o.data.get("shape") != "tall"
+    else:
+        fits = kind in ("moving", "person")
+    worn = {_ALIKE.get(colour.split()[-1], colour.split()[-1]) for colour in clothing(o).values() if colour}
+    return fits and (not condition.colours or bool(worn & {_ALIKE.get(c, c) for c in condition.colours}))
+
+
+def _recognised(names: tuple[str, ...], o: Observation) -> tuple[str, bool] | None:
+    """The tag or label that names the thing, and whether it names all of it ("dog barks", not just "dog")."""
+    if not names or o.channel not in ("frame", "sound", "object"):
+        return None
+    labels = [str(o.data[key]) for key in ("class", "label") if o.data.get(key)]
+    labels += [label for key in ("tags", "labels") for label in _labels(o.data.get(key))]
+    fitting = [label for label in labels if {stem(word) for word in words(label)} & set(names)]
+    if not fitting:
+        return None
+    covered = {stem(word) for label in fitting for word in words(label)}
+    return fitting[0], set(names) <= covered
+
+
+def _labels(listed: Any) -> Iterable[str]:
+    """Names out of ``[[name, score], ...]`` or ``[name, ...]``, as perception gives them."""
+    for entry in listed or ():
+        yield str(entry[0] if isinstance(entry, list | tuple) else entry)
+
+
+def _quoted(o: Observation, wanted: tuple[str, ...]) -> str:
+    tokens = o.text.replace(" / ", " ").split()
+    at = [i for i, token in enumerate(tokens) if any(match(word, words(token), o.channel == "text") for word in wanted)]
+    return quote(clause_around(tokens, at, 20))

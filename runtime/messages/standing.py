@@ -1,0 +1,70 @@
+"""Standing queries ("tell me when ..."): what is waited for, what is asked of them, and what is told unasked."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from runtime.messages.base import Message
+from runtime.messages.reasoning import Citation
+
+
+class StandingQuery(Message, frozen=True, kw_only=True, tag="standing_query"):
+    """Something to speak up about.
+
+    text        what is waited for, in the user's words ("the door opens"); ``every`` each time, not only once.
+    state       a `done` query was one to be told once, and has been.
+    generation  of memory when it was made: only what is stored after it counts.
+    account     what the agent said it would do about it.
+    told        how often it spoke up; ``last_*`` is the newest time.
+    """
+
+    id: str
+    text: str
+    every: bool = False
+    state: Literal["active", "paused", "done"] = "active"
+    generation: int = 0
+    made_wall_s: float = 0.0
+    conversation: str = ""
+    account: str = ""
+    told: int = 0
+    last_source: str = ""
+    last_t_s: float = 0.0
+    last_text: str = ""
+
+
+class Notice(Message, frozen=True, kw_only=True, tag="notice"):
+    """An unasked line: ``text`` with its mark, the observation it rests on, and the query it is about.
+
+    ``confirmed`` is true where a language model looked at the evidence and agreed.
+    """
+
+    id: str
+    query: str
+    text: str
+    citation: Citation
+    conversation: str = ""
+    confirmed: bool = False
+
+
+class StandingRequest(Message, frozen=True, kw_only=True, tag="standing_request"):
+    """List, add, pause, resume or remove standing queries.
+
+    ``text`` is a sentence ("tell me when ...", or what follows "when") to add. ``which`` names a query by its
+    id or by words of it; "" is the only one there is. Everything that memory held when the request arrived
+    has been looked at by the time of the reply.
+    """
+
+    action: Literal["list", "add", "pause", "resume", "remove"] = "list"
+    text: str = ""
+    which: str = ""
+    all: bool = False
+    conversation: str = ""
+
+
+class StandingReply(Message, frozen=True, kw_only=True, tag="standing_reply"):
+    """``said`` is what was done, in words; ``done`` whether it was. ``notices`` are the newest, oldest first."""
+
+    said: str
+    done: bool = True
+    queries: tuple[StandingQuery, ...] = ()
+    notices: tuple[Notice, ...] = ()
