@@ -44,6 +44,13 @@ def build_parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("--chat", action="store_true", help="chat while and after replaying, besides other questions")
 
+    replay.add_argument(
+        "--tell-me",
+        action="append",
+        default=[],
+        metavar="WHEN",
+        help='speak up, e.g. "when a person appears"; repeatable',
+    )
     replay.add_argument("--record", type=Path, metavar="DIR", help="keep what the perceiving processes published")
 
     replay.add_argument("--again", action="store_true", help="perceive what memory holds once more, erased parts too")
@@ -52,6 +59,14 @@ def build_parser() -> argparse.ArgumentParser:
     ask.add_argument("question", metavar="Q")
 
     commands.add_parser("chat", parents=[common], help="chat about what is remembered, or with a running agent")
+
+    standing = commands.add_parser(
+        "standing", parents=[common, as_json], help='what to speak up about ("tell me when")'
+    )
+    standing.add_argument("action", nargs="?", default="list", choices=("list", "add", "pause", "resume", "remove"))
+    standing.add_argument(
+        "words", nargs="*", metavar="WHEN|ID", help="what to wait for; or an id (q1), words of one, all"
+    )
 
     search = commands.add_parser("search", parents=[common, as_json], help="show what memory holds, best first")
     search.add_argument("query", metavar="Q")
@@ -108,11 +123,12 @@ def _run(args: argparse.Namespace) -> int:
             questions = replay_command.read_questions(args.questions) if args.questions else []
             questions += [replay_command.TimedQuestion(question=question, conversation="main") for question in args.ask]
             record_dir = args.record.absolute() if args.record else None
-            chat = args.chat or (not questions and not args.json and is_interactive())
+            chat = args.chat or (not questions and not args.tell_me and not args.json and is_interactive())
 
             async def command() -> None:
                 await replay_command.replay(
-                    args.files, config, memory_dir, args.speed, questions, args.json, chat, record_dir, args.again
+                    args.files, config, memory_dir, args.speed, questions, args.json, chat, record_dir, args.again,
+                    args.tell_me,
                 )
 
         case "ask":
@@ -124,6 +140,11 @@ def _run(args: argparse.Namespace) -> int:
 
             async def command() -> None:
                 await commands.chat(config, memory_dir)
+
+        case "standing":
+
+            async def command() -> None:
+                await commands.standing(args.action, " ".join(args.words), config, memory_dir, args.json)
 
         case "search":
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import anyio
 
 from reasoning.backends import load_backend
 from reasoning.context import MemoryClient
 from reasoning.memory_client import CalledMemory
+from reasoning.standing.book import Book
+from reasoning.standing.watch import Standing
+from reasoning.standing.webhook import Webhook, WebhookSender
 from reasoning.time_words import parse_time_words
 from reasoning.turn import Turns
 from runtime.clock import MonotonicClock
@@ -15,11 +20,14 @@ from runtime.messages import (
     AskRequest,
     Forgotten,
     Interrupt,
+    Notice,
     PartialTranscript,
     RecallReply,
     RecallRequest,
     SearchRequest,
     SpeechStarted,
+    StandingRequest,
+    Stored,
     ViewRequest,
 )
 from runtime.service import Service
@@ -29,12 +37,28 @@ SETTLE_S = 2.0
 
 
 async def main(service: Service) -> None:
-    """Serve `AskRequest` and `SearchRequest` until stopping."""
+    """Serve questions, searches and standing queries until stopping. ``params["path"]`` is the memory folder.
+
+    Raises:
+        StoreError: the book of standing queries cannot be read.
+    """
     config = service.config.reasoning
     memory = CalledMemory(service.caller("memory"), config.deadline_s)
     backend = load_backend(config, service.in_thread)
+    options = config.standing
+    hook = Webhook(options.webhook, options.webhook_timeout_s)
+    sender = WebhookSender(hook, service.log) if hook.url else None
+
+    def publish(notice: Notice) -> None:
+        service.publish("notice", notice)
+        if sender is not None:
+            sender.offer(notice)
+        service.report(counters=standing.counters | (sender.counters if sender else {}))
+
+    book = Book(Path(service.params["path"]))
+    standing = Standing(memory, backend, book, options, publish, service.log)
     async with anyio.create_task_group() as tasks:
-        turns = Turns(tasks, memory, backend, config, MonotonicClock(), service.log)
+        turns = Turns(tasks, memory, backend, config, MonotonicClock(), service.log, standing.order)
 
         def interrupt(message: Interrupt) -> None:
             turns.interrupt(message.conversation)
@@ -46,6 +70,11 @@ async def main(service: Service) -> None:
                 elif isinstance(delivery.message, PartialTranscript):
                     turns.follow(delivery.message)
 
+        async def hear_of_commits() -> None:
+            async for delivery in service.subscribe("stored"):
+                assert isinstance(delivery.message, Stored)
+                standing.hear_of(delivery.message)
+
         async def search_memory(request: SearchRequest) -> RecallReply:
             return await search(request, memory)
 
@@ -53,15 +82,17 @@ async def main(service: Service) -> None:
             await backend.open()
             service.report(notes=(f"answers: {backend.name}",))
 
-        tasks.start_soon(listen_for_voices)
-        tasks.start_soon(open_backend)
+        running = (listen_for_voices, hear_of_commits, open_backend, standing.run)
+        for task in (*running, *((sender.run,) if sender else ())):
+            tasks.start_soon(task)
         service.on_control(Interrupt, interrupt)
         service.on_control(Forgotten, lambda _: turns.forget())
-        service.report(counters=turns.counters, notes=(f"answers: {backend.name}",))
+        service.report(counters=turns.counters | standing.counters, notes=(f"answers: {backend.name}",))
         service.ready()
-        await service.serve({AskRequest: turns.ask, SearchRequest: search_memory})
+        await service.serve({AskRequest: turns.ask, SearchRequest: search_memory, StandingRequest: standing.serve})
         with anyio.move_on_after(SETTLE_S):
             await turns.settle()
+            await standing.settle()
         tasks.cancel_scope.cancel()
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 
 import anyio
 import anyio.abc
@@ -23,7 +23,7 @@ from reasoning.backends import Backend, Verdict
 from reasoning.citations import check_claim, cite
 from reasoning.context import Context, MemoryClient
 from reasoning.conversation import Conversation, Conversations, PastTurn, as_observations, as_topic
-from reasoning.draft import Claim
+from reasoning.draft import Claim, Draft
 from reasoning.follow_up import InFull, Recalled, Unclear, resolve
 from reasoning.questions import parse_question
 from runtime.clock import Clock
@@ -65,6 +65,10 @@ def name_source(text: str, cites: Sequence[Observation], view: View) -> str:
     return re.sub(r"([.!?]?)$", rf" (in {sources.pop()})\1", text, count=1)
 
 
+# What is said to a sentence that is an order ("tell me when ..."), by conversation; None to a question.
+Orders = Callable[[str, str], Awaitable[Draft | None]]
+
+
 class _Turn:
     """A running turn: the scopes of its work and of its deadline, and how it ended."""
 
@@ -92,6 +96,7 @@ class Turns:
         config: ReasoningConfig,
         clock: Clock,
         log: logging.Logger,
+        orders: Orders | None = None,
     ) -> None:
         self._tasks = tasks
         self._memory = memory
@@ -99,6 +104,7 @@ class Turns:
         self._config = config
         self._clock = clock
         self._log = log
+        self._orders = orders
         self._conversations = Conversations(memory)
         self._running: dict[str, _Turn] = {}
         self._being_said: dict[str, PartialTranscript] = {}
@@ -190,7 +196,8 @@ class Turns:
         )
         conversation = await self._conversations.open(request.conversation, view)
         before = [turn for turn in conversation.turns if _is_visible(turn, view)]
-        leaning = resolve(request.question, before[-1] if before else None, view.as_of_s)
+        ordered = await self._orders(request.question, request.conversation) if self._orders else None
+        leaning = None if ordered else resolve(request.question, before[-1] if before else None, view.as_of_s)
         got_view_s = self._clock.now() - started_s
         in_full = leaning if isinstance(leaning, InFull) else InFull(request.question)
         question = parse_question(in_full.text, view.as_of_s)
@@ -212,11 +219,9 @@ class Turns:
             history=history,
             being_said=" / ".join(said_now) if question.time.now and request.as_of_s is None else "",
         )
-        pieces = (
-            self._about_last(leaning, before, view)
-            if isinstance(leaning, Recalled | Unclear)
-            else self._backend.respond(question, context)
-        )
+        if isinstance(leaning, Recalled | Unclear):
+            ordered = await self._about_last(leaning, before, view)
+        pieces = self._backend.respond(question, context) if ordered is None else _said(ordered)
         said: list[str] = []
         cited: dict[str, Observation] = {}
         latency_s: dict[str, float] = {}
@@ -265,20 +270,14 @@ class Turns:
         )
         return view, conversation, answer
 
-    async def _about_last(
-        self, asked: Recalled | Unclear, before: Sequence[PastTurn], view: View
-    ) -> AsyncIterator[Claim | TraceStep | Verdict]:
+    async def _about_last(self, asked: Recalled | Unclear, before: Sequence[PastTurn], view: View) -> Draft:
         """The answer to a question about the last answer."""
-        draft = unclear(asked.word) if isinstance(asked, Unclear) else None
-        if isinstance(asked, Recalled):
-            last = before[-1]
-            ids = tuple(c.id for c in last.cites)
-            cited = await self._memory.scan(ScanRequest(view=view, ids=ids, limit=len(ids))) if ids else None
-            draft = answer_again(asked, last, cited.observations if cited else ())
-        assert draft is not None
-        for claim in draft.claims:
-            yield claim
-        yield Verdict(draft.confidence, draft.abstained, backend=CONVERSATION)
+        if isinstance(asked, Unclear):
+            return unclear(asked.word)
+        last = before[-1]
+        ids = tuple(c.id for c in last.cites)
+        cited = await self._memory.scan(ScanRequest(view=view, ids=ids, limit=len(ids))) if ids else None
+        return answer_again(asked, last, cited.observations if cited else ())
 
     async def _remember(self, observations: tuple[Observation, ...]) -> None:
         """Store a turn; the answer is already with the asker, so a failure is only logged."""
@@ -295,6 +294,13 @@ class Turns:
             self._remembering -= 1
             if not self._remembering:
                 self._settled.set()
+
+
+async def _said(draft: Draft) -> AsyncIterator[Claim | TraceStep | Verdict]:
+    """An answer that no back end was asked for."""
+    for claim in draft.claims:
+        yield claim
+    yield Verdict(draft.confidence, draft.abstained, backend=CONVERSATION)
 
 
 def _is_visible(turn: PastTurn, view: View) -> bool:

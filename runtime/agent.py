@@ -52,7 +52,7 @@ class Agent:
         """Start memory and reasoning; once they are ready, tell other terminals."""
         async with anyio.create_task_group() as starting:
             starting.start_soon(self.supervisor.start, "memory", "memory", {"path": str(self.memory_dir)})
-            starting.start_soon(self.supervisor.start, "reasoning", "reasoning", {})
+            starting.start_soon(self.supervisor.start, "reasoning", "reasoning", {"path": str(self.memory_dir)})
         card = AgentCard(os.getpid(), str(self.run_dir), self.members)
         await anyio.Path(card_path).write_bytes(msgspec.json.encode(card))
         self._is_ready.set()

@@ -105,6 +105,19 @@ class ModelConfig(Section, frozen=True):
     quiet_s: Positive = 20.0
 
 
+class StandingConfig(Section, frozen=True):
+    """How standing queries ("tell me when ...") are judged and delivered."""
+
+    cool_down_s: NonNegative = 20.0
+    duplicate_s: NonNegative = 60.0
+    limit: PositiveInt = 32
+    confirmations_per_h: Annotated[int, Meta(ge=0)] = 60
+    confirm_deadline_s: Positive = 15.0
+    bell: bool = True
+    webhook: Annotated[str, Meta(pattern=r"^(https?://\S+)?$")] = ""
+    webhook_timeout_s: Positive = 5.0
+
+
 class ReasoningConfig(Section, frozen=True):
     """How questions are answered."""
 
@@ -114,6 +127,7 @@ class ReasoningConfig(Section, frozen=True):
     max_citations: PositiveInt = 4
     recall_limit: PositiveInt = 20
     deadline_s: Positive = 30.0
+    standing: StandingConfig = StandingConfig()
 
 
 class SupervisorConfig(Section, frozen=True):

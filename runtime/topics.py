@@ -49,6 +49,7 @@ TOPICS: dict[str, Topic] = {
         Topic("partial", (m.PartialTranscript,), ("audio",), 0.5, "latest", False, key="source"),
         Topic("ack", (m.Ack,), ("memory",), 10.0, "latest", False, key="publisher", repeated=True),
         Topic("stored", (m.Stored,), ("memory",), 10.0, "latest", False, repeated=True),
+        Topic("notice", (m.Notice,), ("reasoning",), 0.1, "latest", False, key="id"),
         Topic("heartbeat", (m.Heartbeat,), _ALL, 2.0, "latest", False),
     )
 }

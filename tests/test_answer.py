@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,7 +66,7 @@ async def nothing_comes() -> AsyncIterator[Any]:
     yield
 
 
-async def test_the_process_serves_questions_and_searches_and_remembers_before_it_ends() -> None:
+async def test_the_process_serves_questions_and_searches_and_remembers_before_it_ends(tmp_path: Path) -> None:
     memory = ListedMemory(LIGHT)
     served: dict[type[Message], Any] = {}
     controls: dict[type[Message], Any] = {}
@@ -80,7 +81,7 @@ async def test_the_process_serves_questions_and_searches_and_remembers_before_it
     service = SimpleNamespace(
         config=Config(), log=logging.getLogger("test"), caller=lambda name: Caller(memory), serve=serve,
         ready=lambda: seen.append("ready"), report=lambda **given: None, on_control=controls.__setitem__,
-        in_thread=anyio.to_thread.run_sync, subscribe=lambda *topics: nothing_comes(),
+        in_thread=anyio.to_thread.run_sync, params={"path": str(tmp_path)}, subscribe=lambda *topics: nothing_comes(),
     )  # fmt: skip
     await main(service)  # type: ignore[arg-type]
     assert seen[0] == "ready"

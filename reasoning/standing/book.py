@@ -30,7 +30,7 @@ class Page(Struct, frozen=True, forbid_unknown_fields=False):
 
 
 class Book:
-    """The queries of one memory folder, by id. Every change is on disk when the method returns."""
+    """The queries of one memory folder, by id. Changes are on disk after `save`."""
 
     def __init__(self, memory_dir: Path) -> None:
         self._path = memory_dir / FILE
@@ -48,12 +48,10 @@ class Book:
     def put(self, *queries: StandingQuery) -> None:
         """Add or replace queries."""
         self.queries.update((query.id, query) for query in queries)
-        self.save()
 
     def remove(self, *ids: str) -> None:
         for id_ in ids:
             del self.queries[id_]
-        self.save()
 
     def add_notice(self, notice: Notice, query: StandingQuery) -> None:
         """Keep what was told, together with the state its query is in after it."""

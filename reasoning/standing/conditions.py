@@ -24,7 +24,6 @@ from reasoning.sights import (
     ROLES,
     SHOT,
     SOUND,
-    SPEAKING,
     VEHICLES,
     WRITING,
     sound_classes,
@@ -35,32 +34,39 @@ from reasoning.words import STOP_WORDS, fold, number_value, stem, words
 Sign = Literal["voice", "said", "read", "person", "moving", "cut", "dark", "bright", "sound", "thing"]
 
 _SAYS = re.compile(
-    r"\b(?:says?|saying|mentions?|mentioning|speaks? (?:of|about)|speaking (?:of|about)|talks? (?:of|about)|talking (?:of|about)|"
-    r"discuss(?:es)?|brings? up|asks? (?:for|about)|calls?|utters?|announces?|(?:is|are|gets?) (?:said|mentioned|spoken(?: of)?|"
+    r"\b(?:says?|saying|mentions?|mentioning|speaks? (?:of|about)|speaking (?:of|about)|"
+    r"talks? (?:of|about)|talking (?:of|about)|"
+    r"discuss(?:es)?|brings? up|asks? (?:for|about)|calls?|utters?|announces?|"
+    r"(?:is|are|gets?) (?:said|mentioned|spoken(?: of)?|"
     r"discussed|announced|called)|i hear|you hear|comes up)\b"
 )
 _READS = re.compile(
-    r"\b(?:reads?|(?:is|are|gets?) (?:written|shown|displayed)|written|appears? on (?:the )?screen|on (?:the )?screen|on a (?:sign|slide)|"
+    r"\b(?:reads?|(?:is|are|gets?) (?:written|shown|displayed)|written|appears? on (?:the )?screen|"
+    r"on (?:the )?screen|on a (?:sign|slide)|"
     r"the (?:sign|screen|slide|caption|title|display|page) (?:says?|shows?|reads?)|the words?|the text|you read)\b"
 )
 _SPOKEN_WORD = re.compile(r"\bthe (?:word|name|phrase)s? ([^,]+?)(?: (?:is|are|gets?|comes?|appears?)\b.*)?$")
 _VOICE = re.compile(
     r"^(?:(?:some|any)(?:one|body)|(?:a|the) (?:person|man|woman|voice|speaker)|people|they|he|she|there is)?\s*"
-    r"(?:(?:starts?|begins?) (?:to )?)?(?:speaks?|talks?|speaking|talking|says? (?:something|anything)|voices?|speech)(?: again)?$"
+    r"(?:(?:starts?|begins?) (?:to )?)?(?:"
+    r"speaks?|talks?|speaking|talking|says? (?:something|anything)|voices?|speech)(?: again)?$"
 )
 _ARRIVES = frozenset(
     stem(word)
     for word in "appear enter come arrive walk show pass approach visit return join stand sit is step cross run".split()
 )
 _DARK = re.compile(
-    r"\b(?:goes|gets|is|becomes|turns) (?:dark|black)\b|\blights? (?:goes?|go|is|are|turned|switched)? ?(?:off|out)\b|\bdarkness\b"
+    r"\b(?:goes|gets|is|becomes|turns) (?:dark|black)\b|"
+    r"\blights? (?:goes?|go|is|are|turned|switched)? ?(?:off|out)\b|\bdarkness\b"
 )
 _BRIGHT = re.compile(
-    r"\b(?:gets|is|becomes|turns|goes) (?:bright|light)\b|\blights? (?:goes?|go|comes?|come|is|are|turned|switched)? ?on\b"
+    r"\b(?:gets|is|becomes|turns|goes) (?:bright|light)\b|"
+    r"\blights? (?:goes?|go|comes?|come|is|are|turned|switched)? ?on\b"
 )
 # What ends, or is not there, is no observation: only beginnings are noticed.
 _ENDS = re.compile(
-    r"\b(?:stops?|ends?|ceases?|finish(?:es)?|is over|nobody|no one|nothing|none|no longer|no more|not|isn't|doesn't|without)\b"
+    r"\b(?:stops?|ends?|ceases?|finish(?:es)?|is over|nobody|no one|"
+    r"nothing|none|no longer|no more|not|isn't|doesn't|without)\b"
 )
 _QUOTED = re.compile(r"[\"“”'‘’]([^\"“”'‘’]{1,80})[\"“”'‘’]")
 _SUBJECTS = frozenset(
@@ -190,7 +196,7 @@ def _of_words(text: str, low: str, quoted: tuple[str, ...]) -> Condition:
     wanted = tuple(dict.fromkeys(word for word in _content(rest) if stem(word) not in _SUBJECTS | _WEAK)) or quoted
     if not wanted:
         return Condition(text, ("voice",) if says else ("read",))
-    on_screen = reads and not says or bool(re.search(r"\b(?:screen|sign|slide|caption|title|display|page)\b", low))
+    on_screen = (reads and not says) or bool(re.search(r"\b(?:screen|sign|slide|caption|title|display|page)\b", low))
     signs: tuple[Sign, ...] = ("read",) if on_screen else ("said",) if says else ("said", "read")
     return Condition(text, signs, words=wanted)
 

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from reasoning.draft import clause_around, mark, quote, sentence
-from reasoning.sights import clothing
+from reasoning.sights import clothing, vehicle_named
 from reasoning.standing.conditions import Condition
 from reasoning.words import NEAR, RELATED, match, stem, words
 from runtime.messages import Observation
@@ -26,7 +26,7 @@ _ALIKE = {"gray": "grey", "navy": "blue", "violet": "purple", "crimson": "red", 
 
 
 class GateOptions(Struct, frozen=True):
-    """``cool_down_s`` and ``duplicate_s`` are media seconds; ``things_kept`` bounds what is remembered of each query."""
+    """``cool_down_s`` and ``duplicate_s`` in media seconds; ``things_kept`` bounds what each query remembers."""
 
     cool_down_s: float = 20.0
     duplicate_s: float = 60.0
@@ -121,9 +121,7 @@ def _judge(condition: Condition, o: Observation, turned: str) -> tuple[str, tupl
             case "person" | "moving" if o.channel == "object":
                 if _is_object(sign, condition, o):
                     certain = sign != "moving" or "thing" not in condition.signs or not condition.beyond
-                    unsure = (
-                        "" if certain else f" (it moves; whether it is what you mean I cannot tell: {condition.text})"
-                    )
+                    unsure = "" if certain else f"; whether it is {vehicle_named(condition.beyond[0])} I cannot tell"
                     return f"track {o.data.get('track', o.t0_s)}", (True, f"{o.text} {at}{unsure}")
             case "cut" if o.channel == "frame":
                 if o.data.get("cut") and o.data.get("reason") != "first":

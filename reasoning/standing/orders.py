@@ -32,7 +32,8 @@ class Order(Struct, frozen=True):
 
 _POLITE = r"(?:(?:please|could you|can you|will you|would you|i(?:'d| would) like you to|i want you to)\s+)*"
 _TELL = (
-    r"(?:tell me|let me know|warn me|alert me|notify me|inform me|ping me|remind me|wake me|call me|give me a (?:shout|sign)|"
+    r"(?:tell me|let me know|warn me|alert me|notify me|inform me|ping me|"
+    r"remind me|wake me|call me|give me a (?:shout|sign)|"
     r"speak up|say something|i (?:want|would like|'d like|need) to (?:know|be told)|i(?:'d| would) like to know)"
 )
 _ONCE = r"(?:when|if|once|as soon as|the moment|should|in case|the (?:first|next) time)"
@@ -48,12 +49,15 @@ _WATCH_FOR = re.compile(
     r"\s+for\s+(?P<what>.+)$"
 )
 _LIST = re.compile(
-    r"^(?:what|which things?) (?:are|do) you (?:watch(?:ing)?|wait(?:ing)?|look(?:ing)?|listen(?:ing)?|keep(?:ing)? an eye out) "
-    r"(?:out )?for$|^(?:list|show)(?: me)? (?:all )?(?:my |the |your )?(?:standing queries|alerts|notifications|watches)$|"
+    r"^(?:what|which things?) (?:are|do) you (?:watch(?:ing)?|wait(?:ing)?|look(?:ing)?|"
+    r"listen(?:ing)?|keep(?:ing)? an eye out) "
+    r"(?:out )?for$|^(?:list|show)(?: me)? (?:all )?(?:my |the |your )?"
+    r"(?:standing queries|alerts|notifications|watches)$|"
     r"^what (?:will|would|should) you tell me(?: about)?$"
 )
 _WHICH = (
-    r"(?P<which>(?:query )?q?\d+|all(?: of (?:them|it))?|everything|(?:that|it)|(?:the )?(?:one|query|alert|watch) (?:about|on|for) .+|"
+    r"(?P<which>(?:query )?q?\d+|all(?: of (?:them|it))?|everything|(?:that|it)|"
+    r"(?:the )?(?:one|query|alert|watch) (?:about|on|for) .+|"
     r"(?:about|for|when|whenever|if) .+)"
 )
 _PAUSE = re.compile(rf"^{_POLITE}pause (?:telling me |watching |the alert |alert )?{_WHICH}$")
@@ -61,7 +65,8 @@ _RESUME = re.compile(
     rf"^{_POLITE}(?:resume|unpause|continue with) (?:telling me |watching |the alert |alert )?{_WHICH}$"
 )
 _REMOVE = re.compile(
-    rf"^{_POLITE}(?:(?:stop|no need to|do not|don't) (?:tell(?:ing)?|warn(?:ing)?|notify(?:ing)?|alert(?:ing)?) me(?: any ?more)?|"
+    rf"^{_POLITE}(?:(?:stop|no need to|do not|don't) (?:tell(?:ing)?|warn(?:ing)?|"
+    r"notify(?:ing)?|alert(?:ing)?) me(?: any ?more)?|"
     r"stop (?:watching|waiting|looking|listening)(?: out)?|"
     rf"(?:remove|cancel|delete|drop)(?: the)?(?: alert| query| watch| standing query)?)\s+{_WHICH}(?: any ?more)?$"
 )
@@ -73,9 +78,9 @@ _PAST = re.compile(
     r"\b(?:was|were|did|had|has been|have been|\w{2,}ed|said|spoke|came|went|left|saw|heard|began|fell|rang|took|ran|"
     r"drove|broke|woke|wrote|told|got|became|sat|stood|rose)\b"
 )
-_NOT_PAST = re.compile(
-    r"\b(?:is|are|gets?|being|be|becomes?|need|red|bed|shed|seed|weed|speed|feed|breed|indeed|left (?:side|hand|of))\b"
-)
+# "Is opened", "a painted door", "the left door", and words that only end like a past.
+_BEFORE_PARTICIPLE = re.compile(r"\b(?:is|are|gets?|being|be|becomes?|the|an?|in|to|of|with|has)\s+$")
+_ENDS_ALIKE = frozenset("red bed shed seed weed speed feed breed indeed need led".split())
 
 
 def parse_order(text: str) -> Order | None:
@@ -107,8 +112,10 @@ def parse_order(text: str) -> Order | None:
 
 
 def _is_past(what: str) -> bool:
-    past = _PAST.search(what)
-    return bool(past) and not _NOT_PAST.search(what[: past.end()] if past else "")
+    return any(
+        found[0] not in _ENDS_ALIKE and not _BEFORE_PARTICIPLE.search(what[: found.start()])
+        for found in _PAST.finditer(what)
+    )
 
 
 def _which(said: str) -> str:

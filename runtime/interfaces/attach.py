@@ -16,8 +16,11 @@ from runtime.interfaces.client import Client
 
 
 @asynccontextmanager
-async def attached(memory_dir: Path, config: Config) -> AsyncIterator[Client]:
-    """A client of the agent that runs on this memory, else of one started for the occasion."""
+async def attached(memory_dir: Path, config: Config, *, new: bool = False) -> AsyncIterator[Client]:
+    """A client of the agent that runs on this memory, else of one started for the occasion.
+
+    ``new``: where there is no memory yet, make one.
+    """
     card = find_agent(memory_dir)
     if card is not None:
         context = zmq.asyncio.Context()
@@ -30,7 +33,7 @@ async def attached(memory_dir: Path, config: Config) -> AsyncIterator[Client]:
         finally:
             context.destroy(linger=0)
         return
-    if not has_memory(memory_dir):
+    if not (new or has_memory(memory_dir)):
         raise StoreError(f"no memory in {memory_dir}; replay a file first, or give its folder with --memory")
     async with open_agent(memory_dir, config) as agent, anyio.create_task_group() as tasks:
         await agent.until_ready()

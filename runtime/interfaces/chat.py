@@ -11,12 +11,15 @@ import anyio.to_thread
 
 from runtime.errors import CallError
 from runtime.interfaces.client import Client
+from runtime.interfaces.notices import print_standing, standing_request
 from runtime.interfaces.terminal import OUT, AnswerPrinter, note, observation_line, print_status
-from runtime.messages import AskRequest
+from runtime.messages import AskRequest, StandingRequest
 
 HELP = """Ask anything about what was seen, heard or read; answers cite their moments as [m:ss].
   /status    processes, sources, encoders and the size of memory
   /timeline  the newest things noticed
+  /standing  what I will tell you about ("tell me when ...", "whenever ..., let me know" makes one)
+  /pause ID, /resume ID, /remove ID   a standing query (ID is q1, or words of it, or all)
   /help      this
   /quit      leave (also Ctrl-D; Ctrl-C stops an answer, at the prompt it leaves)"""
 
@@ -47,7 +50,8 @@ class Chat:
                 note(f"no answer: {error}")
 
     async def _command(self, text: str) -> None:
-        match text.split()[0]:
+        name, _, rest = text.partition(" ")
+        match name:
             case "/help":
                 OUT.print(HELP)
             case "/status":
@@ -55,6 +59,10 @@ class Chat:
             case "/timeline":
                 for observation in await self.client.timeline(self.sources):
                     OUT.print(observation_line(observation), markup=False)
+            case "/standing":
+                print_standing(await self.client.standing(StandingRequest()))
+            case "/pause" | "/resume" | "/remove":
+                print_standing(await self.client.standing(standing_request(name[1:], rest)))
             case unknown:
                 OUT.print(f"unknown command {unknown}; /help lists them", markup=False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import anyio
@@ -21,6 +21,7 @@ from runtime.messages import (
     Heartbeat,
     Interrupt,
     MemoryStatus,
+    Notice,
     Observation,
     PartialTranscript,
     ReaddRequest,
@@ -28,6 +29,8 @@ from runtime.messages import (
     ScanReply,
     ScanRequest,
     SearchRequest,
+    StandingReply,
+    StandingRequest,
     StatusRequest,
     Stored,
     Track,
@@ -54,7 +57,9 @@ class Client:
         self._memory = Caller(context, run_dir, "memory")
         self._reasoning = Caller(context, run_dir, "reasoning")
         self._control = ControlSender(context, run_dir, "reasoning")
-        self._news = Subscription(context, run_dir, members, ("stored", "heartbeat", "partial"))
+        self._news = Subscription(context, run_dir, members, ("stored", "heartbeat", "partial", "notice"))
+        # Called with each thing the agent says unasked; whoever shows it puts itself here.
+        self.on_notice: Callable[[Notice], None] = lambda notice: None
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         try:
@@ -70,6 +75,8 @@ class Client:
                         self.heartbeats[delivery.publisher] = delivery.message
                     elif isinstance(delivery.message, PartialTranscript):
                         being_said(self.being_said, delivery.message)
+                    elif isinstance(delivery.message, Notice):
+                        self.on_notice(delivery.message)
         finally:
             self._control.close()
 
@@ -91,6 +98,11 @@ class Client:
 
     async def search(self, request: SearchRequest) -> RecallReply:
         reply: RecallReply = await self._reasoning.call(request, CALL_DEADLINE_S)
+        return reply
+
+    async def standing(self, request: StandingRequest) -> StandingReply:
+        """List or change standing queries."""
+        reply: StandingReply = await self._reasoning.call(request, CALL_DEADLINE_S)
         return reply
 
     async def status(self) -> MemoryStatus:

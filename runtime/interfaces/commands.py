@@ -7,8 +7,10 @@ from pathlib import Path
 import msgspec
 
 from runtime.config import Config
+from runtime.errors import UserError
 from runtime.interfaces.attach import attached
 from runtime.interfaces.chat import Chat
+from runtime.interfaces.notices import Notices, print_standing, standing_json, standing_request
 from runtime.interfaces.terminal import (
     AnswerPrinter,
     answer_json,
@@ -49,7 +51,26 @@ async def chat(config: Config, memory_dir: Path) -> None:
             stored = client.watermarks.stored
             return f" memory {byte_size(stored.bytes)}, {stored.observations} observations "
 
+        notices = Notices(client, config.reasoning.standing.bell)
+        await notices.pass_over()
         await Chat(client, (), line).run()
+
+
+async def standing(action: str, words: str, config: Config, memory_dir: Path, as_json: bool) -> None:
+    """List standing queries, add one ("when the door opens"), or pause, resume, remove those ``words`` name.
+
+    Raises:
+        UserError: it could not be done; the agent's own words say why.
+    """
+    async with attached(memory_dir, config, new=action == "add") as client:
+        request = standing_request(action, "" if action == "add" else words, words if action == "add" else "")
+        reply = await client.standing(request)
+        if not reply.done:
+            raise UserError(reply.said)
+        if as_json:
+            print(standing_json(reply), flush=True)
+        else:
+            print_standing(reply)
 
 
 async def status(config: Config, memory_dir: Path, as_json: bool) -> None:

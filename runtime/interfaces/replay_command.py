@@ -16,6 +16,7 @@ from runtime.config import Config
 from runtime.errors import CallError, ProcessFailed, UserError
 from runtime.interfaces.chat import Chat
 from runtime.interfaces.client import Client
+from runtime.interfaces.notices import Notices, standing_request
 from runtime.interfaces.terminal import (
     AnswerPrinter,
     ReplayMeter,
@@ -83,6 +84,7 @@ async def replay(
     chat: bool,
     record_dir: Path | None = None,
     again: bool = False,
+    tell_me: Sequence[str] = (),
 ) -> None:
     """Perceive recordings, ask what there is to ask, and chat if wanted.
 
@@ -97,10 +99,18 @@ async def replay(
     async with open_agent(memory_dir, config, events_in.send_nowait) as agent, anyio.create_task_group() as tasks:
         client = Client(agent.run_dir, agent.members, agent.context)
         await tasks.start(client.run)
+        notices = Notices(client, config.reasoning.standing.bell, as_json)
+        if tell_me or not is_new:
+            await agent.until_ready()
+            await notices.pass_over()
+        for wanted in tell_me:  # before anything is perceived, so that it counts from the first frame
+            reply = await client.standing(standing_request("add", text=wanted))
+            if not reply.done:
+                raise UserError(f"--tell-me {wanted!r}: {reply.said}")
+            note(reply.said)
         # A new memory knows no source, so what is to be perceived is settled before it has opened.
         known: tuple[SourceRecord, ...] = ()
         if not is_new:
-            await agent.until_ready()
             known = (await client.status()).sources
             if again:
                 known = await _begin_again(client, recordings, known)
@@ -128,6 +138,7 @@ async def replay(
                 beside.start_soon(_answer_all, client, plans, timed, as_json)
                 await (perceive() if chat else _drawn(ReplayProgress(meter), perceive))
             if todo:
+                await notices.catch_up()
                 await _summarise(client, plans, meter)
             await _answer_all(client, plans, at_end, as_json)
 

@@ -61,6 +61,7 @@ from runtime.messages.perceived import (
     being_said,
 )
 from runtime.messages.reasoning import UNDERSTOOD, Answer, AnswerPart, AskRequest, Citation, SearchRequest, TraceStep
+from runtime.messages.standing import Notice, StandingQuery, StandingReply, StandingRequest
 from runtime.messages.wire import decode, encode
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "LOST_MARK",
     "MemoryStatus",
     "Message",
+    "Notice",
     "Observation",
     "PartialTranscript",
     "PERCEIVED_CHANNELS",
@@ -103,6 +105,9 @@ __all__ = [
     "SpansReply",
     "SpansRequest",
     "SpeechStarted",
+    "StandingQuery",
+    "StandingReply",
+    "StandingRequest",
     "StatusRequest",
     "Stop",
     "Stored",

@@ -1,0 +1,345 @@
+"""Standing queries at work: orders in, every new observation through the gate, notices out.
+
+What is new is read from memory after each commit, not from the bus: so what is told is durable and can be
+cited, nothing waits in a queue of ours however fast a replay runs, and what was perceived while this
+process was away is looked at when it is back. A query counts only what was stored after it was made.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+import zlib
+from collections import deque
+from collections.abc import Callable
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from reasoning.backends import Backend, Verdict
+from reasoning.citations import cite
+from reasoning.context import Context, MemoryClient
+from reasoning.draft import Claim, Draft, quote, refusal, sentence
+from reasoning.questions import parse_question
+from reasoning.standing.book import Book
+from reasoning.standing.conditions import account, parse_condition
+from reasoning.standing.gate import Candidate, Gate, GateOptions, tell
+from reasoning.standing.orders import Order, parse_order
+from reasoning.words import fold, stem, words
+from runtime.config import StandingConfig
+from runtime.errors import MindstreamError
+from runtime.messages import (
+    PERCEIVED_CHANNELS,
+    Notice,
+    Observation,
+    RememberRequest,
+    ScanRequest,
+    StandingQuery,
+    StandingReply,
+    StandingRequest,
+    StatusRequest,
+    Stored,
+    View,
+    observation_id,
+)
+
+EXTRACTIVE = "extractive"
+READ_AT_ONCE = 2000
+HOUR_S = 3600.0
+# What a model may look at to confirm: a little before the sign, and what came with it.
+CONFIRM_BEFORE_S = 4.0
+CONFIRM_AFTER_S = 1.0
+# A listing waits this long for what is being looked at; then it tells what is known.
+CATCH_UP_S = 5.0
+NOTICE_KIND = "notice"
+
+
+class Standing:
+    """All standing queries of a memory. ``publish`` delivers a notice; it must not block."""
+
+    def __init__(
+        self,
+        memory: MemoryClient,
+        backend: Backend,
+        book: Book,
+        options: StandingConfig,
+        publish: Callable[[Notice], None],
+        log: logging.Logger,
+    ) -> None:
+        self._memory = memory
+        self._backend = backend
+        self._book = book
+        self._options = options
+        self._publish = publish
+        self._log = log
+        self._gate = Gate(GateOptions(cool_down_s=options.cool_down_s, duplicate_s=options.duplicate_s))
+        self._newest = Stored(generation=0, watermarks={})
+        self._arrived = anyio.Event()
+        self._looking = anyio.Lock()
+        self._read_to_s: dict[str, float] = {}
+        self._over: set[str] = set()
+        self._asked_model: dict[str, deque[float]] = {}
+        self.counters: dict[str, float] = {"standing": 0, "notices": 0, "notices_refused": 0, "notices_over_budget": 0}
+        self._watch()
+
+    # --- orders ------------------------------------------------------------------------------------
+
+    async def order(self, text: str, conversation: str) -> Draft | None:
+        """What is said to a sentence that gives or takes back a query; None where ``text`` is no such thing."""
+        order = parse_order(text)
+        return None if order is None else (await self._obey(order, conversation))[0]
+
+    async def serve(self, request: StandingRequest) -> StandingReply:
+        """A request of the command line or the chat, carried out."""
+        order = Order(request.action, request.text, which=request.which, all=request.all)
+        if request.action == "add":
+            # "Tell me when ..." and what follows its "when" mean the same here.
+            written = (request.text, f"tell me {request.text}", f"tell me when {request.text}")
+            order = next(filter(None, map(parse_order, written)), order)
+        draft, done = await self._obey(order, request.conversation)
+        return StandingReply(
+            said="\n".join(claim.text for claim in draft.claims),
+            done=done,
+            queries=tuple(self._book.queries.values()),
+            notices=self._book.notices,
+        )
+
+    async def _obey(self, order: Order, conversation: str) -> tuple[Draft, bool]:
+        with anyio.move_on_after(CATCH_UP_S):
+            await self.catch_up()
+        if order.action == "add":
+            return await self._add(order, conversation)
+        if order.action == "list":
+            return _listing(list(self._book.queries.values())), True
+        queries = list(self._book.queries.values())
+        chosen = self._chosen(order)
+        if not chosen:
+            if not queries or (not order.which and not order.all):
+                which = "" if not queries else f"Which one? There are {len(queries)}."
+                return Draft((*((Claim(which),) if which else ()), *_listing(queries).claims)), False
+            return Draft((Claim(f"None of these is {quote(order.which)}."), *_listing(queries).claims)), False
+        if order.action == "remove":
+            self._book.remove(*(query.id for query in chosen))
+        else:
+            state = "paused" if order.action == "pause" else "active"
+            self._book.put(*(msgspec.structs.replace(query, state=state) for query in chosen))
+        await self._save()
+        self._watch()
+        verb = {"remove": "I no longer wait for", "pause": "I paused", "resume": "I am waiting again for"}[order.action]
+        return Draft((Claim(sentence(f"{verb} {'; '.join(_named(query) for query in chosen)}")),)), True
+
+    async def _add(self, order: Order, conversation: str) -> tuple[Draft, bool]:
+        condition = parse_condition(order.condition)
+        if not order.condition or not condition.signs:
+            what = account(condition, {}, order.every) if order.condition else "Tell me what to wait for"
+            return refusal(what), False
+        same = [
+            query
+            for query in self._book.queries.values()
+            if query.state == "active" and query.every == order.every and fold(query.text) == fold(order.condition)
+        ]
+        if same:
+            return Draft((Claim(f"I am already waiting for that: {_named(same[0])}."),)), True
+        if len(self._book.queries) >= self._options.limit:
+            return refusal(f"I already wait for {self._options.limit} things; remove one first"), False
+        sources = (await self._memory.status(StatusRequest())).sources
+        encoders = sources[-1].encoders if sources else {}
+        promise = account(condition, encoders, order.every, self._backend.name != EXTRACTIVE)
+        query = StandingQuery(
+            id=self._book.next_id(),
+            text=order.condition,
+            every=order.every,
+            generation=self._book.generation,
+            made_wall_s=round(time.time(), 3),
+            conversation=conversation,
+            account=promise,
+        )
+        self._book.put(query)
+        await self._save()
+        self._watch()
+        return Draft((Claim(f"All right, that is {query.id}."), Claim(promise))), True
+
+    def _chosen(self, order: Order) -> list[StandingQuery]:
+        queries = list(self._book.queries.values())
+        if order.all:
+            return queries
+        if not order.which:
+            return queries[-1:] if len(queries) == 1 else []
+        if order.which in self._book.queries:
+            return [self._book.queries[order.which]]
+        wanted = {stem(word) for word in words(order.which)} - {"the", "a", "an"}
+        return [query for query in queries if wanted and wanted <= {stem(word) for word in words(query.text)}]
+
+    # --- looking -----------------------------------------------------------------------------------
+
+    def hear_of(self, stored: Stored) -> None:
+        """Memory has committed more."""
+        self._newest = stored
+        self._arrived.set()
+
+    async def run(self) -> None:
+        """Look at what is new whenever memory says so, until cancelled."""
+        while True:
+            await self._arrived.wait()
+            self._arrived = anyio.Event()
+            try:
+                await self.catch_up()
+            except MindstreamError as error:  # memory restarts; what is new now is new then
+                self._log.warning("standing queries: %s", error)
+
+    async def catch_up(self) -> None:
+        """Look at all that is in memory by now and has not been looked at."""
+        async with self._looking:
+            newest = self._newest
+            generation = (await self._memory.status(StatusRequest())).generation if not newest.generation else 0
+            generation = max(newest.generation, generation)
+            if generation <= self._book.generation:
+                return
+            if self._active():
+                for source in await self._sources(newest):
+                    await self._look(source, generation)
+            self._read_to_s.update(newest.watermarks)
+            self._over = set(newest.ended)
+            self._book.generation = generation
+
+    async def settle(self) -> None:
+        """Write down how far all was looked at, so that a restart goes on from there."""
+        await self._save()
+
+    async def _sources(self, newest: Stored) -> list[str]:
+        """Sources that may hold something new: those that go on, or have ended since the last look."""
+        if newest.generation:
+            return [source for source in newest.watermarks if not (source in newest.ended and source in self._over)]
+        return [record.source for record in (await self._memory.status(StatusRequest())).sources]
+
+    async def _look(self, source: str, generation: int) -> None:
+        # What is seen need not wait for what is heard: no limit but the generation.
+        view = View(generation=generation, limits={source: math.inf}, source=source)
+        # Nothing is stored any more that ends before what memory had announced as complete.
+        t0_s = self._read_to_s.get(source)
+        while True:
+            reply = await self._memory.scan(
+                ScanRequest(
+                    view=view, source=source, channels=PERCEIVED_CHANNELS, t0_s=t0_s, limit=READ_AT_ONCE,
+                    after_generation=self._book.generation,
+                )
+            )  # fmt: skip
+            for observation in reply.observations:
+                for candidate in self._gate.step(observation):
+                    await self._consider(candidate, generation)
+            if len(reply.observations) < READ_AT_ONCE or reply.observations[-1].t0_s == t0_s:
+                return
+            t0_s = reply.observations[-1].t0_s
+
+    async def _consider(self, candidate: Candidate, generation: int) -> None:
+        query = self._book.queries.get(candidate.query)
+        if query is None or query.state != "active":
+            return
+        verdict = await self._confirm(query, candidate, generation) if self._backend.name != EXTRACTIVE else None
+        if verdict is False or (verdict is None and not candidate.sure):
+            self.counters["notices_refused"] += 1
+            return
+        self._gate.told(candidate)
+        o = candidate.observation
+        notice = Notice(
+            id=f"{query.id}/{o.id}",
+            query=query.id,
+            text=tell(candidate, query.text, verdict is True),
+            citation=cite([o])[0],
+            conversation=query.conversation,
+            confirmed=verdict is True,
+        )
+        told = msgspec.structs.replace(
+            query, told=query.told + 1, last_source=o.source, last_t_s=o.t0_s, last_text=notice.text,
+            state="active" if query.every else "done",
+        )  # fmt: skip
+        self._publish(notice)
+        self.counters["notices"] += 1
+        self._book.add_notice(notice, told)
+        if told.state == "done":
+            self._watch()
+        await self._save()
+        await self._memory.remember(RememberRequest(observations=(_as_observation(notice, o),)))
+
+    async def _confirm(self, query: StandingQuery, candidate: Candidate, generation: int) -> bool | None:
+        """Whether a model agrees that this is it; None where it was not, or could not be, asked."""
+        o = candidate.observation
+        asked = self._asked_model.setdefault(o.source, deque())
+        while asked and o.t0_s - asked[0] >= HOUR_S:
+            asked.popleft()
+        if len(asked) >= self._options.confirmations_per_h:
+            self.counters["notices_over_budget"] += 1
+            return None
+        asked.append(o.t0_s)
+        view = View(generation=generation, limits={o.source: o.t1_s}, source=o.source, as_of_s=o.t1_s)
+        question = parse_question(
+            f"Is this happening between {o.t0_s:.0f} and {o.t1_s + 1:.0f} s: {query.text}? Begin with yes or no.",
+            o.t1_s,
+        )
+        context = Context(
+            self._memory, view, t0_s=max(0.0, o.t0_s - CONFIRM_BEFORE_S), t1_s=o.t1_s + CONFIRM_AFTER_S, source=o.source
+        )
+        said, declined = "", False
+        try:
+            with anyio.fail_after(self._options.confirm_deadline_s):
+                async for piece in self._backend.respond(question, context):
+                    if isinstance(piece, Claim):
+                        said += f" {piece.text}"
+                    elif isinstance(piece, Verdict):
+                        if piece.backend == EXTRACTIVE:
+                            return None  # no model answered
+                        declined = piece.abstained
+        except (TimeoutError, MindstreamError) as error:
+            self._log.warning("standing query %s was not confirmed: %s", query.id, error or "no answer in time")
+            return None
+        return not declined and words(said)[:1] == ["yes"]
+
+    def _active(self) -> list[StandingQuery]:
+        return [query for query in self._book.queries.values() if query.state == "active"]
+
+    def _watch(self) -> None:
+        self._gate.watch({query.id: parse_condition(query.text) for query in self._active()})
+        self.counters["standing"] = len(self._active())
+
+    async def _save(self) -> None:
+        # Never abandoned half-way, and the event loop does not wait for the disk.
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(self._book.save)
+
+
+def _as_observation(notice: Notice, o: Observation) -> Observation:
+    """What was told unasked, as memory keeps it: derived from what it rests on."""
+    k = zlib.crc32(notice.id.encode()) or 1
+    return Observation(
+        id=observation_id(o.source, "derived", o.t0_s, k),
+        source=o.source,
+        channel="derived",
+        t0_s=o.t0_s,
+        t1_s=o.t1_s,
+        text=notice.text,
+        data={"kind": NOTICE_KIND, "query": notice.query, "confirmed": notice.confirmed},
+        evidence=(o.id,),
+    )
+
+
+def _listing(queries: list[StandingQuery]) -> Draft:
+    if not queries:
+        return Draft((Claim('I am not waiting for anything. Say "tell me when ..." to change that.'),))
+    return Draft(tuple(Claim(f"{_line(query)}.") for query in queries))
+
+
+def _line(query: StandingQuery) -> str:
+    state = {"active": "", "paused": " (paused)", "done": " (told, done)"}[query.state]
+    times = "once" if query.told == 1 else f"{query.told} times"
+    often = f"; told {times}, last at {_clock(query)}" if query.told else ""
+    return f"{_named(query)}{state}{often}"
+
+
+def _named(query: StandingQuery) -> str:
+    return f"{query.id}: {'each time' if query.every else 'when'} {query.text}"
+
+
+def _clock(query: StandingQuery) -> str:
+    return f"{int(query.last_t_s) // 60}:{int(query.last_t_s) % 60:02d} of {query.last_source}"
