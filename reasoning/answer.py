@@ -11,7 +11,6 @@ from reasoning.context import MemoryClient
 from reasoning.memory_client import CalledMemory
 from reasoning.standing.book import Book
 from reasoning.standing.watch import Standing
-from reasoning.standing.webhook import Webhook, WebhookSender
 from reasoning.time_words import parse_time_words
 from reasoning.turn import Turns
 from runtime.clock import MonotonicClock
@@ -46,8 +45,11 @@ async def main(service: Service) -> None:
     memory = CalledMemory(service.caller("memory"), config.deadline_s)
     backend = load_backend(config, service.in_thread)
     options = config.standing
-    hook = Webhook(options.webhook, options.webhook_timeout_s)
-    sender = WebhookSender(hook, service.log) if hook.url else None
+    sender = None
+    if options.webhook:
+        from reasoning.standing.webhook import Webhook, WebhookSender  # 0.2 s to import, and few have one
+
+        sender = WebhookSender(Webhook(options.webhook, options.webhook_timeout_s), service.log)
 
     def publish(notice: Notice) -> None:
         service.publish("notice", notice)

@@ -185,10 +185,14 @@ class Says:
     """A language model that answers each question with the next of these."""
 
     name = "model"
+    max_citations = 4
 
     def __init__(self, *answers: str) -> None:
         self.answers = list(answers)
         self.asked: list[str] = []
+
+    async def open(self) -> None:
+        pass
 
     async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | Verdict]:
         self.asked.append(question.text)
@@ -199,7 +203,7 @@ class Says:
 def standing(memory: Stores, folder: Path, backend: Any = None, **options: Any) -> tuple[Standing, list[Notice]]:
     told: list[Notice] = []
     made = Standing(
-        memory, backend or ExtractiveBackend(0.35), Book(folder), StandingConfig(**options), told.append,
+        memory, backend or ExtractiveBackend(0.35, 4), Book(folder), StandingConfig(**options), told.append,
         logging.getLogger("test"),
     )  # fmt: skip
     return made, told
