@@ -127,7 +127,15 @@ def _run(args: argparse.Namespace) -> int:
 
             async def command() -> None:
                 await replay_command.replay(
-                    args.files, config, memory_dir, args.speed, questions, args.json, chat, record_dir, args.again,
+                    args.files,
+                    config,
+                    memory_dir,
+                    args.speed,
+                    questions,
+                    args.json,
+                    chat,
+                    record_dir,
+                    args.again,
                     args.tell_me,
                 )
 
