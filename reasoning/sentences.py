@@ -11,7 +11,43 @@ import re
 _END = re.compile(r"[.!?…]+[\"'”’)]*(?:\s*\[[^\[\]\n]{1,40}\][.,;]?)*(?=\s+[^\s\[])|\n+")
 _NO_END = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|No|vs|e\.g|i\.e|approx|ca|etc)|\b[A-Z]|(?:^|\s)\d{1,2})\.$")
 _MARKUP = re.compile(r"\*\*|__|^\s*(?:[-*•]|\d{1,2}[.)]|#{1,4})\s+|`")
-_OPEN, _CLOSE = "<think>", "</think>"
+
+
+class Tagged:
+    """Splits streamed text at a pair of tags: what stands outside, and each stretch within."""
+
+    def __init__(self, opening: str, closing: str) -> None:
+        self.inside = False
+        self._tags = (opening, closing)
+        self._raw = ""
+        self._within = ""
+
+    def feed(self, text: str) -> tuple[str, list[str]]:
+        """What of the text so far is surely outside, and the stretches that have ended."""
+        self._raw += text
+        outside = ""
+        stretches: list[str] = []
+        while True:
+            tag = self._tags[self.inside]
+            before, found, after = self._raw.partition(tag)
+            if not found:  # the tag itself may be half here
+                half = next((n for n in range(min(len(tag) - 1, len(before)), 0, -1) if before.endswith(tag[:n])), 0)
+                before, self._raw = before[: len(before) - half], before[len(before) - half :]
+            if self.inside:
+                self._within += before
+            else:
+                outside += before
+            if not found:
+                return outside, stretches
+            if self.inside:
+                stretches.append(self._within)
+                self._within = ""
+            self._raw, self.inside = after, not self.inside
+
+    def rest(self) -> str:
+        """What was held back as half a tag and is none."""
+        left, self._raw = "" if self.inside else self._raw, ""
+        return left
 
 
 class Sentences:
@@ -19,36 +55,19 @@ class Sentences:
 
     def __init__(self) -> None:
         self._waiting = ""
-        self._raw = ""
-        self._thinking = False
+        self._thinking = Tagged("<think>", "</think>")
 
     def feed(self, text: str) -> list[str]:
         """The sentences that ``text`` completes."""
-        self._raw += text
-        self._waiting += self._spoken()
+        self._waiting += self._thinking.feed(text)[0]
         return self._cut()
 
     def rest(self) -> list[str]:
         """What is left at the end."""
-        if not self._thinking:
-            self._waiting += self._raw
-        self._raw = ""
+        self._waiting += self._thinking.rest()
+        whole = self._cut()
         left, self._waiting = _plain(self._waiting), ""
-        return [left] if left else []
-
-    def _spoken(self) -> str:
-        """What of the raw text is surely outside of thinking."""
-        spoken = ""
-        while True:
-            tag = _CLOSE if self._thinking else _OPEN
-            before, found, after = self._raw.partition(tag)
-            if not found:
-                # The tag itself may be half here.
-                keep = next((n for n in range(min(len(tag) - 1, len(before)), 0, -1) if before.endswith(tag[:n])), 0)
-                ready, self._raw = before[: len(before) - keep], before[len(before) - keep :]
-                return spoken if self._thinking else spoken + ready
-            spoken += "" if self._thinking else before
-            self._raw, self._thinking = after, not self._thinking
+        return [*whole, left] if left else whole
 
     def _cut(self) -> list[str]:
         whole = []

@@ -182,6 +182,19 @@ async def test_a_dropped_connection_is_told() -> None:
         assert caught.value.retry_after_s is None, "half an answer was given; it is not asked again"
 
 
+async def test_a_stream_that_ends_before_its_first_word_again_and_again_is_taken_for_too_long() -> None:
+    async def script(request: Json, reply: Reply) -> None:
+        await reply.begin_stream()
+
+    async with served(script, context_tokens=4000) as (_, model):
+        with pytest.raises(ModelError, match="broke off") as caught:
+            await whole(model)
+        assert (type(caught.value), caught.value.retry_after_s) == (ModelError, 0.0)
+        with pytest.raises(ContextTooLong):
+            await whole(model)
+        assert model.abilities.context_tokens == 2000
+
+
 async def test_a_server_that_hangs_up_before_it_answers_is_told() -> None:
     async def script(request: Json, reply: Reply) -> None:
         return

@@ -77,10 +77,18 @@ def _load_openai(config: ReasoningConfig, in_thread: InThread) -> Backend:
     return ModelBackend(ServerFinder(config.model, required=True), _load_extractive(config, in_thread), config)
 
 
+def _load_transformers(config: ReasoningConfig, in_thread: InThread) -> Backend:
+    from reasoning.backends.transformers_model import ModelLoader
+    from reasoning.backends.with_model import ModelBackend
+
+    return ModelBackend(ModelLoader(config.model, in_thread), _load_extractive(config, in_thread), config)
+
+
 BACKENDS: dict[str, Callable[[ReasoningConfig, InThread], Backend]] = {
     "auto": _load_auto,
     "extractive": _load_extractive,
     "openai": _load_openai,
+    "transformers": _load_transformers,
 }
 
 

@@ -109,7 +109,7 @@ def choose_model(listed: list[dict[str, Any]], config: ModelConfig, base_url: st
         for entry, name in zip(listed, names, strict=True):
             if name in (config.name, f"{config.name}:latest"):
                 return entry
-        if not is_local(base_url):
+        if names and not is_local(base_url):
             raise ModelError(f"the server at {base_url} has no model {config.name!r}")
         return {"id": config.name}
     chats = [entry for entry, name in zip(listed, names, strict=True) if name and not _NO_CHAT.search(name)]

@@ -43,14 +43,16 @@ def open_client(base_url: str, key: str, quiet_s: float, local: bool) -> openai.
 
 
 async def list_models(client: openai.AsyncOpenAI, base_url: str) -> list[dict[str, Any]]:
-    """The entries of the server's list of models, with whatever it adds to them.
+    """The entries of the server's list of models, with whatever it adds to them; none where it fails to list them.
 
     Raises:
-        ModelError: it gave no such list.
+        ModelError: it does not answer, refuses the key, or what it gave is no such list.
     """
     try:
         page = await client.models.list()
         return [model.to_dict() for model in page.data]
+    except openai.InternalServerError:
+        return []  # `transformers serve` without a cache; it still serves a model that is named
     except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
         raise explain(error, base_url, "") from error
 
@@ -70,6 +72,7 @@ class OpenAIServer:
         self._abilities = Abilities(context_tokens, image_tokens, images=True, tools=True)
         self._bytes_per_token = BYTES_PER_TOKEN
         self._refused: set[str] = {"max_completion_tokens"}
+        self._empty_replies = 0
 
     @property
     def abilities(self) -> Abilities:
@@ -100,14 +103,15 @@ class OpenAIServer:
                             begun = True
                             yield choice.delta.content
                 if not finish:
-                    raise ModelError(f"the answer of {self.base_url} broke off", None if begun else 0.0)
+                    raise self._broken_off(begun)
+                self._empty_replies = 0
                 for call in calls.complete():
                     yield call
                 yield Finish("tools" if calls else "length" if finish == "length" else "stop")
         except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
             problem = explain(error, self.base_url, self._model)
             self.lost = isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError)
-            self._learn_refusal(problem, tools)
+            self._learn_refusal(problem)
             raise problem from error
 
     async def _create(self, request: dict[str, Any], max_tokens: int) -> openai.AsyncStream[ChatCompletionChunk]:
@@ -132,6 +136,15 @@ class OpenAIServer:
                     raise
                 self._refused |= named
 
+    def _broken_off(self, begun: bool) -> ModelError:
+        """A stream without an end. llama-cpp-python hangs up like that, every time, where the prompt is too long."""
+        self._empty_replies += not begun
+        problem: ModelError = ModelError(f"the answer of {self.base_url} broke off", None if begun else 0.0)
+        if self._empty_replies > 1:
+            problem = ContextTooLong(f"{problem} before its first word")
+            self._learn_refusal(problem)
+        return problem
+
     def _learn_rate(self, messages: Sequence[ChatMessage], chunk: ChatCompletionChunk) -> None:
         """Bytes a token from the server's count of a prompt without pictures; a tenth is kept in reserve."""
         if chunk.usage is None or any(isinstance(part, Picture) for m in messages for part in m.content):
@@ -140,7 +153,7 @@ class OpenAIServer:
         if chunk.usage.prompt_tokens > 100:  # of less, the chat template is too large a part
             self._bytes_per_token = min(4.5, max(1.0, 0.9 * size / chunk.usage.prompt_tokens))
 
-    def _learn_refusal(self, problem: ModelError, tools: Sequence[Tool]) -> None:
+    def _learn_refusal(self, problem: ModelError) -> None:
         told = self._abilities
         if isinstance(problem, InputRefused):
             images, may_tools = told.images and problem.what != "images", told.tools and problem.what != "tools"
