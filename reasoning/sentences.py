@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from reasoning.untrusted import visible
+
 # A sentence ends at a stop with space after it. Moments in brackets that follow the stop belong to it.
 _END = re.compile(r"[.!?…]+[\"'”’)]*(?:\s*\[[^\[\]\n]{1,40}\][.,;]?)*(?=\s+[^\s\[])|\n+")
 _NO_END = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|No|vs|e\.g|i\.e|approx|ca|etc)|\b[A-Z]|(?:^|\s)\d{1,2})\.$")
@@ -83,4 +85,4 @@ class Sentences:
 
 
 def _plain(text: str) -> str:
-    return " ".join(_MARKUP.sub("", text.strip()).split())
+    return " ".join(_MARKUP.sub("", visible(text).strip()).split())

@@ -58,9 +58,13 @@ _LOOKALIKE = str.maketrans("аеорсухіјѕԁɡһӏαεορτυνκικ0134
 def clean(text: str, longest: int = LONGEST) -> str:
     """``text`` on one line of at most ``longest`` characters, with nothing unseen and no mark that a prompt uses."""
     composed = unicodedata.normalize("NFKC", text[: 4 * longest])
-    seen = "".join(" " if c in "\t\r\n\x0b\x0c" else c for c in composed if c.isspace() or not _is_unseen(c))
-    line = " ".join(seen.translate(_FORGING).split())
+    line = " ".join(visible(composed).translate(_FORGING).split())
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
+
+
+def visible(text: str) -> str:
+    """``text`` without what is not seen, which a terminal or a model might obey; white space stays as it is."""
+    return "".join(c for c in text if c.isspace() or not _is_unseen(c))
 
 
 def speaks_to_assistant(text: str) -> bool:
