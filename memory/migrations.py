@@ -226,12 +226,28 @@ INSERT INTO charged
     sum(row_bytes + picture_bytes) FROM charges GROUP BY 1;
 """
 
+# Vectors put into cells of neighbours (memory.vector_segments), a quicker way to the table `vectors`, which stays the
+# truth. state: building, live, dead. Of the members of a cell: seqs int64, scales float32, codes int8, little-endian;
+# its centroid float16.
+_6_VECTOR_CELLS = """
+CREATE TABLE vector_segments (
+  segment INTEGER PRIMARY KEY AUTOINCREMENT,
+  space TEXT NOT NULL, first_seq INTEGER NOT NULL, last_seq INTEGER NOT NULL, n INTEGER NOT NULL, state TEXT NOT NULL
+);
+CREATE TABLE vector_cells (
+  segment INTEGER NOT NULL, cell INTEGER NOT NULL,
+  centroid BLOB NOT NULL, seqs BLOB NOT NULL, scales BLOB NOT NULL, codes BLOB NOT NULL,
+  UNIQUE (segment, cell)
+);
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _1_OBSERVATIONS_SPANS_AND_TERMS,
     _2_REMOVALS,
     _3_CHARGES_AND_HOLDINGS,
     _4_ERASURES_AND_TRUST,
     _5_BLOCKS,
+    _6_VECTOR_CELLS,
 )
 SCHEMA = len(MIGRATIONS)
 

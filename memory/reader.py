@@ -16,6 +16,7 @@ import msgspec
 from memory.blocks import index_bytes
 from memory.consolidate import sketch_open_episode, sketch_open_event
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, observation_of, span_of
+from memory.vector_segments import segment_bytes
 from memory.views import limits_by_number, tracks_of
 from runtime.messages import (
     MemoryStatus,
@@ -207,7 +208,7 @@ def read_status(connection: sqlite3.Connection, path: str, size_bytes: int) -> M
             observations=dict(connection.execute("SELECT channel, count(*) FROM observations GROUP BY channel")),
             spans=dict(connection.execute("SELECT level, count(*) FROM spans GROUP BY level")),
             bytes=size_bytes,
-            index_bytes=index_bytes(connection),
+            index_bytes=index_bytes(connection) + segment_bytes(connection),
             path=path,
             schema=connection.execute("PRAGMA user_version").fetchone()[0],
         )

@@ -31,6 +31,7 @@ from memory.keys import query_terms
 from memory.matches import Match, Matcher
 from memory.reader import snapshot
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
+from memory.vector_index import VectorIndex
 from memory.views import limits_by_number
 from memory.visible import see
 from runtime.messages import PERCEIVED_CHANNELS, Hit, Observation, RecallReply, RecallRequest
@@ -44,6 +45,9 @@ RECALL_LIMIT = 1000
 # How far beyond a window its events and conversations may reach.
 REACH_S = 128.0
 CANDIDATES = 40_000
+# So many are compared by their vectors, whether they were found by words or by vectors.
+VECTOR_HITS = 256
+_VECTORS_AT_ONCE = 500
 # So many of the best are put in order; the rest cannot reach the list.
 CHOICE_LIMIT = 5000
 
@@ -63,13 +67,31 @@ class Recall:
         self.options = options
         self._connection = connection
         self._index = Index(connection)
+        self._vectors: dict[str, VectorIndex] = {}
+
+    def warm(self) -> None:
+        """Read what a first question would otherwise wait for."""
+        with snapshot(self._connection):
+            self._index.refresh()
+            for (space,) in self._connection.execute("SELECT DISTINCT space FROM vector_segments").fetchall():
+                self._space(space)
+
+    def _space(self, space: str) -> VectorIndex:
+        vectors = self._vectors.setdefault(space, VectorIndex(self._connection, space))
+        vectors.refresh()
+        return vectors
 
     def recall(self, request: RecallRequest) -> RecallReply:
         """The best hits, best first; equals in order of time."""
         began_s = time.perf_counter()
         with snapshot(self._connection):
             self._index.refresh()
-            hits = _Query(self._connection, self._index, self.options, request).hits()
+            vectors = None
+            if request.vector is not None:
+                vectors = self._space(request.vector_space)
+                if 2 * vectors.dimensions != len(request.vector):
+                    vectors = None
+            hits = _Query(self._connection, self._index, vectors, self.options, request).hits()
         return RecallReply(hits=tuple(hits), took_s=round(time.perf_counter() - began_s, 6))
 
 
@@ -89,10 +111,16 @@ class _Query:
     """One request against one state of the index."""
 
     def __init__(
-        self, connection: sqlite3.Connection, index: Index, options: RecallOptions, request: RecallRequest
+        self,
+        connection: sqlite3.Connection,
+        index: Index,
+        vectors: VectorIndex | None,
+        options: RecallOptions,
+        request: RecallRequest,
     ) -> None:
         self._connection = connection
         self._index = index
+        self._vectors = vectors
         self._options = options
         self._request = request
         self._t0_s: Floats = index.column("t0_s")  # type: ignore[assignment]
@@ -110,15 +138,13 @@ class _Query:
             return []
         matcher = Matcher(self._connection, self._index, self._visible, self._scope)
         matches = matcher.match(query_terms(self._request.query))
-        vector_at, cosine = self._compare_vectors()
+        vector_at, cosine = self._nearest_vectors(limit)
         candidates = self._gather(matches, vector_at)
         if not len(candidates):
             return []
         scores = self._score_words(matches, candidates)
         self._score_events(matches, candidates, scores)
-        rows = np.searchsorted(candidates, vector_at)
-        known = (rows < len(candidates)) & (candidates[np.minimum(rows, len(candidates) - 1)] == vector_at)
-        scores.vector[rows[known]] = cosine[known]
+        self._score_vectors(candidates, scores, vector_at, cosine)
         best = sum(match.idf for match in matches) * (K1 + 1.0) or 1.0
         score = self._fuse(scores, best)
         chosen = self._choose(candidates, score, limit)
@@ -260,25 +286,71 @@ class _Query:
             total += match.idf * saturate(by_event.astype(np.float64), np.ones(number))
         scores.parent[:] = np.where(scores.leaf > 0, total[first[self._source[at]] + event[at]], 0.0)
 
-    def _compare_vectors(self) -> tuple[Ints, Floats]:
-        """Positions with a vector of the query's space, and their cosine with it, 0 at least."""
-        if self._request.vector is None:
+    def _nearest_vectors(self, limit: int) -> tuple[Ints, Floats]:
+        """Positions of the visible and wanted whose vectors are nearest to the query's, and their cosines, exact.
+
+        Inside a window, or where too few of the nearest are wanted, all that is wanted is compared: filter first.
+        """
+        if self._vectors is None:
             return np.zeros(0, np.int64), np.zeros(0)
-        query = np.frombuffer(self._request.vector, np.float16).astype(np.float32)
-        seqs: Ints = self._index.column("seq")  # type: ignore[assignment]
-        rows = self._connection.execute("SELECT seq, vector FROM vectors WHERE space=?", (self._request.vector_space,))
-        places, cosines = [np.zeros(0, np.int64)], [np.zeros(0)]
-        while some := rows.fetchmany(4096):
-            kept = [(seq, vector) for seq, vector in some if len(vector) == 2 * len(query)]
-            if kept:
-                matrix = np.frombuffer(b"".join(vector for _, vector in kept), np.float16).reshape(len(kept), -1)
-                places.append(np.searchsorted(seqs, [seq for seq, _ in kept]))
-                cosines.append((matrix.astype(np.float32) @ query).astype(np.float64))
-        at, cosine = np.concatenate(places), np.concatenate(cosines)
-        seen = self._visible.among(at)
-        at, cosine = at[seen], cosine[seen]
-        wanted = np.isin(at, self._want(at))
-        return at[wanted], np.maximum(cosine[wanted], 0.0)
+        n = max(VECTOR_HITS, 4 * limit)
+        if self._scope is None:
+            seqs, _ = self._vectors.nearest(self._query_vector(), n)
+            at = self._positions(seqs)
+            if len(at) >= limit or (self._vectors.is_whole and len(at) == len(seqs)):
+                return self._exact_cosines(at)
+            inside = np.arange(len(self._index))
+        else:
+            inside = np.flatnonzero(self._scope)
+        inside = self._want(inside[self._visible.among(inside)])
+        known: Ints = self._index.column("seq")  # type: ignore[assignment]
+        seqs, cosine = self._vectors.among(self._query_vector(), known[inside])
+        if len(seqs) > n:
+            seqs = seqs[np.argpartition(-cosine, n)[:n]]
+        return self._exact_cosines(self._positions(seqs))
+
+    def _score_vectors(self, at: Ints, scores: _Scores, nearest: Ints, cosine: Floats) -> None:
+        """Cosines of the nearest, and of the candidates that are best by words; 0 at least, 0 without a vector."""
+        if self._vectors is None:
+            return
+        scores.vector[np.searchsorted(at, nearest)] = cosine
+        by_words = scores.leaf
+        best = np.flatnonzero(by_words > 0)
+        if len(best) > VECTOR_HITS:
+            best = best[np.argpartition(-by_words[best], VECTOR_HITS)[:VECTOR_HITS]]
+        rest = np.setdiff1d(at[best], nearest)
+        places, cosine = self._exact_cosines(rest)
+        scores.vector[np.searchsorted(at, places)] = cosine
+
+    def _query_vector(self) -> Floats:
+        return np.frombuffer(self._request.vector or b"", "<f2").astype(np.float32)
+
+    def _positions(self, seqs: Ints) -> Ints:
+        """Positions of those of these observations that are visible and wanted, ascending."""
+        known: Ints = self._index.column("seq")  # type: ignore[assignment]
+        seqs = np.sort(seqs)
+        at = np.minimum(np.searchsorted(known, seqs), len(known) - 1)
+        at = at[known[at] == seqs]
+        return self._want(at[self._visible.among(at)])
+
+    def _exact_cosines(self, at: Ints) -> tuple[Ints, Floats]:
+        """Those of these positions that have a vector of the query's space, and their cosines, 0 at least."""
+        query = self._query_vector()
+        seqs = self._index.column("seq")[at].tolist()
+        found: list[int] = []
+        vectors: list[bytes] = []
+        for i in range(0, len(seqs), _VECTORS_AT_ONCE):
+            some = seqs[i : i + _VECTORS_AT_ONCE]
+            for seq, vector in self._connection.execute(
+                f"SELECT seq, vector FROM vectors WHERE seq IN ({','.join('?' * len(some))}) AND space=? ORDER BY seq",
+                (*some, self._request.vector_space),
+            ):
+                if len(vector) == 2 * len(query):
+                    found.append(seq)
+                    vectors.append(vector)
+        matrix = np.frombuffer(b"".join(vectors), "<f2").reshape(len(found), len(query)).astype(np.float32)
+        held = at[np.isin(self._index.column("seq")[at], found)]
+        return held, np.maximum((matrix @ query).astype(np.float64), 0.0)
 
     # --- the choice --------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +23,8 @@ from memory.observe import Batch, Delivered, find_fault, gather, lost_gap
 from memory.reader import read_spans, read_status, scan, snapshot
 from memory.recall import Recall, RecallOptions
 from memory.segment import SegmentOptions
-from memory.store import Store
+from memory.store import Store, explained
+from memory.vector_segments import segment_vectors
 from memory.views import open_view
 from runtime.config import MemoryConfig
 from runtime.errors import StoreError
@@ -58,6 +60,7 @@ ANNOUNCE_INTERVAL_S = 0.1
 # What belongs together arrives together: a moment longer than the first message of it.
 GATHER_S = 0.02
 ANNOUNCED_SOURCES = 256
+SEGMENT_INTERVAL_S = 30.0
 
 T = TypeVar("T")
 
@@ -177,6 +180,10 @@ class Answerer:
         with self._lock:
             return preview(self._connection, request)
 
+    def warm(self) -> None:
+        with self._lock:
+            self._recall.warm()
+
     def durable(self) -> dict[tuple[str, int], int]:
         """(publisher, epoch) -> last sequence number stored."""
         with self._lock:
@@ -197,6 +204,9 @@ class Remembering:
         self._recorder = Recorder(store, service.config.memory)
         self._answerer = Answerer(store, service.config.memory)
         self._writer_thread = anyio.CapacityLimiter(1)
+        self._store = store
+        self._segmenting = anyio.CapacityLimiter(1)
+        self._over = threading.Event()
         self._points: dict[str, tuple[float, bool]] = {}
         self._lost: dict[tuple[str, Track], str] = {}
         self._stored = self._spans = 0
@@ -214,9 +224,11 @@ class Remembering:
         for (publisher, epoch), seq in durable.items():
             self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
         self._note(await self._write(self._recorder.catch_up))
+        await self._read(self._answerer.warm)
         self._service.ready()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._remember_forever, subscription)
+            tasks.start_soon(self._segment_vectors_forever)
             await self._service.serve(
                 {
                     ViewRequest: self._handler(self._answerer.view),
@@ -230,6 +242,7 @@ class Remembering:
                     ReaddRequest: self._readd,
                 }
             )
+            self._over.set()
             tasks.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
             await self._drain(subscription)
@@ -250,6 +263,18 @@ class Remembering:
                     self._taken.append(subscription.poll() or await anext(subscription))
             with anyio.CancelScope(shield=True):
                 await self._store_taken()
+
+    async def _segment_vectors_forever(self) -> None:
+        """Put vectors into cells whenever enough have come, beside everything else."""
+        while True:
+            # Not abandoned, because it holds a connection; it ends between two transactions.
+            while await anyio.to_thread.run_sync(self._segment_vectors, limiter=self._segmenting):
+                pass
+            await anyio.sleep(SEGMENT_INTERVAL_S)
+
+    def _segment_vectors(self) -> bool:
+        with explained(self._store.where), closing(self._store.maintainer()) as connection:
+            return segment_vectors(connection, self._over.is_set)
 
     async def _drain(self, subscription: Any) -> None:
         while (delivery := subscription.poll()) is not None:

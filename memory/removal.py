@@ -20,6 +20,7 @@ from memory.blocks import unindex
 from memory.charges import belongs_at_s, charge, kind_of, level_of
 from memory.keys import observation_key
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
+from memory.vector_segments import drop_from_cells
 
 # A reader that has missed more than these reads everything anew.
 REMOVALS_KEPT = 20_000
@@ -40,6 +41,7 @@ def remove_observations(connection: sqlite3.Connection, ids: Iterable[str]) -> t
         uncharge(connection, [row[11] for row in rows], "row_bytes + picture_bytes", n=1)
         gone |= _unindex(connection, rows)
         seqs = [(row[11],) for row in rows]
+        drop_from_cells(connection, [row[11] for row in rows if row[9] is not None])
         for table in ("payloads", "vectors", "observations"):
             connection.executemany(f"DELETE FROM {table} WHERE seq=?", seqs)
         connection.executemany("DELETE FROM links WHERE to_id=?", [(row[0],) for row in rows])

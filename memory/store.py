@@ -119,6 +119,14 @@ class Store:
                 connection.execute(pragma)
             return connection
 
+    def maintainer(self) -> sqlite3.Connection:
+        """A new connection for work on the index beside the writer, in transactions so short that it hardly waits."""
+        with explained(self.where):
+            connection = _connect(self.path, "rw")
+            for pragma in _WRITER_PRAGMAS:
+                connection.execute(pragma)
+            return connection
+
     def scrub(self, rewrite: bool = False) -> None:
         """Take out of the file, byte for byte, what was deleted: full-text indexes are merged into one segment each,
         so that no older one holds a deleted word, the write-ahead log is emptied and freed pages are given back.

@@ -1,0 +1,158 @@
+"""Search among the vectors of one space: those not in a segment whole, those in segments by their nearest cells.
+
+`SCAN_LEAST` vectors are always compared, so that a space of no more is searched whole; of more, the nearest cells
+that hold `SCAN_SHARE` of them. Codes of all vectors lie in memory, one byte a dimension. Used by one thread.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+
+import numpy as np
+from msgspec import Struct
+
+from memory.arrays import Floats, Ints, grown
+from memory.vector_cells import Coded, encode
+
+SCAN_LEAST = 32_768
+SCAN_SHARE = 0.04
+_ROWS_AT_ONCE = 4096
+
+
+class _Segment(Struct, frozen=True):
+    """Rows cell by cell. ``begins``: where each cell begins, and the end. ``ranked``: rows in order of seq, and
+    ``in_order``: the seqs in that order."""
+
+    seqs: Ints
+    coded: Coded
+    centroids: Coded
+    begins: Ints
+    ranked: Ints
+    in_order: Ints
+
+
+class VectorIndex:
+    """The vectors of a space by the numbers of their observations; all of the length of the first."""
+
+    def __init__(self, connection: sqlite3.Connection, space: str) -> None:
+        self._connection = connection
+        self._space = space
+        self._segments: dict[int, _Segment] = {}
+        self.dimensions = 0
+        self._segmented_to = -1
+        self._tail_seqs: Ints = np.zeros(0, np.int64)
+        self._tail = Coded(np.zeros((0, 0), np.int8), np.zeros(0, np.float32))
+        self._tail_size = 0
+
+    def __len__(self) -> int:
+        return self._tail_size + sum(len(segment.seqs) for segment in self._segments.values())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every vector is compared with a query."""
+        return len(self) <= SCAN_LEAST
+
+    def refresh(self) -> None:
+        """Take in what was stored and segmented since; call it inside the read transaction of the query."""
+        live = self._connection.execute(
+            "SELECT segment, last_seq FROM vector_segments WHERE space=? AND state='live'", (self._space,)
+        ).fetchall()
+        if {segment for segment, _ in live} != set(self._segments):
+            self._segments = {s: self._segments[s] if s in self._segments else self._load(s) for s, _ in live}
+            self._segmented_to = max((last for _, last in live), default=-1)
+            left = self._tail_seqs[: self._tail_size] > self._segmented_to
+            self._tail_seqs = self._tail_seqs[: self._tail_size][left]
+            codes, scales = self._tail.codes[: self._tail_size][left], self._tail.scales[: self._tail_size][left]
+            self._tail, self._tail_size = Coded(codes, scales), len(codes)
+        last = int(self._tail_seqs[self._tail_size - 1]) if self._tail_size else self._segmented_to
+        rows = self._connection.execute(
+            "SELECT seq, vector FROM vectors WHERE space=? AND seq>? ORDER BY seq", (self._space, last)
+        )
+        while some := rows.fetchmany(_ROWS_AT_ONCE):
+            self._append(some)
+
+    def nearest(self, query: Floats, n: int) -> tuple[Ints, Floats]:
+        """Numbers of the ``n`` nearest to a unit vector among those compared, and their cosines, to about 0.002."""
+        coded = encode(query[None])
+        seqs, cosines = [self._tail_seqs[: self._tail_size]], [self._tail_part().dot(coded)]
+        budget = max(SCAN_LEAST, int(SCAN_SHARE * len(self))) - self._tail_size
+        segments = list(self._segments.values())
+        if segments:
+            likeness = np.concatenate([segment.centroids.dot(coded) for segment in segments])
+            sizes = np.concatenate([np.diff(segment.begins) for segment in segments])
+            order = np.argsort(-likeness, kind="stable")
+            chosen = np.sort(order[: int(np.searchsorted(np.cumsum(sizes[order]), max(budget, 1))) + 1])
+            first = 0
+            for segment in segments:
+                number = len(segment.begins) - 1
+                for cell in chosen[(chosen >= first) & (chosen < first + number)] - first:
+                    rows = slice(int(segment.begins[cell]), int(segment.begins[cell + 1]))
+                    seqs.append(segment.seqs[rows])
+                    cosines.append(Coded(segment.coded.codes[rows], segment.coded.scales[rows]).dot(coded))
+                first += number
+        found, cosine = np.concatenate(seqs), np.concatenate(cosines)
+        if len(found) > n:
+            best = np.argpartition(-cosine, n)[:n]
+            found, cosine = found[best], cosine[best]
+        return found, cosine
+
+    def among(self, query: Floats, seqs: Ints) -> tuple[Ints, Floats]:
+        """Those of these observations (numbers ascending) that have a vector, and their cosines, to about 0.002."""
+        coded = encode(query[None])
+        tail = self._tail_seqs[: self._tail_size]
+        rows, there = _find(tail, seqs)
+        found, cosines = [seqs[there]], [_take(self._tail_part(), rows).dot(coded)]
+        for segment in self._segments.values():
+            ranks, there = _find(segment.in_order, seqs)
+            found.append(seqs[there])
+            cosines.append(_take(segment.coded, segment.ranked[ranks]).dot(coded))
+        return np.concatenate(found), np.concatenate(cosines)
+
+    def _tail_part(self) -> Coded:
+        return Coded(self._tail.codes[: self._tail_size], self._tail.scales[: self._tail_size])
+
+    def _append(self, some: list[tuple[int, bytes]]) -> None:
+        size = self.dimensions = self.dimensions or len(some[0][1]) // 2
+        kept = [(seq, vector) for seq, vector in some if len(vector) == 2 * size]
+        if not kept:
+            return
+        coded = encode(np.frombuffer(b"".join(vector for _, vector in kept), "<f2").reshape(len(kept), -1))
+        end = self._tail_size + len(kept)
+        if self._tail.codes.shape[1] != size:
+            self._tail = Coded(np.zeros((0, size), np.int8), np.zeros(0, np.float32))
+        if end > len(self._tail_seqs):
+            capacity = max(end, 2 * len(self._tail_seqs))
+            self._tail = Coded(grown(self._tail.codes, capacity), grown(self._tail.scales, capacity))
+            self._tail_seqs = grown(self._tail_seqs, capacity)
+        self._tail_seqs[self._tail_size : end] = [seq for seq, _ in kept]
+        self._tail.codes[self._tail_size : end] = coded.codes
+        self._tail.scales[self._tail_size : end] = coded.scales
+        self._tail_size = end
+
+    def _load(self, segment: int) -> _Segment:
+        rows = self._connection.execute(
+            "SELECT centroid, seqs, scales, codes FROM vector_cells WHERE segment=? ORDER BY cell", (segment,)
+        )
+        centroids, seqs, scales, codes = zip(*rows, strict=True)
+        vectors = np.frombuffer(b"".join(centroids), "<f2").reshape(len(centroids), -1)
+        numbers = np.frombuffer(b"".join(seqs), "<i8")
+        begins = np.concatenate([[0], np.cumsum([len(part) // 8 for part in seqs])])
+        coded = Coded(
+            np.frombuffer(b"".join(codes), np.int8).reshape(len(numbers), -1), np.frombuffer(b"".join(scales), "<f4")
+        )
+        self.dimensions = vectors.shape[1]
+        ranked = np.argsort(numbers, kind="stable")
+        return _Segment(numbers, coded, encode(vectors), begins, ranked, numbers[ranked])
+
+
+def _find(held: Ints, asked: Ints) -> tuple[Ints, Ints]:
+    """(places in ``held``, places in ``asked``) of what is in both; both ascending."""
+    if not len(held):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    at = np.minimum(np.searchsorted(held, asked), len(held) - 1)
+    there = np.flatnonzero(held[at] == asked)
+    return at[there], there
+
+
+def _take(coded: Coded, rows: Ints) -> Coded:
+    return Coded(coded.codes[rows], coded.scales[rows])
