@@ -23,6 +23,14 @@ from reasoning.backends import Backend, Verdict
 from reasoning.citations import check_claim, cite
 from reasoning.context import Context, MemoryClient
 from reasoning.conversation import Conversation, Conversations, PastTurn, as_observations, as_topic
+from reasoning.corrections import (
+    acknowledge,
+    as_correction,
+    corrections_for,
+    parse_correction,
+    takes_the_place,
+    tell_corrections,
+)
 from reasoning.draft import Claim, Draft
 from reasoning.follow_up import InFull, Recalled, Unclear, resolve
 from reasoning.questions import parse_question
@@ -179,9 +187,9 @@ class Turns:
     async def _run(self, turn: _Turn, request: AskRequest, send: MemoryObjectSendStream[Message]) -> None:
         with send, turn.scope:
             try:
-                view, conversation, answer = await self._answer(request, send)
+                view, conversation, answer, correction = await self._answer(request, send)
                 turn.answered = True
-                stored = _keep(conversation, request.question, answer, view)
+                stored = _keep(conversation, request.question, answer, view, correction)
                 send.send_nowait(answer)
                 self._tasks.start_soon(self._remember, stored)
             except Exception as error:  # raised to the asker by `ask`; a bug gets its traceback there
@@ -189,7 +197,7 @@ class Turns:
 
     async def _answer(
         self, request: AskRequest, send: MemoryObjectSendStream[Message]
-    ) -> tuple[View, Conversation, Answer]:
+    ) -> tuple[View, Conversation, Answer, Observation | None]:
         started_s = self._clock.now()
         view = await self._memory.view(
             ViewRequest(source=request.source, as_of_s=request.as_of_s, sources=request.sources)
@@ -197,7 +205,9 @@ class Turns:
         conversation = await self._conversations.open(request.conversation, view)
         before = [turn for turn in conversation.turns if _is_visible(turn, view)]
         ordered = await self._orders(request.question, request.conversation) if self._orders else None
-        leaning = None if ordered else resolve(request.question, before[-1] if before else None, view.as_of_s)
+        last = before[-1] if before else None
+        corrected = None if ordered else parse_correction(request.question, last)
+        leaning = None if ordered or corrected else resolve(request.question, last, view.as_of_s)
         got_view_s = self._clock.now() - started_s
         in_full = leaning if isinstance(leaning, InFull) else InFull(request.question)
         question = parse_question(in_full.text, view.as_of_s)
@@ -221,7 +231,17 @@ class Turns:
         )
         if isinstance(leaning, Recalled | Unclear):
             ordered = await self._about_last(leaning, before, view)
-        pieces = self._backend.respond(question, context) if ordered is None else _said(ordered)
+        correction = None
+        if corrected:
+            correction = as_correction(corrected, request.conversation, last, view)
+            ordered = acknowledge(corrected, await self._cited(last, view) if last and corrected.corrects else ())
+        if ordered is not None:
+            pieces = _said(ordered)
+        elif told := await corrections_for(question, context):
+            answered = None if takes_the_place(question) else self._backend.respond(question, context)
+            pieces = _said(await tell_corrections(told, context), answered)
+        else:
+            pieces = self._backend.respond(question, context)
         said: list[str] = []
         cited: dict[str, Observation] = {}
         latency_s: dict[str, float] = {}
@@ -268,16 +288,20 @@ class Turns:
             notice=verdict.notice,
             understood=in_full.text if isinstance(leaning, InFull) else "",
         )
-        return view, conversation, answer
+        return view, conversation, answer, correction
 
     async def _about_last(self, asked: Recalled | Unclear, before: Sequence[PastTurn], view: View) -> Draft:
         """The answer to a question about the last answer."""
         if isinstance(asked, Unclear):
             return unclear(asked.word)
-        last = before[-1]
-        ids = tuple(c.id for c in last.cites)
-        cited = await self._memory.scan(ScanRequest(view=view, ids=ids, limit=len(ids))) if ids else None
-        return answer_again(asked, last, cited.observations if cited else ())
+        return answer_again(asked, before[-1], await self._cited(before[-1], view))
+
+    async def _cited(self, turn: PastTurn, view: View) -> tuple[Observation, ...]:
+        """What a past turn cited, as far as it still exists."""
+        ids = tuple(c.id for c in turn.cites)
+        if not ids:
+            return ()
+        return (await self._memory.scan(ScanRequest(view=view, ids=ids, limit=len(ids)))).observations
 
     async def _remember(self, observations: tuple[Observation, ...]) -> None:
         """Store a turn; the answer is already with the asker, so a failure is only logged."""
@@ -296,11 +320,17 @@ class Turns:
                 self._settled.set()
 
 
-async def _said(draft: Draft) -> AsyncIterator[Claim | TraceStep | Verdict]:
-    """An answer that no back end was asked for."""
+async def _said(
+    draft: Draft, then: AsyncIterator[Claim | TraceStep | Verdict] | None = None
+) -> AsyncIterator[Claim | TraceStep | Verdict]:
+    """An answer that no back end was asked for; or only its begin, and ``then`` what one says."""
     for claim in draft.claims:
         yield claim
-    yield Verdict(draft.confidence, draft.abstained, backend=CONVERSATION)
+    if then is None:
+        yield Verdict(draft.confidence, draft.abstained, backend=CONVERSATION)
+        return
+    async for piece in then:
+        yield piece
 
 
 def _is_visible(turn: PastTurn, view: View) -> bool:
@@ -308,13 +338,18 @@ def _is_visible(turn: PastTurn, view: View) -> bool:
     return all(c.source in view.limits and c.t1_s <= view.limits[c.source] for c in turn.cites)
 
 
-def _keep(conversation: Conversation, asked: str, answer: Answer, view: View) -> tuple[Observation, ...]:
+def _keep(
+    conversation: Conversation, asked: str, answer: Answer, view: View, correction: Observation | None
+) -> tuple[Observation, ...]:
     """Add the turn to its conversation; what comes back is to be remembered."""
     observations = as_observations(conversation, asked, bool(answer.understood), answer, view)
+    if correction is not None:
+        observations += (correction,)
+    corrected = str(correction.data.get("asked") or "") if correction is not None else ""
     folded = conversation.add(
         PastTurn(
             asked=asked,
-            understood=answer.understood or asked,
+            understood=answer.understood or corrected or asked,
             answer=answer.answer,
             abstained=answer.abstained,
             leaned=bool(answer.understood),
