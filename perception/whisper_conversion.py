@@ -74,15 +74,20 @@ def _made(folder: Path) -> str:
 
 def _convert(checkpoint: Path, folder: Path) -> str:
     model = load_checkpoint(checkpoint)
-    spec = _specification(model)
-    spec.validate()
-    spec.optimize(quantization="float16")
-    spec.save(str(folder))
+    write_model(model, folder)
     same, _ = agreement(model, folder, "float32")
     if not same >= _SAME:
         raise ValueError(f"{checkpoint}: converted for CTranslate2 it hears something else (cosine {same:.3f})")
     _, close = agreement(model, folder, "int8")
     return "int8" if close >= _CLOSE else "float32"
+
+
+def write_model(model: Any, folder: Path) -> None:
+    """Openai's ``model`` as a CTranslate2 model in ``folder``: float16, to be used with any arithmetic."""
+    spec = _specification(model)
+    spec.validate()
+    spec.optimize(quantization="float16")
+    spec.save(str(folder))
 
 
 def agreement(model: Any, folder: Path, compute_type: str) -> tuple[float, float]:
