@@ -1,12 +1,12 @@
 """What a picture is like as a whole: its colours by region, its brightness, and a vector to compare it by.
 
-Encoders stand behind one Protocol; `layout` needs no weights. It knows colours and their arrangement, not objects, and
-its words claim no more than that.
+Encoders stand behind one Protocol. `layout` needs no weights: it knows colours and their arrangement, not objects, and
+its words claim no more than that. `open_clip` knows things by name, where its weights are here; `auto` takes it then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import cv2
@@ -14,7 +14,8 @@ import numpy as np
 from msgspec import Struct
 
 from perception.colours import ACHROMATIC, NAMES, name_pixels, shares
-from runtime.errors import ConfigError
+from runtime.config import VisionConfig
+from runtime.errors import ConfigError, WeightsError
 
 _WORK_WIDTH_PX = 160
 _SHARE_MIN = 0.04  # a colour with less of the picture is not one of its colours
@@ -37,6 +38,7 @@ class Description(Struct, frozen=True):
     regions     name of the main colour at "top", "bottom", "left", "right", "centre".
     patches     [(colour, place, share)]: coloured parts that stand out, most striking first.
     brightness  0..1, mean of the grey picture.
+    tags        [(name, score 0..1)]: things recognised, best first.
     """
 
     text: str
@@ -45,6 +47,7 @@ class Description(Struct, frozen=True):
     regions: dict[str, str]
     patches: list[tuple[str, str, float]]
     brightness: float
+    tags: list[tuple[str, float]] = []
 
 
 class Encoder(Protocol):
@@ -52,11 +55,13 @@ class Encoder(Protocol):
 
     space: str
     dimensions: int
+    batch: int
+    """How many pictures it gains from being given at once."""
     meaning: str
     """What it can and cannot tell, in one line for the user."""
 
-    def describe(self, bgr: np.ndarray) -> Description:
-        """Describe a picture, uint8 (height, width, 3) blue-green-red, of any size from 1x1."""
+    def describe(self, bgrs: Sequence[np.ndarray]) -> list[Description]:
+        """Describe pictures, each uint8 (height, width, 3) blue-green-red, of any size from 1x1."""
         ...
 
 
@@ -71,9 +76,15 @@ class LayoutEncoder:
 
     space = "layout-v1"
     dimensions = LAYOUT_DIMENSIONS
-    meaning = "layout-v1 (colours and arrangement)"
+    batch = 1
 
-    def describe(self, bgr: np.ndarray) -> Description:
+    def __init__(self, remark: str = "") -> None:
+        self.meaning = f"layout-v1 (colours and arrangement{remark})"
+
+    def describe(self, bgrs: Sequence[np.ndarray]) -> list[Description]:
+        return [self._describe(bgr) for bgr in bgrs]
+
+    def _describe(self, bgr: np.ndarray) -> Description:
         small = _shrink(bgr)
         names = name_pixels(small)
         luma = cv2.cvtColor(small, cv2.COLOR_BGR2GRAY)
@@ -91,7 +102,26 @@ class LayoutEncoder:
         )
 
 
-ENCODERS: dict[str, Callable[[], Encoder]] = {"layout": LayoutEncoder}
+def _load_open_clip(vision: VisionConfig, threads: int) -> Encoder:
+    from perception.clip_encoder import load_clip_encoder
+
+    return load_clip_encoder(vision, threads)
+
+
+def _load_best(vision: VisionConfig, threads: int) -> Encoder:
+    """open_clip where its weights can be used, else layout, which says why."""
+    try:
+        return _load_open_clip(vision, threads)
+    except WeightsError as error:
+        return LayoutEncoder(f"; {error}")
+
+
+# Each loader takes the profile and the threads it may use, and raises WeightsError where it cannot be had.
+ENCODERS: dict[str, Callable[[VisionConfig, int], Encoder]] = {
+    "layout": lambda vision, threads: LayoutEncoder(),
+    "open_clip": _load_open_clip,
+    "auto": _load_best,
+}
 
 
 def check_encoder(name: str) -> None:

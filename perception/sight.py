@@ -93,21 +93,41 @@ class Sight:
         """How often text was looked for, in all."""
         return self._reader.searches if self._reader is not None else 0
 
-    def step(self, look: Look) -> list[Observation]:
-        keyframe = look.keyframe
-        t_s = keyframe.picture.t_s
-        bgr = keyframe.picture.bgr()
-        new_shot = bool(keyframe.transition) or keyframe.reason == "first"
-        told = self._finder.step(t_s, bgr, look.things, look.gone, new_shot, keyframe.still)
-        visible = self._finder.visible
-        if self._reader is not None:
-            told += self._reader.step(t_s, bgr, keyframe.moving, new_shot)
-            visible = (*self._reader.visible, *visible)
-        told.append(self._frame(keyframe, bgr, self._encoder.describe(bgr), visible))
-        return told
+    @property
+    def batch(self) -> int:
+        """How many looks `step` gains from being given at once."""
+        return self._encoder.batch
+
+    def step(self, *looks: Look) -> list[Observation]:
+        """What is seen at looks that follow each other, in order."""
+        told, bgrs = [], []
+        for look in looks:
+            keyframe = look.keyframe
+            t_s = keyframe.picture.t_s
+            bgr = keyframe.picture.bgr()
+            new_shot = bool(keyframe.transition) or keyframe.reason == "first"
+            seen = self._finder.step(t_s, bgr, look.things, look.gone, new_shot, keyframe.still)
+            visible = self._finder.visible
+            if self._reader is not None:
+                seen += self._reader.step(t_s, bgr, keyframe.moving, new_shot)
+                visible = (*self._reader.visible, *visible)
+            told.append((seen, visible, self._finder.people, self._finder.faces))
+            bgrs.append(bgr)
+        descriptions = self._encoder.describe(bgrs)
+        observations: list[Observation] = []
+        for look, bgr, description, (seen, visible, people, faces) in zip(looks, bgrs, descriptions, told, strict=True):
+            observations += seen
+            observations.append(self._frame(look.keyframe, bgr, description, visible, people, faces))
+        return observations
 
     def _frame(
-        self, keyframe: Keyframe, bgr: np.ndarray, description: Description, visible: tuple[str, ...]
+        self,
+        keyframe: Keyframe,
+        bgr: np.ndarray,
+        description: Description,
+        visible: tuple[str, ...],
+        people: int,
+        faces: int,
     ) -> Observation:
         t_s = round_time(keyframe.picture.t_s)
         data: dict[str, Any] = {
@@ -121,39 +141,26 @@ class Sight:
             "colours": [[name, share] for name, share in description.colours],
             "regions": description.regions,
             "patches": [[name, place, share] for name, place, share in description.patches],
-            "people": self._finder.people,
-            "faces": self._finder.faces,
+            "people": people,
+            "faces": faces,
             "width": int(bgr.shape[1]),
             "height": int(bgr.shape[0]),
         }
+        if description.tags:
+            data["tags"] = [[name, score] for name, score in description.tags]
         return Observation(
             id=observation_id(self._source, "frame", t_s),
             source=self._source,
             channel="frame",
             t0_s=t_s,
             t1_s=t_s,
-            text=self._sentence(keyframe, description),
+            text=_sentence(keyframe, description, people),
             data=data,
             vector=description.vector,
             vector_space=self._encoder.space,
             payload=self._thumbnail(bgr),
             evidence=visible,
         )
-
-    def _sentence(self, keyframe: Keyframe, description: Description) -> str:
-        parts = [description.text]
-        if keyframe.transition:
-            parts.insert(
-                0, "a new shot" if keyframe.transition == "cut" else f"a new picture after a {keyframe.transition}"
-            )
-        people = self._finder.people
-        if people:
-            parts.append("one person" if people == 1 else f"{_NUMBERS[people] if people <= 10 else people} people")
-        if keyframe.motion >= _MOTION_TOLD and keyframe.motion_at is not None:
-            parts.append(f"movement at the {place_of(*keyframe.motion_at)}")
-        elif keyframe.still:
-            parts.append("nothing moves")
-        return "; ".join(parts)
 
     def _thumbnail(self, bgr: np.ndarray) -> bytes:
         """JPEG of the picture, no wider than configured and no higher than twice that."""
@@ -164,3 +171,20 @@ class Sight:
         coded, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, self._vision.thumbnail_quality])
         assert coded
         return bytes(jpeg.tobytes())
+
+
+def _sentence(keyframe: Keyframe, description: Description, people: int) -> str:
+    parts = [description.text]
+    if keyframe.transition:
+        parts.insert(
+            0, "a new shot" if keyframe.transition == "cut" else f"a new picture after a {keyframe.transition}"
+        )
+    if description.tags:
+        parts.append("shows " + ", ".join(name for name, _ in description.tags))
+    if people:
+        parts.append("one person" if people == 1 else f"{_NUMBERS[people] if people <= 10 else people} people")
+    if keyframe.motion >= _MOTION_TOLD and keyframe.motion_at is not None:
+        parts.append(f"movement at the {place_of(*keyframe.motion_at)}")
+    elif keyframe.still:
+        parts.append("nothing moves")
+    return "; ".join(parts)

@@ -27,9 +27,9 @@ class SightModels:
         vision = self._perception.vision
         if self._loaded is None:
             cv2.setNumThreads(1)  # two threads work already, and one core each is what they have
-            encoder = ENCODERS[vision.describe]()
-            # ONNX Runtime's threads spin between layers; the decoder is the other thread that wants a core.
+            # The decoder is the other thread that wants a core.
             threads = max(1, self._perception.threads - 1)
+            encoder = ENCODERS[vision.describe](vision, threads)
             engine = TEXT_ENGINES["rapidocr"](vision.read_text_max_side_px, threads) if vision.read_text else None
             self._loaded = (encoder, engine)
         encoder, engine = self._loaded

@@ -10,7 +10,7 @@ import difflib
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 import yaml
@@ -24,6 +24,7 @@ Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 PositiveInt = Annotated[int, Meta(gt=0)]
+NonNegativeInt = Annotated[int, Meta(ge=0)]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -39,10 +40,23 @@ class SamplingConfig(Section, frozen=True):
     still_interval_s: Positive = 10.0
 
 
+class OpenClipConfig(Section, frozen=True):
+    """Which open_clip model turns pictures and words into vectors, and where it runs."""
+
+    model: str = "ViT-B-32"
+    weights: str = "datacomp_xl_s13b_b90k"
+    device: Literal["auto", "cpu", "gpu"] = "auto"
+    precision: Literal["fp32", "int8"] = "fp32"
+    batch: PositiveInt = 8
+
+
 class VisionConfig(Section, frozen=True):
     """What is done with a sampled frame."""
 
     describe: str = "layout"
+    open_clip: OpenClipConfig = OpenClipConfig()
+    tags: str = "everyday"
+    tags_max: NonNegativeInt = 8
     read_text: bool = True
     read_text_max_side_px: PositiveInt = 640
     read_text_min_confidence: Fraction = 0.6
@@ -212,10 +226,15 @@ def _explain(problem: str) -> str:
     match = re.match(r"(?P<what>.*?)(?: - at `\$\.?(?P<where>[^`]*)`)?$", problem, re.DOTALL)
     what, where = (match["what"], match["where"] or "") if match else (problem, "")
     unknown = re.match(r"Object contains unknown field `(.+)`", what)
+    if not unknown and what.startswith("Invalid enum value"):
+        section: Any = Config
+        for part in where.split("."):
+            section = {f.name: f.type for f in msgspec.structs.fields(section)}[part]
+        return f"{where}: {what.removeprefix('Invalid enum value ')} is none of {', '.join(get_args(section))}"
     if not unknown:
         return f"{where or 'the profile'}: {what[:1].lower()}{what[1:]}"
     key = unknown[1]
-    section: Any = Config
+    section = Config
     for part in filter(None, where.split(".")):
         section = {f.name: f.type for f in msgspec.structs.fields(section)}[part]
     known = [f.name for f in msgspec.structs.fields(section)]

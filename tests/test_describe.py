@@ -8,6 +8,7 @@ import pytest
 
 from perception.colours import main_colour, name_pixels, shares
 from perception.describe import ENCODERS, LAYOUT_DIMENSIONS, LayoutEncoder, place_of
+from runtime.config import VisionConfig
 from tests.drawn_clips import plain, street
 
 NAMED = {
@@ -42,7 +43,7 @@ def test_colours_are_told_with_their_place_largest_first() -> None:
     picture = plain((220, 190, 240))  # pink sky
     picture[150:] = (60, 160, 60)  # green meadow
     picture[180:220, 30:70] = (200, 60, 20)  # something blue on it
-    described = LayoutEncoder().describe(picture)
+    described = LayoutEncoder().describe([picture])[0]
     assert [name for name, _ in described.colours][:2] == ["pink", "green"]
     assert described.colours[0][1] == pytest.approx(0.625, abs=0.02)
     assert described.regions["top"] == "pink"
@@ -53,16 +54,16 @@ def test_colours_are_told_with_their_place_largest_first() -> None:
 
 
 def test_black_and_white_pictures_are_called_so() -> None:
-    assert LayoutEncoder().describe(plain((0, 0, 0))).text == "a black picture"
-    assert LayoutEncoder().describe(plain((255, 255, 255))).text == "a white picture"
-    assert LayoutEncoder().describe(plain((0, 128, 255))).text == "an orange picture"
-    assert LayoutEncoder().describe(plain((255, 255, 255))).brightness == 1.0
+    assert LayoutEncoder().describe([plain((0, 0, 0))])[0].text == "a black picture"
+    assert LayoutEncoder().describe([plain((255, 255, 255))])[0].text == "a white picture"
+    assert LayoutEncoder().describe([plain((0, 128, 255))])[0].text == "an orange picture"
+    assert LayoutEncoder().describe([plain((255, 255, 255))])[0].brightness == 1.0
 
 
 def test_the_vector_is_of_unit_length_and_documented_size() -> None:
-    encoder = ENCODERS["layout"]()
+    encoder = ENCODERS["layout"](VisionConfig(), 1)
     for picture in (street(), plain((0, 0, 0)), plain((9, 200, 30), (1, 1)), plain((9, 200, 30), (2, 700))):
-        vector = np.frombuffer(encoder.describe(picture).vector, "<f2").astype(float)
+        vector = np.frombuffer(encoder.describe([picture])[0].vector, "<f2").astype(float)
         assert vector.shape == (LAYOUT_DIMENSIONS,) == (encoder.dimensions,)
         assert np.linalg.norm(vector) == pytest.approx(1.0, abs=0.01)
 
@@ -74,8 +75,9 @@ def test_the_same_scene_is_near_and_another_far() -> None:
     other[:, 160:] = (200, 200, 220)
     noise = np.random.default_rng(1).normal(0, 6, scene.shape)
     again = np.clip(cv2.GaussianBlur(scene, (5, 5), 0) + noise, 0, 255).astype(np.uint8)
-    assert cosine(encoder.describe(scene).vector, encoder.describe(again).vector) > 0.9
-    assert cosine(encoder.describe(scene).vector, encoder.describe(other).vector) < 0.6
+    first, second, third = (described.vector for described in encoder.describe([scene, again, other]))
+    assert cosine(first, second) > 0.9
+    assert cosine(first, third) < 0.6
 
 
 def test_places_are_the_ninths_of_a_picture() -> None:
