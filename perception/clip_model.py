@@ -48,7 +48,7 @@ def load_model(model: str, tag: str, checkpoint: Path) -> tuple[Any, Any, Prepro
         )
         tokenizer = open_clip.get_tokenizer(name)
     except Exception as error:  # torch, pickle, safetensors and open_clip each raise their own for the same mistake
-        raise WeightsError(f"weights {checkpoint}: {_mismatch(error, name)}") from error
+        raise WeightsError(f"weights {checkpoint}: {_mismatch(checkpoint, error, name)}") from error
     net.eval()
     cfg = net.visual.preprocess_cfg
     side = cfg["size"] if isinstance(cfg["size"], int) else cfg["size"][0]
@@ -97,10 +97,13 @@ def reference_vectors(net: Any, tokenizer: Any, inputs: np.ndarray, texts: Seque
     return pictures, words
 
 
-def _mismatch(error: Exception, model: str) -> str:
-    """What is wrong with a checkpoint, in one line."""
-    text = str(error)
-    if "state_dict" in text or "size mismatch" in text or "Missing key" in text or isinstance(error, KeyError):
-        return f"these are not the weights of open_clip's {model} (layers differ); name the model they belong to"
-    reason = " ".join(text.split())[:120] or type(error).__name__
-    return f"not a checkpoint, or damaged ({reason}); fetch it again"
+def _mismatch(checkpoint: Path, error: Exception, model: str) -> str:
+    """What is wrong with a checkpoint that could not be loaded, in one line."""
+    try:
+        from open_clip.factory import load_state_dict
+
+        load_state_dict(str(checkpoint))
+    except Exception:  # it cannot even be read
+        reason = " ".join(str(error).split())[:120] or type(error).__name__
+        return f"not a checkpoint, or damaged ({reason}); fetch it again"
+    return f"these are not the weights of open_clip's {model} (layers differ); name the model they belong to"

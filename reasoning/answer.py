@@ -9,6 +9,7 @@ import anyio
 from reasoning.backends import load_backend
 from reasoning.context import MemoryClient
 from reasoning.memory_client import CalledMemory
+from reasoning.question_vectors import QuestionVectors
 from reasoning.standing.book import Book
 from reasoning.standing.watch import Standing
 from reasoning.time_words import parse_time_words
@@ -42,7 +43,8 @@ async def main(service: Service) -> None:
         StoreError: the book of standing queries cannot be read.
     """
     config = service.config.reasoning
-    memory = CalledMemory(service.caller("memory"), config.deadline_s)
+    vectors = QuestionVectors(service.caller("embedding"), service.log) if service.has("embedding") else None
+    memory = CalledMemory(service.caller("memory"), config.deadline_s, vectors)
     backend = load_backend(config, service.in_thread)
     options = config.standing
     sender = None

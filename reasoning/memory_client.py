@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 import anyio
+import msgspec
 
+from reasoning.question_vectors import QuestionVectors
 from runtime.errors import CallCancelled, DeadlineExceeded
 from runtime.messages import (
     Done,
@@ -37,18 +39,21 @@ class CalledMemory:
     """A `MemoryClient` over calls. Each waits at most ``deadline_s`` seconds, restarts of memory included.
 
     Every method raises `DeadlineExceeded` with one clear line when memory stays away, and `RemoteError`
-    when it answered that it failed.
+    when it answered that it failed. With ``vectors``, what is recalled by words is recalled by its meaning too.
     """
 
-    def __init__(self, caller: CallsMemory, deadline_s: float) -> None:
+    def __init__(self, caller: CallsMemory, deadline_s: float, vectors: QuestionVectors | None = None) -> None:
         self._caller = caller
         self._deadline_s = deadline_s
+        self._vectors = vectors
 
     async def view(self, request: ViewRequest) -> View:
         reply: View = await self._call(request)
         return reply
 
     async def recall(self, request: RecallRequest) -> RecallReply:
+        if self._vectors is not None and (found := await self._vectors.of(request.query)) is not None:
+            request = msgspec.structs.replace(request, vector=found[0], vector_space=found[1])
         reply: RecallReply = await self._call(request)
         return reply
 

@@ -22,7 +22,7 @@ from msgspec import Struct
 from runtime.bus import Member
 from runtime.config import Config
 from runtime.errors import ProcessFailed, StoreError, UserError
-from runtime.processes import FILE_PERCEIVERS, NAME_MAX
+from runtime.processes import CORE, EMBEDDING, FILE_PERCEIVERS, NAME_MAX
 from runtime.supervisor import ProcessEvent, Supervisor
 
 RUN_DIR_PREFIX = "mindstream-"
@@ -53,9 +53,15 @@ class Agent:
         async with anyio.create_task_group() as starting:
             starting.start_soon(self.supervisor.start, "memory", "memory", {"path": str(self.memory_dir)})
             starting.start_soon(self.supervisor.start, "reasoning", "reasoning", {"path": str(self.memory_dir)})
+            if EMBEDDING in self.members:
+                starting.start_soon(self._start_embedding)
         card = AgentCard(os.getpid(), str(self.run_dir), self.members)
         await anyio.Path(card_path).write_bytes(msgspec.json.encode(card))
         self._is_ready.set()
+
+    async def _start_embedding(self) -> None:
+        with suppress(UserError, ProcessFailed):  # without it questions are compared by words alone
+            await self.supervisor.start(EMBEDDING.name, EMBEDDING.role, {})
 
     async def until_ready(self) -> None:
         """Wait until memory and reasoning can be called."""
@@ -102,7 +108,9 @@ async def open_agent(
     """
     prepare_memory_dir(memory_dir)
     run_dir = _make_run_dir()
-    members = (*(Member(name=role, role=role) for role in ("memory", "reasoning")), *perceivers)
+    # The layout encoder has no words.
+    embedding = () if config.perception.vision.describe == "layout" else (EMBEDDING,)
+    members = (*CORE, *embedding, *perceivers)
     context = zmq.asyncio.Context()
     card_path = memory_dir / "agent.json"
     supervisor = Supervisor(run_dir, config, members, context, on_event)

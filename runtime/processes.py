@@ -37,6 +37,7 @@ PROCESSES: dict[str, ProcessRow] = {
     for row in (
         ProcessRow("memory", "memory.remember:main", True, "nothing can be remembered"),
         ProcessRow("reasoning", "reasoning.answer:main", True, "no question can be answered"),
+        ProcessRow("embedding", "perception.embed_text:main", False, "pictures are found by words alone from here on"),
         ProcessRow("video", "perception.watch:main", False, "I am blind from here on", "is not seen from here on"),
         ProcessRow("audio", "perception.listen:main", False, "I am deaf from here on", "is not heard from here on"),
     )
@@ -44,6 +45,10 @@ PROCESSES: dict[str, ProcessRow] = {
 
 # The longest name of a member; it is part of socket paths, whose length is limited.
 NAME_MAX = 32
+
+# The members that every agent has, and the one whose model turns questions into vectors.
+CORE = tuple(Member(name=role, role=role) for role in ("memory", "reasoning"))
+EMBEDDING = Member(name="embedding", role="embedding")
 
 # Recordings are perceived one after another by one process for each track.
 FILE_PERCEIVERS = tuple(Member(name=track, role=track) for track in TRACKS)

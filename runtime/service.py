@@ -139,6 +139,10 @@ class Service:
         self._tasks.start_soon(subscription.pump)
         return subscription
 
+    def has(self, process: str) -> bool:
+        """Whether the agent may run a process of that name."""
+        return any(member.name == process for member in self._members)
+
     def caller(self, process: str) -> Caller:
         """The way to call another process; one per callee."""
         if process not in self._callers:

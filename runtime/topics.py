@@ -39,7 +39,7 @@ class Topic(Struct, frozen=True):
 
 _PERCEIVED = (m.Observation, m.SourceOpened, m.Progress, m.SourceEnded)
 _PERCEIVING = ("video", "audio")
-_ALL = ("video", "audio", "memory", "reasoning")
+_ALL = ("video", "audio", "memory", "reasoning", "embedding")
 
 TOPICS: dict[str, Topic] = {
     topic.name: topic

@@ -21,10 +21,11 @@ from perception.clip_encoder import ClipEncoder, load_clip_encoder
 from perception.clip_export import check_agreement
 from perception.clip_files import exported
 from perception.describe import ENCODERS
+from perception.embed_text import load_embedder
 from perception.tags import Tagger, load_vocabulary
 from runtime.config import Config, VisionConfig, parse_config
 from runtime.errors import ConfigError, WeightsError
-from runtime.messages import Observation
+from runtime.messages import EmbedRequest, Observation
 from tests.agent_runs import PROJECT
 from tests.drawn_clips import at_rate, write_clip
 from tests.test_watch import observations, perceive
@@ -97,6 +98,16 @@ def test_vectors_of_pictures_lie_nearest_to_the_words_that_describe_them(encoder
     assert right >= 14
 
 
+def test_a_question_becomes_the_vector_of_its_words_in_the_space_of_the_pictures(
+    vision: VisionConfig, encoder: ClipEncoder
+) -> None:
+    folder, manifest = exported(vision.open_clip)
+    reply = load_embedder(vision).step(EmbedRequest(texts=("a red thing", "nothing")))
+    assert reply.space == encoder.space
+    words = TextTower(folder, manifest, 1).vectors(["a red thing", "nothing"])
+    assert reply.vectors == tuple(row.astype("<f2").tobytes() for row in words)
+
+
 def test_tags_name_what_is_in_the_picture_and_nothing_where_there_is_nothing(encoder: ClipEncoder) -> None:
     random = np.random.default_rng(4)
     for colour in COLOURS:
@@ -111,8 +122,8 @@ def test_frames_carry_vectors_of_the_models_space_and_say_their_tags(cached: Pat
     clip = write_clip(tmp_path / "things.mp4", at_rate(10, 4, lambda t_s: pictures[int(t_s)]))
     frames: list[Observation] = observations(perceive(clip, config=config(cached)).outbox.sent, "frame")
     assert {frame.vector_space for frame in frames} == {exported(config(cached).perception.vision.open_clip)[1].space}
-    assert {name for frame in frames for name, _ in frame.data.get("tags", [])} == {"red thing", "blue thing"}
     named = [frame for frame in frames if frame.data.get("tags")]
+    assert {frame.data["tags"][0][0] for frame in named} == {"red thing", "blue thing"}
     assert all(f"shows {frame.data['tags'][0][0]}" in frame.text for frame in named)
 
 

@@ -21,6 +21,7 @@ from runtime.messages.base import (
     round_time,
 )
 from runtime.messages.control import Cancel, Forgotten, Interrupt, Stop
+from runtime.messages.embedding import EmbedReply, EmbedRequest
 from runtime.messages.erasure import (
     ArchiveReply,
     ExportRequest,
@@ -74,6 +75,8 @@ __all__ = [
     "Channel",
     "Citation",
     "Done",
+    "EmbedReply",
+    "EmbedRequest",
     "ExportRequest",
     "Failure",
     "ForgetReply",
