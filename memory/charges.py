@@ -11,15 +11,16 @@ as a pointer; what was said, read, asked and answered is `words` throughout.
 from __future__ import annotations
 
 import sqlite3
-from typing import Literal
+from typing import Literal, get_args
 
-from runtime.messages import Channel
+from runtime.messages import PERCEIVED_CHANNELS, Channel
 
-Kind = Literal["seen", "said"]
+Kind = Literal["seen", "said", "asked", "told"]
 Stage = Literal["full", "sketch", "pointer", "tombstone"]
 Level = Literal["hot", "events", "episodes", "words"]
 
 LEVELS: tuple[Level, ...] = ("hot", "events", "episodes", "words")
+CHANNELS: tuple[Channel, ...] = get_args(Channel)
 # Channels of pixels and of what was made out in them or heard beside words: forgotten before words are.
 PICTURED: tuple[Channel, ...] = ("frame", "object", "sound")
 # Noticed at one moment; what lasts belongs to the event it ends in.
@@ -34,13 +35,20 @@ _LEVEL_OF_STAGE: dict[Stage, Level] = {
 
 
 def kind_of(channel: str) -> Kind:
-    """Whether a channel counts among what was seen or what was said."""
-    return "seen" if channel in PICTURED else "said"
+    """What a channel counts among: what was seen, what was said (or read, or missed), what was asked."""
+    if channel in PICTURED:
+        return "seen"
+    return "said" if channel in PERCEIVED_CHANNELS else "asked"
+
+
+def channels_of(kind: Kind) -> tuple[Channel, ...]:
+    """The perceived channels of one kind."""
+    return tuple(channel for channel in PERCEIVED_CHANNELS if kind_of(channel) == kind)
 
 
 def level_of(kind: Kind, stage: Stage = "full") -> Level:
-    """The level whose budget bears a holding."""
-    return "words" if kind == "said" else _LEVEL_OF_STAGE[stage]
+    """The level whose budget bears a holding; what is told of an episode is there as a pointer."""
+    return "words" if kind in ("said", "asked") else _LEVEL_OF_STAGE[stage]
 
 
 def belongs_at_s(channel: str, t0_s: float, t1_s: float) -> float:

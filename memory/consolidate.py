@@ -13,15 +13,16 @@ import msgspec
 import numpy as np
 from msgspec import Struct, field
 
+from memory.charges import belongs_at_s
 from memory.segment import Segmenter, SegmentOptions, SegmentState, surprise_of, threshold
 from memory.sketch import sketch_episode, sketch_event
-from runtime.messages import Observation, Span, observation_id, round_time
+from runtime.messages import Channel, Observation, Span, observation_id, round_time
 
 # An episode holds at least one longest event, and ends after sixteen at the latest.
 EPISODE_MAX_EVENTS = 16
 EVENT_SURPRISES_NEEDED = 4
-# What is noticed at one moment belongs to the event of that moment; what lasts, to the event it ends in.
-INSTANT = ("frame", "object", "text")
+# The channels that moments are made of, and the last part of the moment's id.
+MOMENT_OF: dict[Channel, int] = {"frame": 0, "speech": 1}
 
 
 class EventFacts(Struct, frozen=True):
@@ -141,11 +142,11 @@ def moments(event: Span, members: Sequence[Observation]) -> list[Span]:
     shown = [frame for i, frame in enumerate(frames) if i == 0 or frame.text != frames[i - 1].text]
     for i, frame in enumerate(shown):
         until_s = shown[i + 1].t0_s if i + 1 < len(shown) else max(event.t1_s, frame.t0_s)
-        found.append(_moment(event, frame, until_s, frame.id, 0))
+        found.append(_moment(event, frame, until_s, frame.id, MOMENT_OF["frame"]))
     for speech in members:
         if speech.channel == "speech":
             before = [frame.id for frame in frames if frame.t0_s <= speech.t1_s]
-            found.append(_moment(event, speech, speech.t1_s, before[-1] if before else "", 1))
+            found.append(_moment(event, speech, speech.t1_s, before[-1] if before else "", MOMENT_OF["speech"]))
     return found
 
 
@@ -220,7 +221,7 @@ def _moment(event: Span, o: Observation, until_s: float, keyframe: str, k: int) 
 
 
 def _belongs_at(o: Observation) -> float:
-    return o.t0_s if o.channel in INSTANT else o.t1_s
+    return belongs_at_s(o.channel, o.t0_s, o.t1_s)
 
 
 def _mean_vector(frames: Sequence[Observation]) -> np.ndarray | None:

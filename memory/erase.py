@@ -294,7 +294,7 @@ def _resketch(
     rows = {}
     for t0_s, t1_s in stretches:
         for row in connection.execute(
-            f"{select} AND p.level='event' AND p.t0_s<=? AND p.t1_s>=?", (source, t1_s, t0_s)
+            f"{select} AND p.level='event' AND p.stage!='tombstone' AND p.t0_s<=? AND p.t1_s>=?", (source, t1_s, t0_s)
         ):
             rows[row[0]] = row
     (last_s,) = connection.execute(
@@ -313,7 +313,7 @@ def _resketch(
         ]
         anew, moments = resketch_event(event, members, is_last=event.t1_s >= last_s)
         connection.execute("DELETE FROM spans WHERE level='moment' AND source=? AND parent=?", (source, event.id))
-        for moment in moments:
+        for moment in moments if event.stage == "full" else ():
             insert_span(connection, moment, source, row[-1])
         connection.execute("UPDATE spans SET text=?, keyframe=? WHERE id=?", (anew.text, anew.keyframe, event.id))
         sketches[event.t0_s] = (anew.text, anew.keyframe)

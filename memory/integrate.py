@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from memory.budget import Closed
 from memory.consolidate import Consolidator
 from memory.segment import SegmentOptions
 from memory.sketch import clock
@@ -26,8 +27,9 @@ class Integration:
         self.options = options
         self._open: dict[int, Consolidator] = {}
 
-    def advance(self, writing: Writing, sources: Iterable[str]) -> None:
-        """Take in what these sources have released up to now; store the spans that are complete."""
+    def advance(self, writing: Writing, sources: Iterable[str]) -> list[Closed]:
+        """Take in what these sources have released up to now; store the spans that are complete and return them."""
+        closed: list[Closed] = []
         for name in sources:
             source = writing.source(name)
             upto_s, ended = writing.release_point(source)
@@ -39,12 +41,15 @@ class Integration:
             for observation in writing.released(source, consolidator.state.position, upto_s):
                 spans += consolidator.step(observation)
             spans += consolidator.finish(upto_s) if ended else consolidator.advance(upto_s)
+            last = max((span.t1_s for span in spans), default=0.0)
             for span in spans:
                 writing.add_span(source, span)
+                closed.append(Closed(source, span, is_last=ended and span.t1_s == last))
             if spans:
                 writing.save_consolidation(source, consolidator.to_bytes())
             if ended:
                 self._open.pop(source, None)
+        return closed
 
     def forget_unsaved(self) -> None:
         """A transaction was undone: go on from what is durable."""

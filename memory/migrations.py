@@ -241,6 +241,11 @@ CREATE TABLE vector_cells (
 );
 """
 
+# Observations that have gone but whose numbers are in a packed block still: until it is written anew.
+_7_UNPACKED = """
+CREATE TABLE unpacked (block INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (block, seq)) WITHOUT ROWID;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _1_OBSERVATIONS_SPANS_AND_TERMS,
     _2_REMOVALS,
@@ -248,6 +253,7 @@ MIGRATIONS: tuple[str, ...] = (
     _4_ERASURES_AND_TRUST,
     _5_BLOCKS,
     _6_VECTOR_CELLS,
+    _7_UNPACKED,
 )
 SCHEMA = len(MIGRATIONS)
 

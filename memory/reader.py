@@ -14,11 +14,14 @@ from typing import Any
 import msgspec
 
 from memory.blocks import index_bytes
+from memory.budget import Budget, share_out
+from memory.charges import LEVELS, charged
 from memory.consolidate import sketch_open_episode, sketch_open_event
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, observation_of, span_of
 from memory.vector_segments import segment_bytes
 from memory.views import limits_by_number, tracks_of
 from runtime.messages import (
+    LevelBytes,
     MemoryStatus,
     Observation,
     ScanRequest,
@@ -134,8 +137,8 @@ def read_spans(connection: sqlite3.Connection, request: SpansRequest) -> tuple[S
             elif request.level == "episode":
                 events = _closed_spans(connection, request.view, source, limit_s, "event")
                 events += _open_event(connection, request.view, source, limit_s, events)
-                done = {span.id for span in closed}
-                closed += sketch_open_episode([event for event in events if event.parent not in done])
+                since_s = closed[-1].t1_s if closed else 0.0
+                closed += sketch_open_episode([e for e in events if e.t0_s >= since_s and e.stage != "tombstone"])
             spans += [span for span in closed if _overlaps(span, request)]
             if len(spans) >= limit:
                 break
@@ -148,7 +151,16 @@ def _closed_spans(connection: sqlite3.Connection, view: View, source: int, limit
         " WHERE p.source=? AND p.level=? AND p.t1_s<=? AND p.generation<=? ORDER BY p.t0_s, p.id",
         (source, level, limit_s, view.generation),
     )
-    return [span_of(row) for row in rows]
+    spans = [span_of(row) for row in rows]
+    # A tombstone is as long as all it stands for; what of it lies before the limit was there to be seen.
+    row = connection.execute(
+        f"SELECT {SPAN_COLUMNS} FROM spans p JOIN sources s USING (source)"
+        " WHERE p.source=? AND p.level=? AND p.t1_s>? ORDER BY p.t1_s LIMIT 1",
+        (source, level, limit_s),
+    ).fetchone()
+    if row is not None and (span := span_of(row)).stage == "tombstone" and span.t0_s < limit_s:
+        spans.append(msgspec.structs.replace(span, t1_s=limit_s))
+    return spans
 
 
 def _open_event(
@@ -199,9 +211,14 @@ def read_sources(connection: sqlite3.Connection) -> tuple[SourceRecord, ...]:
     return tuple(records)
 
 
-def read_status(connection: sqlite3.Connection, path: str, size_bytes: int) -> MemoryStatus:
+def read_status(
+    connection: sqlite3.Connection, path: str, size_bytes: int, budget: Budget | None = None
+) -> MemoryStatus:
     """What memory holds, counted."""
     with snapshot(connection):
+        totals = charged(connection)
+        borne = share_out(totals, size_bytes)
+        scale = size_bytes / max(1, sum(totals.get(level, 0) for level in LEVELS))
         return MemoryStatus(
             generation=connection.execute("SELECT value FROM memory WHERE key='generation'").fetchone()[0],
             sources=read_sources(connection),
@@ -211,4 +228,6 @@ def read_status(connection: sqlite3.Connection, path: str, size_bytes: int) -> M
             index_bytes=index_bytes(connection) + segment_bytes(connection),
             path=path,
             schema=connection.execute("PRAGMA user_version").fetchone()[0],
+            levels={level: LevelBytes(bytes=borne[level], budget=(budget or Budget()).of(level)) for level in LEVELS},
+            channel_bytes={c: round(n * scale) for c, n in totals.items() if c not in LEVELS and n > 0},
         )

@@ -8,6 +8,7 @@ then announce; so nobody is told of what a crash could still take back.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
@@ -17,11 +18,15 @@ import anyio
 import anyio.to_thread
 from msgspec import Struct
 
+from memory.budget import MIB, Budget, Keeper
+from memory.charges import CHANNELS
+from memory.compress import load_compressor
 from memory.forget import forget, preview, readd
 from memory.integrate import Integration
 from memory.observe import Batch, Delivered, find_fault, gather, lost_gap
 from memory.reader import read_spans, read_status, scan, snapshot
 from memory.recall import Recall, RecallOptions
+from memory.retention import DAY_S, Limit, note_hour, retain
 from memory.segment import SegmentOptions
 from memory.store import Store, explained
 from memory.vector_segments import segment_vectors
@@ -31,6 +36,7 @@ from runtime.errors import StoreError
 from runtime.messages import (
     TRACKS,
     Ack,
+    Channel,
     Done,
     ForgetReply,
     ForgetRequest,
@@ -67,7 +73,8 @@ T = TypeVar("T")
 
 class Committed(Struct, frozen=True):
     """What a commit led to. ``points``: source -> (media seconds all tracks are in up to, whether all ended).
-    ``erased``: what was refused because the user had it forgotten."""
+    ``erased``: what was refused because the user had it forgotten.
+    ``unfinished``: more is beyond the limits of its channel than one commit removes."""
 
     generation: int
     stored: int
@@ -75,6 +82,29 @@ class Committed(Struct, frozen=True):
     points: dict[str, tuple[float, bool]]
     size_bytes: int
     erased: int = 0
+    unfinished: bool = False
+
+
+def budget_of(options: MemoryConfig) -> Budget:
+    """The budgets of a profile, in bytes."""
+    mib = options.budget
+    return Budget(
+        hot=int(mib.hot_mib * MIB), events=int(mib.events_mib * MIB), episodes=int(mib.episodes_mib * MIB),
+        words=int(mib.words_mib * MIB),
+    )  # fmt: skip
+
+
+def limits_of(options: MemoryConfig) -> dict[Channel, Limit]:
+    """The channels that a profile limits."""
+    ages, sizes = options.retention.max_age_days, options.retention.max_mib
+    return {
+        channel: Limit(
+            age_s=ages[channel] * DAY_S if channel in ages else None,
+            bytes=int(sizes[channel] * MIB) if channel in sizes else None,
+        )
+        for channel in CHANNELS
+        if channel in ages or channel in sizes
+    }
 
 
 class Recorder:
@@ -90,10 +120,16 @@ class Recorder:
                 window=options.surprise_window,
             )
         )
+        self._keeper = Keeper(budget_of(options), load_compressor(options.budget.compressor))
+        self._limits = limits_of(options)
+        self._longest_s = max([0.0, *(limit.age_s for limit in self._limits.values() if limit.age_s is not None)])
 
     def catch_up(self) -> Committed:
-        """Consolidate what an earlier process stored but did not live to consolidate."""
-        return self._commit(Batch(), None)
+        """Consolidate what an earlier process did not live to, and keep limits that are new."""
+        while True:
+            committed = self._commit(Batch(), None)
+            if not committed.unfinished:
+                return committed
 
     def commit(self, batch: Batch) -> Committed:
         """Make a batch durable with the spans it completes.
@@ -116,6 +152,7 @@ class Recorder:
             return forget(self._store, request, log_folders)
         finally:
             self._integration.forget_unsaved()  # it holds what has gone
+            self._keeper.forget_unsaved()
 
     def readd(self, request: ReaddRequest) -> Done:
         """Let a source be perceived again from its begin."""
@@ -129,15 +166,23 @@ class Recorder:
                 writing.add(batch)
                 media = writing.media_sources()
                 names = media if touched is None else [name for name in media if name in set(touched)]
-                self._integration.advance(writing, names)
+                closed = self._integration.advance(writing, names)
+                now_wall_s = time.time()
+                note_hour(writing.connection, now_wall_s, writing.first_seq, self._longest_s)
+                unfinished = retain(writing, self._limits, now_wall_s)
+                if touched is None:
+                    closed = self._keeper.find_untaken(writing)
+                self._keeper.keep(writing, closed)
                 announced = names[-ANNOUNCED_SOURCES:]
                 points = {name: writing.release_point(writing.source(name)) for name in announced}
         except BaseException:
             self._integration.forget_unsaved()
+            self._keeper.forget_unsaved()
             raise
         return Committed(
-            writing.generation, writing.stored, writing.spans, points, self._store.size_bytes(), writing.erased
-        )
+            generation=writing.generation, stored=writing.stored, spans=writing.spans, points=points,
+            size_bytes=self._store.size_bytes(), erased=writing.erased, unfinished=unfinished,
+        )  # fmt: skip
 
 
 class Answerer:
@@ -146,6 +191,7 @@ class Answerer:
     def __init__(self, store: Store, options: MemoryConfig) -> None:
         self._store = store
         self._lock = threading.Lock()
+        self._budget = budget_of(options)
         self._connection = store.reader()
         self._recall = Recall(
             self._connection,
@@ -174,7 +220,7 @@ class Answerer:
 
     def status(self, request: StatusRequest) -> MemoryStatus:
         with self._lock:
-            return read_status(self._connection, str(self._store.path), self._store.size_bytes())
+            return read_status(self._connection, str(self._store.path), self._store.size_bytes(), self._budget)
 
     def preview(self, request: ForgetRequest) -> ForgetReply:
         with self._lock:
@@ -394,7 +440,7 @@ async def main(service: Service) -> None:
     Raises:
         StoreError: the folder cannot be used.
     """
-    store = Store(Path(service.params["path"]))
+    store = Store(Path(service.params["path"]), budget_of(service.config.memory))
     try:
         await Remembering(service, store).run()
     finally:

@@ -14,11 +14,11 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any
 
-from memory.blocks import unindex
+from msgspec import Struct
+
 from memory.charges import belongs_at_s, charge, kind_of, level_of
-from memory.keys import observation_key
+from memory.keys import Key, observation_key
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from memory.vector_segments import drop_from_cells
 
@@ -27,11 +27,19 @@ REMOVALS_KEPT = 20_000
 _AT_ONCE = 500
 
 
-def remove_observations(connection: sqlite3.Connection, ids: Iterable[str]) -> tuple[tuple[str, ...], set[str]]:
-    """Delete these observations and all that is kept of them: (ids of those that were there, terms now in none)."""
+class Removed(Struct, frozen=True):
+    """Ids of those that were there, terms that are now in none, and what the index still has to drop."""
+
+    ids: list[str]
+    terms: set[str]
+    keys: list[tuple[int, Key]]
+
+
+def remove_observations(connection: sqlite3.Connection, ids: Iterable[str]) -> Removed:
+    """Delete these observations and all that is kept of them, but for the index (`memory.blocks.unindex`): that is
+    cheaper for many at once, and is the caller's before the transaction ends."""
     wanted = list(dict.fromkeys(ids))
-    removed: list[str] = []
-    gone: set[str] = set()
+    removed = Removed([], set(), [])
     for i in range(0, len(wanted), _AT_ONCE):
         some = wanted[i : i + _AT_ONCE]
         rows = connection.execute(
@@ -39,7 +47,8 @@ def remove_observations(connection: sqlite3.Connection, ids: Iterable[str]) -> t
             some,
         ).fetchall()
         uncharge(connection, [row[11] for row in rows], "row_bytes + picture_bytes", n=1)
-        gone |= _unindex(connection, rows)
+        removed.keys.extend((row[11], observation_key(observation_of(row))) for row in rows)
+        removed.terms.update(_uncount_terms(connection, removed.keys[-len(rows) :] if rows else []))
         seqs = [(row[11],) for row in rows]
         drop_from_cells(connection, [row[11] for row in rows if row[9] is not None])
         for table in ("payloads", "vectors", "observations"):
@@ -47,12 +56,12 @@ def remove_observations(connection: sqlite3.Connection, ids: Iterable[str]) -> t
         connection.executemany("DELETE FROM links WHERE to_id=?", [(row[0],) for row in rows])
         connection.executemany("DELETE FROM links WHERE from_seq=?", seqs)
         connection.executemany("INSERT INTO removals(seq) VALUES (?)", seqs)
-        removed += [row[0] for row in rows]
-    if removed:
+        removed.ids.extend(row[0] for row in rows)
+    if removed.ids:
         connection.execute(
             "DELETE FROM removals WHERE removal <= (SELECT max(removal) FROM removals) - ?", (REMOVALS_KEPT,)
         )
-    return tuple(removed), gone
+    return removed
 
 
 def remove_pictures(connection: sqlite3.Connection, ids: Iterable[str]) -> None:
@@ -94,10 +103,8 @@ def uncharge(connection: sqlite3.Connection, seqs: Sequence[int], weight: str, n
         charge(connection, level, -n, -n_bytes)
 
 
-def _unindex(connection: sqlite3.Connection, rows: Iterable[tuple[Any, ...]]) -> set[str]:
-    """Take the terms of observations out of the index; returns those that none holds any more."""
-    keys = [(row[11], observation_key(observation_of(row))) for row in rows]
-    unindex(connection, keys)
+def _uncount_terms(connection: sqlite3.Connection, keys: Sequence[tuple[int, Key]]) -> set[str]:
+    """Count the terms of observations no more; returns those that none holds any more, out of the vocabulary."""
     counts = Counter(term for _, key in keys for term in {*key.own, *key.speaker})
     count_terms(connection, [(term, -n) for term, n in counts.items()])
     gone = {t for t in counts if connection.execute("DELETE FROM term_counts WHERE term=? AND n<=0", (t,)).rowcount}

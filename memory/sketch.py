@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
-from runtime.messages import Observation
+from runtime.messages import Channel, Observation
 
 SAID_CHARACTERS = 240
 READ_CHARACTERS = 160
@@ -20,16 +21,19 @@ def clock(t_s: float) -> str:
     return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
+_PARTS: tuple[tuple[str, tuple[Channel, ...], int], ...] = (
+    ("seen", ("frame", "object"), SEEN_CHARACTERS),
+    ("read", ("text",), READ_CHARACTERS),
+    ("said", ("speech",), SAID_CHARACTERS),
+    ("heard", ("sound",), READ_CHARACTERS),
+    ("missed", ("gap",), READ_CHARACTERS),
+)
+
+
 def sketch_event(members: Sequence[Observation]) -> str:
     """Seen, read, said, heard and missed, each once, in the order of their first appearance."""
     parts = []
-    for label, channels, limit in (
-        ("seen", ("frame", "object"), SEEN_CHARACTERS),
-        ("read", ("text",), READ_CHARACTERS),
-        ("said", ("speech",), SAID_CHARACTERS),
-        ("heard", ("sound",), READ_CHARACTERS),
-        ("missed", ("gap",), READ_CHARACTERS),
-    ):
+    for label, channels, limit in _PARTS:
         texts = dict.fromkeys(o.text.strip() for o in members if o.channel in channels and o.text.strip())
         if label == "seen":  # pictures of one event say much the same; each thing in them once
             texts = dict.fromkeys(part for text in texts for part in text.split("; "))
@@ -37,6 +41,15 @@ def sketch_event(members: Sequence[Observation]) -> str:
         if quoted:
             parts.append(f"{label}: {_fit(quoted, limit)}")
     return " | ".join(parts)
+
+
+def without_channel(text: str, channel: Channel) -> str:
+    """An event's sketch without what it says of a channel."""
+    labels = {label for label, channels, _ in _PARTS if channel in channels}
+    begins = [*re.finditer(rf"(?:^| \| )({'|'.join(label for label, *_ in _PARTS)}): ", text)]
+    ends = [*(begin.start() for begin in begins[1:]), len(text)]
+    parts = [text[begin.start() : end] for begin, end in zip(begins, ends, strict=True) if begin[1] not in labels]
+    return "".join(parts).removeprefix(" | ")
 
 
 def sketch_episode(events: Sequence[tuple[float, str]]) -> str:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from memory.blocks import reindex
+from memory.budget import Budget
 from memory.migrations import SCHEMA, migrate, schema_version
 from memory.writing import Writing
 from runtime.errors import StoreError
@@ -25,6 +26,8 @@ LOCK_NAME = "memory.lock"
 # Files up to this size are read through at opening (a few ms each MiB); damage in larger ones shows when met.
 CHECK_UP_TO_BYTES = 64 << 20
 BUSY_TIMEOUT_S = 5.0
+# How long a commit waits for readers to finish with the write-ahead log before it leaves the log to the next commit.
+FOLD_TIMEOUT_S = 1.0
 
 # synchronous=FULL: what is acknowledged survives a power cut too; at four commits a second its fsync is free.
 # journal_size_limit: a long reader lets the WAL grow; it is cut back after.
@@ -45,8 +48,9 @@ _READER_PRAGMAS = ("PRAGMA query_only=ON", f"PRAGMA cache_size=-{8 << 10}", f"PR
 class Store:
     """An open memory folder. One thread writes; readers have connections of their own."""
 
-    def __init__(self, directory: Path) -> None:
-        """Open the folder, made if it is not there.
+    def __init__(self, directory: Path, budget: Budget | None = None) -> None:
+        """Open the folder, made if it is not there. After a commit the files are no larger than ``budget`` allows,
+        if what is in them is not.
 
         Raises:
             StoreError: a file is in the way, it cannot be written, another process has it, it is damaged,
@@ -55,6 +59,7 @@ class Store:
         self.directory = directory
         self.path = directory / FILE_NAME
         self.where = str(directory)
+        self._budget = budget or Budget()
         with explained(self.where):
             self._lock = _lock(directory)
             try:
@@ -110,6 +115,8 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+            if self._log_size_bytes() > self._budget.log or self.size_bytes() > self._budget.total:
+                self.fold()
 
     def reader(self) -> sqlite3.Connection:
         """A new read-only connection; it never blocks the writer nor is blocked."""
@@ -152,10 +159,20 @@ class Store:
     def _is_unscrubbed(self) -> bool:
         return bool(self._connection.execute("SELECT value FROM memory WHERE key='unscrubbed'").fetchone()[0])
 
+    def fold(self) -> bool:
+        """Fold the write-ahead log into the file and cut both to what they hold; False if a reader was in the way."""
+        self._connection.execute(f"PRAGMA busy_timeout={FOLD_TIMEOUT_S * 1000:.0f}")
+        try:
+            return bool(self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
+
     def size_bytes(self) -> int:
-        """Bytes on disk, the write-ahead log included."""
-        files = (self.path, self.path.with_name(FILE_NAME + "-wal"))
-        return sum(file.stat().st_size for file in files if file.exists())
+        """Bytes on disk: the file with its free pages, and the write-ahead log with its index."""
+        return sum(_size(self.path.with_name(FILE_NAME + suffix)) for suffix in ("", "-wal", "-shm"))
+
+    def _log_size_bytes(self) -> int:
+        return _size(self.path.with_name(FILE_NAME + "-wal"))
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and let go of the folder."""
@@ -195,6 +212,13 @@ def _account(problem: str) -> str:
     if "file exists" in lower or "not a directory" in lower:
         return "is not a folder; choose another place with --memory"
     return problem
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _lock(directory: Path) -> int:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from memory.blocks import index_key, seal_full_blocks
+from memory.blocks import index_key, repack, seal_full_blocks, unindex
 from memory.charges import charge_since
-from memory.keys import observation_key
+from memory.keys import Key, observation_key
 from memory.observe import Batch, ends_track
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_observation, insert_span, observation_of
 from memory.removal import count_terms, remove_observations, remove_pictures
@@ -39,8 +39,13 @@ class Writing:
         self.stored = 0
         self.erased = 0
         self.spans = 0
+        # What was asked, answered or corrected in this transaction, and what its answers rest on.
+        self.asked: list[Observation] = []
+        self.cited: list[str] = []
         self._charged_to = self._last_seq()
+        self.first_seq = self._charged_to + 1
         self._term_counts: Counter[str] = Counter()
+        self._to_unindex: list[tuple[int, Key]] = []
 
     def add(self, batch: Batch) -> None:
         """Store a batch: tracks first, because observations belong to their sources."""
@@ -99,6 +104,10 @@ class Writing:
             return False
         self.stored += 1
         self._index(seq, observation)
+        if observation.channel not in PERCEIVED_CHANNELS:
+            self.asked.append(observation)
+            if observation.channel == "answer":
+                self.cited += observation.evidence
         if ended := ends_track(observation):
             self.advance(*ended, observation.t0_s)
             self.end_track(*ended, observation.text or "lost")
@@ -107,9 +116,10 @@ class Writing:
     def remove(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Delete observations with their pictures, vectors, words and links; the ids of those that were there."""
         self.settle()
-        removed, gone = remove_observations(self.connection, ids)
-        self._known_terms -= gone
-        return removed
+        removed = remove_observations(self.connection, ids)
+        self._known_terms -= removed.terms
+        self._to_unindex += removed.keys
+        return tuple(removed.ids)
 
     def remove_pictures(self, ids: Iterable[str]) -> None:
         """Delete the pictures of observations and keep what else is known of them."""
@@ -133,11 +143,33 @@ class Writing:
         """Number of a source; one never opened (a conversation, say) gets a row without a kind."""
         return self._source(name)[0]
 
+    def file_bytes(self) -> tuple[int, int]:
+        """(bytes in use, bytes of free pages) of the file as it would be if committed now."""
+        page, pages, free = (
+            int(self.connection.execute(f"PRAGMA {name}").fetchone()[0])
+            for name in ("page_size", "page_count", "freelist_count")
+        )
+        return page * (pages - free), page * free
+
+    def give_back(self, n_bytes: int) -> None:
+        """Give free pages back to the file system, when the log is next folded into the file."""
+        page = int(self.connection.execute("PRAGMA page_size").fetchone()[0])
+        for _ in range(-(-n_bytes // page)):
+            # The module steps a statement without columns once only, and each step gives back one page.
+            self.connection.execute("PRAGMA incremental_vacuum")
+
     def settle(self) -> None:
         """Bring the running totals up to what this transaction has stored so far."""
         self._charged_to = charge_since(self.connection, self._charged_to)
         count_terms(self.connection, self._term_counts.items())
         self._term_counts.clear()
+
+    def settle_index(self) -> None:
+        """Seal blocks that are full, and take out of the index what this transaction has removed so far."""
+        unindex(self.connection, self._to_unindex)
+        self._to_unindex.clear()
+        seal_full_blocks(self.connection)
+        repack(self.connection)
 
     def begin_again(self, source: str) -> None:
         """Let a source be perceived from its begin once more, erased stretches too: its tombstones, watermarks and
@@ -229,7 +261,7 @@ class Writing:
     def finish(self) -> None:
         """Make the generation visible; called by the store before it commits."""
         self.settle()
-        seal_full_blocks(self.connection)
+        self.settle_index()
         self.connection.execute("UPDATE memory SET value=? WHERE key='generation'", (self.generation,))
 
     def _last_seq(self) -> int:

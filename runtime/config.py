@@ -17,6 +17,7 @@ import yaml
 from msgspec import Meta, Struct
 
 from runtime.errors import ConfigError
+from runtime.messages import Channel
 
 PROFILE_DIR = Path(__file__).resolve().parent.parent / "configs"
 
@@ -92,6 +93,23 @@ class PerceptionConfig(Section, frozen=True):
     outbox: PositiveInt = 256
 
 
+class BudgetConfig(Section, frozen=True):
+    """What memory may weigh, in MiB, by level; together the size of its file."""
+
+    hot_mib: Annotated[float, Meta(ge=1)] = 128.0
+    events_mib: Annotated[float, Meta(ge=1)] = 64.0
+    episodes_mib: Annotated[float, Meta(ge=1)] = 16.0
+    words_mib: Annotated[float, Meta(ge=1)] = 64.0
+    compressor: str = "pooling"
+
+
+class RetentionConfig(Section, frozen=True):
+    """Limits of single channels, beside the budgets."""
+
+    max_age_days: dict[Channel, Positive] = {}
+    max_mib: dict[Channel, Positive] = {}
+
+
 class MemoryConfig(Section, frozen=True):
     """How memory commits, cuts events and searches."""
 
@@ -103,6 +121,8 @@ class MemoryConfig(Section, frozen=True):
     parent_weight: NonNegative = 0.2
     vector_weight: NonNegative = 0.5
     neighbour_window_s: NonNegative = 12.0
+    budget: BudgetConfig = BudgetConfig()
+    retention: RetentionConfig = RetentionConfig()
 
 
 class ModelConfig(Section, frozen=True):

@@ -34,6 +34,7 @@ from runtime.messages.erasure import (
 from runtime.messages.memory import (
     Done,
     Hit,
+    LevelBytes,
     MemoryStatus,
     RecallReply,
     RecallRequest,
@@ -87,6 +88,7 @@ __all__ = [
     "ImportRequest",
     "Interrupt",
     "LOST_MARK",
+    "LevelBytes",
     "MemoryStatus",
     "Message",
     "Notice",

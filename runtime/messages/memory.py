@@ -160,6 +160,13 @@ class SourceRecord(Message, frozen=True, tag="source_record"):
     encoders: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+class LevelBytes(Message, frozen=True, tag="level_bytes"):
+    """What a level of memory weighs, its share of tables and indexes included, and what it may."""
+
+    bytes: int
+    budget: int
+
+
 class MemoryStatus(Message, frozen=True, tag="memory_status"):
     generation: int
     sources: tuple[SourceRecord, ...]
@@ -169,3 +176,5 @@ class MemoryStatus(Message, frozen=True, tag="memory_status"):
     index_bytes: int = 0
     path: str = ""
     schema: int = 0
+    levels: dict[str, LevelBytes] = msgspec.field(default_factory=dict)
+    channel_bytes: dict[str, int] = msgspec.field(default_factory=dict)
