@@ -43,10 +43,15 @@ def start_memory(run_dir: Path, memory_dir: Path, config: Config) -> subprocess.
     """The memory process on a folder, started as the supervisor does."""
     memory_dir.mkdir(parents=True, exist_ok=True)
     plan = Plan("memory", "memory", "memory.remember:main", {"path": str(memory_dir)}, config, MEMBERS)
-    plan_path(run_dir, "memory").write_bytes(msgspec.json.encode(plan))
-    with open(run_dir / "memory.stderr", "ab") as stderr:
+    return start_process(run_dir, plan)
+
+
+def start_process(run_dir: Path, plan: Plan) -> subprocess.Popen[bytes]:
+    """A process of the agent, started as the supervisor does."""
+    plan_path(run_dir, plan.name).write_bytes(msgspec.json.encode(plan))
+    with open(run_dir / f"{plan.name}.stderr", "ab") as stderr:
         return subprocess.Popen(
-            [sys.executable, "-m", "runtime.service", str(run_dir), "memory"],
+            [sys.executable, "-m", "runtime.service", str(run_dir), plan.name],
             stdin=subprocess.PIPE,
             stdout=stderr,
             stderr=stderr,
