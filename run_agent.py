@@ -81,6 +81,7 @@ def build_parser() -> argparse.ArgumentParser:
     forget.add_argument("--yes", action="store_true", help="without being asked")
 
     commands.add_parser("status", parents=[common, as_json], help="what runs and what is remembered")
+    commands.add_parser("setup", parents=[common], help="fetch the weights that the profile names, and check them")
     commands.add_parser("doctor", parents=[common], help="what works on this machine, and what each absence costs")
     return parser
 
@@ -169,6 +170,12 @@ def _run(args: argparse.Namespace) -> int:
 
             async def command() -> None:
                 await commands.status(config, memory_dir, args.json)
+
+        case "setup":
+            from runtime.interfaces.setup import set_up
+
+            set_up(config)
+            return 0
 
         case "doctor":
             from runtime.interfaces.doctor import examine

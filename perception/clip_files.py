@@ -19,7 +19,7 @@ import numpy as np
 
 from perception.clip import Manifest, read_manifest
 from perception.tags import load_vocabulary, read_vectors
-from runtime.config import OpenClipConfig
+from runtime.config import OpenClipConfig, VisionConfig
 from runtime.errors import ConfigError, UserError, WeightsError
 from runtime.service import USER_ERROR_MARK
 from runtime.weights import WEIGHTS, cache_dir, digest, require
@@ -70,6 +70,20 @@ def exported(options: OpenClipConfig) -> tuple[Path, Manifest]:
                 manifest = read_manifest(folder)
     assert manifest is not None
     return folder, manifest
+
+
+def prepare(vision: VisionConfig) -> str:
+    """Derive everything the profile's model needs now; what there is then, in one line.
+
+    Raises:
+        ConfigError, WeightsError: see `exported` and `tag_vectors`.
+    """
+    folder, manifest = exported(vision.open_clip)
+    tags = 0
+    if vision.tags and vision.tags_max:
+        tags = len(tag_vectors(folder, manifest, vision.tags)) - 1
+    agreement = min(manifest.agreement.values())
+    return f"{manifest.space}: exported ({manifest.precision}, cosine with torch {agreement:.4f}), {tags} tags"
 
 
 def tag_vectors(folder: Path, manifest: Manifest, vocabulary: str) -> np.ndarray:

@@ -31,6 +31,8 @@ class ProcessRow(Struct, frozen=True):
 
 # The module whose ``probe(path)`` says what a media file holds, or raises one clear line.
 PROBE = "perception.file_source"
+# The module whose ``prepare(vision)`` derives what the profile's picture encoder needs, and says what it is.
+PREPARE = "perception.clip_files"
 
 PROCESSES: dict[str, ProcessRow] = {
     row.role: row

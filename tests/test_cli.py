@@ -17,7 +17,7 @@ from tests.agent_runs import PROJECT, SAMPLE, run
 def test_help_lists_every_command_and_imports_nothing_heavy() -> None:
     code = "import sys, run_agent\ntry: run_agent.main(['--help'])\nexcept SystemExit: pass\nprint(*sys.modules)"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=PROJECT, check=True).stdout
-    for command in ("replay", "ask", "chat", "search", "status", "doctor"):
+    for command in ("replay", "ask", "chat", "search", "status", "setup", "doctor"):
         assert command in out
     loaded = set(out.splitlines()[-1].split())
     assert not loaded & {"torch", "cv2", "onnxruntime", "av", "zmq", "numpy", "rich", "anyio", "yaml"}
@@ -143,6 +143,33 @@ def test_a_question_about_a_file_that_is_not_replayed_is_refused(tmp_path: Path)
     path.write_text(json.dumps({"question": "what?", "source": "other.mp4"}) + "\n")
     line = run("replay", SAMPLE, "--questions", path, "--memory", tmp_path / "m").assert_one_clear_line()
     assert "other.mp4" in line
+
+
+def test_setup_says_what_it_will_fetch_and_without_a_network_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
+    assert "this profile needs no weights" in run("setup").out
+    offline = run("setup", "--config", "full")
+    assert offline.code == 2
+    assert "open_clip/ViT-B-32/datacomp_xl_s13b_b90k (image and text vectors, tags): 605 MB to fetch" in offline.out
+    assert "750 MB in all" in offline.out
+    assert offline.err.count("\n") == 1
+    assert "no network, or the server cannot be reached; with a network elsewhere, put open_clip_model" in offline.err
+
+
+def test_doctor_names_the_weights_a_profile_lacks_and_what_that_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    result = run("doctor", "--config", "full")
+    assert result.code == 0
+    assert "whisper/base is not here (145 MB)" in result.out
+    assert "not things by name" in result.out
+    assert "cameras:" in result.out
 
 
 def test_doctor_finds_what_the_embedded_profile_needs() -> None:

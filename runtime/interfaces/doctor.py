@@ -11,6 +11,7 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -18,7 +19,10 @@ from rich.text import Text
 
 from runtime.agent import MAX_RUN_DIR_BYTES, RUN_DIR_PREFIX
 from runtime.config import Config
+from runtime.errors import WeightsError
+from runtime.interfaces.setup import wanted_weights
 from runtime.interfaces.terminal import OUT, byte_size
+from runtime.weights import locate
 
 LOW_DISK_BYTES = 500_000_000
 
@@ -58,8 +62,53 @@ def _machine(config: Config, memory_dir: Path) -> list[Finding]:
 def _gpu() -> Finding:
     driver = shutil.which("nvidia-smi")
     if driver and any(Path("/dev").glob("nvidia[0-9]*")):
-        return Finding("ok", "gpu", "an NVIDIA device is there; the embedded encoders do not use it")
-    return Finding("absent", "gpu", "none found; the embedded encoders need none")
+        return Finding("ok", "gpu", "an NVIDIA device is there; open_clip and models of transformers use it")
+    return Finding("absent", "gpu", "none found; models run on the processor, which the embedded encoders do anyway")
+
+
+def _devices(config: Config, memory_dir: Path) -> list[Finding]:
+    """What live sources could be opened; files and network streams need no device."""
+    names = []
+    for node in sorted(Path("/sys/class/video4linux").glob("video*")):
+        with suppress(OSError):
+            label = (node / "name").read_text(encoding="utf-8", errors="replace").strip()
+            usable = os.access(f"/dev/{node.name}", os.R_OK | os.W_OK)
+            names.append(f"{node.name} ({label}{'' if usable else '; no permission: join the group video'})")
+    cameras = Finding("ok", "cameras", ", ".join(names)) if names else (
+        Finding("absent", "cameras", "none found; recordings, screens and network streams can be watched")
+    )  # fmt: skip
+    return [cameras, _microphones()]
+
+
+def _microphones() -> Finding:
+    cost = "no microphone can be heard; the sound of recordings and streams can"
+    try:
+        import sounddevice
+    except ImportError:
+        return Finding("absent", "microphones", f"sounddevice is not installed; {cost}")
+    except OSError:
+        return Finding("absent", "microphones", f"PortAudio is not installed (package libportaudio2); {cost}")
+    names = [device["name"] for device in sounddevice.query_devices() if device["max_input_channels"] > 0]
+    if not names:
+        return Finding("absent", "microphones", f"none found; {cost}")
+    return Finding("ok", "microphones", ", ".join(names))
+
+
+def _weights(config: Config, memory_dir: Path) -> list[Finding]:
+    """The weights that this profile names."""
+    findings = []
+    for row in wanted_weights(config):
+        try:
+            found = locate(row.name)
+        except WeightsError as error:
+            findings.append(Finding("absent", row.used_for, str(error)))
+            continue
+        if found is None:
+            text = f"{row.name} is not here ({row.size_mb} MB); `run_agent.py setup` with this profile fetches it"
+            findings.append(Finding("absent", row.used_for, text))
+        else:
+            findings.append(Finding("ok", row.used_for, f"{row.name}, {found[0]}"))
+    return findings
 
 
 def _packages(config: Config, memory_dir: Path) -> list[Finding]:
@@ -135,12 +184,23 @@ def _storage(config: Config, memory_dir: Path) -> list[Finding]:
 
 def _encoders(config: Config, memory_dir: Path) -> list[Finding]:
     vision, hearing = config.perception.vision, config.perception.hearing
+    wanted = wanted_weights(config)
+    try:
+        here = {row.used_for for row in wanted if locate(row.name) is not None}
+    except WeightsError:
+        here = set()
+    by_name = any("image" in use for use in here) or (vision.describe == "open_clip" and not wanted)
+    sees = "things by name (open_clip), " if by_name else ""
+    lacks = "" if by_name else "; not things by name"
+    heard = (
+        "Whisper: speech in many languages"
+        if "speech to text" in here
+        else f"{'pocketsphinx' if wanted else hearing.transcribe}: English speech, about one word in four misheard"
+    )
     return [
-        Finding(
-            "ok", "sees", f"{vision.describe}: change, motion, colours, layout, people and faces; not things by name"
-        ),
+        Finding("ok", "sees", f"{sees}change, motion, colours, layout, people and faces{lacks}"),
         Finding("ok" if vision.read_text else "absent", "reads", "RapidOCR" if vision.read_text else "switched off"),
-        Finding("ok", "hears", f"{hearing.transcribe}: English speech, about one word in four misheard"),
+        Finding("ok", "hears", heard),
         Finding("ok", "answers", f"{config.reasoning.backend}: {_ANSWERS.get(config.reasoning.backend, '')}"),
     ]
 
@@ -151,4 +211,6 @@ _ANSWERS = {
     "openai": "a language model behind a server",
 }
 
-_CHECKS: tuple[Callable[[Config, Path], list[Finding]], ...] = (_machine, _packages, _models, _storage, _encoders)
+_CHECKS: tuple[Callable[[Config, Path], list[Finding]], ...] = (
+    _machine, _devices, _packages, _models, _weights, _storage, _encoders
+)  # fmt: skip
