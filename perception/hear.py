@@ -11,6 +11,7 @@ from perception.segment_speech import (
     VoiceActivity,
     VoiceStart,
 )
+from perception.sound_events import SoundEvents
 from perception.sounds import NameSounds, Sound, SoundOptions
 from runtime.config import HearingConfig
 
@@ -20,7 +21,7 @@ Heard = VoiceStart | Utterance | Sound
 class Hearing:
     """The stages of hearing as one: blocks in; voice starts, utterances and sounds out."""
 
-    def __init__(self, config: HearingConfig, model: SpeechModel) -> None:
+    def __init__(self, config: HearingConfig, model: SpeechModel, events: SoundEvents | None = None) -> None:
         self._speech = SegmentSpeech(
             SpeechOptions(
                 threshold=config.speech_threshold,
@@ -31,7 +32,7 @@ class Hearing:
             ),
             model,
         )
-        self._sounds = NameSounds(SoundOptions()) if config.sounds else None
+        self._sounds = NameSounds(SoundOptions(), events) if config.sounds else None
 
     @property
     def settled_s(self) -> float:

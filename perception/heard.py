@@ -163,6 +163,8 @@ class HeardTeller:
         data: dict[str, Any] = {"class": sound.kind, "level_db": sound.level_db}
         if sound.onsets > 1:
             data["onsets"] = sound.onsets
+        if sound.labels:
+            data["labels"] = [list(label) for label in sound.labels]
         if sound.goes_on:
             data["goes_on"] = True
         return self._observation("sound", sound.t0_s, sound.t1_s, sound.text, data)

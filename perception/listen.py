@@ -19,6 +19,7 @@ from perception.file_source import audio_stream, open_container
 from perception.hear import Heard, Hearing
 from perception.heard import COUNTED, HeardTeller
 from perception.segment_speech import SpeechModel, load_silero
+from perception.sound_events import SoundEvents, load_sound_events
 from perception.transcribe import choose_recogniser
 from perception.transcriber_pool import TranscriberPool
 from runtime.errors import MediaError
@@ -37,25 +38,27 @@ async def main(service: Service) -> None:
     hearing = service.config.perception.hearing
     recogniser, lacking = choose_recogniser(hearing, service.config.perception.threads)
     model = await service.in_thread(load_silero)
+    events, unnamed = await service.in_thread(load_sound_events, hearing.sound_events if hearing.sounds else "off")
     service.ready()
     heard_before = await remembered(service, "audio")
     counters = dict.fromkeys(COUNTED, 0.0)
     async with TranscriberPool(recogniser, hearing.workers) as pool:
-        lacking = await pool.check() or lacking
-        if lacking:
-            service.log.warning("%s", lacking)
-            service.report(notes=(lacking,))
+        notes = tuple(note for note in (await pool.check() or lacking, unnamed) if note)
+        for note in notes:
+            service.log.warning("%s", note)
+        service.report(notes=notes)
         for source in service.params["sources"]:
             watermark_s = heard_before.get(source["source"], 0.0)
             if watermark_s is not None and not service.stopping.is_set():
-                await _FileListener(service, source, pool, model, watermark_s, counters).run()
+                await _FileListener(service, source, pool, model, events, watermark_s, counters).run()
         await service.outbox.drained()
     service.report(idle=True)
 
 
-def active_encoders(transcriber: str) -> dict[str, str]:
+def active_encoders(transcriber: str, events: SoundEvents | None) -> dict[str, str]:
     """What hears, by channel."""
-    return {"voice": "Silero VAD", "speech": transcriber, "sound": "levels and spectral peaks"}
+    sounds = "levels and spectral peaks" + ("" if events is None else f", {events.name}")
+    return {"voice": "Silero VAD", "speech": transcriber, "sound": sounds}
 
 
 class _FileListener:
@@ -67,6 +70,7 @@ class _FileListener:
         source: dict[str, Any],
         pool: TranscriberPool,
         model: SpeechModel,
+        events: SoundEvents | None,
         watermark_s: float,
         counters: dict[str, float],
     ) -> None:
@@ -75,10 +79,11 @@ class _FileListener:
         self._name: str = source["source"]
         self._timeline_s = float(source.get("timeline_s", 0.0))
         self._watermark_s = watermark_s
-        self._hearing = Hearing(service.config.perception.hearing, model)
+        self._hearing = Hearing(service.config.perception.hearing, model, events)
         self._teller = HeardTeller(service, self._name, pool, watermark_s, counters)
         self._counters = counters
         self._engine = pool.engine
+        self._events = events
         self._lost_from_s: float | None = None
         self._decoding = threading.Lock()
 
@@ -159,7 +164,7 @@ class _FileListener:
             started_wall_s=self._source.get("started_wall_s", 0.0),
             duration_s=duration_s,
             missing=missing,
-            encoders={} if missing else active_encoders(self._engine),
+            encoders={} if missing else active_encoders(self._engine, self._events),
         )
 
     def _ended(self, t_s: float, reason: str = "end") -> SourceEnded:

@@ -1,6 +1,6 @@
 """What is heard that is not speech: silence, impulses, steady noise, music-like sound, and the rest.
 
-No model: levels, onsets and held spectral peaks tell these few classes apart, and what they cannot tell is
+Kinds need no model: levels, onsets and held spectral peaks tell these few classes apart, and what they cannot tell is
 called "other". Music and tones are known by peaks of the spectrum that stay in place (as in McAulay and
 Quatieri's sinusoidal model, 1986): noise, strokes and animals have next to none.
 """
@@ -17,6 +17,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from perception.audio import CHUNK_S, CHUNK_SAMPLES, DIGITAL_SILENCE, Samples, level_db, seconds
 from perception.segment_speech import VoiceActivity
+from perception.sound_events import Labels, SoundEvents
 
 SoundClass = Literal["silence", "impulse", "steady noise", "music-like", "other"]
 
@@ -74,6 +75,7 @@ class Sound:
     digital   the recording holds no sound at all here; only for silence.
     onsets    strokes counted in it; 0 for what has none.
     goes_on   it was stated before and still lasts.
+    labels    what it is by name, with scores 0..1, best first, where a classifier is there and knows it.
     """
 
     t0_s: float
@@ -83,11 +85,15 @@ class Sound:
     digital: bool = False
     onsets: int = 0
     goes_on: bool = False
+    labels: Labels = ()
 
     @property
     def text(self) -> str:
         """What a person would say of it."""
-        if self.kind == "silence":
+        if self.labels:
+            name = self.labels[0][0].lower()
+            words = name + {"loud": ", loud", "faint": ", faint"}.get(self._loudness(), "")
+        elif self.kind == "silence":
             words = "digital silence, the recording holds no sound at all" if self.digital else "silence"
         elif self.kind == "impulse":
             loud = {"loud": "loud ", "faint": "faint "}.get(self._loudness(), "")
@@ -113,13 +119,15 @@ class _Run:
     stated: int  # everything before this chunk number is stated
     kind: SoundClass | None = None
     digital: bool = False
+    labels: Labels = ()
 
 
 class NameSounds:
     """Voice activity in, sounds out, in order of their ends. Consecutive statements of one sound never overlap."""
 
-    def __init__(self, options: SoundOptions) -> None:
+    def __init__(self, options: SoundOptions, events: SoundEvents | None = None) -> None:
         self._options = options
+        self._events = events
         self._window_chunks = max(_SILENCE_CHUNKS, round(options.state_s / CHUNK_S))
         self._restate_chunks = round(options.restate_s / CHUNK_S)
         self.reset_states()
@@ -222,15 +230,17 @@ class NameSounds:
         self._chunks, run.window = self._chunks[count:], after
         if kind == "other" and count * CHUNK_S < _SHORTEST_S:
             return self._state(first, ended)  # a breath, a creak, the tail of a sound: too little to be named
-        news = kind != run.kind or digital != run.digital or kind == "impulse"
+        labels = self._label(chunks, kind) if not run.silent else ()
+        renamed = bool(labels) and labels[0][0] not in (name for name, _ in run.labels)
+        news = kind != run.kind or digital != run.digital or kind == "impulse" or renamed
         out: list[Sound] = []
         if news:
             out += self._state(first, ended=True)
             strokes_in = strokes if kind == "impulse" else []
             level = float(levels.max()) if kind == "impulse" else _mean_db(levels)
             t0, t1 = seconds(first * CHUNK_SAMPLES), seconds(after * CHUNK_SAMPLES)
-            out.append(Sound(t0, t1, kind, round(level, 1), digital, len(strokes_in)))
-            run.kind, run.digital, run.stated = kind, digital, after
+            out.append(Sound(t0, t1, kind, round(level, 1), digital, len(strokes_in), labels=labels))
+            run.kind, run.digital, run.stated, run.labels = kind, digital, after, labels
         if kind not in ("impulse", "silence") and len(strokes) <= 2:
             out += self._inside(first, levels, strokes)
         self._level = _mean_db(levels)
@@ -248,7 +258,10 @@ class NameSounds:
         t0, t1 = seconds(run.stated * CHUNK_SAMPLES), seconds(until * CHUNK_SAMPLES)
         run.stated = until
         assert run.kind is not None
-        return [Sound(t0, t1, run.kind, round(self._level, 1), run.digital, goes_on=True)]
+        return [Sound(t0, t1, run.kind, round(self._level, 1), run.digital, goes_on=True, labels=run.labels)]
+
+    def _label(self, chunks: Samples, kind: SoundClass) -> Labels:
+        return self._events.label(chunks.reshape(-1), kind == "impulse") if self._events is not None else ()
 
     def _inside(self, first: int, levels: npt.NDArray[np.float64], strokes: list[int]) -> list[Sound]:
         """Strokes that stand out of a longer sound."""

@@ -82,6 +82,7 @@ class HearingConfig(Section, frozen=True):
     pad_s: NonNegative = 0.25
     max_utterance_s: Positive = 15.0
     sounds: bool = True
+    sound_events: str = "off"
     workers: PositiveInt = 2
 
 

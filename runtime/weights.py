@@ -69,6 +69,8 @@ def _piper(voice: str, path: str, size_mb: int) -> Weights:
     return Weights(f"piper/{voice}", "speech synthesis", size_mb, files)
 
 
+_AUDIOSET = "https://raw.githubusercontent.com/tensorflow/models/master/research/audioset"
+
 # Whisper's checksums are part of its addresses (whisper/__init__.py, v20250625); the repositories are those that
 # open_clip 3.3 names for the same tags.
 WEIGHTS: dict[str, Weights] = {
@@ -84,6 +86,15 @@ WEIGHTS: dict[str, Weights] = {
         _whisper("small", "9ecf779972d90ba49c06d968637d720dd632c55bbf19d441fb42bf17a411e794", 484),
         _whisper("medium", "345ae4da62f9b3d59415adc60127b97c714f32e89e936602e85993674d08dcb1", 1528),
         _whisper("large-v3-turbo", "aff26ae408abcba5fbf8813c21e62b0941638c5f6eebfb145be0c9839262a19a", 1618),
+        Weights(
+            "yamnet",
+            "sounds by name",
+            16,
+            (
+                WeightFile("yamnet.onnx", repo="andrelgomes/yamnet-onnx", path="yamnet.onnx"),
+                WeightFile("yamnet_class_map.csv", f"{_AUDIOSET}/yamnet/yamnet_class_map.csv"),
+            ),
+        ),
         _piper("en_US-lessac-medium", "en/en_US/lessac/medium", 63),
     )
 }
