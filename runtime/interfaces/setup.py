@@ -60,7 +60,7 @@ def set_up(config: Config) -> None:
 
 def _fetch(row: Weights) -> None:
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=ERR, transient=True) as progress:
+    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
         task = progress.add_task(row.name, total=row.size_mb * 1e6)
 
         def show(name: str, done: int, total: int) -> None:
