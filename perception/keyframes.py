@@ -99,6 +99,10 @@ class KeyframeSelector:
         self._motion = 0.0
         self._moved = np.zeros((_TINY_PX[1], _TINY_PX[0]))
 
+    def set_options(self, options: KeyframeOptions) -> None:
+        """Pick by other rates from the next picture on."""
+        self._options = options
+
     def step(self, picture: Picture) -> list[Keyframe]:
         tiny = _tiny(picture.luma)
         if self._previous is None or self._key is None:

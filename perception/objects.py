@@ -92,6 +92,7 @@ class ObjectFinder:
         self._faces: list[_Face] = []
         self._face_numbers = 0
         self._looked_for_faces_s = -_FACE_INTERVAL_S
+        self.faces_interval = 1.0  # factor of the time between two searches for faces
         self._detector = FaceDetector(options.detect_width_px) if options.faces else None
         self._figures: Any = None
         if options.people:
@@ -137,7 +138,7 @@ class ObjectFinder:
         if new_shot:
             self._shot_t_s = t_s
         self._people_now = sum(s.is_person and bool(s.id) for t in things if (s := self._seen.get(t.track)) is not None)
-        interval_s = _FACE_INTERVAL_S if self._faces else _FACE_SEEK_S
+        interval_s = (_FACE_INTERVAL_S if self._faces else _FACE_SEEK_S) * self.faces_interval
         due = t_s - self._looked_for_faces_s >= interval_s and not still
         if self._detector is not None and (new_shot or due):
             self._looked_for_faces_s = t_s

@@ -80,6 +80,7 @@ class TextReader:
         self._told_t_s = -_TEXTUAL_S
         self._changed_at_rest = self._changed_moving = False
         self.searches = 0
+        self.budget = 1.0  # factor of what may be spent each second of media
 
     @property
     def visible(self) -> tuple[str, ...]:
@@ -98,7 +99,7 @@ class TextReader:
         grey = _grey(bgr)
         textual = t_s - self._told_t_s <= _TEXTUAL_S
         rate = _BUDGET_TEXT_MS_PER_S if textual else _BUDGET_MS_PER_S
-        self._saved_ms = min(_SAVED_MAX_MS, self._saved_ms + (t_s - self._last_t_s) * rate)
+        self._saved_ms = min(_SAVED_MAX_MS, self._saved_ms + (t_s - self._last_t_s) * rate * self.budget)
         self._last_t_s = t_s
         self._note_changes(grey, moving, new_shot)
         at_rest = self._changed_at_rest and self._saved_ms >= (0.0 if textual or new_shot else _FIND_MS)

@@ -19,6 +19,7 @@ from perception.keyframes import Keyframe, KeyframeOptions, KeyframeSelector
 from perception.motion import MotionTracker, MovingThing
 from perception.objects import ObjectFinder, ObjectOptions
 from perception.read_text import TextOptions, TextReader
+from perception.sampling_budget import LEVELS, SamplingLevel
 from perception.text_engine import TextEngine
 from runtime.config import SamplingConfig, VisionConfig
 from runtime.messages import Observation, observation_id, round_time
@@ -39,15 +40,13 @@ class Attention:
     """Stage: pictures in, looks out, at most one per picture."""
 
     def __init__(self, sampling: SamplingConfig, motion: bool) -> None:
-        self._selector = KeyframeSelector(
-            KeyframeOptions(
-                base_hz=sampling.base_hz,
-                novelty=sampling.novelty,
-                min_gap_s=sampling.min_gap_s,
-                still_interval_s=sampling.still_interval_s,
-            )
-        )
+        self._sampling = sampling
+        self._selector = KeyframeSelector(_options(sampling, LEVELS[0]))
         self._tracker = MotionTracker() if motion else None
+
+    def adapt(self, level: SamplingLevel) -> None:
+        """Look as often as ``level`` says from the next picture on."""
+        self._selector.set_options(_options(self._sampling, level))
 
     def step(self, picture: Picture) -> list[Look]:
         keyframes = self._selector.step(picture)
@@ -92,6 +91,12 @@ class Sight:
     def text_searches(self) -> int:
         """How often text was looked for, in all."""
         return self._reader.searches if self._reader is not None else 0
+
+    def adapt(self, level: SamplingLevel) -> None:
+        """Seek faces and text as often as ``level`` says from the next look on."""
+        self._finder.faces_interval = level.faces_interval
+        if self._reader is not None:
+            self._reader.budget = level.text_budget
 
     @property
     def batch(self) -> int:
@@ -171,6 +176,15 @@ class Sight:
         coded, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, self._vision.thumbnail_quality])
         assert coded
         return bytes(jpeg.tobytes())
+
+
+def _options(sampling: SamplingConfig, level: SamplingLevel) -> KeyframeOptions:
+    return KeyframeOptions(
+        base_hz=sampling.base_hz / level.base_interval,
+        novelty=sampling.novelty,
+        min_gap_s=sampling.min_gap_s * level.look_gap,
+        still_interval_s=sampling.still_interval_s,
+    )
 
 
 def _sentence(keyframe: Keyframe, description: Description, people: int) -> str:

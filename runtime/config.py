@@ -91,6 +91,7 @@ class PerceptionConfig(Section, frozen=True):
     vision: VisionConfig = VisionConfig()
     hearing: HearingConfig = HearingConfig()
     threads: PositiveInt = 2
+    cpu_budget: NonNegative = 1.0
     outbox: PositiveInt = 256
 
 
