@@ -15,6 +15,8 @@ EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
 EXAMPLES = """examples:
   run_agent.py replay talk.mp4                        perceive a recording and chat about it
   run_agent.py replay talk.mp4 --ask "What did she say about trains?"
+  run_agent.py live                                   the first camera and microphone, with a chat
+  run_agent.py live door=rtsp://192.168.1.20/stream   a camera on the network
   run_agent.py ask "Where did I leave my keys?"       from what is remembered
   run_agent.py search keys                            what memory holds, best first
 """
@@ -54,6 +56,18 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument("--record", type=Path, metavar="DIR", help="keep what the perceiving processes published")
 
     replay.add_argument("--again", action="store_true", help="perceive what memory holds once more, erased parts too")
+
+    live = commands.add_parser("live", parents=[common, as_json], help="perceive cameras, microphones, streams, live")
+    live.add_argument(
+        "sources",
+        nargs="*",
+        metavar="[NAME=]SOURCE",
+        help="camera (0, /dev/video2), stream (rtsp://...), screen",
+    )
+    live.add_argument("--mic", metavar="NAME|off", help="microphone (default: the system's, with a camera)")
+    live.add_argument("--screen", action="store_true", help="watch the screen too")
+    live.add_argument("--questions", type=Path, metavar="FILE", help="JSON lines, each asked at its time")
+    live.add_argument("--for", dest="for_s", type=_seconds, metavar="S", help="end after S seconds, without a chat")
 
     ask = commands.add_parser("ask", parents=[common, as_json], help="ask one question about what is remembered")
     ask.add_argument("question", metavar="Q")
@@ -140,6 +154,15 @@ def _run(args: argparse.Namespace) -> int:
                     args.tell_me,
                 )
 
+        case "live":
+            from runtime.interfaces import live_command
+
+            questions = replay_command.read_questions(args.questions) if args.questions else []
+            sources = live_command.chosen_sources(args.sources, args.mic, args.screen, config)
+
+            async def command() -> None:
+                await live_command.live(sources, config, memory_dir, questions, args.json, args.for_s)
+
         case "ask":
 
             async def command() -> None:
@@ -225,6 +248,16 @@ def _speed(text: str) -> float | str:
     if not 0 < speed < 1e6:
         raise argparse.ArgumentTypeError(f"{text!r} is neither 'max' nor a number above 0")
     return speed
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds
 
 
 def _count(text: str) -> int:

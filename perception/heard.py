@@ -50,15 +50,25 @@ class _Transcription:
 
 
 class HeardTeller:
-    """Tells what was heard of one source after ``watermark_s``. Use inside ``async with teller.telling()``."""
+    """Tells what was heard of one source after ``watermark_s``. Use inside ``async with teller.telling()``.
+
+    ``waits`` is false for a live source: an utterance that finds all recognisers busy goes without its words.
+    """
 
     def __init__(
-        self, service: Service, source: str, pool: TranscriberPool, watermark_s: float, counters: dict[str, float]
+        self,
+        service: Service,
+        source: str,
+        pool: TranscriberPool,
+        watermark_s: float,
+        counters: dict[str, float],
+        waits: bool = True,
     ) -> None:
         self._service = service
         self._source = source
         self._pool = pool
         self._watermark_s = watermark_s
+        self._waits = waits
         self._counters = counters
         hearing = service.config.perception.hearing
         self._ahead = anyio.Semaphore(_UTTERANCES_AHEAD * hearing.workers)
@@ -89,10 +99,14 @@ class HeardTeller:
             self._counters["sounds"] += 1
             await self._give.send(self._sound(event))
         else:
-            await self._ahead.acquire()
             self._partials.ended(event.t0_s)
             transcription = _Transcription(event)
-            self._tasks.start_soon(self._transcribe, transcription)
+            if self._waits or self._ahead.value:
+                await self._ahead.acquire()
+                self._tasks.start_soon(self._transcribe, transcription)
+            else:  # the recognisers are too slow; that there was speech is known all the same
+                self._service.drop("speech:recogniser busy")
+                transcription.done.set()
             await self._give.send(transcription)
 
     def follow(self, hearing: Hearing, now_s: float) -> None:

@@ -1,10 +1,12 @@
-"""The audio process: finds and transcribes speech, names other sounds.
+"""The audio process: finds and transcribes speech, names other sounds, of files one after another or of one live
+source (`perception.listen_live`).
 
 Decoding, voice activity and sounds run in the model thread; recognisers in processes of their own.
 """
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -12,12 +14,14 @@ from typing import Any
 
 import anyio
 import av
+import msgspec
 
 from perception.audio import AudioBlock
 from perception.file_audio import AudioReader, describe_audio
 from perception.file_source import audio_stream, open_container
 from perception.hear import Heard, Hearing
 from perception.heard import COUNTED, HeardTeller
+from perception.listen_live import listen_live
 from perception.segment_speech import SpeechModel, load_silero
 from perception.sound_events import SoundEvents, load_sound_events
 from perception.transcribe import choose_recogniser
@@ -25,6 +29,7 @@ from perception.transcriber_pool import TranscriberPool
 from runtime.errors import MediaError
 from runtime.messages import Observation, SourceEnded, SourceOpened, round_time
 from runtime.service import Service, remembered
+from runtime.sources import LiveSource
 
 # After a restart hearing begins this much before the watermark: longer than the longest pause between two
 # statements of one sound, and long enough for the voice activity model to forget that it starts anew.
@@ -34,7 +39,10 @@ _HOLE_S = 1.0
 
 
 async def main(service: Service) -> None:
-    """Hear every source of ``service.params["sources"]`` in turn, from where memory last heard of it."""
+    """Hear every file of ``service.params["sources"]`` in turn, from where memory last heard of it.
+
+    Where there is ``service.params["live"]``, listen to that live source instead, until the process is to stop.
+    """
     hearing = service.config.perception.hearing
     recogniser, lacking = choose_recogniser(hearing, service.config.perception.threads)
     model = await service.in_thread(load_silero)
@@ -47,6 +55,13 @@ async def main(service: Service) -> None:
         for note in notes:
             service.log.warning("%s", note)
         service.report(notes=notes)
+        if "live" in service.params:
+            live = msgspec.convert(service.params["live"], LiveSource)
+            known_s = heard_before.get(live.source) or 0.0
+            encoders = active_encoders(pool.engine, events)
+            begin = functools.partial(Hearing, hearing, model, events)
+            await listen_live(service, pool, begin, live, known_s, counters, encoders, notes)
+            return
         for source in service.params["sources"]:
             watermark_s = heard_before.get(source["source"], 0.0)
             if watermark_s is not None and not service.stopping.is_set():

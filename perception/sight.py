@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -34,6 +35,22 @@ class Look(Struct, frozen=True):
     keyframe: Keyframe
     things: tuple[MovingThing, ...] = ()
     gone: tuple[MovingThing, ...] = ()
+
+
+def merge_looks(older: Look, newer: Look) -> Look:
+    """The newer look with what the older one, which nobody got to see, would have told besides."""
+    earlier, later = older.keyframe, newer.keyframe
+    keyframe = msgspec.structs.replace(
+        later,
+        reason=earlier.reason if earlier.reason in ("first", "cut") else later.reason,
+        transition=later.transition or earlier.transition,
+        change=max(earlier.change, later.change),
+        motion=max(earlier.motion, later.motion),
+        motion_at=later.motion_at or earlier.motion_at,
+        still=earlier.still and later.still,
+        moving=earlier.moving | later.moving,
+    )
+    return msgspec.structs.replace(newer, keyframe=keyframe, gone=(*older.gone, *newer.gone))
 
 
 class Attention:

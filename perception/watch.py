@@ -1,7 +1,7 @@
-"""The video process: decodes its sources one after another and tells what is seen.
+"""The video process: tells what is seen, of files one after another or of one live source (`perception.watch_live`).
 
-Two threads work beside the event loop: one decodes, scores and follows movement, the other does the costly looking.
-Between them waits a short queue, so that memory's acknowledgements hold up the decoder and nothing piles up.
+Of a file, two threads work beside the event loop: one decodes, scores and follows movement, the other does the costly
+looking. Between them waits a short queue, so that memory's acknowledgements hold up the decoder and nothing piles up.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.from_thread
 import anyio.to_thread
+import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Struct
 
+from perception.fresh import Fresh
 from runtime.errors import MediaError
 from runtime.messages import (
     Message,
@@ -29,6 +31,7 @@ from runtime.messages import (
     round_time,
 )
 from runtime.service import Service, remembered
+from runtime.sources import LiveSource
 
 if TYPE_CHECKING:
     from perception.sight_models import SightModels
@@ -63,10 +66,22 @@ class _Ended(Struct, frozen=True):
 
 
 async def main(service: Service) -> None:
-    """Perceive the picture of every source in ``service.params["sources"]``, then wait until all of it is durable."""
+    """Perceive the picture of every file in ``service.params["sources"]``, then wait until all of it is durable.
+
+    Where there is ``service.params["live"]``, watch that live source instead, until the process is to stop.
+    """
     from perception.sight_models import SightModels
 
-    watcher = _FileWatcher(service, SightModels(service.config.perception))
+    models = SightModels(service.config.perception)
+    if "live" in service.params:
+        from perception.watch_live import watch_live
+
+        source = msgspec.convert(service.params["live"], LiveSource)
+        seen_before = await remembered(service, "video")
+        service.ready()
+        await watch_live(service, models, source, seen_before.get(source.source) or -1.0)
+        return
+    watcher = _FileWatcher(service, models)
     seen_before = await remembered(service, "video")
     service.ready()
     for source in service.params["sources"]:
@@ -126,7 +141,7 @@ class _FileWatcher:
 
         name, service = source["source"], self._service
         sight = self._models.sight(name)
-        fresh = _Fresh(watermark_s)
+        fresh = Fresh(watermark_s)
         send, receive = anyio.create_memory_object_stream[Any](_LOOKS_WAITING)
         async with anyio.create_task_group() as tasks, receive:
             decode = functools.partial(self._decode, source, watermark_s, send)
@@ -209,25 +224,6 @@ class _FileWatcher:
                 "media_s": t_s,
             },
         )
-
-
-class _Fresh:
-    """Passes on what memory does not hold yet; what a new frame refers to is told again, in case it is not there."""
-
-    def __init__(self, watermark_s: float) -> None:
-        self._watermark_s = watermark_s
-        self._withheld: dict[str, Observation] = {}
-
-    def pick(self, observations: list[Observation]) -> Iterator[Observation]:
-        for observation in observations:
-            if observation.t1_s <= self._watermark_s:
-                if observation.channel != "frame":
-                    self._withheld[observation.id] = observation
-                continue
-            for identity in observation.evidence:
-                if identity in self._withheld:
-                    yield self._withheld.pop(identity)
-            yield observation
 
 
 def _gap(source: str, gap: _Gap) -> Observation:

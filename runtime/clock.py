@@ -29,6 +29,19 @@ class MonotonicClock:
         await anyio.sleep(max(0.0, t_s - time.monotonic()))
 
 
+class LiveClock:
+    """Seconds since a live session began, at ``epoch_s`` of the monotonic clock."""
+
+    def __init__(self, epoch_s: float) -> None:
+        self.epoch_s = epoch_s
+
+    def now(self) -> float:
+        return time.monotonic() - self.epoch_s
+
+    async def sleep_until(self, t_s: float) -> None:
+        await anyio.sleep(max(0.0, t_s - self.now()))
+
+
 class ReplayClock:
     """Media time at ``speed`` times real time from ``epoch_s`` of the monotonic clock.
 

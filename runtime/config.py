@@ -86,10 +86,35 @@ class HearingConfig(Section, frozen=True):
     workers: PositiveInt = 2
 
 
+class SourceConfig(Section, frozen=True):
+    """A live source by name. ``where`` is written as on the command line, see `runtime.sources`."""
+
+    name: str
+    where: str
+    mask: tuple[tuple[Fraction, Fraction, Fraction, Fraction], ...] = ()
+
+
+class LiveConfig(Section, frozen=True):
+    """What is perceived live, and how patient we are with it."""
+
+    sources: tuple[SourceConfig, ...] = ()
+    open_s: Positive = 10.0
+    stall_s: Positive = 5.0
+    reopen_min_s: Positive = 0.5
+    reopen_max_s: Positive = 30.0
+    sound_ahead_s: Positive = 30.0
+    spill_mb: Positive = 64.0
+    camera_width_px: PositiveInt = 1280
+    camera_height_px: PositiveInt = 720
+    camera_hz: Positive = 30.0
+    screen_hz: Positive = 5.0
+
+
 class PerceptionConfig(Section, frozen=True):
     sampling: SamplingConfig = SamplingConfig()
     vision: VisionConfig = VisionConfig()
     hearing: HearingConfig = HearingConfig()
+    live: LiveConfig = LiveConfig()
     threads: PositiveInt = 2
     cpu_budget: NonNegative = 1.0
     outbox: PositiveInt = 256

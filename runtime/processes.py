@@ -33,6 +33,8 @@ class ProcessRow(Struct, frozen=True):
 PROBE = "perception.file_source"
 # The module whose ``prepare(vision)`` derives what the profile's picture encoder needs, and says what it is.
 PREPARE = "perception.clip_files"
+# The module that tells which cameras and microphones there are.
+DEVICES = "perception.devices"
 
 PROCESSES: dict[str, ProcessRow] = {
     row.role: row

@@ -29,7 +29,7 @@ from msgspec import Struct
 
 from runtime.bus import Member, Outbox, Publisher, Subscription, endpoint
 from runtime.calls import Caller, CallServer, Handler
-from runtime.clock import Clock, MonotonicClock, ReplayClock
+from runtime.clock import Clock, LiveClock, MonotonicClock, ReplayClock
 from runtime.config import Config
 from runtime.errors import CallError, DecodeError, UserError
 from runtime.logs import open_log
@@ -45,6 +45,7 @@ from runtime.messages import (
     decode,
 )
 from runtime.recording import SUFFIX, Recorder
+from runtime.spill import LiveOutbox
 
 HEARTBEAT_S = 0.5
 MEMORY_DEADLINE_S, MEMORY_TRIES = 6.0, 10
@@ -90,7 +91,12 @@ class Service:
         recorder = Recorder(Path(record_dir) / f"{plan.name}{SUFFIX}") if record_dir else None
         self._publisher = Publisher(self._context, run_dir, plan.name, recorder)
         self._server = CallServer(self._context, run_dir, plan.name)
-        self.outbox = Outbox(self._publisher, "perceived", plan.config.perception.outbox)
+        outbox = Outbox(self._publisher, "perceived", plan.config.perception.outbox)
+        # A live source waits for nobody; a file waits, and loses nothing.
+        self.outbox: Any = outbox
+        if "live" in plan.params:
+            spill_bytes = plan.config.perception.live.spill_mb * 1e6
+            self.outbox = LiveOutbox(outbox, "video" if plan.role == "video" else "audio", spill_bytes, self.drop)
         self._callers: dict[str, Caller] = {}
         self._model_thread = anyio.CapacityLimiter(1)
         self._on_control: dict[type[Message], Callable[[Any], None]] = {}
@@ -213,7 +219,7 @@ class Service:
 
     async def _read_acks(self) -> None:
         async for delivery in self.subscribe("ack"):
-            self.outbox.acknowledge(delivery.message)  # type: ignore[arg-type]
+            self.outbox.acknowledge(delivery.message)
 
     async def _beat_forever(self) -> None:
         while True:
@@ -231,12 +237,18 @@ class Service:
                 process=self.name,
                 pid=os.getpid(),
                 rss_bytes=_resident_bytes(),
-                data_age_s=round(time.monotonic() - self._media_moved_s, 3),
+                data_age_s=round(self._data_age_s(waiting), 3),
                 counters=dict(self._counters),
                 drops=dict(self._drops),
                 **self._beat,
             ),
         )
+
+    def _data_age_s(self, waiting: bool) -> float:
+        """Of live data how long ago they were perceived, of others how long they have not moved."""
+        if isinstance(self.clock, LiveClock):
+            return 0.0 if waiting else max(0.0, self.clock.now() - self._beat.get("media_s", 0.0))
+        return time.monotonic() - self._media_moved_s
 
     def _log_bug(self, error: BaseException) -> None:
         self.log.error("a call failed", exc_info=error)
@@ -268,6 +280,8 @@ async def remembered(service: Service, track: Track) -> dict[str, float | None]:
 
 
 def _clock(params: dict[str, Any]) -> Clock:
+    if "live" in params:
+        return LiveClock(float(params["epoch_s"]))
     if "speed" not in params:
         return MonotonicClock()
     speed = math.inf if params["speed"] == "max" else float(params["speed"])

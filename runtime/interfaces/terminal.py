@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import time
+from collections import deque
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,7 @@ from rich.text import Text
 
 from runtime.interfaces.client import Client
 from runtime.messages import (
+    AWAY_MARK,
     UNDERSTOOD,
     Answer,
     AnswerPart,
@@ -224,6 +226,58 @@ class ReplayMeter:
         """The active encoders, by the first word of their names."""
         names = dict.fromkeys(name.split()[0].rstrip(",") for name in self.encoders.values())
         return f" · {' '.join(names)}" if names else ""
+
+
+class LiveMeter:
+    """What is perceived live, and how fresh it is, from the heartbeats."""
+
+    def __init__(self, client: Client, epoch_s: float) -> None:
+        self.client = client
+        self._epoch_s = epoch_s
+        self._frames: dict[str, deque[tuple[float, float]]] = {}
+
+    def line(self) -> str:
+        """The status line of the chat: each source with its pictures a second and the age of its data."""
+        parts = [media_time(time.monotonic() - self._epoch_s)]
+        drops = 0
+        for name, beat in sorted(self.client.heartbeats.items()):
+            role, _, label = name.partition(":")
+            if not label:
+                continue
+            drops += sum(beat.drops.values())
+            if beat.idle:
+                away = any(AWAY_MARK in text for text in beat.notes)
+                parts.append(f"{label} away" if away else f"{label} ...")
+            elif role == "video":
+                rate_hz = self._rate_hz(name, beat.counters.get("captured", 0.0))
+                parts.append(f"{label} {rate_hz:.0f} frames/s, {beat.data_age_s:.1f} s old")
+            else:
+                parts.append(f"{label} heard, {beat.data_age_s:.1f} s old")
+        stored = self.client.watermarks.stored
+        parts += [f"{drops} drops", f"memory {byte_size(stored.bytes)}, {stored.observations} observations"]
+        return f" {' · '.join(parts)} "
+
+    def summary(self) -> str:
+        """One closing line: what was perceived, and what was not."""
+        parts = []
+        drops: dict[str, int] = {}
+        for name, beat in sorted(self.client.heartbeats.items()):
+            role, _, label = name.partition(":")
+            if label:
+                key, unit = ("captured", "frames") if role == "video" else ("audio_s", "s of sound")
+                parts.append(f"{label} {beat.counters.get(key, 0):.0f} {unit}")
+                for key, n in beat.drops.items():
+                    drops[key] = drops.get(key, 0) + n
+        return f"perceived {'; '.join(parts) or 'nothing'}; {_drops(drops)}"
+
+    def _rate_hz(self, name: str, captured: float) -> float:
+        """Pictures captured a second, over the last few."""
+        samples = self._frames.setdefault(name, deque(maxlen=8))
+        now_s = time.monotonic()
+        if not samples or now_s - samples[-1][0] >= 0.5:
+            samples.append((now_s, captured))
+        (t0_s, first), (t1_s, last) = samples[0], samples[-1]
+        return (last - first) / (t1_s - t0_s) if t1_s > t0_s else 0.0
 
 
 class ReplayProgress:

@@ -10,6 +10,7 @@ that two replays of one file agree bit for bit. ``*_wall_s`` are Unix seconds.
 from __future__ import annotations
 
 from runtime.messages.base import (
+    AWAY_MARK,
     LOST_MARK,
     PERCEIVED_CHANNELS,
     TRACKS,
@@ -87,6 +88,7 @@ __all__ = [
     "Hit",
     "ImportRequest",
     "Interrupt",
+    "AWAY_MARK",
     "LOST_MARK",
     "LevelBytes",
     "MemoryStatus",

@@ -12,6 +12,8 @@ Track = Literal["video", "audio"]
 TRACKS: tuple[Track, ...] = ("video", "audio")
 # How the end of a track begins whose process was lost: unlike a broken file, it is worth another try.
 LOST_MARK = "lost: "
+# In a heartbeat's note that tells of a live source that is not perceived at present: "door cannot be seen: ...".
+AWAY_MARK = " cannot be "
 
 PERCEIVED_CHANNELS: tuple[Channel, ...] = ("frame", "object", "text", "speech", "sound", "gap")
 

@@ -1,0 +1,233 @@
+"""Listening to a live source: sound waits in a bounded queue, is put on the media clock, and heard in order."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+from msgspec import Struct
+from msgspec.structs import replace
+
+from perception.align_sound import AlignSound, SoundPiece
+from perception.audio import CHUNK_S, AudioBlock
+from perception.capture import CaptureThread, Inbox, Taken
+from perception.hear import Heard, Hearing
+from perception.heard import HeardTeller
+from perception.live_sound import open_sound
+from perception.outage import OUTAGE_MIN_S, Outage
+from perception.transcriber_pool import TranscriberPool
+from runtime.errors import MindstreamError, UserError
+from runtime.messages import AWAY_MARK, Observation, SourceEnded, SourceOpened, round_time
+from runtime.service import Service
+from runtime.sources import LiveSource
+
+_LOOK_UP_S = 0.25
+_STALLS = 6
+_DRAIN_S = 5.0
+_OPENING = "it was not open yet"
+_STOPPED = "it stopped sending"
+_RESTARTED = "listening was interrupted"
+_LOST = "sound was lost on the way"
+
+
+class _Step(Struct, frozen=True):
+    """What one piece of sound, or its absence, led to. ``heard_s`` is how far hearing is."""
+
+    heard: tuple[Heard, ...] = ()
+    gaps: tuple[Observation, ...] = ()
+    heard_s: float | None = None
+    settled_s: float | None = None
+    away: str = ""
+    over: str = ""
+
+
+async def listen_live(
+    service: Service,
+    pool: TranscriberPool,
+    begin: Callable[[], Hearing],
+    source: LiveSource,
+    watermark_s: float,
+    counters: dict[str, float],
+    encoders: dict[str, str],
+    notes: tuple[str, ...] = (),
+) -> None:
+    """Listen until the process is to stop; told is what comes after ``watermark_s``.
+
+    ``begin`` makes the stage that hears anew, after each break; ``notes`` are what else is to be said.
+
+    Raises:
+        UserError: the source has no sound, and never will.
+        MindstreamError: its driver hangs.
+    """
+    opened = SourceOpened(
+        source=source.source,
+        track="audio",
+        kind=source.kind,
+        uri=source.shown,
+        started_wall_s=source.started_wall_s,
+        encoders=encoders,
+    )
+    await service.outbox.send(opened)
+    teller = HeardTeller(service, source.source, pool, watermark_s, counters, waits=False)
+    listener = _LiveListener(service, source, Ears(service, source, begin, watermark_s), teller, counters, notes)
+    over = await listener.run()
+    if over and source.kind != "stream":
+        raise UserError(over)
+    if over:
+        await service.outbox.send(replace(opened, missing=over, encoders={}))
+    ended = SourceEnded(source=source.source, track="audio", t_s=round_time(service.clock.now()))
+    await service.outbox.send(ended)
+    service.report(idle=True)
+    with anyio.move_on_after(_DRAIN_S):
+        await service.outbox.drained()
+
+
+class Ears:
+    """What hears, in the model thread: takes captured sound, aligns and hears it, and notices when none comes."""
+
+    def __init__(self, service: Service, source: LiveSource, begin: Callable[[], Hearing], watermark_s: float) -> None:
+        self._service = service
+        self._source = source
+        self._begin_hearing = begin
+        self._live = service.config.perception.live
+        size = max(1, round(self._live.sound_ahead_s / CHUNK_S))
+        self.inbox: Inbox[SoundPiece] = Inbox(size, functools.partial(service.drop, "audio:busy"))
+        self._align = AlignSound(watermark_s)
+        self.hearing: Hearing | None = None
+        self._outage = Outage(source.source, "audio")
+        self._connection = 0
+        self._heard_s = max(0.0, watermark_s)
+        self._unheard = _RESTARTED if watermark_s > 0 else _OPENING
+        self._lost_from_s: float | None = None
+        self._began_s = service.clock.now()
+
+    @property
+    def drift_ppm(self) -> float:
+        return self._align.clock.drift_ppm
+
+    @property
+    def offset_s(self) -> float:
+        """How far the sound told is from where the clock puts it, before it is corrected."""
+        return self._align.offset_s
+
+    def step(self) -> _Step:
+        """Work on the next piece of sound, if one comes soon.
+
+        Raises:
+            MindstreamError: the thread that captures hangs in a driver.
+        """
+        taken = self.inbox.take(_LOOK_UP_S)
+        if taken.item is None:
+            return self._without_sound(taken)
+        if taken.connection != self._connection:
+            self._connection = taken.connection
+            self._align = AlignSound(self._heard_s)
+        heard: list[Heard] = []
+        gaps: list[Observation] = []
+        for block in self._align.step(taken.item):
+            if self.hearing is None or block.t0_s - self._heard_s > OUTAGE_MIN_S:
+                heard += self._begin(block, gaps)
+            assert self.hearing is not None
+            heard += self.hearing.step(block)
+            gaps += self._holes(block)
+            self._heard_s, self._unheard = block.t1_s, _STOPPED
+        settled_s = None if self.hearing is None else self.hearing.settled_s
+        return _Step(tuple(heard), tuple(gaps), self._heard_s, settled_s)
+
+    def _begin(self, block: AudioBlock, gaps: list[Observation]) -> list[Heard]:
+        """Hear anew from ``block`` on; what was being said when the sound went away."""
+        heard = [] if self.hearing is None else self.hearing.finish()
+        why = _LOST if self.hearing is not None else self._unheard
+        gaps += self._outage.finish(block.t0_s, self._heard_s, why)
+        self.hearing = self._begin_hearing()
+        return heard
+
+    def _without_sound(self, taken: Taken[SoundPiece]) -> _Step:
+        now_s = self._service.clock.now()
+        silent_s = now_s - max(self._heard_s, self._began_s)
+        if taken.over:
+            return _Step(away=taken.over, over=taken.over)
+        if not taken.reason and silent_s < self._live.stall_s and not self._outage.lasts:
+            return _Step()
+        if silent_s < OUTAGE_MIN_S:
+            return _Step()
+        if not taken.reason and silent_s > _STALLS * max(self._live.stall_s, self._live.open_s):
+            raise MindstreamError(f"{self._source.label}: its driver does not answer")
+        heard: list[Heard] = []
+        if self.hearing is not None:
+            heard, self.hearing = self.hearing.finish(), None
+        reason = taken.reason or self._outage.reason or self._unheard
+        gaps = self._outage.step(self._heard_s, now_s, reason)
+        heard_s = gaps[-1].t1_s if gaps else None
+        return _Step(tuple(heard), tuple(gaps), heard_s, heard_s, away=reason)
+
+    def _holes(self, block: AudioBlock) -> list[Observation]:
+        """A gap for sound that the device lost, when it goes on."""
+        if block.lost:
+            self._lost_from_s = block.t0_s if self._lost_from_s is None else self._lost_from_s
+            return []
+        t0_s, self._lost_from_s = self._lost_from_s, None
+        return [] if t0_s is None else self._outage.finish(block.t0_s, t0_s, _LOST)
+
+
+class _LiveListener:
+    def __init__(
+        self,
+        service: Service,
+        source: LiveSource,
+        ears: Ears,
+        teller: HeardTeller,
+        counters: dict[str, float],
+        notes: tuple[str, ...],
+    ) -> None:
+        self._service = service
+        self._source = source
+        self._ears = ears
+        self._teller = teller
+        self._counters = counters
+        self._notes = notes
+
+    async def run(self) -> str:
+        """Listen until the process is to stop (""), or the source has nothing more (why)."""
+        live, service = self._service.config.perception.live, self._service
+        capture: CaptureThread[Any] = CaptureThread(
+            functools.partial(open_sound, self._source, live, service.clock.now),
+            self._ears.inbox,
+            live.reopen_min_s,
+            live.reopen_max_s,
+        )
+        capture.start()
+        over = ""
+        try:
+            async with self._teller.telling():
+                while not over and not service.stopping.is_set():
+                    step = await service.in_thread(self._ears.step)
+                    await self._tell(step)
+                    over = step.over
+        finally:
+            capture.stop()
+        return over
+
+    async def _tell(self, step: _Step) -> None:
+        for event in step.heard:
+            await self._teller.take(event)
+        if self._ears.hearing is not None and step.heard_s is not None:
+            self._teller.follow(self._ears.hearing, step.heard_s)
+        for gap in step.gaps:
+            await self._teller.send(gap)
+        if step.settled_s is not None:
+            await self._teller.mark(step.settled_s)
+        if step.away:
+            note = f"{self._source.label}{AWAY_MARK}heard: {step.away}"
+            self._service.report(source=self._source.source, idle=True, notes=(note, *self._notes))
+        elif step.heard_s is not None:
+            self._counters["audio_s"] = round(step.heard_s, 3)
+            self._counters["captured"] = float(self._ears.inbox.captured)
+            self._counters["drift_ppm"] = round(self._ears.drift_ppm, 1)
+            self._service.report(
+                source=self._source.source, idle=False, notes=self._notes, counters=dict(self._counters)
+            )
+        if step.heard_s is not None:
+            self._service.report(media_s=step.heard_s)

@@ -1,0 +1,278 @@
+"""Watching a live source: capture at its own rate, attention to the newest picture, one look in flight, one waiting.
+
+Three threads beside the event loop: one captures, one attends (scores and follows movement), one looks. Each takes
+the newest of what the one before it has, so that a slow look costs looks and never pictures, and nothing piles up:
+what was passed over is counted, as "video:busy" where attention was too slow and "look:busy" where looking was.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.from_thread
+import anyio.to_thread
+from msgspec import Struct
+from msgspec.structs import replace
+
+from perception.capture import CaptureThread, Inbox, Taken
+from perception.fresh import Fresh
+from perception.live_video import Shot, open_picture
+from perception.outage import OUTAGE_MIN_S, Outage
+from runtime.config import VisionConfig
+from runtime.errors import MindstreamError, UserError
+from runtime.messages import AWAY_MARK, Message, Observation, Progress, SourceEnded, SourceOpened, round_time
+from runtime.service import Service
+from runtime.sources import LiveSource
+
+if TYPE_CHECKING:
+    from perception.sight import Attention, Look
+    from perception.sight_models import SightModels
+
+_PROGRESS_S = 1.0
+# How often attention looks up when no picture comes.
+_LOOK_UP_S = 0.25
+# A capture that is silent for so many times its own deadline hangs in a driver; only a new process helps.
+_STALLS = 6
+_DRAIN_S = 5.0
+_OPENING = "it was not open yet"
+_STOPPED = "it stopped sending"
+_RESTARTED = "watching was interrupted"
+
+
+class _Attended(Struct, frozen=True):
+    """Attention is past ``t_s``. ``stretch`` counts how often watching began anew."""
+
+    t_s: float
+    captured: int
+    attended: int
+    stretch: int = 0
+    looks: tuple[Look, ...] = ()
+    gaps: tuple[Observation, ...] = ()
+    about: str = ""
+
+
+class _Away(Struct, frozen=True):
+    """Nothing is to be seen: ``reason``. What is over will not be tried again."""
+
+    reason: str
+    gaps: tuple[Observation, ...] = ()
+    over: bool = False
+
+
+async def watch_live(service: Service, models: SightModels, source: LiveSource, watermark_s: float) -> None:
+    """Watch until the process is to stop; told is what comes after ``watermark_s``.
+
+    Raises:
+        UserError: the source has no picture, and never will.
+        MindstreamError: its driver hangs.
+    """
+    opened = SourceOpened(
+        source=source.source,
+        track="video",
+        kind=source.kind,
+        uri=source.shown,
+        started_wall_s=source.started_wall_s,
+        encoders=await service.in_thread(models.load),
+    )
+    await service.outbox.send(opened)
+    watcher = _LiveWatcher(service, models, source, watermark_s)
+    over = await watcher.run()
+    ended = SourceEnded(source=source.source, track="video", t_s=round_time(service.clock.now()))
+    if over and source.kind != "stream":
+        raise UserError(over)
+    if over:
+        await service.outbox.send(replace(opened, missing=over, encoders={}))
+    await service.outbox.send(ended)
+    service.report(idle=True)
+    with anyio.move_on_after(_DRAIN_S):
+        await service.outbox.drained()
+
+
+class _LiveWatcher:
+    def __init__(self, service: Service, models: SightModels, source: LiveSource, watermark_s: float) -> None:
+        self._service = service
+        self._models = models
+        self._source = source
+        self._live = service.config.perception.live
+        self._watermark_s = watermark_s
+        self._inbox: Inbox[Shot] = Inbox(1, functools.partial(service.drop, "video:busy"))
+        self._stopped = threading.Event()
+        self._changed = anyio.Event()
+        self._waiting: tuple[int, Look] | None = None
+        self._looking_s: float | None = None
+        self._passed_s = self._marked_s = max(0.0, watermark_s)
+        self._keyframes = 0
+        self._text_searches = 0
+        self._began_s = 0.0
+        self._over = ""
+
+    async def run(self) -> str:
+        """Watch until the process is to stop (""), or the source has nothing more (why)."""
+        capture = CaptureThread(
+            functools.partial(open_picture, self._source, self._live, self._service.clock.now),
+            self._inbox,
+            self._live.reopen_min_s,
+            self._live.reopen_max_s,
+        )
+        capture.start()
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(functools.partial(anyio.to_thread.run_sync, self._attend, abandon_on_cancel=True))
+                tasks.start_soon(self._look_forever)
+                tasks.start_soon(self._until_over, tasks.cancel_scope)
+                await self._service.stopping.wait()
+                tasks.cancel_scope.cancel()
+        finally:
+            self._stopped.set()
+            capture.stop()
+        return self._over
+
+    async def _until_over(self, scope: anyio.CancelScope) -> None:
+        while not self._over:
+            await self._changed.wait()
+        scope.cancel()
+
+    # --- attention, in its own thread --------------------------------------------------------------
+
+    def _attend(self) -> None:
+        """Take the newest picture, again and again; tell the event loop of what deserves a look, and of outages."""
+        from perception.frames import Picture
+        from perception.sight import Attention
+
+        outage = Outage(self._source.source, "video")
+        attention: Attention | None = None
+        size, connection, stretch, attended = (0, 0), 0, 0, 0
+        seen_s = max(0.0, self._watermark_s)
+        unseen = _RESTARTED if self._watermark_s > 0 else _OPENING
+        self._began_s = self._service.clock.now()
+        while not self._stopped.is_set():
+            taken = self._inbox.take(_LOOK_UP_S)
+            if taken.item is None:
+                away = self._is_away(taken, outage, seen_s, unseen)
+                if away is not None and (not self._post(away) or away.over):
+                    return
+                continue
+            shot = taken.item
+            t_s = round_time(max(shot.t_s, seen_s + 0.001))
+            anew = attention is None or taken.connection != connection
+            gaps = outage.finish(t_s, seen_s if anew or t_s - seen_s > self._live.stall_s else None, unseen)
+            if attention is None or gaps or anew or shot.size != size:
+                # Not the same view any more: what moved before is not followed into it.
+                attention = Attention(self._service.config.perception.sampling, self._vision.motion)
+                size, connection, stretch = shot.size, taken.connection, stretch + 1
+            unseen = _STOPPED
+            looks = attention.step(Picture(shot.frame(), t_s, self._source.mask or self._vision.mask))
+            seen_s, attended = t_s, attended + 1
+            about = f"{size[0]}x{size[1]}"
+            told = _Attended(t_s, self._inbox.captured, attended, stretch, tuple(looks), tuple(gaps), about)
+            if not self._post(told):
+                return
+
+    def _is_away(self, taken: Taken[Shot], outage: Outage, seen_s: float, unseen: str) -> _Away | None:
+        """The outage that lasts, if one does.
+
+        Raises:
+            MindstreamError: the thread that captures hangs in a driver.
+        """
+        now_s = self._service.clock.now()
+        silent_s = now_s - max(seen_s, self._began_s)
+        if taken.over:
+            return _Away(taken.over, over=True)
+        if not taken.reason and silent_s < self._live.stall_s and not outage.lasts:
+            return None
+        if silent_s < OUTAGE_MIN_S:
+            return None
+        if not taken.reason and silent_s > _STALLS * max(self._live.stall_s, self._live.open_s):
+            raise MindstreamError(f"{self._source.label}: its driver does not answer")
+        reason = taken.reason or outage.reason or unseen
+        return _Away(reason, tuple(outage.step(seen_s, now_s, reason)))
+
+    def _post(self, item: _Attended | _Away) -> bool:
+        """Hand an item to the event loop; False if that is gone."""
+        try:
+            anyio.from_thread.run_sync(self._accept, item)
+        except RuntimeError:
+            return False
+        return True
+
+    # --- looking, from the event loop --------------------------------------------------------------
+
+    def _accept(self, item: _Attended | _Away) -> None:
+        if self._stopped.is_set():
+            return
+        self._service.outbox.put(*item.gaps)
+        if item.gaps:
+            self._passed_s = item.gaps[-1].t1_s
+        if isinstance(item, _Away):
+            self._accept_away(item)
+        else:
+            self._service.report(
+                source=self._source.source,
+                idle=False,
+                notes=(),
+                counters={"captured": float(item.captured), "frames": float(item.attended)},
+            )
+            self._passed_s = item.t_s
+            for look in item.looks:
+                self._wait_for_look(item.stretch, look)
+        self._mark()
+        self._wake()
+
+    def _accept_away(self, item: _Away) -> None:
+        if item.over:
+            self._over = item.reason
+        # Nothing to do until it is back, so that its standing still is no fault of ours.
+        note = f"{self._source.label}{AWAY_MARK}seen: {item.reason}"
+        self._service.report(source=self._source.source, idle=True, notes=(note,))
+
+    def _wait_for_look(self, stretch: int, look: Look) -> None:
+        """The newest look waits; one that waited already is merged into it."""
+        if self._waiting is not None:
+            from perception.sight import merge_looks
+
+            self._service.drop("look:busy")
+            before, older = self._waiting
+            look = merge_looks(older, look) if before == stretch else look
+        self._waiting = (stretch, look)
+
+    async def _look_forever(self) -> None:
+        fresh = Fresh(self._watermark_s)
+        sight, sighted = self._models.sight(self._source.source), 0
+        while True:
+            while self._waiting is None:
+                await self._changed.wait()
+            (stretch, look), self._waiting = self._waiting, None
+            if stretch != sighted:
+                self._text_searches += sight.text_searches
+                sight, sighted = self._models.sight(self._source.source), stretch
+            self._looking_s = look.keyframe.picture.t_s
+            told = await self._service.in_thread(sight.step, look)
+            self._service.outbox.put(*fresh.pick(told))
+            self._looking_s = None
+            self._keyframes += 1
+            ocr_runs = float(self._text_searches + sight.text_searches)
+            self._service.report(counters={"keyframes": float(self._keyframes), "ocr_runs": ocr_runs})
+            self._mark()
+
+    def _mark(self) -> None:
+        """Tell how far everything has been told: to where attention is, but for looks that are not done."""
+        open_looks = [] if self._waiting is None else [self._waiting[1].keyframe.picture.t_s]
+        if self._looking_s is not None:
+            open_looks.append(self._looking_s)
+        upto_s = min([self._passed_s, *(t_s - 0.001 for t_s in open_looks)])
+        self._service.report(media_s=upto_s, counters={"media_s": upto_s})
+        if upto_s >= self._marked_s + _PROGRESS_S:
+            self._marked_s = upto_s
+            message: Message = Progress(source=self._source.source, track="video", t_s=round_time(upto_s))
+            self._service.outbox.put(message)
+
+    def _wake(self) -> None:
+        self._changed.set()
+        self._changed = anyio.Event()
+
+    @property
+    def _vision(self) -> VisionConfig:
+        return self._service.config.perception.vision

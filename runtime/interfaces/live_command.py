@@ -1,0 +1,183 @@
+"""`live`: perceive cameras, microphones, streams and the screen as it happens, and chat about it meanwhile."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import anyio
+import msgspec
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from runtime.agent import Agent, find_agent, has_memory, open_agent
+from runtime.config import Config
+from runtime.errors import CallError, StoreError, UserError
+from runtime.interfaces.chat import Chat
+from runtime.interfaces.client import Client
+from runtime.interfaces.replay_command import TimedQuestion
+from runtime.interfaces.terminal import AnswerPrinter, LiveMeter, answer_json, media_time, note
+from runtime.messages import AWAY_MARK, Answer, AskRequest, SourceRecord
+from runtime.processes import DEVICES, member
+from runtime.sources import KIND_TRACKS, LiveSource, begin_session, distinct, parse_source
+from runtime.supervisor import ProcessEvent
+
+WATCH_S = 0.2
+
+
+def chosen_sources(named: Sequence[str], mic: str | None, screen: bool, config: Config) -> list[LiveSource]:
+    """What to perceive: what is named, else what the profile lists, else the first camera and microphone.
+
+    ``mic`` is part of a microphone's name, "off", or None: then the default one goes with a camera of this machine.
+
+    Raises:
+        UserError: one of them is no source, or there is nothing at all.
+    """
+    devices = importlib.import_module(DEVICES)
+    sources = [parse_source(text) for text in named]
+    if not named:
+        sources = [parse_source(f"{own.name}={own.where}", own.mask) for own in config.perception.live.sources]
+    sources = [msgspec.structs.replace(s, mask=s.mask or config.perception.vision.mask) for s in sources]
+    if screen and not any(source.kind == "screen" for source in sources):
+        sources.append(parse_source("screen"))
+    if not sources and (found := devices.cameras()):
+        sources.append(msgspec.structs.replace(parse_source(found[0]), label="camera"))
+    if mic is not None and mic != "off":
+        sources.append(parse_source(f"mic:{mic}"))
+    elif mic is None and all(source.kind in ("camera", "screen") for source in sources):
+        if why := devices.why_no_microphone():
+            if sources:
+                note(f"listening to nothing: {why}")
+        else:
+            sources.append(parse_source("mic"))
+    if not sources:
+        raise UserError(
+            "nothing to perceive: no camera is connected, and "
+            f"{devices.why_no_microphone() or 'the microphone is switched off'}; "
+            "name a source, such as rtsp://HOST/PATH, or use --screen"
+        )
+    return distinct(sources)
+
+
+async def live(
+    sources: Sequence[LiveSource],
+    config: Config,
+    memory_dir: Path,
+    questions: Sequence[TimedQuestion],
+    as_json: bool,
+    for_s: float | None,
+) -> None:
+    """Perceive until the user leaves the chat, or for ``for_s`` seconds.
+
+    Raises:
+        UserError, ProcessFailed: see the messages.
+    """
+    if find_agent(memory_dir) is not None:
+        raise StoreError(f"an agent runs on {memory_dir} already; `chat` talks to it, --memory names another folder")
+    is_new = not has_memory(memory_dir)
+    members = {(s.label, track): member(track, s.label) for s in sources for track in s.tracks}
+    events_in, events_out = anyio.create_memory_object_stream[ProcessEvent](1000)
+    perceivers = tuple(members.values())
+    async with (
+        open_agent(memory_dir, config, events_in.send_nowait, perceivers) as agent,
+        anyio.create_task_group() as tasks,
+    ):
+        client = Client(agent.run_dir, agent.members, agent.context)
+        await tasks.start(client.run)
+        known: tuple[SourceRecord, ...] = ()
+        if not is_new:
+            await agent.until_ready()
+            known = (await client.status()).sources
+            await _end_forsaken(client, known)
+        now_wall_s, epoch_s = time.time(), time.monotonic()
+        names = [record.source for record in known]
+        session = [begin_session(source, now_wall_s, names) for source in sources]
+        for source in session:
+            note(f"{source.label}: {source.kind} {source.shown}".rstrip())
+        meter = LiveMeter(client, epoch_s)
+        tasks.start_soon(_tell_events, events_out, client, {s.label: s for s in session})
+        tasks.start_soon(_tell_outages, client)
+        tasks.start_soon(_perceive, agent, session, epoch_s)
+        try:
+            with anyio.move_on_after(for_s):
+                async with anyio.create_task_group() as beside:
+                    beside.start_soon(_ask_in_time, client, session, questions, epoch_s, as_json)
+                    if for_s is None:
+                        await Chat(client, (), meter.line).run()
+                        beside.cancel_scope.cancel()
+                    else:
+                        await anyio.sleep_forever()
+            note(meter.summary())
+        finally:
+            tasks.cancel_scope.cancel()
+
+
+async def _perceive(agent: Agent, session: Sequence[LiveSource], epoch_s: float) -> None:
+    params = {
+        member(track, source.label).name: {"live": msgspec.to_builtins(source), "epoch_s": epoch_s}
+        for source in session
+        for track in source.tracks
+    }
+    await agent.perceive(params)
+
+
+async def _end_forsaken(client: Client, known: Sequence[SourceRecord]) -> None:
+    """End the live sessions that a killed agent left open: nothing will come of them any more."""
+    for record in known:
+        for track in KIND_TRACKS.get(record.kind, ()):
+            if track not in record.ended:
+                await client.lost(track, "the agent was stopped", (record.source,))
+
+
+async def _tell_events(
+    events: MemoryObjectReceiveStream[ProcessEvent], client: Client, session: dict[str, LiveSource]
+) -> None:
+    """Say what befell the processes; end the tracks of one that will not come back."""
+    async for event in events:
+        if event.kind in ("died", "lost"):
+            note(event.text)
+        elif event.kind == "restarted":
+            note(f"{event.process} is back")
+        for label, source in session.items():
+            for track in source.tracks:
+                if event.kind == "lost" and event.process == member(track, label).name:
+                    with suppress(CallError):
+                        await client.lost(track, event.text, (source.source,))
+
+
+async def _tell_outages(client: Client) -> None:
+    """Say when a source is not perceived, and when it is again."""
+    away: dict[str, tuple[str, float]] = {}
+    while True:
+        for name, beat in list(client.heartbeats.items()):
+            told = next((text for text in beat.notes if AWAY_MARK in text), "") if beat.idle else ""
+            before, since_s = away.get(name, ("", 0.0))
+            if told and told != before:
+                note(told if not before else f"still: {told}")
+                away[name] = (told, since_s or time.monotonic())
+            elif before and not told:
+                note(f"{name.partition(':')[2]} is back after {media_time(time.monotonic() - since_s)}")
+                del away[name]
+        await anyio.sleep(WATCH_S)
+
+
+async def _ask_in_time(
+    client: Client, session: Sequence[LiveSource], questions: Sequence[TimedQuestion], epoch_s: float, as_json: bool
+) -> None:
+    """Ask each question when its time has come, in seconds since this began; one without a time at once."""
+    for question in sorted(questions, key=lambda question: question.at_s or 0.0):
+        await anyio.sleep(max(0.0, epoch_s + (question.at_s or 0.0) - time.monotonic()))
+        source = next((s.source for s in session if question.source in (s.label, s.source)), session[0].source)
+        if question.at_s is not None:
+            await client.watermarks.wait_for(source, question.at_s)
+        printer = None if as_json else AnswerPrinter(question.question)
+        try:
+            async for part in client.ask(AskRequest(question=question.question, source=source)):
+                if printer is not None:
+                    printer.part(part)
+                elif isinstance(part, Answer):
+                    print(answer_json(part), flush=True)
+        except CallError as error:
+            note(f"no answer to {question.question!r}: {error}")

@@ -1,0 +1,127 @@
+"""Live sources: what may be perceived as it happens, how it is written, and what it is called.
+
+A source is written `[NAME=]WHERE`. WHERE is a camera (`0`, `1`, ... or a path such as /dev/video2), the address of a
+stream (`rtsp://`, `http://`, ...), `screen` (`screen:2` is the second), or `mic` (`mic:WORDS` has these words in its
+name, `mic:3` is the third device).
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable
+from typing import Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from runtime.errors import UserError
+from runtime.messages import TRACKS, Track
+
+Kind = Literal["camera", "stream", "screen", "microphone"]
+KIND_TRACKS: dict[str, tuple[Track, ...]] = {
+    "camera": ("video",),
+    "stream": TRACKS,
+    "screen": ("video",),
+    "microphone": ("audio",),
+}
+STREAM_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
+# Part of socket names, whose length is limited.
+LABEL_MAX = 24
+_FORMS = "a camera (0, /dev/video2), the address of a stream (rtsp://...), screen, or mic"
+
+Rect = tuple[float, float, float, float]
+
+
+class LiveSource(Struct, frozen=True):
+    """One live source.
+
+    label           what people call it: "front-door".
+    kind, address   camera (device path), stream (URL), screen (its number), microphone (words of its name, or "").
+    mask            private regions [x, y, width, height] in 0..1, blanked before anything looks.
+    source          what memory calls this session of it, see `begin_session`.
+    started_wall_s  Unix seconds of its media second 0.
+    """
+
+    label: str
+    kind: Kind
+    address: str
+    mask: tuple[Rect, ...] = ()
+    source: str = ""
+    started_wall_s: float = 0.0
+
+    @property
+    def tracks(self) -> tuple[Track, ...]:
+        return KIND_TRACKS[self.kind]
+
+    @property
+    def shown(self) -> str:
+        """The address as it may be shown and kept: without user name, password and query."""
+        if self.kind != "stream":
+            return self.address
+        parts = urlsplit(self.address)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def parse_source(text: str, mask: tuple[Rect, ...] = ()) -> LiveSource:
+    """The source that `[NAME=]WHERE` writes.
+
+    Raises:
+        UserError: it is none.
+    """
+    name, where = "", text
+    if (match := re.match(r"([\w.-]+)=(.+)$", text)) is not None:
+        name, where = match[1], match[2]
+    scheme = urlsplit(where).scheme if "://" in where else ""
+    if scheme:
+        if scheme not in STREAM_SCHEMES:
+            known = ", ".join(STREAM_SCHEMES)
+            raise UserError(f"source {text!r}: {scheme}:// is no stream that can be watched; known are {known}")
+        host = urlsplit(where).hostname
+        if not host:
+            raise UserError(f"source {text!r}: the address names no host")
+        return LiveSource(as_label(name or host), "stream", where, mask)
+    kind, _, which = where.partition(":")
+    if kind == "screen" and (not which or which.isdigit()):
+        return LiveSource(as_label(name or where), "screen", which or "1", mask)
+    if kind == "mic":
+        return LiveSource(as_label(name or which or "mic"), "microphone", which)
+    if where.isdigit():
+        return LiveSource(as_label(name or f"camera-{where}"), "camera", f"/dev/video{where}", mask)
+    if where.startswith("/dev/"):
+        return LiveSource(as_label(name or where.rpartition("/")[2]), "camera", where, mask)
+    raise UserError(f"source {text!r} is not known; give {_FORMS}. Recordings are for `replay`")
+
+
+def as_label(text: str) -> str:
+    """``text`` as a label: short, lower case, letters, digits, dots and dashes only."""
+    label = re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:LABEL_MAX].strip("-.")
+    return label or "source"
+
+
+def distinct(sources: Iterable[LiveSource]) -> list[LiveSource]:
+    """The sources with labels that differ: the second "door" is "door-2".
+
+    Raises:
+        UserError: one source is given twice.
+    """
+    found: list[LiveSource] = []
+    for source in sources:
+        if any((other.kind, other.address) == (source.kind, source.address) for other in found):
+            raise UserError(f"{source.kind} {source.shown or source.label} is given twice")
+        label, number = source.label, 2
+        while any(other.label == label for other in found):
+            label = f"{source.label[: LABEL_MAX - len(str(number)) - 1]}-{number}"
+            number += 1
+        found.append(replace(source, label=label))
+    return found
+
+
+def begin_session(source: LiveSource, now_wall_s: float, known: Iterable[str]) -> LiveSource:
+    """The source as memory will know it from now on: its label and the local time, a name never used before."""
+    taken = set(known)
+    moment_s = now_wall_s
+    while (name := f"{source.label}@{time.strftime('%Y-%m-%dT%H:%M:%S', time.localtime(moment_s))}") in taken:
+        moment_s += 1.0
+    return replace(source, source=name, started_wall_s=round(now_wall_s, 3))
