@@ -8,7 +8,7 @@ the asked detail is often in the next utterance.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, Protocol
 
@@ -199,14 +199,28 @@ class Context:
 
     async def frame_at(self, t_s: float, source: str = "") -> Observation | None:
         """The frame nearest to a moment, with its JPEG if that is still kept; None if none is near."""
-        around = await self._scan(
-            ScanRequest(
-                view=self.view, source=source or self.source or self.view.source, channels=("frame",),
-                t0_s=t_s - FRAME_NEAR_S, t1_s=t_s + FRAME_NEAR_S, limit=4 * int(FRAME_NEAR_S),
-            )
-        )  # fmt: skip
-        nearest = min(around, key=lambda o: (abs(o.t0_s - t_s), o.t0_s), default=None)
-        return nearest and next(iter(await self._with_payload((nearest.id,))), None)
+        return next(iter(await self.frames_at([(source, t_s)])), None)
+
+    async def frames_at(self, moments: Sequence[tuple[str, float]]) -> tuple[Observation, ...]:
+        """The frames nearest to these moments of sources ("" is the one asked about), with what JPEGs are kept."""
+        nearest: set[str] = set()
+
+        async def find(source: str, t_s: float) -> None:
+            around = await self._scan(
+                ScanRequest(
+                    view=self.view, source=source or self.source or self.view.source, channels=("frame",),
+                    t0_s=t_s - FRAME_NEAR_S, t1_s=t_s + FRAME_NEAR_S, limit=4 * int(FRAME_NEAR_S),
+                )
+            )  # fmt: skip
+            nearest.update(o.id for o in sorted(around, key=lambda o: (abs(o.t0_s - t_s), o.t0_s))[:1])
+
+        async with anyio.create_task_group() as tasks:
+            for source, t_s in moments:
+                tasks.start_soon(find, source, t_s)
+        if not nearest:
+            return ()
+        ids = tuple(sorted(nearest))
+        return await self._scan(ScanRequest(view=self.view, ids=ids, limit=len(ids), with_payload=True))
 
     async def freshest_frames(self, newest: int) -> tuple[Observation, ...]:
         """The newest frames of the View with their JPEGs, in order of time."""
@@ -217,9 +231,6 @@ class Context:
             t1_s=self.t1_s, newest_first=True, limit=newest, with_payload=True,
         )  # fmt: skip
         return tuple(o for o in await self._scan(request) if o.payload)
-
-    async def _with_payload(self, ids: tuple[str, ...]) -> tuple[Observation, ...]:
-        return await self._scan(ScanRequest(view=self.view, ids=ids, limit=len(ids), with_payload=True))
 
     async def status(self) -> MemoryStatus:
         """What memory knows of its sources."""

@@ -7,7 +7,7 @@ The freshest frames come first of all for a question about now; of the past, the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import anyio
 from msgspec import Struct
@@ -92,28 +92,38 @@ async def gather_evidence(question: Question, context: Context, pictures: int) -
     async def look_over() -> None:
         spans.extend(await _overview(context))
 
+    frames: list[Observation] = []
+
+    async def look_at(moments: Sequence[tuple[str, float]]) -> None:
+        frames.extend(await context.frames_at(moments))
+
+    looks = 0 if question.kind == "spoken" else pictures
     async with anyio.create_task_group() as tasks:
         for hit in hits[:NEIGHBOURS_OF]:
             tasks.start_soon(look_beside, hit.observation)
         if question.kind == "summary" or not hits:
             tasks.start_soon(look_over)
+        tasks.start_soon(look_at, _moments_to_see([hit.observation for hit in hits], looks))
+    if spans and looks and not frames:
+        step = max(1, len(spans) // looks)
+        await look_at([(span.source, span.t0_s) for span in spans[::step][:looks]])
     for o in near:
         if o.id not in found:
             found[o.id], scores[o.id] = o, NEIGHBOUR_SCORE
     scored = tuple((o, scores[identity]) for identity, o in found.items())
-    frames = () if question.kind == "spoken" else await _frames_beside(scored, spans, context, pictures)
-    return Gathered(scored, tuple(spans), frames)
+    return Gathered(scored, tuple(spans), tuple(frames))
 
 
 def pack(gathered: Gathered, guard: Guard, budget: int, count: Callable[[str], int], image_tokens: int) -> Packed:
     """As much of it as fits into ``budget`` tokens, counted by ``count``."""
-    pictures = gathered.frames[: int(budget * gathered.picture_share) // image_tokens] if image_tokens else ()
+    kept = [frame for frame in gathered.frames if frame.payload]
+    pictures = kept[: int(budget * gathered.picture_share) // image_tokens] if image_tokens else []
     left = budget - image_tokens * len(pictures) - count(guard.enclose())
     named = len({o.source for o, _ in gathered.scored} | {s.source for s in gathered.spans}) > 1
     lines: list[tuple[str, float, str | Picture]] = []
     shown: dict[str, Observation] = {}
     for frame in pictures:
-        assert frame.payload is not None
+        assert frame.payload is not None  # chosen so
         at = prompts.PICTURE_AT.format(moment=moment(frame.t0_s, frame.source if named else ""))
         told = f" {guard.quote(frame.text, SKETCH_CHARACTERS)}" if frame.text else ""
         lines += [(frame.source, frame.t0_s, f"{at}{told}"), (frame.source, frame.t0_s, Picture(frame.payload))]
@@ -201,26 +211,10 @@ async def _overview(context: Context) -> tuple[Span, ...]:
     return await context.spans("episode" if end_s - begin_s > EPISODES_FROM_S else "event", EVENTS)
 
 
-async def _frames_beside(
-    scored: Iterable[tuple[Observation, float]], spans: Sequence[Span], context: Context, pictures: int
-) -> tuple[Observation, ...]:
-    """Frames to look at: beside the best hits, apart from one another; without hits, the keyframes of the spans."""
-    if not pictures:
-        return ()
+def _moments_to_see(hits: Sequence[Observation], pictures: int) -> list[tuple[str, float]]:
+    """Where to look: beside the best hits, apart from one another."""
     moments: list[tuple[str, float]] = []
-    for o, _ in sorted(scored, key=lambda pair: -pair[1]):
+    for o in hits:
         if all(o.source != source or abs(o.t0_s - t_s) >= PICTURES_APART_S for source, t_s in moments):
             moments.append((o.source, o.t0_s))
-    step = max(1, len(spans) // pictures)
-    moments = moments or [(span.source, span.t0_s) for span in spans[::step]]
-    frames: list[Observation] = []
-
-    async def fetch(source: str, t_s: float) -> None:
-        frame = await context.frame_at(t_s, source)
-        if frame is not None and frame.payload:
-            frames.append(frame)
-
-    async with anyio.create_task_group() as tasks:
-        for source, t_s in moments[:pictures]:
-            tasks.start_soon(fetch, source, t_s)
-    return tuple(sorted({frame.id: frame for frame in frames}.values(), key=lambda frame: (frame.source, frame.t0_s)))
+    return moments[:pictures]
