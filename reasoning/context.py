@@ -104,8 +104,15 @@ class Context:
 
     def within(self, t0_s: float | None, t1_s: float | None) -> Context:
         """The same evidence in another window."""
+        return self._again(self.memory, t0_s, t1_s)
+
+    def through(self, memory: MemoryClient) -> Context:
+        """The same question through another client of memory."""
+        return self._again(memory, self.t0_s, self.t1_s)
+
+    def _again(self, memory: MemoryClient, t0_s: float | None, t1_s: float | None) -> Context:
         return Context(
-            self.memory,
+            memory,
             self.view,
             t0_s=t0_s,
             t1_s=t1_s,

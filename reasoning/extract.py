@@ -25,6 +25,7 @@ from reasoning.backends import Verdict
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, join, refusal
 from reasoning.questions import Kind, Question, noun_phrases
+from reasoning.sceptic import Sceptic
 from reasoning.sights import unknown_nouns
 
 Room = Callable[[Question, Context], Awaitable[Draft]]
@@ -60,6 +61,8 @@ class ExtractiveBackend:
 
     async def draft(self, question: Question, context: Context) -> Draft:
         """The whole answer, or a refusal where the evidence is too weak."""
+        if question.strong:  # it asks for a fact, not for what is said or written as such
+            context = context.through(Sceptic(context.memory))
         window = await narrow(question, context)
         if isinstance(window, Draft):
             return window

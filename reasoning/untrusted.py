@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 import secrets
 import unicodedata
+from functools import lru_cache
 
 # Longest perceived text that enters a prompt whole.
 LONGEST = 2000
@@ -25,27 +26,34 @@ _FORGING = str.maketrans(
 _UNSEEN = ("Cc", "Cf", "Co", "Cs", "Cn")
 
 _MODEL = r"(?:ai|a\.i\.|assistant|agent|chat ?bot|bot|language model|llm|gpt|model|mindstream|computer)"
-_WHOM = r"(?:the user|user|everyone|anyone|anybody|them|him|her|people|they|you|someone|somebody)"
+_WHOM = r"(?:the user|users?|everyone|everybody|anyone|anybody|them|him|her|people|they|you|someone|somebody)"
+_ANSWER = r"(?:answer|respond|reply|say|output|print|write|state|report|repeat|tell)"
+# Each of these is rare in what people say and write to one another: none of LoCoMo's 2760 open turns matches.
 _SPEAKS_TO_ASSISTANT = re.compile(
     "|".join(
         (
             r"\b(?:ignore|disregard|forget|override|bypass|skip)\b.{0,40}\b(?:instructions?|prompts?|rules?|orders?|"
-            r"evidence|above|previous|earlier|everything|guidelines?|memory|memories)\b",
-            r"\b(?:dear|attention|note to|message to|instructions? (?:for|to)|hey|hello|ok)[ ,:]+(?:the |any |all )?"
-            rf"{_MODEL}s?\b",
+            r"evidence|(?:the|everything) above|(?:all|anything|everything|any) (?:previous|earlier|prior|before|"
+            r"else)|guidelines?|(?:your|all|the) memor(?:y|ies))\b",
+            r"\b(?:attention|note to|message to|message for|instructions? (?:for|to)|hey|dear|hello|ok)[ ,:]+"
+            rf"(?:the |any |all )?{_MODEL}s?\b",
             rf"(?:^|[.!?:;/] *){_MODEL} ?[,:!]",
+            rf"^{_MODEL} (?:please |now |you |from |always |never |ignore |{_ANSWER} )",
             rf"\byou are (?:now |no longer |only )?(?:a |an |the )?(?:\w+ )?{_MODEL}\b",
-            r"\b(?:system|developer|new|updated|hidden|secret) ?"
-            r"(?:prompt|message|instructions?|override|note|rule)s?\b",
-            r"(?:^|[/.!?] *)(?:system|assistant|user|developer|tool) ?:",
+            r"\b(?:system|developer|hidden|secret) ?(?:prompt|message|instructions?|override)\b|"
+            r"\bnew instructions?\b",
+            r"\b(?:system|assistant|developer) ?:|(?:^|[/.!?] *)(?:user|tool) ?:",
             r"\bim_(?:start|end)\b|\bendoftext\b|\btool_call|\bfunction_call|\binst\b *\)",
-            rf"\b(?:when|whenever|if|once) (?:{_WHOM}(?:'re| are| is)? )?(?:get )?(?:asks?|asked|questions?)\b",
-            rf"\b(?:answer|respond|reply|say|output|print|write|tell {_WHOM}) (?:only |always |just |instead )*"
-            r"(?:with|that|exactly|only|the following|the words?|this)\b",
-            r"\b(?:your|the (?:only |correct |right |true |real )?) ?(?:answer|reply|response|output)s?"
-            r"(?: to .{0,60})? (?:is|are|must|should|has to|shall|will)\b",
-            rf"\b(?:never|do not|don't|must not) (?:mention|reveal|answer|cite|report|tell {_WHOM})\b",
-            r"\bfrom now on\b|\bas an ai\b|\bend of (?:the )?(?:evidence|data|prompt|context)\b|\bjailbreak",
+            rf"\b(?:when|whenever|if|once) (?:{_WHOM} )?(?:are |is |get |gets )?(?:asks?|asked|questioned)\b.{{0,90}}"
+            rf"\b{_ANSWER}\b",
+            rf"(?:^|[.!?:;,/] *|\b(?:please|you must|you should|always|only|instead|just|now) ){_ANSWER}"
+            rf"(?: {_WHOM})? (?:only |always |just |instead )*(?:with|that|exactly|only|the following|the words?)\b",
+            r"\byour (?:answer|reply|response|output)s? (?:is|must|should|has to|shall|will)\b",
+            r"\bthe (?:only|correct|right|true|real) (?:answer|reply|response) (?:to|is|must)\b",
+            r"\bthe answer to (?:every|any|all|each|whatever)\b",
+            rf"\b(?:never|do not|don't|must not) (?:mention|reveal|answer|cite|tell {_WHOM})\b",
+            rf"\bfrom now on\b.{{0,40}}\b(?:{_ANSWER}|you)\b|\bas an ai\b|\bjailbreak",
+            r"\bend of (?:the )?(?:evidence|data|prompt|context)\b",
             r"\b(?:call|use|run|invoke|execute) the \w+ (?:tool|function|command)\b",
         )
     ),
@@ -67,14 +75,13 @@ def visible(text: str) -> str:
     return "".join(c for c in text if c.isspace() or not _is_unseen(c))
 
 
+@lru_cache(maxsize=8192)  # 0.2 ms a text, and an answer may read 800 of them
 def speaks_to_assistant(text: str) -> bool:
     """Whether ``text`` reads like an instruction to whoever answers, rather than like something for people."""
-    line = clean(text)
+    line = clean(text).lower()
     spaced = re.sub(r"\b(\w)(?: (?=\w\b))", r"\1", line)  # "i g n o r e"
-    folded = line.lower().translate(_LOOKALIKE)
-    return any(
-        _SPEAKS_TO_ASSISTANT.search(form) for form in (line, spaced, folded, line.replace("-", "").replace("_", " "))
-    )
+    forms = {line, spaced, line.translate(_LOOKALIKE), re.sub(r"[-_./]+", " ", line)}
+    return any(_SPEAKS_TO_ASSISTANT.search(form) for form in forms)
 
 
 class Guard:
