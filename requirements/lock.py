@@ -21,7 +21,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ORDER = ("embedded", "build", "full", "dev")
+ORDER = ("embedded", "build", "full", "dev", "bench")
 
 
 def canonical(name: str) -> str:

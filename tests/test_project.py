@@ -65,6 +65,7 @@ def test_every_requirement_of_the_project_is_pinned_in_its_own_lock() -> None:
         "embedded": PYPROJECT["project"]["dependencies"],
         "full": PYPROJECT["project"]["optional-dependencies"]["full"],
         "dev": PYPROJECT["dependency-groups"]["dev"],
+        "bench": PYPROJECT["dependency-groups"]["bench"],
         "build": PYPROJECT["build-system"]["requires"],
     }
     for name, requirements in wanted.items():
