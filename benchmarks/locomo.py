@@ -90,7 +90,7 @@ def measure_conversation(sample: dict[str, Any], config: str) -> list[list[float
             Integration(segment).advance(writing, [name])
         reader = store.reader()
         view = open_view(reader, ViewRequest())
-        recall = Recall(reader, RecallOptions(options.parent_weight, options.vector_weight, options.neighbour_window_s))
+        recall = Recall(reader, RecallOptions.of(options))
         for question in sample["qa"]:
             evidence = {turn for listed in question["evidence"] for turn in re.split(r"[;\s]+", listed)} & known
             if question["category"] == ADVERSARIAL or not evidence:

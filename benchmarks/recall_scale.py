@@ -116,12 +116,12 @@ def true_nearest(vectors: NDArray[np.float16], queries: NDArray[np.float16]) -> 
     return [set(row.tolist()) for row in rows]
 
 
-def timed(calls: list[Callable[[], Any]]) -> tuple[NDArray[np.float64], list[Any]]:
-    """Milliseconds of each call after the first few, and all results."""
+def timed(call: Callable[[int], Any], n: int) -> tuple[NDArray[np.float64], list[Any]]:
+    """Milliseconds of each of ``n`` numbered calls after the first few, and all results."""
     took_ms, results = [], []
-    for call in calls:
+    for i in range(n):
         began_s = time.perf_counter()
-        results.append(call())
+        results.append(call(i))
         took_ms.append(1e3 * (time.perf_counter() - began_s))
     return np.array(took_ms[WARM:]), results
 
@@ -140,9 +140,9 @@ def measure(directory: Path, n: int, vectors: NDArray[np.float16]) -> dict[str, 
     first = recall.recall(request(asked[0], queries[0], view))
     figures["open_s"] = time.perf_counter() - began_s
     assert first.hits
-    whole, _ = timed([lambda i=i: recall.recall(request(asked[i], queries[i], view)) for i in range(len(asked))])
-    words, _ = timed([lambda i=i: recall.recall(request(asked[i], None, view)) for i in range(len(asked))])
-    near, found = timed([lambda i=i: recall.recall(request("", queries[i], view)) for i in range(len(asked))])
+    whole, _ = timed(lambda i: recall.recall(request(asked[i], queries[i], view)), len(asked))
+    words, _ = timed(lambda i: recall.recall(request(asked[i], None, view)), len(asked))
+    near, found = timed(lambda i: recall.recall(request("", queries[i], view)), len(asked))
     truth = true_nearest(vectors[:n], queries)
     ids = {number: i for i, (number,) in enumerate(reader.execute("SELECT id FROM observations ORDER BY seq"))}
     shares = [
@@ -152,14 +152,9 @@ def measure(directory: Path, n: int, vectors: NDArray[np.float16]) -> dict[str, 
     windows = []
     at_random = np.random.default_rng(3)
     for length_s in WINDOWS_S:
-        begins = at_random.uniform(0.0, WEEK_S - length_s, len(asked))
-        inside, _ = timed(
-            [
-                lambda i=i: recall.recall(request(asked[i], queries[i], view, (begins[i], begins[i] + length_s)))  # noqa: B023
-                for i in range(len(asked))
-            ]
-        )
-        windows.append(inside)
+        begins = at_random.uniform(0.0, WEEK_S - length_s, len(asked)).tolist()
+        inside = [request(asked[i], queries[i], view, (t0_s, t0_s + length_s)) for i, t0_s in enumerate(begins)]
+        windows.append(timed(lambda i, inside=inside: recall.recall(inside[i]), len(asked))[0])  # type: ignore[misc]
     figures |= {
         "p50_ms": float(np.median(whole)),
         "p99_ms": float(np.quantile(whole, 0.99)),
@@ -201,7 +196,7 @@ def compare(n: int, vectors: NDArray[np.float16], without: list[str]) -> dict[st
             except ImportError as error:
                 rows[name] = {"absent": str(error)}
                 continue
-            took_ms, found = timed([lambda i=i: built.search(asked[i], queries[i], DEPTH) for i in range(len(asked))])  # noqa: B023
+            took_ms, found = timed(lambda i, built=built: built.search(asked[i], queries[i], DEPTH), len(asked))  # type: ignore[misc]
             shares = [len(true & set(near)) / DEPTH for true, near in zip(truth, found, strict=True)]
             rows[name] = {
                 "p50_ms": round(float(np.median(took_ms)), 3),

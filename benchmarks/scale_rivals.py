@@ -78,7 +78,7 @@ class LanceDb:
         text = pa.array(lines, pa.string())
         flat = pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype(np.float32).reshape(-1)), vectors.shape[1])
         data = pa.table({"row": pa.array(np.arange(len(vectors))), "line": text, "vector": flat})
-        self._table = lancedb.connect(str(directory)).create_table("t", data)
+        self._table: Any = lancedb.connect(str(directory)).create_table("t", data)
         cells = max(16, int(2 * len(vectors) ** 0.5))
         self._probes = max(1, cells // 25)
         self._table.create_index(
@@ -112,7 +112,7 @@ class Faiss:
         self._index.train(vectors[:: max(1, len(vectors) // (40 * cells))].astype(np.float32))
         for first in range(0, len(vectors), _AT_ONCE):
             self._index.add(vectors[first : first + _AT_ONCE].astype(np.float32))
-        self._index.nprobe = max(1, cells // 25)
+        faiss.ParameterSpace().set_index_parameter(self._index, "nprobe", max(1, cells // 25))
         self.build_s = time.perf_counter() - began_s
 
     def search(self, query: str, vector: NDArray[np.float16], n: int) -> list[int]:

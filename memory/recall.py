@@ -34,6 +34,7 @@ from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from memory.vector_index import VectorIndex
 from memory.views import limits_by_number
 from memory.visible import see
+from runtime.config import MemoryConfig
 from runtime.messages import PERCEIVED_CHANNELS, Hit, Observation, RecallReply, RecallRequest
 
 # Chosen on LoCoMo, where they lie on a plateau.
@@ -58,6 +59,11 @@ class RecallOptions(Struct, frozen=True):
     parent_weight: float = 0.2
     vector_weight: float = 0.5
     neighbour_window_s: float = 12.0
+
+    @classmethod
+    def of(cls, config: MemoryConfig) -> RecallOptions:
+        """Those of a profile."""
+        return cls(**{name: getattr(config, name) for name in cls.__struct_fields__})
 
 
 class Recall:

@@ -193,14 +193,7 @@ class Answerer:
         self._lock = threading.Lock()
         self._budget = budget_of(options)
         self._connection = store.reader()
-        self._recall = Recall(
-            self._connection,
-            RecallOptions(
-                parent_weight=options.parent_weight,
-                vector_weight=options.vector_weight,
-                neighbour_window_s=options.neighbour_window_s,
-            ),
-        )
+        self._recall = Recall(self._connection, RecallOptions.of(options))
 
     def view(self, request: ViewRequest) -> View:
         with self._lock, snapshot(self._connection):
