@@ -94,6 +94,12 @@ def build_parser() -> argparse.ArgumentParser:
     forget.add_argument("--source", default="", metavar="S", help="of this source alone")
     forget.add_argument("--yes", action="store_true", help="without being asked")
 
+    export = commands.add_parser("export", parents=[common, as_json], help="write all of memory to a portable archive")
+    export.add_argument("path", type=Path, metavar="DIR|FILE.zip")
+    take_in = commands.add_parser("import", parents=[common, as_json], help="take in what export wrote")
+    take_in.add_argument("path", type=Path, metavar="DIR|FILE.zip")
+    take_in.add_argument("--trusted", action="store_true", help="it is your own: its records keep their trust")
+
     commands.add_parser("status", parents=[common, as_json], help="what runs and what is remembered")
     commands.add_parser("setup", parents=[common], help="fetch the weights that the profile names, and check them")
     commands.add_parser("doctor", parents=[common], help="what works on this machine, and what each absence costs")
@@ -188,6 +194,16 @@ def _run(args: argparse.Namespace) -> int:
 
             async def command() -> None:
                 await erasure_commands.forget(wish, config, memory_dir, args.yes, args.json)
+
+        case "export":
+
+            async def command() -> None:
+                await erasure_commands.export(args.path.absolute(), config, memory_dir, args.json)
+
+        case "import":
+
+            async def command() -> None:
+                await erasure_commands.import_archive(args.path.absolute(), config, memory_dir, args.trusted, args.json)
 
         case "status":
 

@@ -54,6 +54,8 @@ from runtime.messages import (
     AskRequest,
     Channel,
     Done,
+    LastSeenReply,
+    LastSeenRequest,
     MemoryStatus,
     Observation,
     RecallReply,
@@ -108,6 +110,9 @@ class StoredMemory:
 
     async def spans(self, request: SpansRequest) -> SpansReply:
         return self._answerer.spans(request)
+
+    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
+        return self._answerer.last_seen(request)
 
     async def status(self, request: StatusRequest) -> MemoryStatus:
         return self._answerer.status(request)

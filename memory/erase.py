@@ -230,7 +230,7 @@ def _forget_holdings(connection: sqlite3.Connection, found: Found) -> None:
         seqs, told = msgspec.json.decode(keys), msgspec.json.decode(rare)
         kept = [seq for seq in seqs if seq not in found.rows]
         known = [
-            term for term in told if connection.execute("SELECT 1 FROM term_counts WHERE term=?", (term,)).fetchone()
+            pair for pair in told if connection.execute("SELECT 1 FROM term_counts WHERE term=?", (pair[0],)).fetchone()
         ]
         if (kept, known) != (seqs, told):
             connection.execute(

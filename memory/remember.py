@@ -18,11 +18,13 @@ import anyio
 import anyio.to_thread
 from msgspec import Struct
 
+from memory.archive import export_memory, import_memory
 from memory.budget import MIB, Budget, Keeper
 from memory.charges import CHANNELS
 from memory.compress import load_compressor
 from memory.forget import forget, preview, readd
 from memory.integrate import Integration
+from memory.last_seen import last_seen
 from memory.observe import Batch, Delivered, find_fault, gather, lost_gap
 from memory.reader import read_spans, read_status, scan, snapshot
 from memory.recall import Recall, RecallOptions
@@ -36,10 +38,15 @@ from runtime.errors import StoreError
 from runtime.messages import (
     TRACKS,
     Ack,
+    ArchiveReply,
     Channel,
     Done,
+    ExportRequest,
     ForgetReply,
     ForgetRequest,
+    ImportRequest,
+    LastSeenReply,
+    LastSeenRequest,
     MemoryStatus,
     ReaddRequest,
     RecallReply,
@@ -154,6 +161,13 @@ class Recorder:
             self._integration.forget_unsaved()  # it holds what has gone
             self._keeper.forget_unsaved()
 
+    def import_archive(self, request: ImportRequest) -> ArchiveReply:
+        """Take in an archive, whole or not at all."""
+        try:
+            return import_memory(self._store, request)
+        finally:
+            self._integration.forget_unsaved()
+
     def readd(self, request: ReaddRequest) -> Done:
         """Let a source be perceived again from its begin."""
         readd(self._store, request.source)
@@ -207,6 +221,10 @@ class Answerer:
         with self._lock:
             return ScanReply(observations=scan(self._connection, request))
 
+    def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
+        with self._lock:
+            return last_seen(self._connection, request)
+
     def spans(self, request: SpansRequest) -> SpansReply:
         with self._lock:
             return SpansReply(spans=read_spans(self._connection, request))
@@ -222,6 +240,14 @@ class Answerer:
     def warm(self) -> None:
         with self._lock:
             self._recall.warm()
+
+    def export(self, request: ExportRequest) -> ArchiveReply:
+        """Write an archive, through a connection of its own: other questions need not wait."""
+        connection = self._store.reader()
+        try:
+            return export_memory(connection, request)
+        finally:
+            connection.close()
 
     def durable(self) -> dict[tuple[str, int], int]:
         """(publisher, epoch) -> last sequence number stored."""
@@ -274,11 +300,14 @@ class Remembering:
                     RecallRequest: self._handler(self._answerer.recall),
                     ScanRequest: self._handler(self._answerer.scan),
                     SpansRequest: self._handler(self._answerer.spans),
+                    LastSeenRequest: self._handler(self._answerer.last_seen),
                     StatusRequest: self._handler(self._answerer.status),
                     RememberRequest: self._remember,
                     TrackLost: self._lose,
                     ForgetRequest: self._forget,
                     ReaddRequest: self._readd,
+                    ExportRequest: self._export,
+                    ImportRequest: self._import,
                 }
             )
             self._over.set()
@@ -358,6 +387,16 @@ class Remembering:
         self._note(await self._write(self._recorder.catch_up))
         self._announce()
         return done
+
+    async def _export(self, request: ExportRequest) -> ArchiveReply:
+        return await anyio.to_thread.run_sync(self._answerer.export, request, abandon_on_cancel=True)
+
+    async def _import(self, request: ImportRequest) -> ArchiveReply:
+        reply = await self._write(self._recorder.import_archive, request)
+        self._stored += reply.observations
+        self._note(await self._write(self._recorder.catch_up))
+        self._announce()
+        return reply
 
     async def _lose(self, request: TrackLost) -> Done:
         for source in request.sources:

@@ -190,6 +190,20 @@ class Writing:
             self.connection.execute(f"DELETE FROM {table} WHERE source=?", row)
         self.connection.execute("UPDATE tracks SET watermark_s=0, ended=NULL WHERE source=?", row)
 
+    def fingerprint(self, source: str) -> str | None:
+        """Of the recording known by this name; None where there is none."""
+        row = self.connection.execute("SELECT fingerprint FROM sources WHERE name=? AND kind!=''", (source,)).fetchone()
+        return None if row is None else str(row[0])
+
+    def add_erasure(self, source: str, channel: str, t0_s: float, t1_s: float, erased_wall_s: float) -> None:
+        """Have a stretch refused from now on, as it was where it comes from."""
+        stone = (self.source(source), channel, t0_s, t1_s)
+        known = "SELECT 1 FROM erasures WHERE source=? AND channel=? AND t0_s=? AND t1_s=?"
+        if not self.connection.execute(known, stone).fetchone():
+            insert = "INSERT INTO erasures(source, channel, t0_s, t1_s, erased_wall_s) VALUES (?,?,?,?,?)"
+            self.connection.execute(insert, (*stone, erased_wall_s))
+            self._erasures = None
+
     def _is_erased(self, observation: Observation, source: int) -> bool:
         """Whether this was forgotten at the user's wish before, or rests on what was."""
         if self._erasures is None:

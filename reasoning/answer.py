@@ -18,6 +18,7 @@ from runtime.clock import MonotonicClock
 from runtime.messages import (
     PERCEIVED_CHANNELS,
     AskRequest,
+    Done,
     Forgotten,
     Interrupt,
     Notice,
@@ -82,6 +83,11 @@ async def main(service: Service) -> None:
         async def search_memory(request: SearchRequest) -> RecallReply:
             return await search(request, memory)
 
+        async def let_go(_: Forgotten) -> Done:
+            turns.forget()
+            await standing.forget()
+            return Done()
+
         async def open_backend() -> None:
             await backend.open()
             service.report(notes=(f"answers: {backend.name}",))
@@ -90,10 +96,16 @@ async def main(service: Service) -> None:
         for task in (*running, *((sender.run,) if sender else ())):
             tasks.start_soon(task)
         service.on_control(Interrupt, interrupt)
-        service.on_control(Forgotten, lambda _: turns.forget())
         service.report(counters=turns.counters | standing.counters, notes=(f"answers: {backend.name}",))
         service.ready()
-        await service.serve({AskRequest: turns.ask, SearchRequest: search_memory, StandingRequest: standing.serve})
+        await service.serve(
+            {
+                AskRequest: turns.ask,
+                SearchRequest: search_memory,
+                StandingRequest: standing.serve,
+                Forgotten: let_go,
+            }
+        )
         with anyio.move_on_after(SETTLE_S):
             await turns.settle()
             await standing.settle()

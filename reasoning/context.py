@@ -19,6 +19,8 @@ from runtime.messages import (
     Channel,
     Done,
     Hit,
+    LastSeenReply,
+    LastSeenRequest,
     MemoryStatus,
     Observation,
     RecallReply,
@@ -26,6 +28,7 @@ from runtime.messages import (
     RememberRequest,
     ScanReply,
     ScanRequest,
+    Sighted,
     Span,
     SpansReply,
     SpansRequest,
@@ -60,6 +63,8 @@ class MemoryClient(Protocol):
     async def scan(self, request: ScanRequest) -> ScanReply: ...
 
     async def spans(self, request: SpansRequest) -> SpansReply: ...
+
+    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply: ...
 
     async def remember(self, request: RememberRequest) -> Done: ...
 
@@ -159,6 +164,14 @@ class Context:
             )  # fmt: skip
             self._scanned[key] = await self._scan(request)
         return self._scanned[key]
+
+    async def last_seen(self, thing: str) -> tuple[Sighted, ...]:
+        """The newest sightings of a thing in the window, in any source, newest first."""
+        with self._waiting():
+            reply = await self.memory.last_seen(
+                LastSeenRequest(thing=thing, view=self.view, source=self.source, t0_s=self.t0_s, t1_s=self.t1_s)
+            )
+        return reply.sightings
 
     async def by_id(self, ids: Iterable[str]) -> tuple[Observation, ...]:
         """The visible observations among ``ids``."""

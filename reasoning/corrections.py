@@ -228,7 +228,11 @@ def _about(correction: Observation) -> set[str]:
 
 
 def _content(text: str) -> set[str]:
-    return {stem(word) for word in words(text) if word not in STOP_WORDS and len(word) > 1}
+    return {stem(word) for word in words(text) if word not in STOP_WORDS and len(word) > 1} - _ASKING
+
+
+# How a question asks for a thing says nothing of what it is about.
+_ASKING = {stem(word) for word in ("leave", "left", "put", "see", "saw", "seen", "find", "last", "know", "tell", "say")}
 
 
 def _is_name(text: str) -> bool:

@@ -24,9 +24,10 @@ from reasoning.answer_words import answer_words
 from reasoning.backends import Verdict
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, join, refusal
+from reasoning.last_seen import answer_last_seen, nothing_seen, parse_last_seen
 from reasoning.questions import Kind, Question, noun_phrases
 from reasoning.sceptic import Sceptic
-from reasoning.sights import unknown_nouns
+from reasoning.sights import about_people, about_vehicles, unknown_nouns
 
 Room = Callable[[Question, Context], Awaitable[Draft]]
 
@@ -66,7 +67,7 @@ class ExtractiveBackend:
         window = await narrow(question, context)
         if isinstance(window, Draft):
             return window
-        draft = await _ROOMS[question.kind](question, window)
+        draft = await _last_sighting(question, window) or await _ROOMS[question.kind](question, window)
         if draft.abstained or draft.confidence >= self.abstain_below:
             return draft
         return _too_weak(question, draft)
@@ -93,6 +94,17 @@ async def narrow(question: Question, context: Context) -> Context | Draft:
     if t0_s is None and t1_s is None:
         return context
     return context.within(t0_s, t1_s)
+
+
+async def _last_sighting(question: Question, context: Context) -> Draft | None:
+    """The answer to "where did I leave my keys": of a thing. People and what moves have rooms that tell them apart."""
+    thing = parse_last_seen(question.text)
+    if thing is None or about_people(question.text) or about_vehicles(question.text):
+        return None
+    if (draft := await answer_last_seen(thing, question, context)) is not None:
+        return draft
+    heard = await answer_words(question, context)
+    return nothing_seen(thing) if heard.abstained else heard
 
 
 async def _answer_heard(question: Question, context: Context) -> Draft:

@@ -11,6 +11,8 @@ from reasoning.question_vectors import QuestionVectors
 from runtime.errors import CallCancelled, DeadlineExceeded
 from runtime.messages import (
     Done,
+    LastSeenReply,
+    LastSeenRequest,
     MemoryStatus,
     Message,
     RecallReply,
@@ -63,6 +65,10 @@ class CalledMemory:
 
     async def spans(self, request: SpansRequest) -> SpansReply:
         reply: SpansReply = await self._call(request)
+        return reply
+
+    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
+        reply: LastSeenReply = await self._call(request)
         return reply
 
     async def remember(self, request: RememberRequest) -> Done:

@@ -10,6 +10,8 @@ from reasoning.context import MemoryClient
 from reasoning.untrusted import speaks_to_assistant
 from runtime.messages import (
     Done,
+    LastSeenReply,
+    LastSeenRequest,
     MemoryStatus,
     Observation,
     RecallReply,
@@ -46,6 +48,10 @@ class Sceptic:
 
     async def spans(self, request: SpansRequest) -> SpansReply:
         return await self._memory.spans(request)
+
+    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
+        reply = await self._memory.last_seen(request)
+        return LastSeenReply(sightings=tuple(s for s in reply.sightings if is_evidence(s.observation)))
 
     async def remember(self, request: RememberRequest) -> Done:
         return await self._memory.remember(request)

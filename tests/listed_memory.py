@@ -6,13 +6,15 @@ from typing import Any
 
 import anyio
 
-from reasoning.words import match, words
+from reasoning.words import match, stem, words
 from runtime.errors import MindstreamError
 from runtime.messages import (
     PERCEIVED_CHANNELS,
     Channel,
     Done,
     Hit,
+    LastSeenReply,
+    LastSeenRequest,
     MemoryStatus,
     Observation,
     RecallReply,
@@ -20,6 +22,7 @@ from runtime.messages import (
     RememberRequest,
     ScanReply,
     ScanRequest,
+    Sighted,
     SourceRecord,
     SpansReply,
     SpansRequest,
@@ -137,6 +140,19 @@ class ListedMemory:
         ]
         hits = sorted((hit for hit in hits if hit.score), key=lambda hit: (-hit.score, hit.observation.t0_s))
         return RecallReply(hits=tuple(hits[: request.limit]))
+
+    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
+        asked = [stem(word) for word in words(request.thing)]
+        found = [
+            Sighted(observation=o, until_s=o.t1_s)
+            for o in self.visible(request.view)
+            if o.channel in ("frame", "object", "text", "speech")
+            and set(asked) <= {stem(word) for word in words(o.text)}
+            and (request.t0_s is None or o.t1_s >= request.t0_s)
+            and (request.t1_s is None or o.t0_s <= request.t1_s)
+        ]
+        found.sort(key=lambda s: s.observation.t0_s, reverse=True)
+        return LastSeenReply(sightings=tuple(found[: request.limit]))
 
     async def spans(self, request: SpansRequest) -> SpansReply:
         return SpansReply()

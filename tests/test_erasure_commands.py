@@ -67,3 +67,21 @@ def test_a_wish_that_makes_no_sense_is_one_line(memory: Path, args: tuple[str, .
 def test_words_that_nothing_holds_are_no_error(memory: Path) -> None:
     result = run("forget", "--text", "zebra", "--memory", memory, "--yes")
     assert result.code == 0 and "nothing to forget" in result.out
+
+
+def test_memory_moves_to_another_folder_by_export_and_import(memory: Path, tmp_path: Path) -> None:
+    out = run("export", tmp_path / "all.zip", "--memory", memory)
+    assert out.code == 0 and "31 observations" in out.out, out.err
+    back = run("import", tmp_path / "all.zip", "--memory", tmp_path / "new", "--trusted", "--json")
+    assert back.code == 0, back.err
+    assert back.answers[0]["observations"] == 31 and back.answers[0]["pictures"] == 30
+    (found,) = run("search", "porcupine", "--memory", tmp_path / "new", "--json").answers
+    assert "porcupine" in found["hits"][0]["text"]
+    back.assert_nothing_left()
+
+
+def test_an_archive_that_is_not_there_or_damaged_is_one_line(memory: Path, tmp_path: Path) -> None:
+    assert "no such file" in run("import", tmp_path / "none.zip", "--memory", memory).assert_one_clear_line()
+    (tmp_path / "bad.zip").write_text("not a zip")
+    line = run("import", tmp_path / "bad.zip", "--memory", memory).assert_one_clear_line()
+    assert "damaged" in line and "nothing was imported" in line

@@ -106,6 +106,11 @@ class Standing:
             notices=self._book.notices,
         )
 
+    async def forget(self) -> None:
+        """Something is erased from memory: what was told, which may quote it, is forgotten too."""
+        self._book.notices = ()
+        await self._save()
+
     async def _obey(self, order: Order, conversation: str) -> tuple[Draft, bool]:
         with anyio.move_on_after(CATCH_UP_S):
             await self.catch_up()

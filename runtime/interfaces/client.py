@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import anyio
 import anyio.abc
@@ -11,16 +12,21 @@ import zmq.asyncio
 
 from runtime.bus import Member, Subscription
 from runtime.calls import Caller, ControlSender
+from runtime.errors import RemoteError, StoreError
 from runtime.messages import (
     Answer,
     AnswerPart,
+    ArchiveReply,
     AskRequest,
+    ExportRequest,
     ForgetReply,
     ForgetRequest,
     Forgotten,
     Heartbeat,
+    ImportRequest,
     Interrupt,
     MemoryStatus,
+    Message,
     Notice,
     Observation,
     PartialTranscript,
@@ -122,16 +128,43 @@ class Client:
         """Tell memory that the process that perceives this track of the sources will not come back."""
         await self._memory.call(TrackLost(track=track, reason=reason, sources=sources), CALL_DEADLINE_S)
 
+    async def _rule(self, request: Message) -> Any:
+        """A call that may take long, and fail because of something the user must mend.
+
+        Raises:
+            StoreError: that failed in memory, in its words.
+        """
+        try:
+            return await self._memory.call(request, RULE_DEADLINE_S)
+        except RemoteError as error:
+            if error.kind == StoreError.__name__:
+                raise StoreError(str(error)) from error
+            raise
+
     async def forget(self, request: ForgetRequest) -> ForgetReply:
         """Erase what the request says, or with ``preview`` only say what would go."""
-        reply: ForgetReply = await self._memory.call(request, RULE_DEADLINE_S)
+        # Reasoning lets go before, so that no file of its own still tells of it, and after, of turns begun meanwhile.
         if not request.preview:
-            self._control.send(Forgotten())
+            await self._reasoning.call(Forgotten(), CALL_DEADLINE_S)
+        reply: ForgetReply = await self._rule(request)
+        if not request.preview:
+            await self._reasoning.call(Forgotten(), CALL_DEADLINE_S)
+        return reply
+
+    async def export(self, path: Path) -> ArchiveReply:
+        """Write all that memory holds to an archive."""
+        reply: ArchiveReply = await self._rule(ExportRequest(path=str(path)))
+        return reply
+
+    async def import_archive(self, path: Path, trusted: bool) -> ArchiveReply:
+        """Take in an archive, whole or not at all."""
+        request = ImportRequest(path=str(path), trusted=trusted)
+        reply: ArchiveReply = await self._rule(request)
         return reply
 
     async def readd(self, source: str) -> None:
         """Let a source be perceived again from its begin, erased stretches too."""
-        await self._memory.call(ReaddRequest(source=source), CALL_DEADLINE_S)
+        await self._rule(ReaddRequest(source=source))
 
     def interrupt(self, conversation: str = "") -> None:
         """Stop the turn that is running, at once."""

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 import msgspec
 
@@ -18,7 +19,7 @@ from runtime.interfaces.attach import attached
 from runtime.interfaces.client import Client
 from runtime.interfaces.moments import latest, parse_length_s, parse_moment, stretch
 from runtime.interfaces.terminal import OUT, byte_size, media_time, note, observation_line
-from runtime.messages import ForgetReply, ForgetRequest, TimeWindow
+from runtime.messages import ArchiveReply, ForgetReply, ForgetRequest, TimeWindow
 
 EXAMPLES_SHOWN = 6
 
@@ -65,7 +66,39 @@ async def forget(wish: Wish, config: Config, memory_dir: Path, is_agreed: bool, 
             _show_done(done, wish)
     if done.traces:
         names = ", ".join(done.traces)
-        raise UserError(f"forgotten, but it still stands in {names}: delete that, it is not part of memory")
+        raise UserError(f"forgotten, but it still stands in {names}: that is not memory's own; mend or delete it")
+
+
+async def export(path: Path, config: Config, memory_dir: Path, as_json: bool) -> None:
+    """Write all that memory holds to a folder, or to a zip file."""
+    async with attached(memory_dir, config) as client:
+        done = await client.export(path)
+    _tell_archive(done, f"exported to {done.path}", as_json)
+
+
+async def import_archive(path: Path, config: Config, memory_dir: Path, trusted: bool, as_json: bool) -> None:
+    """Take in an archive, into a new memory or beside what is there.
+
+    Raises:
+        UserError: there is no archive.
+    """
+    if not await anyio.Path(path).exists():
+        raise UserError(f"archive {path}: there is no such file or folder")
+    async with attached(memory_dir, config, new=True) as client:
+        done = await client.import_archive(path, trusted)
+    known = f", {done.known} were there already or had been erased" if done.known else ""
+    _tell_archive(done, f"imported{known}", as_json)
+
+
+def _tell_archive(done: ArchiveReply, what: str, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(msgspec.structs.asdict(done), ensure_ascii=False), flush=True)
+        return
+    OUT.print(
+        f"{done.observations} observations of {done.sources} sources with {done.pictures} pictures and {done.spans}"
+        f" spans {what} ({byte_size(done.bytes)})",
+        markup=False,
+    )
 
 
 async def _windows(wish: Wish, client: Client) -> tuple[TimeWindow, ...]:

@@ -21,13 +21,21 @@ from runtime.messages.base import (
     observation_id,
     round_time,
 )
-from runtime.messages.control import Cancel, Forgotten, Interrupt, Stop
-from runtime.messages.embedding import EmbedReply, EmbedRequest
+from runtime.messages.control import (
+    Cancel,
+    Interrupt,
+    Stop,
+)
+from runtime.messages.embedding import (
+    EmbedReply,
+    EmbedRequest,
+)
 from runtime.messages.erasure import (
     ArchiveReply,
     ExportRequest,
     ForgetReply,
     ForgetRequest,
+    Forgotten,
     ImportRequest,
     ReaddRequest,
     TimeWindow,
@@ -35,6 +43,8 @@ from runtime.messages.erasure import (
 from runtime.messages.memory import (
     Done,
     Hit,
+    LastSeenReply,
+    LastSeenRequest,
     LevelBytes,
     MemoryStatus,
     RecallReply,
@@ -42,6 +52,7 @@ from runtime.messages.memory import (
     RememberRequest,
     ScanReply,
     ScanRequest,
+    Sighted,
     SourceRecord,
     Span,
     SpansReply,
@@ -63,9 +74,25 @@ from runtime.messages.perceived import (
     Stored,
     being_said,
 )
-from runtime.messages.reasoning import UNDERSTOOD, Answer, AnswerPart, AskRequest, Citation, SearchRequest, TraceStep
-from runtime.messages.standing import Notice, StandingQuery, StandingReply, StandingRequest
-from runtime.messages.wire import decode, encode
+from runtime.messages.reasoning import (
+    UNDERSTOOD,
+    Answer,
+    AnswerPart,
+    AskRequest,
+    Citation,
+    SearchRequest,
+    TraceStep,
+)
+from runtime.messages.standing import (
+    Notice,
+    StandingQuery,
+    StandingReply,
+    StandingRequest,
+)
+from runtime.messages.wire import (
+    decode,
+    encode,
+)
 
 __all__ = [
     "Ack",
@@ -90,13 +117,15 @@ __all__ = [
     "Interrupt",
     "AWAY_MARK",
     "LOST_MARK",
+    "LastSeenReply",
+    "LastSeenRequest",
     "LevelBytes",
     "MemoryStatus",
     "Message",
     "Notice",
     "Observation",
-    "PartialTranscript",
     "PERCEIVED_CHANNELS",
+    "PartialTranscript",
     "Progress",
     "ReaddRequest",
     "RecallReply",
@@ -105,6 +134,7 @@ __all__ = [
     "ScanReply",
     "ScanRequest",
     "SearchRequest",
+    "Sighted",
     "SourceEnded",
     "SourceOpened",
     "SourceRecord",

@@ -19,7 +19,3 @@ class Interrupt(Message, frozen=True, tag="interrupt"):
     """Give up the turn that is running in a conversation ("" = every conversation)."""
 
     conversation: str = ""
-
-
-class Forgotten(Message, frozen=True, tag="forgotten"):
-    """Something was erased from memory at the user's wish: let go of whatever was made of it."""

@@ -52,6 +52,10 @@ class ForgetReply(Message, frozen=True, tag="forget_reply"):
     bytes_after: int = 0
 
 
+class Forgotten(Message, frozen=True, tag="forgotten"):
+    """To reasoning, before and after something is erased from memory: let go of what was made of it. -> `Done`"""
+
+
 class ReaddRequest(Message, frozen=True, tag="readd_request"):
     """Let ``source`` be perceived again from its begin: its erased stretches are refused no longer. -> `Done`"""
 

@@ -1,0 +1,367 @@
+"""Portable archives: all that memory holds as JSON lines and pictures, read back whole or not at all.
+
+A folder, or one zip file with the same names in it (docs/archive.md). Nothing is unpacked: entries are read by the
+names this module expects, any other name refuses the archive, and what is read must have the checksum its manifest
+gives. Import is one transaction, so that a damaged archive leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import shutil
+import sqlite3
+import uuid
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct, field
+
+from memory.observe import find_fault
+from memory.reader import read_sources, snapshot
+from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, observation_of, span_of
+from memory.store import Store
+from memory.writing import Writing
+from runtime.errors import StoreError
+from runtime.messages import (
+    ArchiveReply,
+    Channel,
+    ExportRequest,
+    ImportRequest,
+    Observation,
+    SourceOpened,
+    SourceRecord,
+    Span,
+)
+from runtime.trust import IMPORTED_KEY
+
+FORMAT, VERSION = "mindstream-memory", 1
+MANIFEST = "manifest.json"
+SOURCES, OBSERVATIONS, SPANS, ERASURES = "sources.jsonl", "observations.jsonl", "spans.jsonl", "erasures.jsonl"
+LISTS = (SOURCES, OBSERVATIONS, SPANS, ERASURES)
+MAX_LINE_BYTES = 16 << 20
+MAX_PICTURE_BYTES = 8 << 20
+_PICTURE = re.compile(r"pictures/\d{1,12}\.jpg")
+_CHUNK_BYTES = 1 << 20
+
+
+class ArchivedObservation(Struct, frozen=True, omit_defaults=True):
+    """One line of observations.jsonl. ``vector``: base64 of float16 little-endian; ``picture``: its file."""
+
+    id: str
+    source: str
+    channel: Channel
+    t0_s: float
+    t1_s: float
+    text: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    evidence: tuple[str, ...] = ()
+    trust: float = 1.0
+    vector_space: str = ""
+    vector: str = ""
+    picture: str = ""
+    picture_sha256: str = ""
+
+
+class ArchivedErasure(Struct, frozen=True):
+    """One line of erasures.jsonl: a stretch that is not to be perceived again."""
+
+    source: str
+    channel: str
+    t0_s: float
+    t1_s: float
+    erased_wall_s: float
+
+
+class Manifest(Struct, frozen=True):
+    """``files``: list file -> sha256 of its bytes. ``id`` names the archive in the records it is imported to."""
+
+    format: str
+    version: int
+    id: str
+    counts: dict[str, int]
+    files: dict[str, str]
+
+
+# --- out ------------------------------------------------------------------------------------------
+
+
+def export_memory(connection: sqlite3.Connection, request: ExportRequest) -> ArchiveReply:
+    """Write an archive beside its place, then put it there: one that is there is whole.
+
+    Raises:
+        StoreError: something is in its place already, or it cannot be written.
+    """
+    path = Path(request.path)
+    if path.exists():
+        raise StoreError(f"archive {path} is there already; give another name")
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(beside)
+        with _writing_to(beside, path.suffix == ".zip") as target, snapshot(connection):
+            counts = _write_all(connection, target)
+        beside.replace(path)
+    except OSError as error:
+        raise StoreError(f"archive {path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            _clear(beside)
+    return ArchiveReply(path=str(path), bytes=_size(path), **counts)
+
+
+class _Target:
+    """Where an archive is written to, entry by entry."""
+
+    def __init__(self, folder: Path | None, archive: zipfile.ZipFile | None) -> None:
+        self._folder = folder
+        self._archive = archive
+        self.sums: dict[str, str] = {}
+
+    def write_lines(self, name: str, records: Iterable[Any]) -> int:
+        """A list file; how many lines."""
+        digest = hashlib.sha256()
+        n = 0
+        with self._open(name) as file:
+            for record in records:
+                line = msgspec.json.encode(record) + b"\n"
+                digest.update(line)
+                file.write(line)
+                n += 1
+        self.sums[name] = digest.hexdigest()
+        return n
+
+    def write(self, name: str, data: bytes) -> None:
+        with self._open(name) as file:
+            file.write(data)
+
+    def _open(self, name: str) -> Any:
+        if self._archive is not None:
+            info = zipfile.ZipInfo(name)
+            # Pictures are compressed already.
+            info.compress_type = zipfile.ZIP_STORED if name.endswith(".jpg") else zipfile.ZIP_DEFLATED
+            return self._archive.open(info, "w", force_zip64=True)
+        assert self._folder is not None
+        path = self._folder / name
+        path.parent.mkdir(exist_ok=True)
+        return path.open("wb")
+
+
+@contextmanager
+def _writing_to(path: Path, as_zip: bool) -> Iterator[_Target]:
+    if as_zip:
+        with zipfile.ZipFile(path, "w") as archive:
+            yield _Target(None, archive)
+    else:
+        path.mkdir(mode=0o700)
+        yield _Target(path, None)
+
+
+def _write_all(connection: sqlite3.Connection, target: _Target) -> dict[str, int]:
+    pictures: list[int] = []
+
+    def observations() -> Iterator[ArchivedObservation]:
+        select = f"SELECT {OBSERVATION_COLUMNS}, o.seq, p.jpeg FROM {OBSERVATION_JOIN} LEFT JOIN payloads p USING (seq)"  # noqa: S608
+        for *row, seq, jpeg in connection.execute(f"{select} ORDER BY o.seq"):
+            o = observation_of(tuple(row))
+            if jpeg is not None:
+                pictures.append(seq)
+            yield ArchivedObservation(
+                id=o.id, source=o.source, channel=o.channel, t0_s=o.t0_s, t1_s=o.t1_s, text=o.text, data=o.data,
+                evidence=o.evidence, trust=o.trust, vector_space=o.vector_space,
+                vector=base64.b64encode(o.vector).decode() if o.vector else "",
+                picture=f"pictures/{seq}.jpg" if jpeg is not None else "",
+                picture_sha256=hashlib.sha256(jpeg).hexdigest() if jpeg is not None else "",
+            )  # fmt: skip
+
+    spans = connection.execute(
+        f"SELECT {SPAN_COLUMNS} FROM spans p JOIN sources s USING (source) ORDER BY p.source, p.t0_s, p.id"  # noqa: S608
+    )
+    erasures = connection.execute(
+        "SELECT name, channel, t0_s, t1_s, erased_wall_s FROM erasures JOIN sources USING (source) ORDER BY erasure"
+    )
+    counts = {
+        "sources": target.write_lines(SOURCES, read_sources(connection)),
+        "observations": target.write_lines(OBSERVATIONS, observations()),
+        "spans": target.write_lines(SPANS, (span_of(row) for row in spans)),
+    }
+    target.write_lines(ERASURES, (ArchivedErasure(*row) for row in erasures))
+    for seq in pictures:
+        (jpeg,) = connection.execute("SELECT jpeg FROM payloads WHERE seq=?", (seq,)).fetchone()
+        target.write(f"pictures/{seq}.jpg", jpeg)
+    counts["pictures"] = len(pictures)
+    manifest = Manifest(FORMAT, VERSION, uuid.uuid4().hex, counts, target.sums)
+    target.write(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    return counts
+
+
+# --- in -------------------------------------------------------------------------------------------
+
+
+def import_memory(store: Store, request: ImportRequest) -> ArchiveReply:
+    """Take in an archive in one transaction; what is there already stays as it is.
+
+    Raises:
+        StoreError: there is no archive, it is damaged or of a newer program, or a source of it is another recording
+            than the one of that name here. Nothing was imported.
+    """
+    path = Path(request.path)
+    try:
+        with _reading_from(path) as archive, store.write() as writing:
+            reply = _read_all(archive, writing, path, request.trusted)
+    except (zipfile.BadZipFile, zlib.error, EOFError, msgspec.MsgspecError, ValueError, RuntimeError) as error:
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise StoreError(f"archive {path}: damaged ({why}); nothing was imported") from error
+    except OSError as error:
+        raise StoreError(f"archive {path} cannot be read: {error.strerror or error}; nothing was imported") from error
+    return reply
+
+
+class _Archive:
+    """An archive to read from: entries by name, nothing unpacked."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile | None) -> None:
+        self._path = path
+        self._archive = archive
+        for name in self._names():
+            if name not in (*LISTS, MANIFEST) and not _PICTURE.fullmatch(name):
+                raise StoreError(f"archive {path}: holds {name!r}, as no archive of memory does; nothing was imported")
+        manifest = msgspec.json.decode(self.read(MANIFEST, MAX_LINE_BYTES), type=Manifest)
+        if manifest.format != FORMAT:
+            raise StoreError(f"archive {path}: {manifest.format!r} is no archive of memory")
+        if manifest.version > VERSION:
+            raise StoreError(
+                f"archive {path}: of a newer version ({manifest.version}, this program knows {VERSION}); update it"
+            )
+        self.manifest = manifest
+
+    def read(self, name: str, limit: int) -> bytes:
+        with self._open(name) as file:
+            data: bytes = file.read(limit + 1)
+        if len(data) > limit:
+            raise ValueError(f"{name} is too large")
+        return data
+
+    def check(self, name: str) -> None:
+        """The bytes of a list file are those the manifest tells of."""
+        digest = hashlib.sha256()
+        with self._open(name) as file:
+            while chunk := file.read(_CHUNK_BYTES):
+                digest.update(chunk)
+        if digest.hexdigest() != self.manifest.files.get(name):
+            raise ValueError(f"{name} has another checksum than its manifest says")
+
+    def lines(self, name: str) -> Iterator[bytes]:
+        with self._open(name) as file:
+            while line := file.readline(MAX_LINE_BYTES + 1):
+                if len(line) > MAX_LINE_BYTES:
+                    raise ValueError(f"{name} has a line without end")
+                yield line
+
+    def _names(self) -> list[str]:
+        if self._archive is not None:
+            return [name for name in self._archive.namelist() if name != "pictures/"]
+        inside = list(self._path.rglob("*"))
+        links = [path for path in inside if path.is_symlink()]
+        if links:
+            raise StoreError(f"archive {self._path}: holds a link, {links[0].name!r}; nothing was imported")
+        return [path.relative_to(self._path).as_posix() for path in inside if not path.is_dir()]
+
+    def _open(self, name: str) -> Any:
+        try:
+            return self._archive.open(name) if self._archive is not None else (self._path / name).open("rb")
+        except (OSError, KeyError) as error:
+            raise ValueError(f"{name} is missing") from error
+
+
+@contextmanager
+def _reading_from(path: Path) -> Iterator[_Archive]:
+    if path.is_dir():
+        if not (path / MANIFEST).is_file():
+            raise StoreError(f"archive {path}: there is no {MANIFEST} in it; give what export wrote")
+        yield _Archive(path, None)
+    elif path.is_file():
+        with zipfile.ZipFile(path) as archive:
+            yield _Archive(path, archive)
+    else:
+        raise StoreError(f"archive {path}: there is no such file or folder")
+
+
+def _read_all(archive: _Archive, writing: Writing, path: Path, trusted: bool) -> ArchiveReply:
+    for name in LISTS:
+        archive.check(name)
+    sources = [msgspec.json.decode(line, type=SourceRecord) for line in archive.lines(SOURCES)]
+    for record in sources:
+        _import_source(writing, record, path)
+    for line in archive.lines(ERASURES):
+        writing.add_erasure(*msgspec.structs.astuple(msgspec.json.decode(line, type=ArchivedErasure)))
+    known = pictures = 0
+    for line in archive.lines(OBSERVATIONS):
+        archived = msgspec.json.decode(line, type=ArchivedObservation)
+        observation = _observation(archive, archived, "" if trusted else archive.manifest.id)
+        if fault := find_fault(observation):
+            raise ValueError(f"observation {archived.id!r}: its {fault} is wrong")
+        known += not writing.add_observation(observation)
+        pictures += observation.payload is not None
+    for line in archive.lines(SPANS):
+        span = msgspec.json.decode(line, type=Span)
+        writing.add_span(writing.source(span.source), span)
+    return ArchiveReply(
+        path=str(path), sources=len(sources), observations=writing.stored, pictures=pictures, spans=writing.spans,
+        known=known, bytes=_size(path),
+    )  # fmt: skip
+
+
+def _import_source(writing: Writing, record: SourceRecord, path: Path) -> None:
+    fingerprint = writing.fingerprint(record.source)
+    if fingerprint is not None and fingerprint != record.fingerprint:
+        raise StoreError(
+            f"archive {path}: its source {record.source!r} is another recording than the one of that name in this"
+            " memory; import it into a memory of its own"
+        )
+    for track in {**record.watermarks, **record.ended}:
+        writing.open_track(
+            SourceOpened(
+                source=record.source, track=track, kind=record.kind, uri=record.uri, fingerprint=record.fingerprint,  # type: ignore[arg-type]
+                started_wall_s=record.started_wall_s, duration_s=record.duration_s,
+                missing=record.missing.get(track, ""), encoders=record.encoders,
+            )
+        )  # fmt: skip
+        writing.advance(record.source, track, record.watermarks.get(track, 0.0))
+        if track in record.ended:
+            writing.end_track(record.source, track, record.ended[track])
+
+
+def _observation(archive: _Archive, archived: ArchivedObservation, imported_from: str) -> Observation:
+    payload = None
+    if archived.picture:
+        if not _PICTURE.fullmatch(archived.picture):
+            raise ValueError(f"observation {archived.id!r}: {archived.picture!r} is no picture of an archive")
+        payload = archive.read(archived.picture, MAX_PICTURE_BYTES)
+        if hashlib.sha256(payload).hexdigest() != archived.picture_sha256:
+            raise ValueError(f"{archived.picture} has another checksum than its observation says")
+    data = archived.data | ({IMPORTED_KEY: imported_from} if imported_from else {})
+    return Observation(
+        id=archived.id, source=archived.source, channel=archived.channel, t0_s=archived.t0_s, t1_s=archived.t1_s,
+        text=archived.text, data=data, evidence=archived.evidence, trust=archived.trust,
+        vector=base64.b64decode(archived.vector, validate=True) if archived.vector else None,
+        vector_space=archived.vector_space, payload=payload,
+    )  # fmt: skip
+
+
+def _clear(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
