@@ -12,14 +12,15 @@ import anyio.to_thread
 from runtime.errors import CallError
 from runtime.interfaces.client import Client
 from runtime.interfaces.notices import print_standing, standing_request
-from runtime.interfaces.terminal import OUT, AnswerPrinter, note, observation_line, print_status
-from runtime.messages import AskRequest, StandingRequest
+from runtime.interfaces.terminal import OUT, AnswerPrinter, note, observation_line, print_status, print_trace
+from runtime.messages import Answer, AskRequest, StandingRequest
 
 HELP = """Ask anything about what was seen, heard or read; answers cite their moments as [m:ss].
   /status    processes, sources, encoders and the size of memory
   /timeline  the newest things noticed
   /standing  what I will tell you about ("tell me when ...", "whenever ..., let me know" makes one)
   /pause ID, /resume ID, /remove ID   a standing query (ID is q1, or words of it, or all)
+  /trace     how the last answer was found: what was looked up, and what befell the model
   /help      this
   /quit      leave (also Ctrl-D; Ctrl-C stops an answer, at the prompt it leaves)"""
 
@@ -31,6 +32,7 @@ class Chat:
         self.client = client
         self.sources = sources
         self._status_line = status_line
+        self._last: Answer | None = None
 
     async def run(self) -> None:
         """Answer until the user leaves or the input ends."""
@@ -59,6 +61,8 @@ class Chat:
             case "/timeline":
                 for observation in await self.client.timeline(self.sources):
                     OUT.print(observation_line(observation), markup=False)
+            case "/trace":
+                print_trace(self._last)
             case "/standing":
                 print_standing(await self.client.standing(StandingRequest()))
             case "/pause" | "/resume" | "/remove":
@@ -79,6 +83,8 @@ class Chat:
                 tasks.start_soon(stop_on_ctrl_c)
                 async for part in self.client.ask(request):
                     printer.part(part)
+                    if isinstance(part, Answer):
+                        self._last = part
                 tasks.cancel_scope.cancel()
 
     async def _prompted(self) -> AsyncIterator[str]:

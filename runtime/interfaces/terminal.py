@@ -120,6 +120,19 @@ class AnswerPrinter:
             self._column += cell_len(word)
 
 
+def print_trace(answer: Answer | None) -> None:
+    """The steps on the way to an answer, with their times."""
+    if answer is None:
+        OUT.print("nothing was asked yet")
+        return
+    for step in answer.trace:
+        given = ", ".join(f"{name}: {value}" for name, value in step.arguments.items())
+        took = f" ({step.took_s:.2f} s)" if step.took_s else ""
+        OUT.print(Text(f"  {step.tool}({given})", style="bold") + Text(f" -> {step.found}{took}"))
+    spent = ", ".join(f"{name.replace('_', ' ')} {seconds:.2f} s" for name, seconds in answer.latency_s.items())
+    OUT.print(Text(f"  answered by {answer.backend}, confidence {answer.confidence:.2f}; {spent}"))
+
+
 def shorten(text: str, width: int) -> str:
     """``text`` on one line of at most ``width`` characters."""
     line = " ".join(text.split())
