@@ -1,0 +1,270 @@
+"""Watching live, from a camera on the loopback network and through fakes of OpenCV: outages, sizes, slow looks."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, cast
+
+import anyio
+import anyio.to_thread
+import cv2
+import msgspec
+import numpy as np
+import pytest
+
+from benchmarks.loopback import Loopback, moving_square
+from perception import watch
+from perception.capture import CaptureFailed, CaptureOver, CaptureThread, Inbox
+from perception.live_sound import load_sounddevice
+from perception.live_video import Camera, Screen
+from runtime.clock import LiveClock
+from runtime.config import Config, LiveConfig, parse_config
+from runtime.messages import MemoryStatus, Message, Observation, Progress, SourceEnded, SourceOpened
+from runtime.service import Service
+from runtime.sources import parse_source
+
+SIZE = (320, 240)
+QUICK = {
+    "perception": {
+        "vision": {"read_text": False, "people": False, "faces": False, "motion": False},
+        "live": {"stall_s": 0.6, "open_s": 3.0, "reopen_min_s": 0.1, "reopen_max_s": 0.3},
+    }
+}
+pytestmark = pytest.mark.anyio
+
+
+class World:
+    """The part of Service that watching live uses."""
+
+    def __init__(self, where: str, config: Config) -> None:
+        source = msgspec.structs.replace(parse_source(f"door={where}"), source="door@now")
+        self.config = config
+        self.params = {"live": msgspec.to_builtins(source)}
+        self.clock = LiveClock(time.monotonic())
+        self.stopping = anyio.Event()
+        self.outbox = self
+        self.log = logging.getLogger("video")
+        self.sent: list[Message] = []
+        self.drops: Counter[str] = Counter()
+        self.counters: dict[str, float] = {}
+        self.notes: list[str] = []
+        self._model_thread = anyio.CapacityLimiter(1)
+
+    def put(self, *messages: Message) -> None:
+        self.sent += messages
+
+    async def send(self, *messages: Message) -> None:
+        self.sent += messages
+
+    async def drained(self) -> None:
+        pass
+
+    def ready(self) -> None:
+        pass
+
+    def drop(self, what: str, n: int = 1) -> None:
+        self.drops[what] += n
+
+    def report(self, counters: dict[str, float] | None = None, notes: tuple[str, ...] = (), **_: Any) -> None:
+        self.counters.update(counters or {})
+        self.notes += [note for note in notes if note not in self.notes[-1:]]
+
+    def caller(self, process: str) -> World:
+        return self
+
+    async def call(self, request: Message, deadline_s: float) -> MemoryStatus:
+        return MemoryStatus(generation=0, sources=(), observations={}, spans={}, bytes=0)
+
+    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        return await anyio.to_thread.run_sync(function, *args, limiter=self._model_thread)
+
+    def observations(self, channel: str) -> list[Observation]:
+        return [m for m in self.sent if isinstance(m, Observation) and m.channel == channel]
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        while not condition():
+            await anyio.sleep(0.01)
+
+
+async def watching(where: str, then: Callable[[World], Any], config: Config | None = None) -> World:
+    world = World(where, config or parse_config(QUICK, "test"))
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch.main, cast(Service, world))
+            await then(world)
+            world.stopping.set()
+    return world
+
+
+async def test_a_stream_is_watched_and_what_was_missed_is_a_gap_before_it_goes_on() -> None:
+    with Loopback(moving_square(SIZE), rate_hz=10.0, clip_s=1.0) as camera:
+
+        async def then(world: World) -> None:
+            await world.until(lambda: world.observations("frame"))
+            camera.pause()
+            await world.until(lambda: any("cannot be seen" in note for note in world.notes))
+            await world.until(lambda: world.observations("gap"))
+            seen = len(world.observations("frame"))
+            camera.resume()
+            await world.until(lambda: len(world.observations("frame")) > seen + 1)
+
+        world = await watching(camera.url("mjpeg"), then)
+    opened, ended = world.sent[0], world.sent[-1]
+    assert isinstance(opened, SourceOpened)
+    assert opened.kind == "stream"
+    assert isinstance(ended, SourceEnded)
+    assert "stopped sending" in world.observations("gap")[-1].text
+    assert len({o.id for o in world.sent if isinstance(o, Observation)}) == sum(
+        isinstance(m, Observation) for m in world.sent
+    )
+    reached_s = 0.0
+    for message in world.sent:
+        if isinstance(message, Progress):
+            reached_s = message.t_s
+        elif isinstance(message, Observation):
+            assert message.t1_s > reached_s - 0.001
+
+
+async def test_a_picture_that_changes_its_size_is_watched_on() -> None:
+    with Loopback(moving_square(SIZE), rate_hz=10.0, clip_s=1.0) as camera:
+
+        async def then(world: World) -> None:
+            await world.until(lambda: world.observations("frame"))
+            camera.show(moving_square((160, 120)))
+            await world.until(lambda: world.observations("frame")[-1].data["width"] == 160)
+
+        world = await watching(camera.url("mjpeg"), then)
+    assert [frame.data["width"] for frame in world.observations("frame")][0] == 320
+    assert not [note for note in world.notes if "cannot" in note]
+
+
+async def test_a_slow_look_costs_looks_and_never_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    from perception.sight import Sight
+
+    slow = threading.Event()
+    step = Sight.step
+
+    def hang(self: Any, look: Any) -> Any:
+        slow.wait(20.0)
+        return step(self, look)
+
+    monkeypatch.setattr(Sight, "step", hang)
+    with Loopback(moving_square(SIZE), rate_hz=20.0, clip_s=1.0) as camera:
+
+        async def then(world: World) -> None:
+            await world.until(lambda: world.counters.get("frames", 0) > 60)
+            assert not world.observations("frame")
+            slow.set()
+            await world.until(lambda: len(world.observations("frame")) >= 2)
+
+        world = await watching(camera.url("mjpeg"), then)
+    assert world.drops["look:busy"] > 0
+
+
+async def test_a_camera_that_is_not_there_is_one_clear_line_and_tried_again() -> None:
+    async def then(world: World) -> None:
+        await world.until(lambda: world.notes)
+
+    world = await watching("/dev/video97", then)
+    assert "no camera /dev/video97" in world.notes[0]
+
+
+class FakeCamera:
+    """Stands in for cv2.VideoCapture: gives ``pictures`` and then fails, as an unplugged camera does."""
+
+    pictures = 3
+
+    def __init__(self, device: object, backend: int) -> None:
+        self.left = self.pictures
+
+    def isOpened(self) -> bool:
+        return True
+
+    def set(self, what: int, value: float) -> bool:
+        return True
+
+    def get(self, what: int) -> float:
+        return 640.0
+
+    def read(self) -> tuple[bool, Any]:
+        self.left -= 1
+        return (True, np.zeros((48, 64, 3), np.uint8)) if self.left >= 0 else (False, None)
+
+    def release(self) -> None:
+        pass
+
+
+def test_an_unplugged_camera_fails_with_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCamera)
+    camera = Camera("/dev/null", LiveConfig(), lambda: 1.0)
+    assert [camera.read().size for _ in range(3)] == [(64, 48)] * 3
+    with pytest.raises(CaptureFailed, match="/dev/null stopped sending"):
+        camera.read()
+
+
+def test_a_source_that_fails_is_opened_again_and_a_hopeless_one_is_not() -> None:
+    opened = 0
+    inbox: Inbox[int] = Inbox(100, lambda: None)
+
+    class Numbers:
+        about = "numbers"
+
+        def read(self) -> int:
+            if opened == 1:
+                raise CaptureFailed("went away")
+            raise CaptureOver("no more")
+
+        def close(self) -> None:
+            pass
+
+    def open_numbers() -> Numbers:
+        nonlocal opened
+        opened += 1
+        return Numbers()
+
+    thread = CaptureThread(open_numbers, inbox, 0.001, 0.001)
+    thread.start()
+    while not (taken := inbox.take(5.0)).over:
+        pass
+    thread.stop()
+    assert (opened, taken.over) == (2, "no more")
+
+
+def test_only_the_newest_picture_waits_and_the_others_are_counted() -> None:
+    drops: list[int] = []
+    inbox: Inbox[int] = Inbox(1, lambda: drops.append(1))
+    inbox.opened("")
+    for k in range(5):
+        inbox.put(k)
+    assert inbox.take(0.0).item == 4
+    assert (len(drops), inbox.captured) == (4, 5)
+    assert inbox.take(0.0).item is None
+
+
+def test_without_a_display_the_screen_is_given_up_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("XDG_SESSION_TYPE", raising=False)
+    with pytest.raises(CaptureOver, match="DISPLAY is not set"):
+        Screen(1, LiveConfig(), lambda: 0.0)
+    monkeypatch.setenv("XDG_SESSION_TYPE", "wayland")
+    with pytest.raises(CaptureOver, match="Wayland"):
+        Screen(1, LiveConfig(), lambda: 0.0)
+
+
+def test_without_portaudio_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    import builtins
+
+    real = builtins.__import__
+
+    def refuse(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name == "sounddevice":
+            raise OSError("PortAudio library not found")
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    with pytest.raises(CaptureOver, match="libportaudio2"):
+        load_sounddevice()
