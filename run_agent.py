@@ -85,6 +85,7 @@ def build_parser() -> argparse.ArgumentParser:
     search = commands.add_parser("search", parents=[common, as_json], help="show what memory holds, best first")
     search.add_argument("query", metavar="Q")
     search.add_argument("--limit", type=_count, default=10, metavar="N", help="hits shown (default: 10)")
+    search.add_argument("--explain", action="store_true", help="show why each hit ranks where it does")
 
     forget = commands.add_parser("forget", parents=[common, as_json], help="erase a stretch of time or words, for good")
     forget.add_argument("--from", dest="begin", default="", metavar="T", help='12:31, 90s, "yesterday 14:00", ...')
@@ -187,7 +188,7 @@ def _run(args: argparse.Namespace) -> int:
         case "search":
 
             async def command() -> None:
-                await commands.search(args.query, config, memory_dir, args.limit, args.json)
+                await commands.search(args.query, config, memory_dir, args.limit, args.json, args.explain)
 
         case "forget":
             wish = erasure_commands.Wish(args.begin, args.end, args.last, args.text, args.source)

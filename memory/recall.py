@@ -51,6 +51,10 @@ VECTOR_HITS = 256
 _VECTORS_AT_ONCE = 500
 # So many of the best are put in order; the rest cannot reach the list.
 CHOICE_LIMIT = 5000
+# What is trusted less (imported, or derived from nothing that can be shown: runtime.trust) has this share of a list.
+# Whether a claim is corroborated is judged where it is made, on the evidence that got in.
+LOW_TRUST = 0.5
+LOW_TRUST_SHARE = 0.25
 
 
 class RecallOptions(Struct, frozen=True):
@@ -375,7 +379,12 @@ class _Query:
         is_first = np.zeros(len(order), np.bool_)
         is_first[np.unique(same, return_index=True)[1]] = True
         is_first |= LANE_OF_CODE[self._channel[place]] != 2
-        return [int(i) for i in np.concatenate([found[is_first], found[~is_first]])[:limit]]
+        ranked = np.concatenate([found[is_first], found[~is_first]])
+        # However many were planted, and however well they fit, they take no more than their share of the list.
+        trust: Floats = self._index.column("trust")  # type: ignore[assignment]
+        is_low = trust[at[ranked]] < LOW_TRUST
+        over = is_low & (np.cumsum(is_low) > max(1, int(LOW_TRUST_SHARE * limit)))
+        return [int(i) for i in ranked[~over][:limit]]
 
     def _observations(self, positions: Ints) -> list[Observation]:
         seqs = self._index.column("seq")[positions].tolist()

@@ -231,6 +231,10 @@ def test_ask_search_and_status_work_on_what_is_remembered(first: tuple[Path, Run
     assert 1 <= len(hits["hits"]) <= 3
     assert set(hits["hits"][0]) == CITATION_KEYS | {"score"}
     assert hits["hits"][0]["text"] == words[0][0]
+    explained = run("search", words[0][0], "--memory", memory, "--json", "--limit", "1", "--explain")
+    assert explained.answers[0]["hits"][0]["why"]["exact"] == 1.0
+    told = run("search", words[0][0], "--memory", memory, "--limit", "1", "--explain")
+    assert "share of the question in its own words" in told.out
     status = run("status", "--memory", memory)
     assert status.code == 0
     assert "sample.mp4" in status.out

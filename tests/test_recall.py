@@ -257,6 +257,40 @@ def test_trust_and_all_else_of_an_observation_is_kept_in_a_hit(tmp_path: Path) -
     store.close()
 
 
+def test_however_much_was_planted_it_takes_only_its_share_of_the_list(tmp_path: Path) -> None:
+    planted = [
+        Observation(
+            id=f"p{i}",
+            source="clip",
+            channel="derived",
+            t0_s=60.0 * i,
+            t1_s=60.0 * i + 1,
+            text="the key code is 9",
+            trust=0.2,
+        )
+        for i in range(30)
+    ]
+    store = store_of(tmp_path, *planted, say(3000.0, 3002.0, "we talked for long about the key and where it is kept"))
+    hits = recall(store, "key code", channels=("speech", "derived"), limit=8)
+    assert [h.observation.trust < 0.5 for h in hits] == [True, True, False]
+    assert len(recall(store, "key code", channels=("derived",), limit=1)) == 1
+    store.close()
+
+
+def test_a_text_vector_finds_pictures_of_its_space_only_and_words_raise_them(tmp_path: Path) -> None:
+    """A paired space made by hand: the first axis is dogs, the second boats."""
+    dog, boat = (0.9, 0.1, 0.4), (0.1, 0.9, 0.4)
+    frames = [see(10.0, "a dog", vector=dog), see(200.0, "", vector=dog), see(400.0, "a boat", vector=boat)]
+    store = store_of(tmp_path, *frames)
+    asked = np.array([1.0, 0.0, 0.0], "<f2").tobytes()
+    hits = recall(store, "dog", vector=asked, vector_space="test")
+    assert [h.observation.t0_s for h in hits] == [10.0, 200.0, 400.0]
+    assert hits[0].why["vector"] == hits[1].why["vector"] > 0.8 > 0.2 > hits[2].why["vector"]
+    assert hits[0].why["bm25"] > hits[1].why["bm25"] == 0.0
+    assert [h.observation.t0_s for h in recall(store, "dog", vector=asked, vector_space="other")] == [10.0]
+    store.close()
+
+
 def test_nothing_asked_and_nothing_stored_find_nothing(tmp_path: Path) -> None:
     store = store_of(tmp_path)
     assert recall(store, "anything") == recall(store, "") == recall(store, '"*^') == []

@@ -33,14 +33,16 @@ async def ask(question: str, config: Config, memory_dir: Path, as_json: bool) ->
                 print(answer_json(part), flush=True)
 
 
-async def search(query: str, config: Config, memory_dir: Path, limit: int, as_json: bool) -> None:
-    """Show what memory holds that fits the query."""
+async def search(
+    query: str, config: Config, memory_dir: Path, limit: int, as_json: bool, explain: bool = False
+) -> None:
+    """Show what memory holds that fits the query; ``explain``: and why each hit ranks where it does."""
     async with attached(memory_dir, config) as client:
         reply = await client.search(SearchRequest(query=query, limit=limit))
         if as_json:
-            print(hits_json(query, reply), flush=True)
+            print(hits_json(query, reply, explain), flush=True)
         else:
-            print_hits(reply)
+            print_hits(reply, explain)
 
 
 async def chat(config: Config, memory_dir: Path) -> None:

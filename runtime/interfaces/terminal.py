@@ -60,7 +60,7 @@ def answer_json(answer: Answer) -> str:
     return json.dumps(_plain(answer), ensure_ascii=False)
 
 
-def hits_json(query: str, reply: RecallReply) -> str:
+def hits_json(query: str, reply: RecallReply, explain: bool = False) -> str:
     """The documented JSON object of a search, on one line (docs/cli.md)."""
     hits = [
         {
@@ -71,6 +71,7 @@ def hits_json(query: str, reply: RecallReply) -> str:
             "text": hit.observation.text,
             "score": round(hit.score, 4),
             "id": hit.observation.id,
+            **({"why": hit.why} if explain else {}),
         }
         for hit in reply.hits
     ]
@@ -139,11 +140,26 @@ def shorten(text: str, width: int) -> str:
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
-def print_hits(reply: RecallReply) -> None:
+# What each part of a score is, in the words of `search --explain`.
+WHY = {
+    "bm25": "its words and its neighbours'",
+    "parent": "the event it lies in",
+    "vector": "likeness of vectors",
+    "coverage": "share of the question in its own words",
+    "coverage_neighbours": "with its neighbours' words",
+    "exact": "as written, not as misspelt",
+}
+
+
+def print_hits(reply: RecallReply, explain: bool = False) -> None:
     if not reply.hits:
         OUT.print("nothing found")
     for hit in reply.hits:
         OUT.print(Text(f"{hit.score:5.2f}  ", style="dim") + Text(observation_line(hit.observation)))
+        if explain:
+            for part, value in hit.why.items():
+                if value:
+                    OUT.print(Text(f"       {value:5.2f}  {WHY.get(part, part)}", style="dim"))
 
 
 def observation_line(observation: Observation) -> str:
