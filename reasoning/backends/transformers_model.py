@@ -176,7 +176,7 @@ class TransformersModel:
         if length + max_tokens > longest:
             raise ContextTooLong(f"the question with its evidence is too long for {self.name}", longest)
 
-        class Streamer(TextIteratorStreamer):
+        class Streamer(TextIteratorStreamer):  # type: ignore[misc]
             """Hands words on as they are final, to a loop that must not be blocked."""
 
             def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
