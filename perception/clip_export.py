@@ -103,7 +103,7 @@ def _write_towers(net: Any, tokenizer: Any, inputs: np.ndarray, folder: Path) ->
     """image.onnx and text.onnx, any number of rows to unit vectors."""
     import torch
 
-    class Tower(torch.nn.Module):
+    class Tower(torch.nn.Module):  # type: ignore[misc]
         def __init__(self, encode: str) -> None:
             super().__init__()
             self.net, self.encode = net, encode
