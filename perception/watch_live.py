@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -21,6 +22,7 @@ from perception.capture import CaptureThread, Inbox, Taken
 from perception.fresh import Fresh
 from perception.live_video import Shot, open_picture
 from perception.outage import OUTAGE_MIN_S, Outage
+from perception.sampling_budget import LEVELS, CpuUse, SamplingBudget
 from runtime.config import VisionConfig
 from runtime.errors import MindstreamError, UserError
 from runtime.messages import AWAY_MARK, Message, Observation, Progress, SourceEnded, SourceOpened, round_time
@@ -37,6 +39,8 @@ _LOOK_UP_S = 0.25
 # A capture that is silent for so many times its own deadline hangs in a driver; only a new process helps.
 _STALLS = 6
 _DRAIN_S = 5.0
+# How often the processor time used is looked at.
+_BUDGET_S = 2.0
 _OPENING = "it was not open yet"
 _STOPPED = "it stopped sending"
 _RESTARTED = "watching was interrupted"
@@ -104,6 +108,7 @@ class _LiveWatcher:
         self._waiting: tuple[int, Look] | None = None
         self._looking_s: float | None = None
         self._passed_s = self._marked_s = max(0.0, watermark_s)
+        self._budget = SamplingBudget(service.config.perception.cpu_budget)
         self._keyframes = 0
         self._text_searches = 0
         self._began_s = 0.0
@@ -122,6 +127,7 @@ class _LiveWatcher:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(functools.partial(anyio.to_thread.run_sync, self._attend, abandon_on_cancel=True))
                 tasks.start_soon(self._look_forever)
+                tasks.start_soon(self._keep_budget)
                 tasks.start_soon(self._until_over, tasks.cancel_scope)
                 await self._service.stopping.wait()
                 tasks.cancel_scope.cancel()
@@ -134,6 +140,21 @@ class _LiveWatcher:
         while not self._over:
             await self._changed.wait()
         scope.cancel()
+
+    async def _keep_budget(self) -> None:
+        """Tell the stages to look less while this process uses more than it may, and more when it may again."""
+        now_s, used_s = time.monotonic(), time.process_time()
+        while True:
+            await anyio.sleep(_BUDGET_S)
+            before_s, used_before_s = now_s, used_s
+            now_s, used_s = time.monotonic(), time.process_time()
+            for level in self._budget.step(CpuUse((used_s - used_before_s) / (now_s - before_s))):
+                self._service.log.info("%s: %s", self._source.label, level.what)
+
+    def _notes(self) -> tuple[str, ...]:
+        """That less is looked at than the profile says, if so."""
+        level = self._budget.level
+        return () if level == LEVELS[0] else (f"{self._source.label}: {level.what}, to keep the processor budget",)
 
     # --- attention, in its own thread --------------------------------------------------------------
 
@@ -163,6 +184,7 @@ class _LiveWatcher:
                 # Not the same view any more: what moved before is not followed into it.
                 attention = Attention(self._service.config.perception.sampling, self._vision.motion)
                 size, connection, stretch = shot.size, taken.connection, stretch + 1
+            attention.adapt(self._budget.level)
             unseen = _STOPPED
             looks = attention.step(Picture(shot.frame(), t_s, self._source.mask or self._vision.mask))
             seen_s, attended = t_s, attended + 1
@@ -212,7 +234,7 @@ class _LiveWatcher:
             self._service.report(
                 source=self._source.source,
                 idle=False,
-                notes=(),
+                notes=self._notes(),
                 counters={"captured": float(item.captured), "frames": float(item.attended)},
             )
             self._passed_s = item.t_s
@@ -249,6 +271,7 @@ class _LiveWatcher:
                 self._text_searches += sight.text_searches
                 sight, sighted = self._models.sight(self._source.source), stretch
             self._looking_s = look.keyframe.picture.t_s
+            sight.adapt(self._budget.level)
             told = await self._service.in_thread(sight.step, look)
             self._service.outbox.put(*fresh.pick(told))
             self._looking_s = None
