@@ -33,6 +33,7 @@ from memory.segment import SegmentOptions
 from memory.store import Store, explained
 from memory.vector_segments import segment_vectors
 from memory.views import open_view
+from memory.worth import Policy
 from runtime.config import MemoryConfig
 from runtime.errors import StoreError
 from runtime.messages import (
@@ -117,7 +118,7 @@ def limits_of(options: MemoryConfig) -> dict[Channel, Limit]:
 class Recorder:
     """The writing half: one thread at a time, in its own connection."""
 
-    def __init__(self, store: Store, options: MemoryConfig) -> None:
+    def __init__(self, store: Store, options: MemoryConfig, policy: Policy | None = None) -> None:
         self._store = store
         self._integration = Integration(
             SegmentOptions(
@@ -127,9 +128,8 @@ class Recorder:
                 window=options.surprise_window,
             )
         )
-        self._keeper = Keeper(budget_of(options), load_compressor(options.budget.compressor))
+        self._keeper = Keeper(budget_of(options), load_compressor(options.budget.compressor), policy)
         self._limits = limits_of(options)
-        self._longest_s = max([0.0, *(limit.age_s for limit in self._limits.values() if limit.age_s is not None)])
 
     def catch_up(self) -> Committed:
         """Consolidate what an earlier process did not live to, and keep limits that are new."""
@@ -182,7 +182,7 @@ class Recorder:
                 names = media if touched is None else [name for name in media if name in set(touched)]
                 closed = self._integration.advance(writing, names)
                 now_wall_s = time.time()
-                note_hour(writing.connection, now_wall_s, writing.first_seq, self._longest_s)
+                note_hour(writing.connection, now_wall_s, writing.first_seq)
                 unfinished = retain(writing, self._limits, now_wall_s)
                 if touched is None:
                     closed = self._keeper.find_untaken(writing)

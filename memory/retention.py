@@ -23,6 +23,8 @@ from runtime.messages import Channel, observation_id
 AT_ONCE = 2000
 HOUR_S = 3600
 DAY_S = 86400.0
+# Two years and more of hours, 300 KB: the longest age that can be kept.
+HOURS_KEPT = 20_000
 
 
 class Limit(Struct, frozen=True):
@@ -32,14 +34,11 @@ class Limit(Struct, frozen=True):
     bytes: int | None = None
 
 
-def note_hour(db: sqlite3.Connection, now_wall_s: float, next_seq: int, longest_s: float) -> None:
+def note_hour(db: sqlite3.Connection, now_wall_s: float, next_seq: int) -> None:
     """Remember which observation is the first of this hour of the wall clock; once an hour this writes a row."""
     hour = int(now_wall_s // HOUR_S * HOUR_S)
     if db.execute("INSERT OR IGNORE INTO hours VALUES (?,?)", (hour, next_seq)).rowcount:
-        # The newest row before the oldest that counts says how old everything before it is at least.
-        db.execute(
-            "DELETE FROM hours WHERE wall_s < (SELECT max(wall_s) FROM hours WHERE wall_s <= ?)", (hour - longest_s,)
-        )
+        db.execute("DELETE FROM hours WHERE wall_s < ?", (hour - HOURS_KEPT * HOUR_S,))
 
 
 def retain(writing: Writing, limits: Mapping[Channel, Limit], now_wall_s: float) -> bool:
@@ -99,12 +98,13 @@ def remove_with_sketches(writing: Writing, channel: Channel, ids: list[str]) -> 
 
 def _too_old(db: sqlite3.Connection, channel: Channel, limit: Limit, now_wall_s: float, n: int) -> list[str]:
     assert limit.age_s is not None
-    cut = db.execute("SELECT seq FROM hours WHERE wall_s<=? ORDER BY wall_s DESC LIMIT 1", (now_wall_s - limit.age_s,))
-    row = cut.fetchone()
-    if row is None:
+    latest_s = now_wall_s - limit.age_s - HOUR_S
+    if db.execute("SELECT 1 FROM hours WHERE wall_s<=? LIMIT 1", (latest_s,)).fetchone() is None:
         return []
+    # All before the first hour that may still be young enough was stored in an hour that is not.
+    (cut,) = db.execute("SELECT coalesce(min(seq), 1 << 62) FROM hours WHERE wall_s>?", (latest_s,)).fetchone()
     older = "SELECT id FROM observations WHERE channel=? AND seq<? ORDER BY seq LIMIT ?"
-    return [id_ for (id_,) in db.execute(older, (channel, row[0], n))]
+    return [id_ for (id_,) in db.execute(older, (channel, cut, n))]
 
 
 def _too_many(writing: Writing, channel: Channel, most_bytes: int, n: int) -> list[str]:
