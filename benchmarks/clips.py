@@ -1,9 +1,10 @@
 """Ask annotated clips their questions and see how many answers are right.
 
-    python -m benchmarks.clips [--media DIR] [--json] [--verbose] [--no-history]
+    python -m benchmarks.clips [--media DIR] [--memories DIR] [--json] [--verbose] [--no-history]
 
 Every clip DIR/video/NAME.annotations.json whose file is there is replayed by a fresh agent with a memory
-of its own, at full speed. Its questions are asked at the end, those of kind `now` at their time. What
+of its own, at full speed (with --memories the memories are kept there, and a clip that is in one is only asked
+again). Its questions are asked at the end, those of kind `now` at their time. What
 counts as right, and as the right place to cite, is defined in benchmarks/clips_scoring.py.
 
 Columns, all numbers of questions but the first and the last two:
@@ -82,13 +83,14 @@ def find_clips(media: Path) -> tuple[list[Clip], list[str]]:
     return clips, absent
 
 
-def ask_clip(clip: Clip) -> tuple[list[Row], harness.AgentRun]:
-    """Replay a clip into a fresh memory and ask its questions."""
+def ask_clip(clip: Clip, memories: Path | None = None) -> tuple[list[Row], harness.AgentRun]:
+    """Replay a clip into a fresh memory, or one kept in ``memories``, and ask its questions."""
     # The agent answers timed questions first, in order of time: the order in which answers come back.
     order = sorted(clip.questions, key=lambda q: (q.at_s is None, q.at_s or 0.0))
     asked = [{"question": q.text} | ({"at_s": q.at_s} if q.at_s is not None else {}) for q in order]
     with tempfile.TemporaryDirectory(prefix="mindstream-clips-") as folder:
-        run = harness.replay([clip.path], Path(folder, "memory"), asked)
+        memory_dir = memories / clip.path.stem if memories else Path(folder, "memory")
+        run = harness.replay([clip.path], memory_dir, asked)
     return [_row(clip, question, answer) for question, answer in pair(order, run.answers)], run
 
 
@@ -183,6 +185,7 @@ def print_row(row: Row) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = harness.parser(__doc__)
     parser.add_argument("--media", type=Path, default=harness.DEFAULT_MEDIA, metavar="DIR", help="folder of clips")
+    parser.add_argument("--memories", type=Path, metavar="DIR", help="keep the clips' memories here and use them again")
     parser.add_argument("--clip", action="append", metavar="NAME", help="only clips whose name contains this")
     parser.add_argument("--verbose", action="store_true", help="show every question, answer and citation")
     args = parser.parse_args(argv)
@@ -197,7 +200,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows: list[Row] = []
     speeds = []
     for clip in clips:
-        found, run = ask_clip(clip)
+        found, run = ask_clip(clip, args.memories)
         rows += found
         pace = f"{clip.duration_s / run.wall_s:.1f}x real time"
         speeds.append([clip.path.name, clip.duration_s, run.wall_s, clip.duration_s / run.wall_s])
@@ -213,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print()
         print(harness.table(("clip", "media s", "wall s", "x"), speeds), "\n")
     print(json.dumps(result) if args.json else as_table(result))
-    if not args.no_history and not args.clip:
+    if not args.no_history and not args.clip and not args.memories:
         harness.remember("clips", result)
     return 0
 

@@ -58,6 +58,11 @@ class Book:
         self.notices = (*self.notices, notice)[-NOTICES_KEPT:]
         self.put(query)
 
+    def forget_told(self) -> None:
+        """Drop what was told; the queries stay."""
+        self.notices = ()
+        self.put(*(msgspec.structs.replace(query, last_text="") for query in self.queries.values()))
+
     def save(self) -> None:
         """Write the file beside itself, then put it in place: a crash leaves the old one or the new one.
 

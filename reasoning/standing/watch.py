@@ -108,7 +108,7 @@ class Standing:
 
     async def forget(self) -> None:
         """Something is erased from memory: what was told, which may quote it, is forgotten too."""
-        self._book.notices = ()
+        self._book.forget_told()
         await self._save()
 
     async def _obey(self, order: Order, conversation: str) -> tuple[Draft, bool]:
