@@ -47,7 +47,7 @@ COMES = r"\b(?:enters|appears|comes|walks|drives)\b"
 EVENTS = (
     ("a person appears", PEOPLE, rf"{PEOPLE}.*{COMES}"),
     ("a car comes", r"\b(?:car|van|truck)\b", r"\bcar\b.*\b(?:enters|drives)\b"),
-    ("it gets dark", r"\bblack\b|\bfade\b|\bdark\b", r"^(?:black|fade to black)"),
+    ("it gets dark", r"^black\b|\bfades? (?:to|out|in)\b|\bfade to\b", r"^(?:black|fade to black)"),
 )
 NEVER = (
     "somebody speaks of the budget",

@@ -72,8 +72,10 @@ async def main(service: Service) -> None:
             async for delivery in service.subscribe("voice", "partial"):
                 if isinstance(delivery.message, SpeechStarted):
                     turns.hear(delivery.message)
+                    standing.hear(delivery.message)
                 elif isinstance(delivery.message, PartialTranscript):
                     turns.follow(delivery.message)
+                    standing.follow(delivery.message)
 
         async def hear_of_commits() -> None:
             async for delivery in service.subscribe("stored"):

@@ -33,6 +33,8 @@ from reasoning.sights import (
     sound_classes,
     unknown_nouns,
 )
+from reasoning.things import beyond as unnamed_by_tags
+from reasoning.things import things
 from reasoning.words import COMPOUND, match, words
 
 ABILITY = "With the embedded encoders I recognise people, movement, colours, writing, speech and kinds of sound"
@@ -61,6 +63,11 @@ async def answer_presence(question: Question, context: Context) -> Draft:
             return await _moving(question, context)
         if asked & DARKNESS and not beyond:
             return await _dark(context)
+    if beyond and not told:
+        named = await things(context, beyond)
+        if named and not await unnamed_by_tags(context, question.body):
+            first = named[0]
+            return one(f"Yes, I see {first.said} {mark(first.t0_s)}", first.observation, confidence=0.6)
     if told or not question.seen:
         said = await _told(question, context, told)
         if said:

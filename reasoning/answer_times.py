@@ -38,6 +38,7 @@ from reasoning.sights import (
     vehicles,
     writing,
 )
+from reasoning.things import beyond, things
 from reasoning.words import match, stem, words
 from runtime.messages import Observation
 
@@ -108,8 +109,7 @@ async def _voices(question: Question, context: Context) -> Draft:
 async def first_moment(text: str, context: Context) -> Moment | None:
     """The first time of the thing or event that ``text`` names."""
     # Which of two shots is the wide one cannot be told.
-    beyond = [word for word in unknown_nouns(text) if word != about_vehicles(text)]
-    picture = [] if beyond or about_framing(text) else await _from_pictures(text, context)
+    picture = [] if about_framing(text) else await _from_pictures(text, context)
     if picture:
         first = picture[0]
         return Moment(first.t0_s, (first.observation,), 0.6)
@@ -202,8 +202,13 @@ async def _from_pictures(text: str, context: Context) -> list[Sighting]:
             return fitting or changes
         return changes
     vehicle = about_vehicles(text)
-    beyond = [word for word in unknown_nouns(text) if word != vehicle]
-    if beyond:
+    unknown = [word for word in unknown_nouns(text) if word != vehicle]
+    if unknown or vehicle:
+        unnamed = [word for word in await beyond(context, text) if word != vehicle]
+        named = await things(context, [word for word in words(text) if word == vehicle or word in unknown])
+        if named and not unnamed:
+            return [Sighting(s.t0_s, s.observation, f"I see {s.said}") for s in named]
+    if unknown:
         return []
     if vehicle:
         return [_uncertain(s, vehicle) for s in await vehicles(context, text, event_asked(text))]

@@ -127,6 +127,12 @@ class Context:
             being_said=self.being_said,
         )
 
+    def of(self, source: str) -> Context:
+        """The evidence of one source alone."""
+        narrowed = self.within(self.t0_s, self.t1_s)
+        narrowed.source = source
+        return narrowed
+
     async def recall(self, query: str, channels: tuple[Channel, ...] = ()) -> tuple[Hit, ...]:
         """What fits ``query`` in the window, best first."""
         if not query.strip():

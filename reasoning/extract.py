@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 from reasoning.answer_colours import answer_colour
+from reasoning.answer_compare import answer_pair, answer_sources, compares_sources
 from reasoning.answer_counts import answer_count
 from reasoning.answer_presence import ABILITY, answer_presence
 from reasoning.answer_scene import (
@@ -23,11 +24,12 @@ from reasoning.answer_times import answer_order, answer_when, first_moment
 from reasoning.answer_words import answer_words
 from reasoning.backends import Verdict
 from reasoning.context import Context
-from reasoning.draft import Claim, Draft, join, refusal
+from reasoning.draft import Claim, Draft, join, mark, refusal, sentence, unique
 from reasoning.last_seen import answer_last_seen, nothing_seen, parse_last_seen
 from reasoning.questions import Kind, Question, noun_phrases
 from reasoning.sceptic import Sceptic
 from reasoning.sights import about_people, about_vehicles, unknown_nouns
+from reasoning.things import beyond, name_things, things
 
 Room = Callable[[Question, Context], Awaitable[Draft]]
 
@@ -67,7 +69,11 @@ class ExtractiveBackend:
         window = await narrow(question, context)
         if isinstance(window, Draft):
             return window
-        draft = await _last_sighting(question, window) or await _ROOMS[question.kind](question, window)
+        draft = (
+            await _last_sighting(question, window)
+            or await _compared(question, window)
+            or await _ROOMS[question.kind](question, window)
+        )
         if draft.abstained or draft.confidence >= self.abstain_below:
             return draft
         return _too_weak(question, draft)
@@ -118,6 +124,15 @@ async def _answer_heard(question: Question, context: Context) -> Draft:
 
 async def _answer_open(question: Question, context: Context) -> Draft:
     """ "What ..." and "who ..." with no channel named: words said or read, or the picture of a given time."""
+    unnamed = await beyond(context, question.body)
+    if question.strong and len(unnamed) < len(unknown_nouns(question.body)):
+        named = await things(context, question.strong)
+        if named and not question.spoken and not question.read:
+            shown = named[:2]
+            about = "; ".join(f"{s.said} {mark(s.t0_s)}" for s in shown)
+            also = await name_things(context.within(shown[0].t0_s, shown[0].t0_s + 1.0))
+            return Draft((Claim(sentence(f"I see {about}"), unique(s.observation for s in shown)),
+                          *(also.claims if also else ())), 0.45)  # fmt: skip
     if question.strong or question.phrases:
         if question.seen and not (question.spoken or question.read or question.expects in WRITTEN_TYPES):
             return _beyond_sight(question)
@@ -133,7 +148,7 @@ async def _answer_open(question: Question, context: Context) -> Draft:
         if coming:
             return coming
     pictured = await describe_window(question, context) if question.time.bounded or question.seen else None
-    return pictured or _beyond_sight(question)
+    return pictured or await name_things(context) or _beyond_sight(question)
 
 
 def _beyond_sight(question: Question) -> Draft:
@@ -154,6 +169,15 @@ def _too_weak(question: Question, draft: Draft) -> Draft:
         return refused
     told = Claim(f"The nearest to it: {nearest.text}", nearest.cites)
     return Draft((*refused.claims, told), draft.confidence, abstained=True)
+
+
+async def _compared(question: Question, context: Context) -> Draft | None:
+    """Recordings, or two things, side by side; None if the question does not ask that."""
+    if compares_sources(question):
+        return await answer_sources(question, context, answer_summary)
+    if question.kind == "presence" and not question.alternatives:
+        return await answer_pair(question, context, answer_presence)
+    return None
 
 
 _ROOMS: dict[Kind, Room] = {

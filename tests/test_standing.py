@@ -26,7 +26,7 @@ from reasoning.standing.watch import Standing
 from reasoning.standing.webhook import Webhook, WebhookSender
 from runtime.config import StandingConfig
 from runtime.errors import StoreError
-from runtime.messages import Notice, Observation, StandingRequest, Stored
+from runtime.messages import Notice, Observation, PartialTranscript, SpeechStarted, StandingRequest, Stored
 from tests.listed_memory import SOURCE, ListedMemory, appears, frame, observe, said, written
 
 
@@ -260,6 +260,25 @@ async def test_what_came_while_the_process_was_away_is_told_when_it_is_back(tmp_
     again.hear_of(newest)
     await again.catch_up()
     assert [notice.citation.t0_s for notice in told] == [5.0]
+
+
+@pytest.mark.anyio
+async def test_speech_is_told_when_it_begins_and_cited_when_it_is_stored(tmp_path: Path) -> None:
+    memory = Stores()
+    watch, told = standing(memory, tmp_path)
+    await perceive(watch, memory, said(1.0, 2.0, "hello"))
+    await watch.order("whenever somebody speaks, tell me", "main")
+    await watch.order("tell me when somebody says lighthouse", "main")
+    watch.hear(SpeechStarted(source=SOURCE, t_s=20.1))
+    watch.follow(PartialTranscript(source=SOURCE, t0_s=20.0, t_s=22.0, text="the lighthouse is"))
+    await watch.look_at_speech()
+    assert [(n.query, n.citation.id) for n in told] == [("q1", ""), ("q2", "")]
+    utterance = said(20.0, 24.0, "the lighthouse is closed today")
+    await perceive(watch, memory, utterance)
+    assert len(told) == 2
+    assert [o.evidence for o in memory.remembered] == [(utterance.id,), (utterance.id,)]
+    kept = (await watch.serve(StandingRequest())).notices
+    assert [notice.citation.id for notice in kept] == [utterance.id, utterance.id]
 
 
 @pytest.mark.anyio

@@ -58,6 +58,10 @@ class Book:
         self.notices = (*self.notices, notice)[-NOTICES_KEPT:]
         self.put(query)
 
+    def cite(self, notice: Notice) -> None:
+        """A notice whose evidence is known by now."""
+        self.notices = tuple(notice if kept.id == notice.id else kept for kept in self.notices)
+
     def forget_told(self) -> None:
         """Drop what was told; the queries stay."""
         self.notices = ()

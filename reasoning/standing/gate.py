@@ -114,7 +114,7 @@ def _judge(condition: Condition, o: Observation, turned: str) -> tuple[str, tupl
                 return "voice", (True, f"somebody speaks{heard} {at}")
             case "said" if o.channel == "speech":
                 if (how_sure := _carries(condition.words, o, compact=False)) is not None:
-                    return f"speech {o.t0_s}", (how_sure, f"I heard {_quoted(o, condition.words)} {at}")
+                    return f"speech {o.t0_s:.0f}", (how_sure, f"I heard {_quoted(o, condition.words)} {at}")
             case "read" if o.channel == "text":
                 if (how_sure := _carries(condition.words, o, compact=True)) is not None:
                     return f"text {' '.join(words(o.text))}", (how_sure, f"I read {_quoted(o, condition.words)} {at}")

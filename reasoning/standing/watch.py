@@ -3,6 +3,9 @@
 What is new is read from memory after each commit, not from the bus: so what is told is durable and can be
 cited, nothing waits in a queue of ours however fast a replay runs, and what was perceived while this
 process was away is looked at when it is back. A query counts only what was stored after it was made.
+
+Speech is the exception: an utterance is stored when it has ended and was transcribed, seconds after it began. That
+somebody begins to speak, and what is understood while they do, is told at once, and cited when it is in memory.
 """
 
 from __future__ import annotations
@@ -34,8 +37,10 @@ from runtime.messages import (
     PERCEIVED_CHANNELS,
     Notice,
     Observation,
+    PartialTranscript,
     RememberRequest,
     ScanRequest,
+    SpeechStarted,
     StandingQuery,
     StandingReply,
     StandingRequest,
@@ -53,6 +58,9 @@ CONFIRM_BEFORE_S = 4.0
 CONFIRM_AFTER_S = 1.0
 # A listing waits this long for what is being looked at; then it tells what is known.
 CATCH_UP_S = 5.0
+# Utterances that began and wait to be looked at; how far the stored one may begin from what was told.
+BEGUN_KEPT = 32
+SAME_UTTERANCE_S = 1.5
 NOTICE_KIND = "notice"
 
 
@@ -80,6 +88,8 @@ class Standing:
         self._looking = anyio.Lock()
         self._read_to_s: dict[str, float] = {}
         self._over: set[str] = set()
+        self._begun: deque[Observation] = deque(maxlen=BEGUN_KEPT)
+        self._awaited: dict[tuple[str, str], Notice] = {}
         self._asked_model: dict[str, deque[float]] = {}
         self.counters: dict[str, float] = {"standing": 0, "notices": 0, "notices_refused": 0, "notices_over_budget": 0}
         self._watch()
@@ -184,15 +194,39 @@ class Standing:
         self._newest = stored
         self._arrived.set()
 
+    def hear(self, voice: SpeechStarted) -> None:
+        """Somebody began to speak."""
+        self._begin(voice.source, voice.t_s, voice.t_s, "")
+
+    def follow(self, partial: PartialTranscript) -> None:
+        """What is understood of an utterance that goes on."""
+        if partial.text and not partial.over:
+            self._begin(partial.source, partial.t0_s, partial.t_s, partial.text)
+
+    def _begin(self, source: str, t0_s: float, t1_s: float, text: str) -> None:
+        if self._active():
+            self._begun.append(
+                Observation(id="", source=source, channel="speech", t0_s=t0_s, t1_s=t1_s, text=text)
+            )  # fmt: skip
+            self._arrived.set()
+
     async def run(self) -> None:
         """Look at what is new whenever memory says so, until cancelled."""
         while True:
             await self._arrived.wait()
             self._arrived = anyio.Event()
             try:
+                await self.look_at_speech()
                 await self.catch_up()
             except MindstreamError as error:  # memory restarts; what is new now is new then
                 self._log.warning("standing queries: %s", error)
+
+    async def look_at_speech(self) -> None:
+        """Look at what has begun to be said and is in no memory yet."""
+        async with self._looking:
+            while self._begun:
+                for candidate in self._gate.step(self._begun.popleft()):
+                    await self._consider(candidate, self._book.generation)
 
     async def catch_up(self) -> None:
         """Look at all that is in memory by now and has not been looked at."""
@@ -232,6 +266,7 @@ class Standing:
                 )
             )  # fmt: skip
             for observation in reply.observations:
+                await self._find_awaited(observation)
                 for candidate in self._gate.step(observation):
                     await self._consider(candidate, generation)
             if len(reply.observations) < READ_AT_ONCE or reply.observations[-1].t0_s == t0_s:
@@ -242,14 +277,18 @@ class Standing:
         query = self._book.queries.get(candidate.query)
         if query is None or query.state != "active":
             return
-        verdict = await self._confirm(query, candidate, generation) if self._backend.name != EXTRACTIVE else None
+        o = candidate.observation
+        is_stored = bool(o.id)
+        has_model = self._backend.name != EXTRACTIVE
+        if has_model and not is_stored and o.text:
+            return  # a model confirms what was said when all of it is known
+        verdict = await self._confirm(query, candidate, generation) if has_model and is_stored else None
         if verdict is False or (verdict is None and not candidate.sure):
             self.counters["notices_refused"] += 1
             return
         self._gate.told(candidate)
-        o = candidate.observation
         notice = Notice(
-            id=f"{query.id}/{o.id}",
+            id=f"{query.id}/{o.id or observation_id(o.source, o.channel, o.t0_s)}",
             query=query.id,
             text=tell(candidate, query.text, verdict is True),
             citation=cite([o])[0],
@@ -266,7 +305,20 @@ class Standing:
         if told.state == "done":
             self._watch()
         await self._save()
-        await self._memory.remember(RememberRequest(observations=(_as_observation(notice, o),)))
+        if is_stored:
+            await self._memory.remember(RememberRequest(observations=(_as_observation(notice, o),)))
+        else:
+            self._awaited[query.id, o.source] = notice
+
+    async def _find_awaited(self, o: Observation) -> None:
+        """Cite an utterance, now that it is in memory, for what was told when it began."""
+        for key, notice in list(self._awaited.items()):
+            at_s = notice.citation.t0_s
+            same = o.t0_s - SAME_UTTERANCE_S <= at_s <= o.t1_s + SAME_UTTERANCE_S
+            if o.channel == "speech" and key[1] == o.source and same:
+                del self._awaited[key]
+                self._book.cite(msgspec.structs.replace(notice, citation=cite([o])[0]))
+                await self._memory.remember(RememberRequest(observations=(_as_observation(notice, o),)))
 
     async def _confirm(self, query: StandingQuery, candidate: Candidate, generation: int) -> bool | None:
         """Whether a model agrees that this is it; None where it was not, or could not be, asked."""

@@ -44,7 +44,8 @@ class Notices:
             OUT.bell()
         OUT.print(Text("! ", style="bold yellow") + Text(notice.text))
         cited = notice.citation
-        where = f"  [{media_time(cited.t0_s)}] {cited.channel}, {cited.source}: {shorten(cited.text, 100)}"
+        told = shorten(cited.text, 100) or "(it goes on)"
+        where = f"  [{media_time(cited.t0_s)}] {cited.channel}, {cited.source}: {told}"
         OUT.print(Text(where, style="dim"))
 
 

@@ -35,7 +35,8 @@ class StandingQuery(Message, frozen=True, kw_only=True, tag="standing_query"):
 class Notice(Message, frozen=True, kw_only=True, tag="notice"):
     """An unasked line: ``text`` with its mark, the observation it rests on, and the query it is about.
 
-    ``confirmed`` is true where a language model looked at the evidence and agreed.
+    ``confirmed`` is true where a language model looked at the evidence and agreed. An utterance that is told of while
+    it is spoken is in memory only later: until then the citation has no id.
     """
 
     id: str
