@@ -39,7 +39,7 @@ def compares_sources(question: Question) -> bool:
     return any(pattern.search(question.text) for pattern in (_WHICH, _ALL_OF, _COMPARE))
 
 
-async def answer_sources(question: Question, context: Context, summarise: Present) -> Draft | None:
+async def answer_sources(question: Question, context: Context, summarise: Present, present: Present) -> Draft | None:
     """In which recordings something was seen or heard, and in which not; None where there is but one recording."""
     sources = [source for source in context.view.limits if not source.startswith("conversation")]
     if len(sources) < 2:
@@ -48,7 +48,15 @@ async def answer_sources(question: Question, context: Context, summarise: Presen
     about = re.sub(r"[?.!]+$", "", _AUXILIARY.sub(" ", asked)).strip(" ,")
     if _COMPARE.search(question.text) or not re.search(r"[a-z]{3}", about, re.I):
         return await _each_in_short(question, context, sources, summarise)
-    found = [(source, await first_moment(about, context.of(source))) for source in sources]
+    found = []
+    for source in sources:
+        own = context.of(source)
+        moment = await first_moment(about, own)
+        if moment is None and question.kind == "presence":
+            there = await present(parse_question(asked, context.view.as_of_s), own)
+            cites = there.claims[0].cites if not there.abstained else ()
+            moment = Moment(cites[0].t0_s, cites[:1], there.confidence) if cites else None
+        found.append((source, moment))
     having = [(source, moment) for source, moment in found if moment is not None]
     lacking = [source for source, moment in found if moment is None]
     if not having:

@@ -16,8 +16,11 @@ TOGETHER_S = 1.5
 # A title is a line or two; a paragraph in large letters is none.
 TITLE_WORDS = 8
 SAME_SIZE = 0.7
+MANY_AS_LARGE = 4
 # Lines whose middles differ by less than this share of their height stand in one row.
 ROW_SHARE = 0.6
+# One letter of another script, then a Latin word with a capital.
+_ICON = re.compile(r"(?<!\w)[^\W\d_a-zA-ZÀ-ɏ](?=[A-Z][a-z]{2,})")
 _Cell = tuple[float, float, float, str, Observation]
 
 
@@ -41,7 +44,12 @@ def legible(observation: Observation) -> bool:
 
 def plain(observation: Observation) -> str:
     """A text block as one line."""
-    return observation.text.replace(" / ", " ")
+    return without_icons(observation.text.replace(" / ", " "))
+
+
+def without_icons(text: str) -> str:
+    """``text`` without letters of another script glued to the front of a Latin word: icons, misread ("ΛFlag")."""
+    return _ICON.sub("", text)
 
 
 def line_height(observation: Observation) -> float:
@@ -60,8 +68,11 @@ def _asks_title(question: Question) -> bool:
 
 
 async def _title(question: Question, context: Context) -> Draft | None:
-    """The largest writing, what a title is set in: a line, with the lines of its block that are about as large."""
-    best: tuple[tuple[bool, float, float, str], str, Observation] | None = None
+    """The largest writing, what a title is set in: a line, with the lines of its block that are about as large.
+
+    Where many lines are about as large, as on a page of a screen, size tells nothing and the topmost is the title.
+    """
+    candidates: list[tuple[bool, float, float, str, Observation]] = []
     for o in await context.scan("text"):
         lines = [(str(text), float(box[3])) for text, _, box in o.data.get("lines", [])]
         heights = [height for text, height in lines if _can_be_title(text)]
@@ -73,13 +84,19 @@ async def _title(question: Question, context: Context) -> Draft | None:
             title = next(text for text, height in lines if height == largest)
         # Asked in one script, a title in another is less likely meant than one that can be said.
         foreign = question.text.isascii() and not _is_latin(title)
-        key = (foreign, -largest, o.t0_s, o.id)
-        if best is None or key < best[0]:
-            best = (key, title, o)
-    if best is None:
+        top = min(float(box[1]) for text, _, box in o.data.get("lines", []) if _can_be_title(str(text)))
+        candidates.append((foreign, largest, top, title, o))
+    if not candidates:
         return None
-    _, title, o = best
-    text = f"The largest writing, which should be the title, reads {quote(title)} {mark(o.t0_s)}"
+    native = [c for c in candidates if not c[0]] or candidates
+    largest = max(c[1] for c in native)
+    as_large = [c for c in native if c[1] >= SAME_SIZE * largest]
+    if len(as_large) > MANY_AS_LARGE:
+        _, _, _, title, o = min(as_large, key=lambda c: (c[2], c[4].t0_s, c[4].id))
+        text = f"The writing at the top, which should be the title, reads {quote(title)} {mark(o.t0_s)}"
+    else:
+        _, _, _, title, o = min(native, key=lambda c: (-c[1], c[4].t0_s, c[4].id))
+        text = f"The largest writing, which should be the title, reads {quote(title)} {mark(o.t0_s)}"
     return one(text, o, confidence=0.6)
 
 
@@ -109,7 +126,9 @@ async def _row(question: Question, context: Context) -> Draft | None:
     row = sorted(chosen, key=lambda cell: cell[1])
     cites = unique(cell[4] for cell in row)
     at = join(dict.fromkeys(mark(o.t0_s) for o in cites))
-    return Draft((Claim(sentence(f"I read {join(quote(cell[3]) for cell in row)} in one row {at}"), cites),), 0.6)
+    return Draft(
+        (Claim(sentence(f"I read {join(quote(without_icons(cell[3])) for cell in row)} in one row {at}"), cites),), 0.6
+    )
 
 
 def _rows(cells: Sequence[_Cell]) -> list[list[_Cell]]:

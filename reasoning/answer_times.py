@@ -6,12 +6,15 @@ frames that list it, its last; people, moving things, new shots and the onset of
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 from msgspec import Struct
 
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, clause_around, join, mark, marks, one, quote, refusal, sentence, unique
 from reasoning.passages import Passage, coverage, evidence_terms, passages
-from reasoning.questions import Question, content_terms, noun_phrases
+from reasoning.questions import Question, Term, content_terms, noun_phrases
 from reasoning.sights import (
     CLOTHING,
     MOTION_VERBS,
@@ -46,6 +49,8 @@ from runtime.messages import Observation
 SURE = 0.6
 LISTED = 3
 LABEL_WORDS = 3
+# A page that is there when a recording begins is read by then.
+FROM_START_S = 1.0
 JUST_MOVING = frozenset(stem(word) for word in ("move", "start", "begin"))
 
 
@@ -78,11 +83,11 @@ async def answer_order(question: Question, context: Context) -> Draft:
     first, second = question.alternatives
     if question.spoken and asked_stems(first) & PEOPLE and asked_stems(second) & PEOPLE:
         return await _voices(question, context)
-    found = [await first_moment(alternative, context) for alternative in (first, second)]
+    found = [await first_moment(alternative, context, coming=True) for alternative in (first, second)]
     a, b = found
     if a and b and a.t0_s != b.t0_s:
         early, late = (a, b) if a.t0_s < b.t0_s else (b, a)
-        name, other = (first, second) if early is a else (second, first)
+        name, other = (_as_asked(n, question.text) for n in ((first, second) if early is a else (second, first)))
         wants_last = question.has("last", "later", "latest")
         lead = f"{other} comes last" if wants_last else f"{name} comes first"
         text = f"{lead}: {name} at {mark(early.t0_s)}, {other} at {mark(late.t0_s)}"
@@ -97,6 +102,12 @@ async def answer_order(question: Question, context: Context) -> Draft:
     )
 
 
+def _as_asked(name: str, text: str) -> str:
+    """The thing with the article it has in the question."""
+    found = re.search(rf"\b(?:the|an?) {re.escape(name)}", text, re.IGNORECASE)
+    return found[0] if found else name
+
+
 async def _voices(question: Question, context: Context) -> Draft:
     """Who of two people spoke first cannot be told; when speech begins can."""
     spoken = await context.scan("speech")
@@ -106,8 +117,11 @@ async def _voices(question: Question, context: Context) -> Draft:
     return Draft((Claim(sentence(text), (spoken[0],)),), 0.0, abstained=True)
 
 
-async def first_moment(text: str, context: Context) -> Moment | None:
-    """The first time of the thing or event that ``text`` names."""
+async def first_moment(text: str, context: Context, coming: bool = False) -> Moment | None:
+    """The first time of the thing or event that ``text`` names.
+
+    ``coming``: what was there from the start did not come; it counts only where there is nothing else.
+    """
     # Which of two shots is the wide one cannot be told.
     picture = [] if about_framing(text) else await _from_pictures(text, context)
     if picture:
@@ -120,10 +134,19 @@ async def first_moment(text: str, context: Context) -> Moment | None:
         if strong and coverage(strong, words(o.text), o.channel == "text") >= SURE
     ]
     # A label of a word or two names a button, not what the talk is of; unless there is nothing else.
-    for o in [o for o in fitting if o.channel == "speech" or len(words(o.text)) >= LABEL_WORDS] or fitting:
+    fitting = [o for o in fitting if o.channel == "speech" or not _is_label(o, strong)] or fitting
+    if coming:
+        fitting = [o for o in fitting if o.channel == "speech" or o.t0_s > FROM_START_S] or fitting
+    for o in fitting:
         t_s = _said_at_s(o, [term.word for term in strong])
         return Moment(t_s, (o,), 0.55)
     return None
+
+
+def _is_label(observation: Observation, strong: Sequence[Term]) -> bool:
+    """Whether the words stand in lines of one or two words only."""
+    lines = [words(str(line[0])) for line in observation.data.get("lines") or []] or [words(observation.text)]
+    return not any(len(line) >= LABEL_WORDS and coverage(strong, line, compact=True) >= SURE for line in lines)
 
 
 async def _from_words(question: Question, context: Context) -> Draft | None:

@@ -14,7 +14,7 @@ from reasoning.context import Context
 from reasoning.draft import QUOTE_WORDS, Claim, Draft, clause_around, join, mark, quote, refusal, sentence, unique
 from reasoning.passages import Passage, evidence_terms, in_region, name_like, passages
 from reasoning.questions import Question, noun_phrases
-from reasoning.words import words
+from reasoning.words import STOP_WORDS, stem, words
 from runtime.messages import Channel, Observation
 
 LISTED = 3
@@ -31,6 +31,8 @@ OFFERED = 0.45
 # How soon the next utterance or caption follows when it goes on with the same sentence.
 GOES_ON_S = 1.5
 CAPTION_GOES_ON_S = 3.0
+# Share of a question's words that its answer takes up.
+RECURS = 0.6
 
 
 async def answer_words(question: Question, context: Context) -> Draft:
@@ -50,6 +52,8 @@ async def answer_words(question: Question, context: Context) -> Draft:
     if not found or found[0].support <= 0:
         return (reading and await _unplaced(question, context, found)) or await nothing_said_or_read(question, context)
     best = _better_value(question, found)
+    if question.expects == "question" and not best.typed and (asked := _asked_for(best, found)):
+        return asked
     return _quoted(question, best, _continuation(best, found))
 
 
@@ -109,6 +113,29 @@ def _continuation(best: Passage, found: list[Passage]) -> Observation | None:
         and p.observation.t0_s - o.t1_s <= within_s
     ]
     return min(after, key=lambda n: (n.t0_s, n.id), default=None)
+
+
+def _asked_for(best: Passage, found: list[Passage]) -> Draft | None:
+    """The written question that what was found answers: the one most of whose words recur in it."""
+    answering = set(map(stem, best.spoken))
+
+    def recurring(p: Passage) -> float:
+        asked = [stem(word) for word in p.spoken if word not in STOP_WORDS]
+        return sum(word in answering for word in asked) / len(asked) if asked else 0.0
+
+    o = best.observation
+    written = [
+        p for p in found if p.typed and p.observation.channel == o.channel and p.observation.t0_s <= o.t0_s + GOES_ON_S
+    ]
+    likely = max(written, key=lambda p: (recurring(p), p.observation.t0_s), default=None)
+    if likely is None or recurring(likely) < RECURS:
+        return None
+    q = likely.observation
+    claims = (
+        Claim(sentence(f"The question should be {quote(plain(q))}"), unique([o, q])),
+        Claim(sentence(f"The answer to it reads {quote(_text_quote(best))} {mark(o.t0_s)}"), (o,)),
+    )
+    return Draft(claims, best.support)
 
 
 def _better_value(question: Question, found: list[Passage]) -> Passage:

@@ -124,18 +124,13 @@ async def _answer_heard(question: Question, context: Context) -> Draft:
 
 async def _answer_open(question: Question, context: Context) -> Draft:
     """ "What ..." and "who ..." with no channel named: words said or read, or the picture of a given time."""
-    unnamed = await beyond(context, question.body)
-    if question.strong and len(unnamed) < len(unknown_nouns(question.body)):
-        named = await things(context, question.strong)
-        if named and not question.spoken and not question.read:
-            shown = named[:2]
-            about = "; ".join(f"{s.said} {mark(s.t0_s)}" for s in shown)
-            also = await name_things(context.within(shown[0].t0_s, shown[0].t0_s + 1.0))
-            return Draft((Claim(sentence(f"I see {about}"), unique(s.observation for s in shown)),
-                          *(also.claims if also else ())), 0.45)  # fmt: skip
+    if named := await _named(question, context):
+        return named
     if question.strong or question.phrases:
         if question.seen and not (question.spoken or question.read or question.expects in WRITTEN_TYPES):
-            return _beyond_sight(question)
+            # "Which animal is shown?": of what kind a thing is its name may tell the asker.
+            asks_kind = question.strong == (question.head,)
+            return (await name_things(context) if asks_kind else None) or _beyond_sight(question)
         draft = await answer_words(question, context)
         if draft.abstained:
             return _beyond_sight(question)
@@ -149,6 +144,20 @@ async def _answer_open(question: Question, context: Context) -> Draft:
             return coming
     pictured = await describe_window(question, context) if question.time.bounded or question.seen else None
     return pictured or await name_things(context) or _beyond_sight(question)
+
+
+async def _named(question: Question, context: Context) -> Draft | None:
+    """What the question asks about, where tags name it, with what else is seen then; None where they do not."""
+    unknown = unknown_nouns(question.body)
+    if question.spoken or question.read or len(await beyond(context, question.body)) == len(unknown):
+        return None
+    shown = (await things(context, question.strong))[:2]
+    if not shown:
+        return None
+    told = "; ".join(f"{s.said} {mark(s.t0_s)}" for s in shown)
+    about = Claim(sentence(f"I see {told}"), unique(s.observation for s in shown))
+    also = await name_things(context.within(shown[0].t0_s, shown[0].t0_s + 1.0))
+    return Draft((about, *(also.claims if also else ())), 0.45)
 
 
 def _beyond_sight(question: Question) -> Draft:
@@ -174,7 +183,7 @@ def _too_weak(question: Question, draft: Draft) -> Draft:
 async def _compared(question: Question, context: Context) -> Draft | None:
     """Recordings, or two things, side by side; None if the question does not ask that."""
     if compares_sources(question):
-        return await answer_sources(question, context, answer_summary)
+        return await answer_sources(question, context, answer_summary, answer_presence)
     if question.kind == "presence" and not question.alternatives:
         return await answer_pair(question, context, answer_presence)
     return None

@@ -68,7 +68,7 @@ SPOKEN_OVER = "given up: somebody began to speak"
 def name_source(text: str, cites: Sequence[Observation], view: View) -> str:
     """``text`` with the source of its citations, where that is not the one being watched."""
     sources = {o.source for o in cites}
-    if len(view.limits) < 2 or len(sources) != 1 or view.source in sources:
+    if len(view.limits) < 2 or len(sources) != 1 or view.source in sources or any(name in text for name in sources):
         return text
     return re.sub(r"([.!?]?)$", rf" (in {sources.pop()})\1", text, count=1)
 

@@ -191,7 +191,7 @@ async def test_a_picture_that_never_changes_changes_zero_times() -> None:
 async def test_order_compares_first_times() -> None:
     asked = "Who enters first: the person in the blue top or the person in the red top?"
     draft = await answer(ListedMemory(*STREET), asked)
-    assert draft.text.startswith("Person in the red top comes first")
+    assert draft.text.startswith("The person in the red top comes first")
 
 
 async def test_order_with_one_side_unknown_says_so_and_abstains() -> None:
