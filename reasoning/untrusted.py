@@ -53,6 +53,17 @@ _SPEAKS_TO_ASSISTANT = re.compile(
             r"\bthe answer to (?:every|any|all|each|whatever)\b",
             rf"\b(?:never|do not|don't|must not) (?:mention|reveal|answer|cite|tell {_WHOM})\b",
             rf"\bfrom now on\b.{{0,40}}\b(?:{_ANSWER}|you)\b|\bas an ai\b|\bjailbreak",
+            r"\b(?:answers?|repl(?:y|ies)|responses?)\b.{0,50}\b(?:must|shall|has to|have to|is to|are to) "
+            r"(?:be|read|say|state|contain)\b",
+            r"\b(?:whoever|whatever|anything|any system|those|you) (?:who |that |which )?(?:is |are )?"
+            r"(?:reads?|reading|transcrib\w+|process\w+|analy[sz]\w+|watch\w+ this)\b.{0,40}"
+            r"\b(?:must|shall|should|has to)\b",
+            r"\b(?:dear|listen|hear me|hey),? (?:machines?|robots?|mindstream|computers?|model)\b|"
+            r"\b(?:robots?|machines?|models?) (?:reading|seeing|hearing|watching) this\b",
+            # "Ignore the instructions" in the languages signs are most often written in.
+            r"\b(?:ignor\w+|olvid\w+|vergiss|vergessen|oubli\w+|dimentica\w*|esque\w+|забудь\w*|игнорир\w+)\b.{0,40}"
+            r"\b(?:instru[ckçz]\w+|istruzion\w+|anweisung\w*|consignes?|инструкци\w+)",
+            r"忽略.{0,12}(?:指令|指示|说明)|指示を無視",
             r"\bend of (?:the )?(?:evidence|data|prompt|context)\b",
             r"\b(?:call|use|run|invoke|execute) the \w+ (?:tool|function|command)\b",
         )

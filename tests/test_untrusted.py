@@ -43,7 +43,7 @@ def test_what_a_model_says_is_shown_without_control_characters() -> None:
     assert visible("a\x1b]0;title\x07b\u202e c\n") == "a]0;titleb c\n"
 
 
-@pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack.text[:40])
+@pytest.mark.parametrize("attack", [a for a in ATTACKS if a.way != "unseen"], ids=lambda attack: attack.text[:40])
 def test_planted_orders_are_known_for_what_they_are(attack: object) -> None:
     text = attack.text.format(q="the spare keys", t="zanzibar")  # type: ignore[attr-defined]
     assert speaks_to_assistant(text)
