@@ -95,6 +95,8 @@ def build_parser() -> argparse.ArgumentParser:
     forget.add_argument("--source", default="", metavar="S", help="of this source alone")
     forget.add_argument("--yes", action="store_true", help="without being asked")
 
+    commands.add_parser("pause", parents=[common], help="have a running agent see and hear nothing for a while")
+    commands.add_parser("resume", parents=[common], help="have it perceive again")
     export = commands.add_parser("export", parents=[common, as_json], help="write all of memory to a portable archive")
     export.add_argument("path", type=Path, metavar="DIR|FILE.zip")
     take_in = commands.add_parser("import", parents=[common, as_json], help="take in what export wrote")
@@ -195,6 +197,11 @@ def _run(args: argparse.Namespace) -> int:
 
             async def command() -> None:
                 await erasure_commands.forget(wish, config, memory_dir, args.yes, args.json)
+
+        case "pause" | "resume":
+
+            async def command() -> None:
+                await erasure_commands.pause(args.command == "pause", config, memory_dir)
 
         case "export":
 

@@ -44,6 +44,7 @@ from runtime.messages import (
     Track,
     decode,
 )
+from runtime.pause import PausableOutbox
 from runtime.recording import SUFFIX, Recorder
 from runtime.spill import LiveOutbox
 
@@ -96,7 +97,8 @@ class Service:
         self.outbox: Any = outbox
         if "live" in plan.params:
             spill_bytes = plan.config.perception.live.spill_mb * 1e6
-            self.outbox = LiveOutbox(outbox, "video" if plan.role == "video" else "audio", spill_bytes, self.drop)
+            live = LiveOutbox(outbox, "video" if plan.role == "video" else "audio", spill_bytes, self.drop)
+            self.outbox = PausableOutbox(live, run_dir, lambda: self.clock.now())
         self._callers: dict[str, Caller] = {}
         self._model_thread = anyio.CapacityLimiter(1)
         self._on_control: dict[type[Message], Callable[[Any], None]] = {}
@@ -136,8 +138,15 @@ class Service:
         self._drops[what] = self._drops.get(what, 0) + n
 
     def publish(self, topic: str, message: Message) -> None:
-        """Send on a `latest` topic."""
+        """Send on a `latest` topic; in a pause, no word of what is said."""
+        if topic in ("voice", "partial") and self.paused:
+            return
         self._publisher.publish(topic, message)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the user paused what this process perceives."""
+        return isinstance(self.outbox, PausableOutbox) and self.outbox.paused
 
     def subscribe(self, *topics: str, after: dict[tuple[str, int], int] | None = None) -> Subscription:
         """Deliveries of these topics from all members that publish them."""
@@ -240,6 +249,7 @@ class Service:
                 data_age_s=round(self._data_age_s(waiting), 3),
                 counters=dict(self._counters),
                 drops=dict(self._drops),
+                paused=self.paused,
                 **self._beat,
             ),
         )

@@ -276,3 +276,37 @@ def test_a_track_that_broke_can_be_opened_again_but_not_one_that_ended(tmp_path:
         writing.add(gather(send("video", opened)))
     assert store.reader().execute(ended).fetchone() == ("end",)
     store.close()
+
+
+def test_a_full_disk_is_one_line_and_what_was_there_stays_and_goes_on_when_there_is_room(tmp_path: Path) -> None:
+    store = memory_of(tmp_path, stream(see(1.0, "kept"), end_s=2.0))
+    before = everything(store)
+    (pages,) = store._connection.execute("PRAGMA page_count").fetchone()
+    store._connection.execute(f"PRAGMA max_page_count={pages}")
+    much = stream(*(see(10.0 + i, f"frame {i} " + "x" * 2000) for i in range(200)), source="other", end_s=300.0)
+    with (
+        pytest.raises(StoreError, match="the disk is full; what was acknowledged is kept") as caught,
+        store.write() as w,
+    ):
+        w.add(much)
+    assert "\n" not in str(caught.value)
+    assert everything(store) == before
+    store._connection.execute("PRAGMA max_page_count=1000000")
+    with store.write() as writing:
+        writing.add(much)
+    assert len(everything(store)) == len(before) + 200
+    store.close()
+    Store(tmp_path).close()
+
+
+def test_a_damaged_page_of_the_index_alone_is_refused_and_left_alone(tmp_path: Path) -> None:
+    store = memory_of(tmp_path, stream(*(say(float(i), i + 0.5, f"word{i} spoken") for i in range(400)), end_s=400.0))
+    (root,) = store._connection.execute("SELECT rootpage FROM sqlite_master WHERE name='term_counts'").fetchone()
+    (page,) = store._connection.execute("PRAGMA page_size").fetchone()
+    store.close()
+    data = bytearray(store.path.read_bytes())
+    data[(root - 1) * page : (root - 1) * page + 64] = bytes(64)
+    store.path.write_bytes(data)
+    with pytest.raises(StoreError, match="is damaged"):
+        Store(tmp_path)
+    assert store.path.read_bytes() == bytes(data)

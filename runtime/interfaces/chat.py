@@ -9,16 +9,25 @@ from collections.abc import AsyncIterator, Callable
 import anyio
 import anyio.to_thread
 
-from runtime.errors import CallError
+from runtime.errors import CallError, UserError
 from runtime.interfaces.client import Client
 from runtime.interfaces.notices import print_standing, standing_request
-from runtime.interfaces.terminal import OUT, AnswerPrinter, note, observation_line, print_status, print_trace
+from runtime.interfaces.terminal import (
+    OUT,
+    AnswerPrinter,
+    note,
+    observation_line,
+    print_status,
+    print_trace,
+    told_of_pause,
+)
 from runtime.messages import Answer, AskRequest, StandingRequest
 
 HELP = """Ask anything about what was seen, heard or read; answers cite their moments as [m:ss].
   /status    processes, sources, encoders and the size of memory
   /timeline  the newest things noticed
   /standing  what I will tell you about ("tell me when ...", "whenever ..., let me know" makes one)
+  /pause, /resume   see and hear nothing for a while
   /pause ID, /resume ID, /remove ID   a standing query (ID is q1, or words of it, or all)
   /trace     how the last answer was found: what was looked up, and what befell the model
   /help      this
@@ -48,7 +57,7 @@ class Chat:
                     await self._command(text)
                 elif text:
                     await self._answer(text)
-            except CallError as error:
+            except (CallError, UserError) as error:
                 note(f"no answer: {error}")
 
     async def _command(self, text: str) -> None:
@@ -65,6 +74,8 @@ class Chat:
                 print_trace(self._last)
             case "/standing":
                 print_standing(await self.client.standing(StandingRequest()))
+            case "/pause" | "/resume" if not rest:
+                note(told_of_pause(await self.client.pause(name == "/pause"), name == "/pause"))
             case "/pause" | "/resume" | "/remove":
                 print_standing(await self.client.standing(standing_request(name[1:], rest)))
             case unknown:

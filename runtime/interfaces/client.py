@@ -8,11 +8,12 @@ from typing import Any
 
 import anyio
 import anyio.abc
+import anyio.to_thread
 import zmq.asyncio
 
 from runtime.bus import Member, Subscription
 from runtime.calls import Caller, ControlSender
-from runtime.errors import RemoteError, StoreError
+from runtime.errors import DeadlineExceeded, RemoteError, StoreError, UserError
 from runtime.messages import (
     Answer,
     AnswerPart,
@@ -45,11 +46,14 @@ from runtime.messages import (
     ViewRequest,
     being_said,
 )
+from runtime.pause import pause, resume
+from runtime.processes import label_of
 from runtime.replay import Watermarks
 
 ANSWER_DEADLINE_S = 60.0
 CALL_DEADLINE_S = 15.0
 # Erasing and archives touch all of memory, and may rewrite its file.
+PAUSE_DEADLINE_S, PAUSE_LOOK_S = 5.0, 0.05
 RULE_DEADLINE_S = 1800.0
 
 
@@ -60,6 +64,7 @@ class Client:
         self.watermarks = Watermarks()
         self.heartbeats: dict[str, Heartbeat] = {}
         self.being_said: dict[str, PartialTranscript] = {}
+        self._run_dir = run_dir
         self._memory = Caller(context, run_dir, "memory")
         self._reasoning = Caller(context, run_dir, "reasoning")
         self._control = ControlSender(context, run_dir, "reasoning")
@@ -165,6 +170,28 @@ class Client:
     async def readd(self, source: str) -> None:
         """Let a source be perceived again from its begin, erased stretches too."""
         await self._rule(ReaddRequest(source=source))
+
+    async def pause(self, on: bool) -> tuple[str, ...]:
+        """Pause what is perceived live, or go on with it; returns the processes it holds for, once it does.
+
+        Raises:
+            UserError: nothing is perceived live by this agent.
+            DeadlineExceeded: a process did not follow.
+        """
+        with anyio.move_on_after(PAUSE_DEADLINE_S):
+            while not self._live():  # their heartbeats come twice a second
+                await anyio.sleep(PAUSE_LOOK_S)
+        if not (names := self._live()):
+            raise UserError("nothing is perceived live by this agent, so there is nothing to pause")
+        await anyio.to_thread.run_sync(pause if on else resume, self._run_dir)
+        with anyio.move_on_after(PAUSE_DEADLINE_S):
+            while any(self.heartbeats[name].paused != on for name in names):
+                await anyio.sleep(PAUSE_LOOK_S)
+            return names
+        raise DeadlineExceeded(f"not all of {', '.join(names)} followed within {PAUSE_DEADLINE_S:g} s")
+
+    def _live(self) -> tuple[str, ...]:
+        return tuple(sorted(name for name in self.heartbeats if label_of(name)))
 
     def interrupt(self, conversation: str = "") -> None:
         """Stop the turn that is running, at once."""

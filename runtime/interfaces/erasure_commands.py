@@ -13,12 +13,13 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from runtime.agent import find_agent
 from runtime.config import Config
 from runtime.errors import UserError
 from runtime.interfaces.attach import attached
 from runtime.interfaces.client import Client
 from runtime.interfaces.moments import latest, parse_length_s, parse_moment, stretch
-from runtime.interfaces.terminal import OUT, byte_size, media_time, note, observation_line
+from runtime.interfaces.terminal import OUT, byte_size, media_time, note, observation_line, told_of_pause
 from runtime.messages import ArchiveReply, ForgetReply, ForgetRequest, TimeWindow
 
 EXAMPLES_SHOWN = 6
@@ -99,6 +100,18 @@ def _tell_archive(done: ArchiveReply, what: str, as_json: bool) -> None:
         f" spans {what} ({byte_size(done.bytes)})",
         markup=False,
     )
+
+
+async def pause(on: bool, config: Config, memory_dir: Path) -> None:
+    """Pause what an agent that runs on this memory perceives live, or have it go on.
+
+    Raises:
+        UserError: no agent runs, or none that perceives live.
+    """
+    if find_agent(memory_dir) is None:
+        raise UserError(f"no agent runs on {memory_dir}; there is nothing to {'pause' if on else 'resume'}")
+    async with attached(memory_dir, config) as client:
+        OUT.print(told_of_pause(await client.pause(on), on), markup=False)
 
 
 async def _windows(wish: Wish, client: Client) -> tuple[TimeWindow, ...]:

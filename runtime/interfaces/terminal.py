@@ -189,12 +189,17 @@ def print_status(
     for line in sorted({encoder_line(source.encoders) for source in status.sources if source.encoders}):
         OUT.print(Text(f"encoders: {line}"))
     for name, beat in sorted(heartbeats.items()):
-        age = f", data {beat.data_age_s:.1f} s old" if not beat.idle else ""
+        age = ", paused" if beat.paused else f", data {beat.data_age_s:.1f} s old" if not beat.idle else ""
         OUT.print(f"process {name}: pid {beat.pid}, {byte_size(beat.rss_bytes)}{age}, {_drops(beat.drops)}")
         for text in beat.notes:
             OUT.print(Text(f"  {text}"))
     for name, partial in sorted((being_said or {}).items()):
         OUT.print(Text(f"being said in {name} since {media_time(partial.t0_s)}: {shorten(partial.text, 110)} ..."))
+
+
+def told_of_pause(names: tuple[str, ...], on: bool) -> str:
+    """What is said when the user paused, or goes on."""
+    return f"{'paused' if on else 'perceiving again'}: {', '.join(names)}" + ("; /resume goes on" if on else "")
 
 
 def encoder_line(encoders: dict[str, str]) -> str:

@@ -119,7 +119,7 @@ class Heartbeat(Message, frozen=True, tag="heartbeat"):
 
     ``media_s`` is the newest media time it has worked on; ``idle`` means it has nothing to do, so that an
     unchanging ``media_s`` is no fault. ``counters`` holds totals ("frames", "keyframes", "bytes", ...),
-    ``drops`` counts by "topic:reason".
+    ``drops`` counts by "topic:reason". ``paused``: the user paused it.
     """
 
     process: str
@@ -133,3 +133,4 @@ class Heartbeat(Message, frozen=True, tag="heartbeat"):
     counters: dict[str, float] = msgspec.field(default_factory=dict)
     drops: dict[str, int] = msgspec.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    paused: bool = False
