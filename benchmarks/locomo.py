@@ -11,12 +11,15 @@ from __future__ import annotations
 
 import datetime
 import json
+import random
 import re
 import statistics
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from benchmarks import harness
 from memory.integrate import Integration
@@ -32,6 +35,15 @@ DEFAULT_DATA = harness.DEFAULT_MEDIA.parent / "text" / "locomo" / "locomo_open.j
 WORDS_PER_S = 2.5
 ADVERSARIAL = 5
 DEPTHS = (5, 10, 20)
+RESAMPLES = 2000
+# What can be taken away alone, and how.
+PARTS: dict[str, tuple[str, Any]] = {
+    "neighbours": ("memory.enrich.NEIGHBOUR_WEIGHTS", ()),
+    "the day and the source's name": ("memory.recall.CONTEXT_WEIGHT", 0.0),
+    "lending a question's words more": ("memory.enrich.ASKED", 1.0),
+    "near spellings": ("memory.matches.NEAR_TERMS", 0),
+    "the event's score": ("memory.recall._Query._score_events", lambda *_: None),
+}
 T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
 
 
@@ -114,12 +126,36 @@ def measure(samples: list[dict[str, Any]], config: str) -> dict[str, Any]:
         if len(means) > 1:
             t = T_95[len(means) - 2] if len(means) - 2 < len(T_95) else 1.96
             figures[f"interval_at_{depth}"] = round(t * statistics.stdev(means) / len(means) ** 0.5, 4)
+        figures[f"bootstrap_at_{depth}"] = bootstrap(by_conversation.values(), i)
     figures["by_conversation"] = {
         name: [round(statistics.fmean(score[i] for score in scores), 3) for i in range(len(DEPTHS))]
         for name, scores in by_conversation.items()
         if scores
     }
     return figures
+
+
+def bootstrap(by_conversation: Iterable[list[list[float]]], depth: int) -> list[float]:
+    """The 95 % interval of the mean over questions when conversations are drawn again, whole, with replacement."""
+    scores = [conversation for conversation in by_conversation if conversation]
+    at_random = random.Random(1)
+    means = []
+    for _ in range(RESAMPLES):
+        drawn = at_random.choices(scores, k=len(scores))
+        means.append(statistics.fmean(score[depth] for conversation in drawn for score in conversation))
+    means.sort()
+    return [round(means[int(q * (RESAMPLES - 1))], 4) for q in (0.025, 0.975)]
+
+
+def ablate(samples: list[dict[str, Any]], config: str) -> dict[str, list[float]]:
+    """Means over questions at each depth with one part of recall taken away at a time."""
+    found = {}
+    for part, (where, value) in PARTS.items():
+        with mock.patch(where, value):
+            scores = [score for sample in samples for score in measure_conversation(sample, config)]
+        found[part] = [round(statistics.fmean(score[i] for score in scores), 4) for i in range(len(DEPTHS))]
+        harness.progress(f"locomo: without {part} {found[part]}")
+    return found
 
 
 def as_table(figures: dict[str, Any]) -> str:
@@ -130,6 +166,8 @@ def as_table(figures: dict[str, Any]) -> str:
         rows.append(("95 % (+-)", *(figures[f"interval_at_{depth}"] for depth in DEPTHS)))
     cells = [[row[0], *(f"{value:.3f}" for value in row[1:])] for row in rows]
     asked = f"{figures['questions']} questions over {figures['conversations']} conversations"
+    for name, means in figures.get("without", {}).items():
+        cells.append([f"without {name}", *(f"{value:.3f}" for value in means)])
     return f"{asked}\n\n{harness.table(('conversation', *(f'@{depth}' for depth in DEPTHS)), cells)}"
 
 
@@ -137,11 +175,15 @@ def main(argv: list[str] | None = None) -> int:
     parser = harness.parser(__doc__)
     parser.add_argument("--data", default=DEFAULT_DATA, type=Path, help="a file in LoCoMo's format")
     parser.add_argument("--config", default="embedded")
+    parser.add_argument("--ablate", action="store_true", help="measure again with each part of recall taken away")
     options = parser.parse_args(argv)
     if not options.data.is_file():
         print(f"locomo: no conversations at {options.data}; give a file with --data", file=sys.stderr)
         return 2
-    figures = measure(json.loads(options.data.read_text(encoding="utf-8")), options.config)
+    samples = json.loads(options.data.read_text(encoding="utf-8"))
+    figures = measure(samples, options.config)
+    if options.ablate:
+        figures["without"] = ablate(samples, options.config)
     print(json.dumps(figures) if options.json else as_table(figures))
     if not options.no_history:
         harness.remember("locomo", figures)
