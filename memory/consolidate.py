@@ -156,7 +156,8 @@ def choose_keyframe(frames: Sequence[Observation], mean: np.ndarray | None) -> s
         return ""
     if mean is None:
         return frames[len(frames) // 2].id
-    best = min(frames, key=lambda o: (round(_distance(o, mean), 6), o.t0_s, o.id))
+    space = _newest_space(frames)
+    best = min(frames, key=lambda o: (round(_distance(o, mean, space), 6), o.t0_s, o.id))
     return best.id
 
 
@@ -224,13 +225,21 @@ def _belongs_at(o: Observation) -> float:
     return belongs_at_s(o.channel, o.t0_s, o.t1_s)
 
 
+def _newest_space(frames: Sequence[Observation]) -> str:
+    """The space of the newest vector: a source resumed with another encoder has vectors of two, never to be mixed."""
+    return next((o.vector_space for o in reversed(frames) if o.vector), "")
+
+
 def _mean_vector(frames: Sequence[Observation]) -> np.ndarray | None:
-    vectors = [np.frombuffer(o.vector, np.float16).astype(np.float64) for o in frames if o.vector]
+    space = _newest_space(frames)
+    vectors = [
+        np.frombuffer(o.vector, np.float16).astype(np.float64) for o in frames if o.vector and o.vector_space == space
+    ]
     vectors = [vector for vector in vectors if vector.size == vectors[-1].size]
     return np.mean(vectors, axis=0) if vectors else None
 
 
-def _distance(frame: Observation, mean: np.ndarray) -> float:
-    if not frame.vector or len(frame.vector) // 2 != mean.size:
+def _distance(frame: Observation, mean: np.ndarray, space: str) -> float:
+    if not frame.vector or frame.vector_space != space or len(frame.vector) // 2 != mean.size:
         return 2.0
     return surprise_of(np.frombuffer(frame.vector, np.float16).astype(np.float64), mean)

@@ -178,7 +178,8 @@ class _Query:
     def _fuse(self, scores: _Scores, best: float) -> Floats:
         options = self._options
         words = (scores.leaf + options.parent_weight * scores.parent) / (best * (1.0 + options.parent_weight))
-        if self._request.vector is None:
+        # Where nothing lies in the question's space, a score must mean what it means without vectors.
+        if self._request.vector is None or not scores.vector.any():
             return words
         fused: Floats = (words + options.vector_weight * scores.vector) / (1.0 + options.vector_weight)
         return fused

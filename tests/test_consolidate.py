@@ -6,8 +6,11 @@ import tempfile
 from pathlib import Path
 
 import hypothesis.strategies as st
+import msgspec
+import pytest
 from hypothesis import HealthCheck, given, settings
 
+from memory.consolidate import _mean_vector, choose_keyframe
 from memory.integrate import Integration
 from memory.observe import gather
 from memory.reader import read_spans
@@ -172,3 +175,14 @@ def test_one_frame_alone_is_an_event(tmp_path: Path) -> None:
     store = memory_of(tmp_path, stream(see(0.0, "a picture"), end_s=0.0))
     assert [(span.t0_s, span.t1_s, span.text) for span in spans(store)] == [(0.0, 0.0, "seen: a picture")]
     store.close()
+
+
+def test_vectors_of_two_encoders_in_one_event_are_never_mixed() -> None:
+    """Resumed with other weights, an event's keyframe is the one nearest the mean of the newer space alone."""
+    old = [see(float(k), "", vector=(1.0, 0.0)) for k in range(8)]
+    new = [see(10.0, "", vector=(0.0, 1.0)), see(11.0, "", vector=(0.6, 0.8)), see(12.0, "", vector=(0.6, 0.8))]
+    frames = [*old, *(msgspec.structs.replace(frame, vector_space="newer") for frame in new)]
+    mean = _mean_vector(frames)
+    assert mean is not None
+    assert mean == pytest.approx([0.4, 2.6 / 3], abs=1e-3)
+    assert choose_keyframe(frames, mean) == new[1].id
