@@ -45,6 +45,8 @@ LOG_SHARE = 16
 LOG_MAX_BYTES = 8 * MIB
 # Of the write-ahead log's own index: 32 KiB for each 16 MiB of log.
 LOG_INDEX_BYTES = 64 << 10
+# The tables themselves, borne by no level: the first page of each table and index.
+FIXED_BYTES = 256 << 10
 # How often a worth that is out of date is renewed before the holding at hand is taken as it is.
 _RENEWALS = 8
 _THIN_AT_ONCE = 16
@@ -238,11 +240,16 @@ class Keeper:
         while True:
             writing.settle()
             used, free = writing.file_bytes()
-            borne = share_out(charged(db), used)
-            shares = {level: self.budget.of(level) * ceiling / self.budget.total for level in LEVELS}
+            borne = share_out(charged(db), max(0, used - FIXED_BYTES))
+            shares = {level: self.budget.of(level) * (ceiling - FIXED_BYTES) / self.budget.total for level in LEVELS}
             # Pixels before words: the levels are in the order in which they give way.
             over = [level for level in LEVELS if borne[level] > shares[level]]
-            if any(self._step_down(writing, level) for level in over) or (over and self._thin(writing, over)):
+            if any(self._step_down(writing, level) for level in over):
+                continue
+            # What is left over is tables and tombstones, or has not ended: only too many bytes in all are a reason now.
+            if used > ceiling and (
+                any(self._step_down(writing, level) for level in LEVELS) or self._thin(writing, over)
+            ):
                 continue
             writing.settle_index()
             used, free = writing.file_bytes()

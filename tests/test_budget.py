@@ -198,3 +198,14 @@ def test_a_memory_made_before_budgets_is_brought_within_one_when_it_is_opened(tm
         memory.keeper.keep(writing, memory.keeper.find_untaken(writing))
     assert memory.store.size_bytes() <= SMALL.total
     memory.store.close()
+
+
+def test_a_level_full_of_what_cannot_get_less_takes_nothing_from_the_others(tmp_path: Path) -> None:
+    # So few bytes for episodes that their tombstones alone are more.
+    memory = Memory(tmp_path, structs.replace(SMALL, hot=2 * MIB, episodes=2000))
+    for batch in many_scenes(60):
+        memory.take(batch)
+        assert memory.store.size_bytes() <= memory.budget.total
+    assert memory.rows("SELECT count(*) FROM observations WHERE channel='speech'") == [(60,)]
+    assert memory.rows("SELECT count(*) FROM payloads")[0][0] > 100  # type: ignore[operator]
+    memory.store.close()
