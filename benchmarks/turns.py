@@ -8,6 +8,10 @@ stretch of time, a sum of it, and what is to be seen now. Figures:
     overhead_p50_ms, overhead_p99_ms   from sending the question to the server's having the whole prompt:
                                        the View, recall, pictures, packing, and the request itself
     first_words_p50_ms                 to the first words of the answer at the asker, the model's own time being nil
+    cancel_p50_ms, cancel_p99_ms       from an interruption, at a random instant of a turn, to silence at the asker
+    cancelled, said_after              turns interrupted so, and parts of them that came after (must be none)
+    fairness                           of 8 conversations at once: the longest mean time of an answer over the shortest
+    concurrent_answer_s, longest_answer_s   mean and longest of their answers
     observations                       in memory
 """
 
@@ -19,23 +23,25 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import anyio
 import numpy as np
+import zmq.asyncio
 from msgspec import Struct
 
 from benchmarks import harness
 from benchmarks.chat_server import ChatServer, Json, Reply, serve_chat
 from benchmarks.day import HOURS, Day, remember_day
 from benchmarks.memory_process import MEMBERS, publisher, run_directory, start_memory, start_process, until_ready
+from benchmarks.turn_cancel import measure_cancel, measure_fairness
 from runtime.bus import Member
-from runtime.calls import Caller
+from runtime.calls import Caller, ControlSender
 from runtime.config import Config, ModelConfig, ReasoningConfig
-from runtime.messages import Answer, AnswerPart, AskRequest
+from runtime.messages import Answer, AnswerPart, AskRequest, Interrupt
 from runtime.service import Plan
 
 QUESTIONS = 200
@@ -44,10 +50,14 @@ WARM_UP = 5
 
 
 class Agent(Struct):
-    """Memory and reasoning running, and the server that reasoning's model is behind."""
+    """Memory and reasoning running, and the server that reasoning's model is behind.
+
+    ``interrupt`` gives up what a conversation is being told, over reasoning's control socket.
+    """
 
     reasoning: Caller
     server: ChatServer
+    interrupt: Callable[[str], None]
 
 
 @asynccontextmanager
@@ -57,6 +67,7 @@ async def running(memory_dir: Path) -> AsyncIterator[Agent]:
     async def answer_at_once(request: Json, reply: Reply) -> None:
         await reply.say("I did not see or hear that.")
 
+    context = zmq.asyncio.Context()
     processes: list[subprocess.Popen[bytes]] = []
     model = [{"id": "instant", "object": "model", "max_model_len": 16384}]
     with run_directory() as run_dir:
@@ -71,8 +82,18 @@ async def running(memory_dir: Path) -> AsyncIterator[Agent]:
                         "reasoning", "reasoning", "reasoning.answer:main", {"path": str(memory_dir)}, config, members
                     )
                     processes.append(start_process(run_dir, plan))
-                    yield Agent(service.caller("reasoning"), server)
+                    control = ControlSender(context, run_dir, "reasoning")
+
+                    def interrupt(conversation: str) -> None:
+                        control.send(Interrupt(conversation=conversation))
+
+                    yield Agent(
+                        service.caller("reasoning"),
+                        server,
+                        interrupt,
+                    )
                 finally:
+                    context.destroy(linger=0)
                     for process in reversed(processes):
                         process.send_signal(signal.SIGTERM)
                         process.wait()
@@ -136,7 +157,11 @@ async def measure(memory_dir: Path, asked: Sequence[str]) -> dict[str, Any]:
     """All figures of one run."""
     async with running(memory_dir) as agent:
         harness.progress(f"asking {len(asked)} questions")
-        return await measure_overhead(agent, asked)
+        figures = await measure_overhead(agent, asked)
+        harness.progress(f"interrupting {len(asked)} turns")
+        figures |= await measure_cancel(agent.reasoning, agent.server, agent.interrupt, asked)
+        harness.progress("8 conversations at once")
+        return figures | await measure_fairness(agent.reasoning, agent.server, asked)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
