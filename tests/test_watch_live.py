@@ -148,9 +148,9 @@ async def test_a_slow_look_costs_looks_and_never_pictures(monkeypatch: pytest.Mo
     slow = threading.Event()
     step = Sight.step
 
-    def hang(self: Any, look: Any) -> Any:
+    def hang(self: Any, *looks: Any) -> Any:
         slow.wait(20.0)
-        return step(self, look)
+        return step(self, *looks)
 
     monkeypatch.setattr(Sight, "step", hang)
     with Loopback(moving_square(SIZE), rate_hz=20.0, clip_s=1.0) as camera:

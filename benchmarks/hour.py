@@ -1,0 +1,152 @@
+"""An hour of a live camera and microphone: does memory stay flat, is everything accounted for, do they stay together?
+
+    python -m benchmarks.hour [--minutes M] [--times N] [--json] [--no-history]
+
+The whole agent runs with its real processes on a clock that goes N times as fast. Its camera (2 pictures/s) and its
+microphone exist in software only; the microphone's clock drifts by 120 ppm, which is 430 ms in an hour, and its
+blocks come up to 30 ms late. Once a minute a flash and a click happen at the same instant.
+
+Keys:
+    rss_growth_mb    resident memory of all processes together, end of the run minus a third of it into the run
+    uncounted_drops  pictures captured and neither attended to nor counted as dropped, looks whose frame is not in
+                     memory, and seconds that neither a frame, a gap nor a counted drop accounts for
+    av_offset_ms     largest distance in media time between a flash and its click as memory has them; a click is
+                     placed to 32 ms
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+
+from benchmarks import harness
+from benchmarks.live_mains import CAMERA_HZ, EVENT_S
+from runtime.agent import open_agent
+from runtime.config import Config, load_config
+from runtime.interfaces.client import Client
+from runtime.processes import PROCESSES, member
+from runtime.sources import LiveSource, begin_session, parse_source
+
+VIDEO, AUDIO = member("video", "camera"), member("audio", "mic")
+# Stages whose cost has nothing to do with flows and clocks are left out, so that a clock 15 times as fast is kept.
+OFF = {"read_text": False, "people": False, "faces": False}
+
+
+def _config() -> Config:
+    config = load_config()
+    vision = msgspec.structs.replace(config.perception.vision, **OFF)
+    # Deadlines count media seconds; on the faster clock a hiccup of the machine is many of them.
+    live = msgspec.structs.replace(config.perception.live, stall_s=600.0)
+    supervisor = msgspec.structs.replace(config.supervisor, data_deadline_s=1200.0)
+    perception = msgspec.structs.replace(config.perception, vision=vision, live=live)
+    return msgspec.structs.replace(config, perception=perception, supervisor=supervisor)
+
+
+async def measure(folder: Path, minutes: float, times: float) -> dict[str, Any]:
+    """Run, and read the figures off the heartbeats and the memory file."""
+    for role in ("video", "audio"):
+        PROCESSES[role] = msgspec.structs.replace(PROCESSES[role], main=f"benchmarks.live_mains:hour_{role}")
+    now_wall_s = time.time()
+    sources = {
+        VIDEO.name: begin_session(parse_source("camera=/dev/video0"), now_wall_s, ()),
+        AUDIO.name: begin_session(parse_source("mic"), now_wall_s, ()),
+    }
+    wall_s = 60.0 * minutes / times
+    samples: list[tuple[float, float]] = []
+    async with (
+        open_agent(folder, _config(), perceivers=(VIDEO, AUDIO)) as agent,
+        anyio.create_task_group() as tasks,
+    ):
+        await agent.until_ready()
+        client = Client(agent.run_dir, agent.members, agent.context)
+        await tasks.start(client.run)
+        epoch_s = time.monotonic()
+        params = {
+            name: {"live": msgspec.to_builtins(source), "epoch_s": epoch_s, "times": times}
+            for name, source in sources.items()
+        }
+        tasks.start_soon(agent.perceive, params)
+        while (run_s := time.monotonic() - epoch_s) < wall_s:
+            await anyio.sleep(min(1.0, wall_s / 60))
+            samples.append((run_s, sum(beat.rss_bytes for beat in client.heartbeats.values()) / 1e6))
+            if len(samples) % 30 == 0:
+                harness.progress(f"{run_s * times / 60:.0f} of {minutes:.0f} minutes, {samples[-1][1]:.0f} MB")
+        beats = dict(client.heartbeats)
+        tasks.cancel_scope.cancel()
+    early = [mb for t_s, mb in samples if wall_s / 3 <= t_s < wall_s / 2]
+    late = [mb for t_s, mb in samples if t_s >= wall_s * 0.85]
+    video = beats[VIDEO.name]
+    busy = video.drops.get("video:busy", 0)
+    # One picture may lie in the slot, one in the hands of attention; the counters are of the last heartbeat.
+    lost = max(0.0, video.counters["captured"] - video.counters["frames"] - busy - 2)
+    with closing(sqlite3.connect(folder / "memory.db")) as database:
+        frames = _times(database, sources[VIDEO.name], "frame")
+        flashes = _times(database, sources[VIDEO.name], "frame", "AND json_extract(data, '$.brightness') > 0.9")
+        clicks = _times(database, sources[AUDIO.name], "sound", "AND json_extract(data, '$.class') = 'impulse'")
+        unseen_s = _uncovered_s(database, sources[VIDEO.name], frames)
+    lost += max(0.0, video.counters["keyframes"] - len(frames))
+    # Where attention fell behind, the pictures it passed over are counted, and account for their time.
+    lost += int(max(0.0, unseen_s - busy / CAMERA_HZ))
+    flashes = [t_s for t_s in flashes if abs(t_s / EVENT_S - round(t_s / EVENT_S)) < 1e-6]
+    offsets_ms = [1000 * min(abs(click - flash) for click in clicks) for flash in flashes] if clicks else []
+    heard_ms = [offset_ms for offset_ms in offsets_ms if offset_ms < 1000 * EVENT_S / 2]
+    return {
+        "rss_growth_mb": round(statistics.median(late) - statistics.median(early), 1),
+        "rss_mb": round(statistics.median(late)),
+        "uncounted_drops": int(lost),
+        "counted_drops": sum(sum(beat.drops.values()) for beat in beats.values()),
+        "av_offset_ms": round(max(heard_ms), 1) if heard_ms else None,
+        "flashes_with_click": f"{len(heard_ms)}/{len(flashes)}",
+        "drift_ppm": beats[AUDIO.name].counters.get("drift_ppm"),
+        "minutes": minutes,
+    }
+
+
+def _times(database: sqlite3.Connection, source: LiveSource, channel: str, more: str = "") -> list[float]:
+    query = (
+        "SELECT t0_s FROM observations o JOIN sources s ON o.source = s.source "
+        f"WHERE s.name = ? AND channel = ? {more} ORDER BY t0_s"
+    )
+    return [row[0] for row in database.execute(query, (source.source, channel))]
+
+
+def _uncovered_s(database: sqlite3.Connection, source: LiveSource, frames: list[float]) -> float:
+    """Media seconds that neither a frame (within the interval of a still scene) nor a gap accounts for."""
+    gaps = database.execute(
+        "SELECT t0_s, t1_s FROM observations o JOIN sources s ON o.source = s.source WHERE s.name = ?"
+        " AND channel = 'gap'",
+        (source.source,),
+    ).fetchall()
+    covered_s, missing_s = 0.0, 0.0
+    for t0_s, t1_s in sorted([*gaps, *((t_s, t_s) for t_s in frames)]):
+        missing_s += max(0.0, t0_s - covered_s - 11.0)
+        covered_s = max(covered_s, t1_s)
+    return missing_s
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = harness.parser(__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0, metavar="M", help="media minutes (default: 60)")
+    parser.add_argument("--times", type=float, default=15.0, metavar="N", help="how much faster (default: 15)")
+    args = parser.parse_args(argv)
+    with tempfile.TemporaryDirectory(prefix="mindstream-hour-") as folder:
+        figures = anyio.run(measure, Path(folder), args.minutes, args.times)
+    print(json.dumps(figures) if args.json else harness.table(("figure", "value"), list(figures.items())))
+    if not args.no_history and args.minutes == parser.get_default("minutes"):
+        harness.remember("hour", figures)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
