@@ -68,6 +68,9 @@ def build_parser() -> argparse.ArgumentParser:
     live.add_argument("--screen", action="store_true", help="watch the screen too")
     live.add_argument("--questions", type=Path, metavar="FILE", help="JSON lines, each asked at its time")
     live.add_argument("--for", dest="for_s", type=_seconds, metavar="S", help="end after S seconds, without a chat")
+    live.add_argument(
+        "--voice", choices=("off", "push", "wake", "any"), help="talk with the agent: what is meant for it"
+    )
 
     ask = commands.add_parser("ask", parents=[common, as_json], help="ask one question about what is remembered")
     ask.add_argument("question", metavar="Q")
@@ -170,7 +173,7 @@ def _run(args: argparse.Namespace) -> int:
             sources = live_command.chosen_sources(args.sources, args.mic, args.screen, config)
 
             async def command() -> None:
-                await live_command.live(sources, config, memory_dir, questions, args.json, args.for_s)
+                await live_command.live(sources, config, memory_dir, questions, args.json, args.for_s, args.voice)
 
         case "ask":
 

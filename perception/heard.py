@@ -145,7 +145,7 @@ class HeardTeller:
                 if isinstance(entry, _Transcription):
                     await entry.done.wait()
                     await self._service.outbox.send(self._speech(entry.utterance, entry.transcript))
-                    self._partials.over(entry.utterance.t0_s)
+                    self._partials.over(entry.utterance.t0_s, entry.utterance.t1_s, entry.transcript)
                 else:
                     await self._service.outbox.send(entry)
                 self._service.report(counters=dict(self._counters))

@@ -13,6 +13,7 @@ import anyio.abc
 
 from perception.segment_speech import Utterance
 from perception.transcriber_pool import TranscriberPool
+from perception.transcript import Transcript
 from runtime.messages import PartialTranscript
 from runtime.service import Service
 
@@ -34,6 +35,7 @@ class Partials:
         self._open_s: float | None = None
         self._not_before_s = 0.0
         self._busy = False
+        self._live = False
         self._told_s: float | None = None  # start of the utterance whose hypothesis was told last
         self._transcribed_s: float | None = None  # and of the one that ended and is being transcribed
 
@@ -41,6 +43,7 @@ class Partials:
         self, open_s: float | None, so_far: Callable[[], Utterance], now_s: float, tasks: anyio.abc.TaskGroup
     ) -> None:
         """Hearing has come to media time ``now_s``; ``open_s`` is when the utterance began that is still spoken."""
+        self._live = True
         if open_s != self._open_s:
             self._open_s = open_s
             self._not_before_s = now_s if open_s is None else open_s + _FIRST_S
@@ -55,11 +58,23 @@ class Partials:
         """The utterance that began at ``t0_s`` has ended; its hypothesis stands until its words are known."""
         self._transcribed_s = t0_s
 
-    def over(self, t0_s: float) -> None:
-        """What was said is known, or was nothing: withdraw the hypothesis."""
+    def over(self, t0_s: float, t1_s: float | None = None, transcript: Transcript | None = None) -> None:
+        """What was said is known, or was nothing: tell it in place of the hypothesis."""
+        if not self._live or (transcript is None and self._told_s != t0_s):
+            return
         if self._told_s == t0_s:
             self._told_s = None
-            self._service.publish("partial", PartialTranscript(source=self._source, t0_s=t0_s, t_s=t0_s, over=True))
+        self._service.publish(
+            "partial",
+            PartialTranscript(
+                source=self._source,
+                t0_s=t0_s,
+                t_s=t0_s if t1_s is None else t1_s,
+                text="" if transcript is None else transcript.text,
+                confidence=0.0 if transcript is None else transcript.confidence,
+                over=True,
+            ),
+        )
 
     async def _transcribe(self, utterance: Utterance) -> None:
         began_s = anyio.current_time()

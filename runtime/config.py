@@ -202,6 +202,17 @@ class SupervisorConfig(Section, frozen=True):
     stop_deadline_s: Positive = 10.0
 
 
+class VoiceConfig(Section, frozen=True):
+    """Talking with the agent, live."""
+
+    mode: Literal["off", "push", "wake", "any"] = "off"
+    phrase: str = "hey mindstream"
+    follow_s: NonNegative = 8.0
+    least_confidence: Fraction = 0.4
+    synthesis: str = "auto"
+    loudspeaker: str = ""
+
+
 class LogConfig(Section, frozen=True):
     level: str = "info"
 
@@ -213,6 +224,7 @@ class Config(Section, frozen=True):
     memory: MemoryConfig = MemoryConfig()
     reasoning: ReasoningConfig = ReasoningConfig()
     supervisor: SupervisorConfig = SupervisorConfig()
+    voice: VoiceConfig = VoiceConfig()
     log: LogConfig = LogConfig()
 
 

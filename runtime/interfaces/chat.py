@@ -30,6 +30,7 @@ HELP = """Ask anything about what was seen, heard or read; answers cite their mo
   /pause, /resume   see and hear nothing for a while
   /pause ID, /resume ID, /remove ID   a standing query (ID is q1, or words of it, or all)
   /trace     how the last answer was found: what was looked up, and what befell the model
+  /talk      what is said next is meant for the agent (live, with --voice)
   /help      this
   /quit      leave (also Ctrl-D; Ctrl-C stops an answer, at the prompt it leaves)"""
 
@@ -37,11 +38,18 @@ HELP = """Ask anything about what was seen, heard or read; answers cite their mo
 class Chat:
     """One conversation on a terminal, or over a pipe."""
 
-    def __init__(self, client: Client, sources: tuple[str, ...], status_line: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        sources: tuple[str, ...],
+        status_line: Callable[[], str],
+        talk: Callable[[], str] | None = None,
+    ) -> None:
         self.client = client
         self.sources = sources
         self._status_line = status_line
         self._last: Answer | None = None
+        self._talk = talk
 
     async def run(self) -> None:
         """Answer until the user leaves or the input ends."""
@@ -67,6 +75,8 @@ class Chat:
                 OUT.print(HELP)
             case "/status":
                 print_status(await self.client.status(), self.client.heartbeats, self.client.being_said)
+            case "/talk" if self._talk is not None:
+                OUT.print(self._talk())
             case "/timeline":
                 for observation in await self.client.timeline(self.sources):
                     OUT.print(observation_line(observation), markup=False)

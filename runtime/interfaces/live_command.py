@@ -19,6 +19,7 @@ from runtime.interfaces.chat import Chat
 from runtime.interfaces.client import Client
 from runtime.interfaces.replay_command import TimedQuestion
 from runtime.interfaces.terminal import AnswerPrinter, LiveMeter, answer_json, media_time, note
+from runtime.interfaces.voice.start import start_voice
 from runtime.messages import AWAY_MARK, Answer, AskRequest, SourceRecord
 from runtime.processes import DEVICES, member
 from runtime.sources import KIND_TRACKS, LiveSource, begin_session, distinct, parse_source
@@ -68,6 +69,7 @@ async def live(
     questions: Sequence[TimedQuestion],
     as_json: bool,
     for_s: float | None,
+    voice: str | None = None,
 ) -> None:
     """Perceive until the user leaves the chat, or for ``for_s`` seconds.
 
@@ -104,8 +106,9 @@ async def live(
             with anyio.move_on_after(for_s):
                 async with anyio.create_task_group() as beside:
                     beside.start_soon(_ask_in_time, client, session, questions, epoch_s, as_json)
+                    talk = start_voice(agent, client, config, voice, epoch_s, beside)
                     if for_s is None:
-                        await Chat(client, (), meter.line).run()
+                        await Chat(client, (), meter.line, talk).run()
                         beside.cancel_scope.cancel()
                     else:
                         await anyio.sleep_forever()

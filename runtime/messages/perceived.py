@@ -76,8 +76,8 @@ class SpeechStarted(Message, frozen=True, tag="speech_started"):
 class PartialTranscript(Message, frozen=True, tag="partial_transcript"):
     """What somebody is saying, as far as it is understood: a hypothesis that the next one replaces, never stored.
 
-    The utterance began at ``t0_s`` and was heard up to ``t_s``. ``over``: it has ended, its words are on their way to
-    memory or there were none.
+    The utterance began at ``t0_s`` and was heard up to ``t_s``. ``over``: it has ended, and ``text`` is no hypothesis
+    any more but the words that are on their way to memory, or "" where there were none.
     """
 
     source: str

@@ -1,0 +1,51 @@
+"""Sound out: a loudspeaker through PortAudio, stopped within one of its buffers."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import anyio.to_thread
+
+from runtime.errors import MindstreamError
+from runtime.interfaces.voice.synthesis import Speech
+
+
+class Player(Protocol):
+    async def play(self, speech: Speech) -> None:
+        """Return when it has been heard, or was stopped."""
+        ...
+
+    def stop(self) -> None:
+        """Silence, now."""
+        ...
+
+
+class Loudspeaker:
+    """``device``: part of its name, or "" for the system's default.
+
+    Raises:
+        MindstreamError: there is no PortAudio or no such loudspeaker; one line.
+    """
+
+    def __init__(self, device: str) -> None:
+        try:
+            import sounddevice
+        except (ImportError, OSError) as error:
+            raise MindstreamError("loudspeakers need PortAudio (Debian, Ubuntu: apt install libportaudio2)") from error
+        self._sounddevice: Any = sounddevice
+        self._device = device or None
+        try:
+            sounddevice.check_output_settings(device=self._device)
+        except (ValueError, sounddevice.PortAudioError) as error:
+            named = f" called {device!r}" if device else ""
+            raise MindstreamError(f"no loudspeaker{named} ({' '.join(str(error).split())[:80]})") from error
+
+    async def play(self, speech: Speech) -> None:
+        try:
+            self._sounddevice.play(speech.samples, speech.sample_rate_hz, device=self._device, blocksize=512)
+            await anyio.to_thread.run_sync(self._sounddevice.wait, abandon_on_cancel=True)
+        finally:
+            self.stop()
+
+    def stop(self) -> None:
+        self._sounddevice.stop()
