@@ -178,6 +178,8 @@ def print_status(
         OUT.print(f"  {channel:<10} {n}")
     for level, n in sorted(status.spans.items()):
         OUT.print(f"  {level + 's':<10} {n}")
+    for name, held in status.levels.items():
+        OUT.print(f"  {name + ' level':<16} {byte_size(held.bytes)} of {byte_size(held.budget)}")
     for source in status.sources:
         seen_s = max(source.watermarks.values(), default=0.0)
         state = "complete" if is_complete(source) else "in part"
