@@ -34,6 +34,8 @@ MEMORY_FILE = "memory.db"
 WATCH_S = 0.05
 # What else the machine was doing, before the benchmark began to: speeds under load are not to be compared.
 LOAD_BEFORE = os.getloadavg()[0]
+# Figures are of the embedded answerer, whatever model server runs on this machine (reasoning/backends/find_server.py).
+os.environ["OPENAI_BASE_URL"] = ""
 
 
 @dataclass(frozen=True)
