@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sqlite3
 import subprocess
 from contextlib import closing
@@ -14,6 +15,7 @@ import msgspec
 import pytest
 
 from benchmarks import published
+from run_agent import build_parser
 from runtime.messages import Answer, Citation
 from tests.agent_runs import PROJECT
 
@@ -66,6 +68,15 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> dict[str, subprocess.Comple
 
 def test_the_first_two_commands_are_the_demo_and_the_tests() -> None:
     assert commands()[:2] == ["make demo", "make test"]
+
+
+def test_the_live_commands_of_the_readme_are_commands() -> None:
+    """Their devices are not here; tests/test_live_command.py runs `live` on streams that are."""
+    shown = re.search(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    assert shown
+    for line in shown[1].splitlines():
+        program, *arguments = shlex.split(line, comments=True)[1:]
+        assert program == "run_agent.py" and build_parser().parse_args(arguments).command == "live"
 
 
 @pytest.mark.slow
