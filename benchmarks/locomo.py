@@ -4,7 +4,8 @@ Every turn goes through the real write path as one `speech` observation (speaker
 a shared picture in its text; turns of a session follow each other at 150 words a minute, sessions lie as far
 apart as their dates). For each non-adversarial question: the fraction of its evidence turns among the first
 5, 10 and 20 hits. Intervals are over conversations, because questions of one conversation are not
-independent.
+independent. `--ablate` measures again without each part of recall; `--choose` chooses the constants on all but one
+conversation and scores that one (`benchmarks/locomo_choice.py`): what to expect of other conversations.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ import re
 import statistics
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import msgspec
+
 from benchmarks import harness
+from benchmarks.locomo_choice import Choice
 from memory.integrate import Integration
 from memory.observe import Batch
 from memory.recall import Recall, RecallOptions
@@ -42,6 +47,8 @@ PARTS: dict[str, tuple[str, Any]] = {
     "the day and the source's name": ("memory.recall.CONTEXT_WEIGHT", 0.0),
     "lending a question's words more": ("memory.enrich.ASKED", 1.0),
     "near spellings": ("memory.matches.NEAR_TERMS", 0),
+    "who speaks": ("memory.matches.SPEAKER", -1),
+    "saturation and length (BM25's k1 and b)": ("memory.recall.saturate", lambda counts, _: (counts > 0) * 1.0),
     "the event's score": ("memory.recall._Query._score_events", lambda *_: None),
 }
 T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
@@ -85,39 +92,60 @@ def conversation_batch(name: str, conversation: dict[str, Any]) -> tuple[Batch, 
     ), turn_of
 
 
-def measure_conversation(sample: dict[str, Any], config: str) -> list[list[float]]:
-    """Evidence recall at each depth, for each question of one conversation."""
-    options = load_config(config).memory
-    name = str(sample["sample_id"])
-    batch, turn_of = conversation_batch(name, sample["conversation"])
-    known = set(turn_of.values())
-    scores = []
-    with tempfile.TemporaryDirectory() as directory:
-        store = Store(Path(directory))
+class Conversation:
+    """A conversation in a memory of its own, asked as often as wanted."""
+
+    def __init__(self, sample: dict[str, Any], config: str, directory: Path) -> None:
+        options = load_config(config).memory
+        self.name = str(sample["sample_id"])
+        batch, self._turn_of = conversation_batch(self.name, sample["conversation"])
+        known = set(self._turn_of.values())
+        evidence = [{t for listed in q["evidence"] for t in re.split(r"[;\s]+", listed)} & known for q in sample["qa"]]
+        self._asked = [
+            (question["question"], turns)
+            for question, turns in zip(sample["qa"], evidence, strict=True)
+            if question["category"] != ADVERSARIAL and turns
+        ]
+        self._store = Store(directory)
         segment = SegmentOptions(
             options.event_min_s, options.event_max_s, options.surprise_gamma, options.surprise_window
         )
-        with store.write() as writing:
+        with self._store.write() as writing:
             writing.add(batch)
-            Integration(segment).advance(writing, [name])
-        reader = store.reader()
-        view = open_view(reader, ViewRequest())
-        recall = Recall(reader, RecallOptions.of(options))
-        for question in sample["qa"]:
-            evidence = {turn for listed in question["evidence"] for turn in re.split(r"[;\s]+", listed)} & known
-            if question["category"] == ADVERSARIAL or not evidence:
-                continue
-            reply = recall.recall(RecallRequest(query=question["question"], view=view, limit=max(DEPTHS)))
-            found = [turn_of[hit.observation.id] for hit in reply.hits]
+            Integration(segment).advance(writing, [self.name])
+        self._reader = self._store.reader()
+        self._options = RecallOptions.of(options)
+
+    def score(self, **changed: Any) -> list[list[float]]:
+        """Evidence recall at each depth, for each question; ``changed``: fields of `RecallOptions`."""
+        view = open_view(self._reader, ViewRequest())
+        recall = Recall(self._reader, msgspec.structs.replace(self._options, **changed))
+        scores = []
+        for question, evidence in self._asked:
+            reply = recall.recall(RecallRequest(query=question, view=view, limit=max(DEPTHS)))
+            found = [self._turn_of[hit.observation.id] for hit in reply.hits]
             scores.append([len(evidence & set(found[:depth])) / len(evidence) for depth in DEPTHS])
-        reader.close()
-        store.close()
-    return scores
+        return scores
+
+    def close(self) -> None:
+        self._reader.close()
+        self._store.close()
 
 
-def measure(samples: list[dict[str, Any]], config: str) -> dict[str, Any]:
-    """Figures over all conversations: means over questions, 95 % intervals over conversations."""
-    by_conversation = {str(sample["sample_id"]): measure_conversation(sample, config) for sample in samples}
+@contextmanager
+def remembered(samples: list[dict[str, Any]], config: str) -> Iterator[list[Conversation]]:
+    """The conversations, each in a memory of its own."""
+    with ExitStack() as stack:
+        conversations = []
+        for sample in samples:
+            directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="mindstream-locomo-"))
+            conversations.append(Conversation(sample, config, Path(directory)))
+            stack.callback(conversations[-1].close)
+        yield conversations
+
+
+def figures_of(by_conversation: dict[str, list[list[float]]]) -> dict[str, Any]:
+    """Means over questions, 95 % intervals over conversations."""
     everything = [score for scores in by_conversation.values() for score in scores]
     figures: dict[str, Any] = {"conversations": len(by_conversation), "questions": len(everything)}
     for i, depth in enumerate(DEPTHS):
@@ -147,15 +175,33 @@ def bootstrap(by_conversation: Iterable[list[list[float]]], depth: int) -> list[
     return [round(means[int(q * (RESAMPLES - 1))], 4) for q in (0.025, 0.975)]
 
 
-def ablate(samples: list[dict[str, Any]], config: str) -> dict[str, list[float]]:
+def ablate(conversations: list[Conversation]) -> dict[str, list[float]]:
     """Means over questions at each depth with one part of recall taken away at a time."""
     found = {}
     for part, (where, value) in PARTS.items():
         with mock.patch(where, value):
-            scores = [score for sample in samples for score in measure_conversation(sample, config)]
+            scores = [score for conversation in conversations for score in conversation.score()]
         found[part] = [round(statistics.fmean(score[i] for score in scores), 4) for i in range(len(DEPTHS))]
         harness.progress(f"locomo: without {part} {found[part]}")
     return found
+
+
+def choose(conversations: list[Conversation]) -> dict[str, Any]:
+    """Constants chosen on all conversations but one, scored on that one, pooled; and those chosen on all of them."""
+    search = Choice(lambda i, changed: [score[1] for score in conversations[i].score(**changed)])
+    held_out: dict[str, list[list[float]]] = {}
+    folds = {}
+    for i, conversation in enumerate(conversations):
+        chosen = search.best([j for j in range(len(conversations)) if j != i])
+        with search.with_constants(chosen) as changed:
+            held_out[conversation.name] = conversation.score(**changed)
+        folds[conversation.name] = chosen
+        harness.progress(f"locomo: chosen without {conversation.name}: {chosen}")
+    return {
+        "held_out": figures_of(held_out),
+        "folds": folds,
+        "chosen_on_all": search.best(list(range(len(conversations)))),
+    }
 
 
 def as_table(figures: dict[str, Any]) -> str:
@@ -166,6 +212,9 @@ def as_table(figures: dict[str, Any]) -> str:
         rows.append(("95 % (+-)", *(figures[f"interval_at_{depth}"] for depth in DEPTHS)))
     cells = [[row[0], *(f"{value:.3f}" for value in row[1:])] for row in rows]
     asked = f"{figures['questions']} questions over {figures['conversations']} conversations"
+    if "choice" in figures:
+        held_out = figures["choice"]["held_out"]
+        cells.append(["chosen on the others", *(f"{held_out[f'recall_at_{depth}']:.3f}" for depth in DEPTHS)])
     for name, means in figures.get("without", {}).items():
         cells.append([f"without {name}", *(f"{value:.3f}" for value in means)])
     return f"{asked}\n\n{harness.table(('conversation', *(f'@{depth}' for depth in DEPTHS)), cells)}"
@@ -176,14 +225,20 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--data", default=DEFAULT_DATA, type=Path, help="a file in LoCoMo's format")
     parser.add_argument("--config", default="embedded")
     parser.add_argument("--ablate", action="store_true", help="measure again with each part of recall taken away")
+    parser.add_argument(
+        "--choose", action="store_true", help="choose the constants on all conversations but one, score that one"
+    )
     options = parser.parse_args(argv)
     if not options.data.is_file():
         print(f"locomo: no conversations at {options.data}; give a file with --data", file=sys.stderr)
         return 2
     samples = json.loads(options.data.read_text(encoding="utf-8"))
-    figures = measure(samples, options.config)
-    if options.ablate:
-        figures["without"] = ablate(samples, options.config)
+    with remembered(samples, options.config) as conversations:
+        figures = figures_of({conversation.name: conversation.score() for conversation in conversations})
+        if options.ablate:
+            figures["without"] = ablate(conversations)
+        if options.choose:
+            figures["choice"] = choose(conversations)
     print(json.dumps(figures) if options.json else as_table(figures))
     if not options.no_history:
         harness.remember("locomo", figures)

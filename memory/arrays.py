@@ -14,6 +14,15 @@ Bools = NDArray[np.bool_]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 
+def find(held: Ints, asked: Ints) -> tuple[Ints, Ints]:
+    """(places in ``held``, places in ``asked``) of what is in both; both ascending, each value once."""
+    if not len(held):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    at = np.minimum(np.searchsorted(held, asked), len(held) - 1)
+    there = np.flatnonzero(held[at] == asked)
+    return at[there], there
+
+
 def grown(column: NDArray[Scalar], capacity: int) -> NDArray[Scalar]:
     """The same with room for more rows, which are zero."""
     larger = np.zeros((capacity, *column.shape[1:]), column.dtype)

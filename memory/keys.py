@@ -119,6 +119,7 @@ def can_be_misspelt(term: str) -> bool:
     return len(term) >= MIN_FUZZY_LENGTH and term.isalnum() and not term.isdigit()
 
 
+@lru_cache(maxsize=65536)
 def sound_of(term: str) -> str:
     """Which terms sound alike: consonant classes as in Soundex (Russell 1918), but for the first letter
     too, and without its cut at four."""
@@ -149,6 +150,12 @@ def similarity(a: str, b: str) -> float:
             current.append(cost)
         before, row = row, current
     return 1.0 - row[-1] / max(len(a), len(b))
+
+
+def most_similarity(a: str, b: str) -> float:
+    """No less than `similarity`, from the letters alone, at a tenth of its cost: each edit mends one of them."""
+    lacking = sum(max(0, a.count(letter) - b.count(letter)) for letter in set(a))
+    return 1.0 - max(lacking, lacking + len(b) - len(a)) / max(len(a), len(b))
 
 
 def _is_content(word: str) -> bool:

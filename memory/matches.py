@@ -10,7 +10,7 @@ import sqlite3
 import numpy as np
 from msgspec import Struct
 
-from memory.arrays import Bools, Floats, Ints
+from memory.arrays import Floats, Ints, find
 from memory.blocks import OWN, SPEAKER
 from memory.index import Index
 from memory.keys import MIN_FUZZY_LENGTH, QueryTerm, dates_asked, day_span, day_terms, local_days
@@ -22,7 +22,7 @@ from memory.words import terms, word_terms
 NEAR_WEIGHT = 0.6
 NEAR_TERMS = 3
 _SHORTEST_PART = 3
-_TEXTS_AT_ONCE = 500
+_TEXTS_READ = 500
 
 Found = tuple[Ints, Floats]
 
@@ -43,9 +43,9 @@ class Match(Struct):
 
 
 class Matcher:
-    """Looks up the terms of one query. ``scope``: positions outside it are left out; None for no limit."""
+    """Looks up the terms of one query. ``scope``: positions, ascending; all others are left out. None for no limit."""
 
-    def __init__(self, connection: sqlite3.Connection, index: Index, visible: Visible, scope: Bools | None) -> None:
+    def __init__(self, connection: sqlite3.Connection, index: Index, visible: Visible, scope: Ints | None) -> None:
         self._connection = connection
         self._index = index
         self._visible = visible
@@ -68,9 +68,9 @@ class Matcher:
                     sure = NEAR_WEIGHT * near[0][1]
                     at, counts = add_up([(p, n * NEAR_WEIGHT * likeness) for (p, n), likeness in near])
             if self._scope is not None:
-                inside = self._scope[at]
+                inside = find(at, self._scope)[0]
                 at, counts = at[inside], counts[inside]
-                speaker, context = speaker[self._scope[speaker]], context[self._scope[context]]
+                speaker, context = (some[find(some, self._scope)[0]] for some in (speaker, context))
             idf = math.log1p((self._visible.size - met + 0.5) / (met + 0.5))
             matches.append(Match(at, counts, speaker, context, idf, sure))
         return matches
@@ -92,19 +92,21 @@ class Matcher:
         return add_up(parts)
 
     def _phrase(self, first: str, second: str) -> Ints:
-        """Positions of the observations in whose text one term directly follows another."""
-        both = np.intersect1d(self._find(first)[0], self._find(second)[0], assume_unique=True)
+        """Positions of the observations in whose text one term directly follows another; where many hold both, among
+        the newest, since the terms are as common then as not to tell much."""
+        before = self._find(first)[0]
+        if not len(before):
+            return np.zeros(0, np.int64)
+        both = before[find(self._find(second)[0], before)[1]][-_TEXTS_READ:]
         seqs = self._index.column("seq")[both].tolist()
+        rows = self._connection.execute(
+            f"SELECT seq, text FROM observations WHERE seq IN ({','.join('?' * len(seqs))}) ORDER BY seq", seqs
+        )
         found = []
-        for i in range(0, len(seqs), _TEXTS_AT_ONCE):
-            some = seqs[i : i + _TEXTS_AT_ONCE]
-            rows = self._connection.execute(
-                f"SELECT seq, text FROM observations WHERE seq IN ({','.join('?' * len(some))}) ORDER BY seq", some
-            )
-            for place, (_, text) in zip(both[i : i + _TEXTS_AT_ONCE], rows, strict=True):
-                held = terms(text)
-                if any(held[j : j + 2] == [first, second] for j in range(len(held) - 1)):
-                    found.append(place)
+        for place, (_, text) in zip(both, rows, strict=True):
+            spoken = terms(text)
+            if any(spoken[j : j + 2] == [first, second] for j in range(len(spoken) - 1)):
+                found.append(place)
         return np.array(found, np.int64)
 
     def _contexts(self, asked: list[str]) -> list[Ints]:
@@ -150,7 +152,7 @@ def add_up(parts: list[Found]) -> Found:
     if not parts:
         return np.zeros(0, np.int64), np.zeros(0)
     if len(parts) == 1:
-        return parts[0][0].astype(np.int64), parts[0][1].astype(np.float64)
+        return parts[0]
     at, counts = np.concatenate([p for p, _ in parts]), np.concatenate([n for _, n in parts])
     found, inverse = np.unique(at, return_inverse=True)
     return found.astype(np.int64), np.bincount(inverse, counts, minlength=len(found)).astype(np.float64)

@@ -23,7 +23,7 @@ import time
 import numpy as np
 from msgspec import Struct
 
-from memory.arrays import Bools, Floats, Ints
+from memory.arrays import Bools, Floats, Ints, find
 from memory.blocks import CODES, LANE_OF_CODE
 from memory.enrich import NEIGHBOUR_WEIGHTS, Neighbourhood
 from memory.index import Index
@@ -45,9 +45,11 @@ CONTEXT_WEIGHT = 0.5
 RECALL_LIMIT = 1000
 # How far beyond a window its events and conversations may reach.
 REACH_S = 128.0
-CANDIDATES = 40_000
-# So many are compared by their vectors, whether they were found by words or by vectors.
+CANDIDATES = 10_000
+# So many are compared by their vectors, whether they were found by words or by vectors: in one byte a dimension, which
+# tells a cosine to about 0.002. The best of all, at least so many, are put in order by the vectors themselves.
 VECTOR_HITS = 256
+EXACT_HITS = 64
 _VECTORS_AT_ONCE = 500
 # So many of the best are put in order; the rest cannot reach the list.
 CHOICE_LIMIT = 5000
@@ -139,6 +141,8 @@ class _Query:
         self._channel: Ints = index.column("channel")  # type: ignore[assignment]
         self._visible = see(connection, index, request.view)
         self._sources = limits_by_number(connection, request.view, request.source)
+        self._wanted_codes = np.zeros(len(CODES), np.bool_)
+        self._wanted_codes[[CODES[channel] for channel in request.channels or PERCEIVED_CHANNELS]] = True
         self._window = _window(request)
         self._scope = self._around_window()
 
@@ -157,6 +161,9 @@ class _Query:
         self._score_vectors(candidates, scores, vector_at, cosine)
         best = sum(match.idf for match in matches) * (K1 + 1.0) or 1.0
         score = self._fuse(scores, best)
+        if self._vectors is not None and scores.vector.any():
+            self._refine(candidates, scores, score, 3 * limit)
+            score = self._fuse(scores, best)
         chosen = self._choose(candidates, score, limit)
         observations = self._observations(candidates[chosen])
         return [
@@ -188,27 +195,27 @@ class _Query:
 
     def _want(self, positions: Ints) -> Ints:
         """Those of these visible positions that the request asks for."""
+        return positions[self._is_wanted(positions)]
+
+    def _is_wanted(self, positions: Ints) -> Bools:
         request = self._request
-        wanted_codes = np.zeros(len(CODES), np.bool_)
-        wanted_codes[[CODES[channel] for channel in request.channels or PERCEIVED_CHANNELS]] = True
-        wanted = wanted_codes[self._channel[positions]]
+        wanted: Bools = self._wanted_codes[self._channel[positions]]
         if request.source:
             wanted &= np.isin(self._source[positions], list(self._sources))
         if self._window is not None:
             t0_s, t1_s = self._window
             wanted &= (self._t1_s[positions] >= t0_s) & (self._t0_s[positions] <= t1_s)
-        return positions[wanted]
+        return wanted
 
-    def _around_window(self) -> Bools | None:
-        """What can bear on the score of anything in the window: it, and all that an event or a neighbourhood
-        reaches. None if there is no window."""
+    def _around_window(self) -> Ints | None:
+        """Positions, ascending, of what can bear on the score of anything in the window: it, and all that an event or
+        a neighbourhood reaches. None if there is no window."""
         if self._window is None:
             return None
         reach_s = REACH_S + self._options.neighbour_window_s
-        scope = np.zeros(len(self._index), np.bool_)
-        for source in self._sources:
-            scope[self._index.overlapping(source, self._window[0] - reach_s, self._window[1] + reach_s)] = True
-        return scope
+        begin_s, end_s = self._window[0] - reach_s, self._window[1] + reach_s
+        parts = [self._index.overlapping(source, begin_s, end_s) for source in self._sources]
+        return np.sort(np.concatenate([np.zeros(0, np.int64), *parts]))
 
     def _gather(self, matches: list[Match], with_vector: Ints) -> Ints:
         """The candidates, ascending: what holds a term or stands beside what does, of the rarest terms first."""
@@ -216,10 +223,12 @@ class _Query:
         marked[with_vector] = True
         for match in sorted(matches, key=lambda match: -match.idf):
             places = [self._want(some) for some in (match.positions, match.speaker)]
-            if sum(map(len, places)) > CANDIDATES and marked.any():
-                break
+            if sum(map(len, places)) > CANDIDATES:
+                if marked.any():
+                    break
+                places = [self._hold_most(np.union1d(*places), matches)]
             for some in places:
-                marked[some[-CANDIDATES:]] = True
+                marked[some] = True
             beside = [match.positions]
             for following in (self._visible.previous, self._visible.next):
                 at = match.positions if len(match.positions) <= CANDIDATES else match.positions[:0]
@@ -232,6 +241,18 @@ class _Query:
             if np.count_nonzero(marked) > CANDIDATES:
                 break
         return np.flatnonzero(marked)
+
+    def _hold_most(self, positions: Ints, matches: list[Match]) -> Ints:
+        """The `CANDIDATES` of these positions that hold the most of the query, by idf; of equals the newest."""
+        held = np.zeros(len(self._index), np.float32)
+        for match in matches:
+            for some in (match.positions, match.speaker):
+                held[some] += match.idf
+        share = held[positions]
+        least = np.partition(share, -CANDIDATES)[-CANDIDATES]
+        equals = positions[share == least]
+        more = positions[share > least]
+        return np.concatenate([more, equals[len(equals) - (CANDIDATES - len(more)) :]])
 
     # --- words -------------------------------------------------------------------------------------
 
@@ -289,7 +310,7 @@ class _Query:
         for match in matches:
             members, counts = match.positions, match.counts
             if len(members) > CANDIDATES:
-                held = np.isin(members, at, assume_unique=True)
+                held, _ = find(members, at)
                 members, counts = members[held], counts[held]
             inside = is_near[self._source[members]]
             members, counts = members[inside], counts[inside]
@@ -298,7 +319,7 @@ class _Query:
         scores.parent[:] = np.where(scores.leaf > 0, total[first[self._source[at]] + event[at]], 0.0)
 
     def _nearest_vectors(self, limit: int) -> tuple[Ints, Floats]:
-        """Positions of the visible and wanted whose vectors are nearest to the query's, and their cosines, exact.
+        """Positions of the visible and wanted whose vectors are nearest to the query's, and their cosines as coded.
 
         Inside a window, or where too few of the nearest are wanted, all that is wanted is compared: filter first.
         """
@@ -306,43 +327,55 @@ class _Query:
             return np.zeros(0, np.int64), np.zeros(0)
         n = max(VECTOR_HITS, 4 * limit)
         if self._scope is None:
-            seqs, _ = self._vectors.nearest(self._query_vector(), n)
-            at = self._positions(seqs)
-            if len(at) >= limit or (self._vectors.is_whole and len(at) == len(seqs)):
-                return self._exact_cosines(at)
+            found = self._positions(*self._vectors.nearest(self._query_vector(), n))
+            if len(found[0]) >= limit or (self._vectors.is_whole and len(found[0]) == min(n, len(self._vectors))):
+                return found
             inside = np.arange(len(self._index))
         else:
-            inside = np.flatnonzero(self._scope)
+            inside = self._scope
         inside = self._want(inside[self._visible.among(inside)])
         known: Ints = self._index.column("seq")  # type: ignore[assignment]
         seqs, cosine = self._vectors.among(self._query_vector(), known[inside])
         if len(seqs) > n:
-            seqs = seqs[np.argpartition(-cosine, n)[:n]]
-        return self._exact_cosines(self._positions(seqs))
+            nearest = np.argpartition(-cosine, n)[:n]
+            seqs, cosine = seqs[nearest], cosine[nearest]
+        return self._positions(seqs, cosine)
 
     def _score_vectors(self, at: Ints, scores: _Scores, nearest: Ints, cosine: Floats) -> None:
         """Cosines of the nearest, and of the candidates that are best by words; 0 at least, 0 without a vector."""
         if self._vectors is None:
             return
-        scores.vector[np.searchsorted(at, nearest)] = cosine
         by_words = scores.leaf
         best = np.flatnonzero(by_words > 0)
         if len(best) > VECTOR_HITS:
-            best = best[np.argpartition(-by_words[best], VECTOR_HITS)[:VECTOR_HITS]]
-        rest = np.setdiff1d(at[best], nearest)
-        places, cosine = self._exact_cosines(rest)
+            best = np.sort(best[np.argpartition(-by_words[best], VECTOR_HITS)[:VECTOR_HITS]])
+        seqs: Ints = self._index.column("seq")[at[best]]  # type: ignore[assignment]
+        places, near = self._positions(*self._vectors.among(self._query_vector(), seqs))
+        scores.vector[np.searchsorted(at, places)] = np.maximum(near, 0.0)
+        scores.vector[np.searchsorted(at, nearest)] = np.maximum(cosine, 0.0)
+
+    def _refine(self, at: Ints, scores: _Scores, score: Floats, n: int) -> None:
+        """Put the true cosines in place of the coded ones where the list is decided."""
+        n = max(EXACT_HITS, n)
+        best = np.flatnonzero(scores.vector > 0)
+        if len(best) > n:
+            best = np.sort(best[np.argpartition(-score[best], n)[:n]])
+        places, cosine = self._exact_cosines(at[best])
         scores.vector[np.searchsorted(at, places)] = cosine
 
     def _query_vector(self) -> Floats:
         return np.frombuffer(self._request.vector or b"", "<f2").astype(np.float32)
 
-    def _positions(self, seqs: Ints) -> Ints:
-        """Positions of those of these observations that are visible and wanted, ascending."""
+    def _positions(self, seqs: Ints, cosines: Floats) -> tuple[Ints, Floats]:
+        """Positions of those of these observations that are visible and wanted, ascending, and their cosines."""
         known: Ints = self._index.column("seq")  # type: ignore[assignment]
-        seqs = np.sort(seqs)
+        order = np.argsort(seqs)
+        seqs, cosines = seqs[order], cosines[order]
         at = np.minimum(np.searchsorted(known, seqs), len(known) - 1)
-        at = at[known[at] == seqs]
-        return self._want(at[self._visible.among(at)])
+        here = np.flatnonzero(known[at] == seqs)
+        here = here[self._visible.among(at[here])]
+        wanted = self._is_wanted(at[here])
+        return at[here][wanted], cosines[here][wanted]
 
     def _exact_cosines(self, at: Ints) -> tuple[Ints, Floats]:
         """Those of these positions that have a vector of the query's space, and their cosines, 0 at least."""
@@ -360,7 +393,7 @@ class _Query:
                     found.append(seq)
                     vectors.append(vector)
         matrix = np.frombuffer(b"".join(vectors), "<f2").reshape(len(found), len(query)).astype(np.float32)
-        held = at[np.isin(self._index.column("seq")[at], found)]
+        held = at[find(np.array(found, np.int64), self._index.column("seq")[at])[1]]  # type: ignore[arg-type]
         return held, np.maximum((matrix @ query).astype(np.float64), 0.0)
 
     # --- the choice --------------------------------------------------------------------------------
@@ -375,11 +408,12 @@ class _Query:
         rounded = score[found].round(9)
         order = np.lexsort((self._channel[place], self._t0_s[place], self._source[place], -rounded))
         found, place, rounded = found[order], place[order], rounded[order]
-        same = np.empty(len(order), [("source", np.int64), ("channel", np.int64), ("score", np.float64)])
-        same["source"], same["channel"], same["score"] = self._source[place], self._channel[place], rounded
-        is_first = np.zeros(len(order), np.bool_)
-        is_first[np.unique(same, return_index=True)[1]] = True
-        is_first |= LANE_OF_CODE[self._channel[place]] != 2
+        is_first = np.ones(len(order), np.bool_)
+        seen = np.flatnonzero(LANE_OF_CODE[self._channel[place]] == 2)
+        if len(seen):
+            same = np.stack([self._source[place[seen]], self._channel[place[seen]], rounded[seen]], axis=1)
+            is_first[seen] = False
+            is_first[seen[np.unique(same, axis=0, return_index=True)[1]]] = True
         ranked = np.concatenate([found[is_first], found[~is_first]])
         # However many were planted, and however well they fit, they take no more than their share of the list.
         trust: Floats = self._index.column("trust")  # type: ignore[assignment]

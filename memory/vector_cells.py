@@ -9,7 +9,7 @@ A vector is kept as one int8 a dimension and one scale (cosine exact to about 0.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numkong
 import numpy as np
@@ -36,11 +36,22 @@ class Coded(Struct, frozen=True):
 
     def dot(self, query: Coded) -> Floats:
         """Dot product of each with one coded vector, float32 (n,)."""
-        if not len(self.codes):
-            return np.zeros(0, np.float32)
-        dots = np.asarray(numkong.cdist(self.codes, query.codes, metric="dot", dtype="int8"))
-        result: Floats = dots.reshape(-1).astype(np.float32) * (self.scales * query.scales[0])
-        return result
+        return dots([self], query)
+
+
+def dots(parts: Sequence[Coded], query: Coded) -> Floats:
+    """Dot products of each vector of each part with one coded vector, one after the other, float32."""
+    whole = [
+        np.asarray(numkong.cdist(part.codes, query.codes, metric="dot", dtype="int8"))[:, 0]
+        for part in parts
+        if len(part.codes)
+    ]
+    if not whole:
+        return np.zeros(0, np.float32)
+    result: Floats = np.concatenate(whole, dtype=np.float32, casting="same_kind")
+    result *= np.concatenate([part.scales for part in parts])
+    result *= query.scales[0]
+    return result
 
 
 def encode(vectors: NDArray[np.floating]) -> Coded:

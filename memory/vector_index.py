@@ -1,7 +1,7 @@
 """Search among the vectors of one space: those not in a segment whole, those in segments by their nearest cells.
 
-`SCAN_LEAST` vectors are always compared, so that a space of no more is searched whole; of more, the nearest cells
-that hold `SCAN_SHARE` of them. Codes of all vectors lie in memory, one byte a dimension. Used by one thread.
+What is not in a segment is compared whole; of what is, the nearest cells that hold `SCAN_SHARE` of it, and at least
+`SCAN_LEAST` vectors. Codes of all vectors lie in memory, one byte a dimension. Used by one thread.
 """
 
 from __future__ import annotations
@@ -11,22 +11,23 @@ import sqlite3
 import numpy as np
 from msgspec import Struct
 
-from memory.arrays import Floats, Ints, grown
-from memory.vector_cells import Coded, encode
+from memory.arrays import Floats, Ints, find, grown
+from memory.vector_cells import Coded, dots, encode
 
-SCAN_LEAST = 32_768
+SCAN_LEAST = 16_384
 SCAN_SHARE = 0.04
 _ROWS_AT_ONCE = 4096
 
 
 class _Segment(Struct, frozen=True):
-    """Rows cell by cell. ``begins``: where each cell begins, and the end. ``ranked``: rows in order of seq, and
-    ``in_order``: the seqs in that order."""
+    """Rows cell by cell. ``begins``: where each cell begins, and the end; ``bounds``: the same as a list, which is
+    quicker to look into. ``ranked``: rows in order of seq, and ``in_order``: the seqs in that order."""
 
     seqs: Ints
     coded: Coded
     centroids: Coded
     begins: Ints
+    bounds: list[int]
     ranked: Ints
     in_order: Ints
 
@@ -50,7 +51,7 @@ class VectorIndex:
     @property
     def is_whole(self) -> bool:
         """Whether every vector is compared with a query."""
-        return len(self) <= SCAN_LEAST
+        return len(self) - self._tail_size <= SCAN_LEAST
 
     def refresh(self) -> None:
         """Take in what was stored and segmented since; call it inside the read transaction of the query."""
@@ -74,23 +75,24 @@ class VectorIndex:
     def nearest(self, query: Floats, n: int) -> tuple[Ints, Floats]:
         """Numbers of the ``n`` nearest to a unit vector among those compared, and their cosines, to about 0.002."""
         coded = encode(query[None])
-        seqs, cosines = [self._tail_seqs[: self._tail_size]], [self._tail_part().dot(coded)]
-        budget = max(SCAN_LEAST, int(SCAN_SHARE * len(self))) - self._tail_size
+        parts = [self._tail_part()]
+        seqs = [self._tail_seqs[: self._tail_size]]
         segments = list(self._segments.values())
         if segments:
+            budget = max(SCAN_LEAST, int(SCAN_SHARE * (len(self) - self._tail_size)))
             likeness = np.concatenate([segment.centroids.dot(coded) for segment in segments])
             sizes = np.concatenate([np.diff(segment.begins) for segment in segments])
             order = np.argsort(-likeness, kind="stable")
-            chosen = np.sort(order[: int(np.searchsorted(np.cumsum(sizes[order]), max(budget, 1))) + 1])
+            chosen = np.sort(order[: int(np.searchsorted(np.cumsum(sizes[order]), budget)) + 1])
             first = 0
             for segment in segments:
                 number = len(segment.begins) - 1
-                for cell in chosen[(chosen >= first) & (chosen < first + number)] - first:
-                    rows = slice(int(segment.begins[cell]), int(segment.begins[cell + 1]))
-                    seqs.append(segment.seqs[rows])
-                    cosines.append(Coded(segment.coded.codes[rows], segment.coded.scales[rows]).dot(coded))
+                for cell in (chosen[(chosen >= first) & (chosen < first + number)] - first).tolist():
+                    begin, end = segment.bounds[cell], segment.bounds[cell + 1]
+                    seqs.append(segment.seqs[begin:end])
+                    parts.append(Coded(segment.coded.codes[begin:end], segment.coded.scales[begin:end]))
                 first += number
-        found, cosine = np.concatenate(seqs), np.concatenate(cosines)
+        found, cosine = np.concatenate(seqs), dots(parts, coded)
         if len(found) > n:
             best = np.argpartition(-cosine, n)[:n]
             found, cosine = found[best], cosine[best]
@@ -100,10 +102,12 @@ class VectorIndex:
         """Those of these observations (numbers ascending) that have a vector, and their cosines, to about 0.002."""
         coded = encode(query[None])
         tail = self._tail_seqs[: self._tail_size]
-        rows, there = _find(tail, seqs)
+        rows, there = find(tail, seqs)
         found, cosines = [seqs[there]], [_take(self._tail_part(), rows).dot(coded)]
         for segment in self._segments.values():
-            ranks, there = _find(segment.in_order, seqs)
+            if not len(seqs) or segment.in_order[0] > seqs[-1] or segment.in_order[-1] < seqs[0]:
+                continue
+            ranks, there = find(segment.in_order, seqs)
             found.append(seqs[there])
             cosines.append(_take(segment.coded, segment.ranked[ranks]).dot(coded))
         return np.concatenate(found), np.concatenate(cosines)
@@ -142,16 +146,7 @@ class VectorIndex:
         )
         self.dimensions = vectors.shape[1]
         ranked = np.argsort(numbers, kind="stable")
-        return _Segment(numbers, coded, encode(vectors), begins, ranked, numbers[ranked])
-
-
-def _find(held: Ints, asked: Ints) -> tuple[Ints, Ints]:
-    """(places in ``held``, places in ``asked``) of what is in both; both ascending."""
-    if not len(held):
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    at = np.minimum(np.searchsorted(held, asked), len(held) - 1)
-    there = np.flatnonzero(held[at] == asked)
-    return at[there], there
+        return _Segment(numbers, coded, encode(vectors), begins, begins.tolist(), ranked, numbers[ranked])
 
 
 def _take(coded: Coded, rows: Ints) -> Coded:

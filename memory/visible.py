@@ -40,13 +40,15 @@ class Visible(Struct, frozen=True):
 def see(connection: sqlite3.Connection, index: Index, view: View) -> Visible:
     """What ``view`` shows of ``index``."""
     limits = limits_by_number(connection, view)
-    mask = index.alive.copy()
     generation: Ints = index.column("generation")  # type: ignore[assignment]
     source: Ints = index.column("source")  # type: ignore[assignment]
     t1_s: Floats = index.column("t1_s")  # type: ignore[assignment]
     newer = int(np.searchsorted(generation, view.generation, side="right"))
-    mask[newer:] = False
     partly = [s for s in index.sources() if limits.get(s, -1.0) < index.last_end_s(s)]
+    # As a rule nothing is hidden, and nothing need be looked at.
+    is_past = bool(partly) or newer < len(index)
+    mask = index.alive.copy() if is_past else index.alive
+    mask[newer:] = False
     if len(partly) > _BY_SOURCE_UP_TO:
         by_number = np.full(max(index.sources()) + 1, -1.0)
         for s, limit_s in limits.items():
@@ -56,7 +58,7 @@ def see(connection: sqlite3.Connection, index: Index, view: View) -> Visible:
     else:
         for s in partly:
             mask &= (source != s) | (t1_s <= limits.get(s, -1.0))
-    hidden = np.flatnonzero(index.alive & ~mask)
+    hidden = np.flatnonzero(index.alive & ~mask) if is_past else np.zeros(0, np.int64)
     lane, terms = LANE_OF_CODE[index.column("channel")[hidden]], index.column("terms")[hidden]
     previous, following = index.previous, index.next
     for s in {*partly, *np.unique(source[newer:]).tolist()}:
@@ -71,7 +73,7 @@ def see(connection: sqlite3.Connection, index: Index, view: View) -> Visible:
         limits=limits,
         mask=mask,
         all=not len(hidden) and bool(index.alive.all()),
-        size=len(mask) - int(np.count_nonzero(~mask)),
+        size=int(np.count_nonzero(mask)),
         previous=previous,
         next=following,
         lane_sizes=index.lane_sizes - np.bincount(lane, minlength=3),

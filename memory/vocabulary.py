@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-from memory.keys import can_be_misspelt, similarity, sound_of
+from memory.keys import can_be_misspelt, most_similarity, similarity, sound_of
 
 _NEAR_CANDIDATES = 200
 # Two words that sound the same may differ more in spelling than two that only look alike.
@@ -45,6 +45,9 @@ def near_terms(connection: sqlite3.Connection, term: str) -> list[tuple[str, flo
         same_sound = len(sound) >= 2 and sound_of(other) == sound
         same_begin = other[0].translate(_LOOK_ALIKE) == term[0].translate(_LOOK_ALIKE)
         if not (same_sound or same_begin) or abs(len(other) - len(term)) > 0.4 * len(term):
+            continue
+        least = _SIMILAR_BY_SOUND if same_sound else _SIMILAR_BY_LOOK
+        if most_similarity(term.translate(_LOOK_ALIKE), other.translate(_LOOK_ALIKE)) < least:
             continue
         alike = similarity(term.translate(_LOOK_ALIKE), other.translate(_LOOK_ALIKE))
         if (same_sound and alike >= _SIMILAR_BY_SOUND) or (same_begin and alike >= _SIMILAR_BY_LOOK):
