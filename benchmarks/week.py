@@ -27,7 +27,7 @@ import psutil
 from msgspec import structs
 
 from benchmarks import harness
-from benchmarks.week_stream import DAY_S, SOURCE, Clips, Week, perceive
+from benchmarks.week_stream import DAY_S, KINDS, SOURCE, Clips, Week, perceive
 from memory.budget import MIB, Budget
 from memory.charges import Stage
 from memory.recall import Recall, RecallOptions
@@ -40,7 +40,7 @@ from runtime.messages import RecallRequest, ViewRequest
 
 SHARES = (0.25, 0.5, 1.0)
 DEPTH = 10
-KINDS = ("seen", "said", "read")
+WORDS = ("rare", "plain")
 AGES = (("last day", 1.0), ("1-3 days", 3.0), ("3-7 days", 1e9))
 # Mean life of a memory under exponential forgetting, in days: a week holds several of them.
 FORGETTING_DAYS = 2.0
@@ -164,6 +164,7 @@ def ask(store: Store, week: Week, options: MemoryConfig) -> dict[str, Any]:
             pictures = f"SELECT count(*) FROM payloads JOIN observations USING (seq) WHERE id IN ({marks})"
             found = found and reader.execute(pictures, needle.frames).fetchone()[0] > 0
         by_kind.setdefault(needle.kind, []).append(found)
+        by_kind.setdefault("rare" if needle.is_rare else "plain", []).append(found)
         by_age[_age(week.end_s - needle.t_s)].append(found)
     ordinary: dict[str, list[bool]] = {name: [] for name, _ in AGES}
     for t_s in week.ordinary:
@@ -220,13 +221,13 @@ def measure(memory: Path, settings: dict[str, Any], policies: list[str], workers
 
 def as_table(figures: dict[str, Any]) -> str:
     """The figures as the tables that are printed."""
-    header = ("budget, policy", "found", *(name for name, _ in AGES), *KINDS, "any moment", "over")
+    header = ("budget, policy", "found", *(name for name, _ in AGES), *KINDS, *WORDS, "any moment", "over")
     cells = [
         (
             f"{row['share']:.0%} {row['policy']}",
             row["recall"],
             *row["by_age"].values(),
-            *(row["by_kind"].get(kind) for kind in KINDS),
+            *(row["by_kind"].get(kind) for kind in (*KINDS, *WORDS)),
             " ".join("-" if found is None else f"{found:.2f}" for found in row["ordinary_by_age"].values()),
             max(0, row["over_budget_bytes"]),
         )

@@ -1,13 +1,16 @@
 """A simulated week of one room's stream: real perception of real clips, looped with shifted times, and needles.
 
 A few times an hour one of the clips happens; between them the picture stands still. Every frame's vector varies a
-little and every repetition has its own light, so nothing is the same twice, as in life. A needle happens once: a
-thing seen for some seconds, a sentence said, a line read.
+little and every repetition has its own light, so nothing is the same twice, as in life. With each clip somebody says
+something of everyday words, a notice is read and a thing comes into view. A needle happens once: a thing seen for some
+seconds, a sentence said, a line read. Half of the needles are rare: a noun that is never heard again, a picture unlike
+the rest. The other half are plain: everyday words that only together are a needle's, and the picture of any other day.
 """
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -35,6 +38,8 @@ LOOPED = (
 )  # fmt: skip
 SEEN_ONCE = ("sintel_trailer.mp4", "big_buck_bunny_0_30.webm", "deer_leaf_fades.mp4", "climbing_wall.mp4")
 NEEDLE_FRAMES = 4
+KINDS: tuple[Literal["seen", "said", "read"], ...] = ("seen", "said", "read")
+CHANNEL_OF = {"seen": "object", "said": "speech", "read": "text"}
 VARIATION = 0.02
 LIGHT = 0.05
 # As many observations as the memory process commits at once.
@@ -53,10 +58,16 @@ THINGS = (
 ).split()
 
 
+WHO = "mother father Peter Susan Michael Sarah David Laura".split()
+WHAT = "keys letter cup book phone bag coat paper box bottle".split()
+WHERE = "kitchen table door garden window shelf stairs car".split()
+
+
 class Needle(Struct, frozen=True):
     """What is asked for later: the query, when it was, and the observations that answer it."""
 
     kind: Literal["seen", "said", "read"]
+    is_rare: bool
     query: str
     t_s: float
     ids: tuple[str, ...]
@@ -124,8 +135,16 @@ class Week:
         ]
         chosen = sorted(at_random.sample(range(stretches), needles))
         things = at_random.sample(THINGS, min(needles, len(THINGS)))
-        kinds = [("seen", "said", "read")[i % 3] for i in range(needles)]
-        self._planted: dict[int, tuple[str, str]] = dict(zip(chosen, zip(kinds, things, strict=False), strict=False))
+        everyday = list(itertools.product(WHO, WHAT, WHERE))
+        at_random.shuffle(everyday)
+        # Every other of three kinds: three rare ones, then three plain ones.
+        self._planted = {
+            stretch: (KINDS[i % 3], things.pop() if i % 6 < 3 and things else everyday.pop())
+            for i, stretch in enumerate(chosen)
+        }
+        self._daily = [
+            [everyday[at_random.randrange(len(everyday))] for _ in KINDS] for _ in range(stretches)
+        ]  # what is no needle's
         self.needles: list[Needle] = []
         self.ordinary = [self._stretches[i][0] + 8.0 for i in range(stretches) if i not in self._planted]
 
@@ -139,6 +158,8 @@ class Week:
                 t_s = round_time(t_s + self._still_s)
                 waiting.append(self._shift(self._clips.still, t_s - self._clips.still.t0_s, 0.0))
             happening = self._happening(name, begin_s)
+            daily = [_daily(kind, begin_s + 6.0, words) for kind, words in zip(KINDS, self._daily[i], strict=True)]
+            happening = sorted([*happening, *daily], key=lambda o: o.t1_s)
             if i in self._planted:
                 happening = self._plant(happening, begin_s, *self._planted[i])
             waiting += happening
@@ -168,31 +189,61 @@ class Week:
             evidence=tuple(_moved(id_, None, by_s) for id_ in o.evidence),
         )  # fmt: skip
 
-    def _plant(self, happening: list[Observation], begin_s: float, kind: Any, thing: str) -> list[Observation]:
+    def _plant(
+        self, happening: list[Observation], begin_s: float, kind: Any, what: str | tuple[str, str, str]
+    ) -> list[Observation]:
         t_s = round_time(begin_s + 4.0)
-        if kind == "said":
-            said = _made("speech", t_s, t_s + 4.0, f"please tell Martha that the {thing} is in the cupboard upstairs")
-            self.needles.append(Needle(kind, f"Where is the {thing}?", t_s, (said.id,)))
-            return sorted([*happening, said], key=lambda o: o.t1_s)
-        if kind == "read":
-            read = _made("text", t_s, t_s, f"{thing} museum / open from nine / second floor")
-            self.needles.append(Needle(kind, f"What did the sign about the {thing} say?", t_s, (read.id,)))
-            return sorted([*happening, read], key=lambda o: o.t1_s)
+        if not isinstance(what, str):
+            plain = _daily(kind, t_s, what)
+            until_s = t_s + NEEDLE_FRAMES
+            frames = [o.id for o in happening if o.channel == "frame" and t_s <= o.t0_s <= until_s]
+            shown = tuple(frames) if kind == "seen" else ()
+            self.needles.append(Needle(kind, False, _asked(kind, what), t_s, (plain.id, *shown), shown))
+            return sorted([*happening, plain], key=lambda o: o.t1_s)
+        if kind != "seen":
+            text = {
+                "said": f"please tell Martha that the {what} is in the cupboard upstairs",
+                "read": f"{what} museum / open from nine / second floor",
+            }[kind]
+            query = {"said": f"Where is the {what}?", "read": f"What did the sign about the {what} say?"}[kind]
+            o = _made(CHANNEL_OF[kind], t_s, t_s + (4.0 if kind == "said" else 0.0), text)
+            self.needles.append(Needle(kind, True, query, t_s, (o.id,)))
+            return sorted([*happening, o], key=lambda o: o.t1_s)
         # The thing comes into view: some frames are of it in place of what the clip shows then.
         first = self._noise.integers(len(self._clips.once) - NEEDLE_FRAMES)
         of_thing = self._clips.once[first : first + NEEDLE_FRAMES]
-        appears = _made("object", t_s, t_s, f"a {thing} appears at the left")
-        frames = [
+        appears = _made("object", t_s, t_s, f"a {what} appears at the left")
+        seen = [
             structs.replace(
                 self._shift(o, t_s + i - o.t0_s, 0.0), id=observation_id(SOURCE, "frame", t_s + i, 7),
-                text=f"{o.text}; a {thing}", evidence=(appears.id,),
+                text=f"{o.text}; a {what}", evidence=(appears.id,),
             )
             for i, o in enumerate(of_thing)
         ]  # fmt: skip
-        ids = (appears.id, *(frame.id for frame in frames))
-        self.needles.append(Needle(kind, f"When did the {thing} appear?", t_s, ids, ids[1:]))
+        ids = (appears.id, *(frame.id for frame in seen))
+        self.needles.append(Needle(kind, True, f"When did the {what} appear?", t_s, ids, ids[1:]))
         rest = [o for o in happening if not (o.channel == "frame" and t_s <= o.t0_s < t_s + NEEDLE_FRAMES)]
-        return sorted([*rest, appears, *frames], key=lambda o: o.t1_s)
+        return sorted([*rest, appears, *seen], key=lambda o: o.t1_s)
+
+
+def _daily(kind: str, t0_s: float, words: tuple[str, str, str]) -> Observation:
+    """Something of everyday words."""
+    who, what, where = words
+    text = {
+        "seen": f"the {what} of {who} appears beside the {where}",
+        "said": f"{who} has put the {what} near the {where}",
+        "read": f"{what} for {who} / {where}",
+    }[kind]
+    return _made(CHANNEL_OF[kind], t0_s, t0_s + (3.0 if kind == "said" else 0.0), text)
+
+
+def _asked(kind: str, words: tuple[str, str, str]) -> str:
+    who, what, where = words
+    return {
+        "seen": f"When did the {what} of {who} appear beside the {where}?",
+        "said": f"Who has put the {what} near the {where}, was it {who}?",
+        "read": f"Where was {what} for {who} written, at the {where}?",
+    }[kind]
 
 
 def _batch(opened: Sequence[SourceOpened], observations: list[Observation], t_s: float) -> Batch:
