@@ -74,14 +74,14 @@ class Needle(Struct, frozen=True):
     frames: tuple[str, ...] = ()
 
 
-def perceive(media: Path, cache: Path | None) -> Path:
+def perceive(media: Path, cache: Path | None, names: Sequence[str] = (*LOOPED, *SEEN_ONCE)) -> Path:
     """The memory of the clips, each perceived once by the agent itself; kept in ``cache`` for the next time."""
-    files = [media / "video" / name for name in (*LOOPED, *SEEN_ONCE)]
+    files = [media / "video" / name for name in names]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
         raise FileNotFoundError(f"{media / 'video'} lacks {', '.join(missing)}")
     digest = hashlib.sha256(json.dumps([(file.name, file.stat().st_size) for file in files]).encode()).hexdigest()[:12]
-    root = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mindstream" / "week"
+    root = cache or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mindstream" / "clips"
     known = root / digest / harness.MEMORY_FILE
     if not known.is_file():
         harness.progress(f"perceiving {len(files)} clips, once; kept in {root}")
