@@ -16,6 +16,7 @@ from reasoning import prompts
 from reasoning.backends.chat_model import Picture
 from reasoning.context import Context
 from reasoning.draft import mark
+from reasoning.given_up import span_text
 from reasoning.questions import Question
 from reasoning.untrusted import Guard
 from runtime.messages import PERCEIVED_CHANNELS, Observation, Span
@@ -130,7 +131,7 @@ def pack(gathered: Gathered, guard: Guard, budget: int, count: Callable[[str], i
         shown[frame.id] = frame
         left -= count(f"{at}{told}\n")
     for span in gathered.spans:
-        line = f"[{moment(span.t0_s, span.source if named else '')}] {span.level}: {guard.quote(span.text, 400)}"
+        line = f"[{moment(span.t0_s, span.source if named else '')}] {span.level}: {guard.quote(span_text(span), 400)}"
         if (cost := count(line) + 1) > left // 2:
             break
         lines.append((span.source, span.t0_s, line))

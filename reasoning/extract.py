@@ -25,6 +25,7 @@ from reasoning.answer_words import answer_words
 from reasoning.backends import Verdict
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, join, mark, refusal, sentence, unique
+from reasoning.given_up import admit
 from reasoning.last_seen import answer_last_seen, nothing_seen, parse_last_seen
 from reasoning.questions import Kind, Question, noun_phrases
 from reasoning.sceptic import Sceptic
@@ -68,15 +69,15 @@ class ExtractiveBackend:
             context = context.through(Sceptic(context.memory))
         window = await narrow(question, context)
         if isinstance(window, Draft):
-            return window
+            return await admit(window, context)
         draft = (
             await _last_sighting(question, window)
             or await _compared(question, window)
             or await _ROOMS[question.kind](question, window)
         )
-        if draft.abstained or draft.confidence >= self.abstain_below:
-            return draft
-        return _too_weak(question, draft)
+        if not draft.abstained and draft.confidence < self.abstain_below:
+            draft = _too_weak(question, draft)
+        return draft if question.kind == "now" else await admit(draft, window)
 
 
 async def narrow(question: Question, context: Context) -> Context | Draft:

@@ -18,6 +18,7 @@ from reasoning.backends.chat_model import Picture, ToolCall
 from reasoning.context import Context
 from reasoning.draft import mark
 from reasoning.evidence import moment, observation_line
+from reasoning.given_up import span_text, why_no_picture
 from reasoning.questions import parse_question
 from reasoning.untrusted import Guard, clean
 from runtime.messages import Channel, Observation
@@ -27,6 +28,9 @@ LINES_LIMIT = 40
 # One result may not fill a small model's context.
 RESULT_CHARACTERS = 4000
 LINE_CHARACTERS = 300
+# A picture further from the moment asked for is only the nearest that is left.
+SAME_MOMENT_S = 1.0
+NO_PICTURE = "The picture itself is no longer kept."
 _CHANNELS: dict[str, tuple[Channel, ...]] = {name: (name,) for name in ("speech", "text", "object", "sound", "frame")}
 
 
@@ -88,12 +92,15 @@ class Toolbox:
             raise BadArguments(f"that is not over yet; it is {mark(self._context.view.as_of_s)[1:-1]}")
         frame = await self._context.frame_at(t_s)
         if frame is None:
-            return ToolResult("There is no picture of that time.", "no picture")
+            why = await why_no_picture(self._context, t_s)
+            return ToolResult(why or "There is no picture of that time.", "no picture")
         visible = await self._context.by_id(frame.evidence)
         told = self._lines([frame, *visible])
         pictures = (Picture(frame.payload),) if frame.payload and self._with_pictures else ()
-        lost = "" if frame.payload else "\nThe picture itself is no longer kept."
-        return ToolResult(told.text + lost, f"the picture of {mark(frame.t0_s)}", told.shown, pictures)
+        lost = "" if frame.payload else NO_PICTURE
+        if lost or abs(frame.t0_s - t_s) > SAME_MOMENT_S:
+            lost = await why_no_picture(self._context, t_s) or lost
+        return ToolResult(f"{told.text}\n{lost}".strip(), f"the picture of {mark(frame.t0_s)}", told.shown, pictures)
 
     async def _listen(self, arguments: dict[str, Any]) -> ToolResult:
         context = self._window(arguments)
@@ -108,7 +115,7 @@ class Toolbox:
             spans = await context.spans("episode", LINES_LIMIT)
         lines = [
             f"[{moment(span.t0_s, span.source if self._named else '')}] until {mark(span.t1_s)[1:-1]}: "
-            f"{self._guard.quote(span.text, LINE_CHARACTERS)}"
+            f"{self._guard.quote(span_text(span), LINE_CHARACTERS)}"
             for span in spans
         ]
         # A span is no observation: what may be cited of it is its keyframe.
