@@ -108,6 +108,8 @@ async def answer_summary(question: Question, context: Context) -> Draft:
     objects = [
         o for o in await context.scan("object") if o.data.get("event") == "appears" and o.data.get("kind") != "face"
     ]
+    # What began before the window is of the time before it, unless there is nothing else.
+    spoken = [o for o in spoken if context.t0_s is None or o.t0_s >= context.t0_s] or spoken
     told: list[tuple[float, Claim]] = []
     for o in _spread(spoken, 2):
         told.append(
