@@ -19,7 +19,7 @@ from tests.agent_runs import DEADLINE_S, PROJECT, SAMPLE, Run, child_pid, finish
 pytestmark = pytest.mark.slow
 QUESTIONS = PROJECT / "examples" / "sample.questions.jsonl"
 ANSWER_KEYS = {"question", "answer", "abstained", "as_of_s", "citations", "latency_s", "backend",
-               "confidence", "trace", "notice"}  # fmt: skip
+               "confidence", "trace", "notice", "understood"}  # fmt: skip
 CITATION_KEYS = {"source", "t0_s", "t1_s", "channel", "text", "id"}
 
 
