@@ -191,9 +191,11 @@ def _share(found: list[bool]) -> float | None:
     return round(sum(found) / len(found), 3) if found else None
 
 
-def measure(memory: Path, settings: dict[str, Any], policies: list[str], workers: int) -> dict[str, Any]:
+def measure(
+    memory: Path, settings: dict[str, Any], policies: list[str], shares: list[float], workers: int
+) -> dict[str, Any]:
     """All weeks, two at a time; figures of all and the table."""
-    jobs = [(policy, share) for share in SHARES for policy in policies]
+    jobs = [(policy, share) for share in shares for policy in policies]
     rows: list[dict[str, Any]] = []
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context, max_tasks_per_child=1) as pool:
@@ -208,7 +210,7 @@ def measure(memory: Path, settings: dict[str, Any], policies: list[str], workers
         share: max(
             (row for row in rows if row["share"] == share), key=lambda row: (row["recall"], row["policy"] == "ours")
         )
-        for share in SHARES
+        for share in shares
     }
     return {
         "max_bytes_over_budget": max(row["over_budget_bytes"] for row in rows),
@@ -217,6 +219,11 @@ def measure(memory: Path, settings: dict[str, Any], policies: list[str], workers
         "best": {f"{share:.0%}": row["policy"] for share, row in best.items()},
         "table": rows,
     }
+
+
+def shares_of(figures: dict[str, Any]) -> list[float]:
+    """The budgets of the table, the least first."""
+    return sorted({row["share"] for row in figures["table"]})
 
 
 def as_table(figures: dict[str, Any]) -> str:
@@ -234,7 +241,7 @@ def as_table(figures: dict[str, Any]) -> str:
         for row in figures["table"]
     ]
     observations = figures["table"][0]["observations"]
-    budgets = ", ".join(f"{share * figures['budget_mib']:g}" for share in SHARES)
+    budgets = ", ".join(f"{share * figures['budget_mib']:g}" for share in shares_of(figures))
     best = ", ".join(f"{share} {policy}" for share, policy in figures["best"].items())
     return (
         f"{figures['days']:g} days, {observations} observations, {figures['needles']} needles, budgets of {budgets} MiB"
@@ -250,9 +257,11 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    drawing, panels = pyplot.subplots(1, len(SHARES), figsize=(11, 3.6), sharey=True, layout="constrained")
+    drawing, panels = pyplot.subplots(
+        1, len(shares_of(figures)), figsize=(11, 3.6), sharey=True, layout="constrained", squeeze=False
+    )
     names = [name for name, _ in AGES]
-    for panel, share in zip(panels, SHARES, strict=True):
+    for panel, share in zip(panels[0], shares_of(figures), strict=True):
         for row in figures["table"]:
             if row["share"] == share:
                 panel.plot(
@@ -263,8 +272,8 @@ def plot(figures: dict[str, Any], path: Path) -> None:
         panel.set_xlabel("age of the needle")
         panel.set_ylim(-0.04, 1.04)
         panel.grid(alpha=0.3)
-    panels[0].set_ylabel("needles found, pictures there")
-    panels[-1].legend(loc="center right")
+    panels[0, 0].set_ylabel("needles found, pictures there")
+    panels[0, -1].legend(loc="center right")
     path.parent.mkdir(parents=True, exist_ok=True)
     drawing.savefig(path, dpi=110)
     pyplot.close(drawing)
@@ -275,11 +284,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--media", type=Path, default=harness.DEFAULT_MEDIA, help="the folder of clips")
     parser.add_argument("--cache", type=Path, help="where perceived clips are kept")
     parser.add_argument("--days", type=float, default=7.0)
-    parser.add_argument("--an-hour", type=float, default=2.0, help="how often an hour something happens")
+    parser.add_argument("--an-hour", type=float, default=1.2, help="how often an hour something happens")
     parser.add_argument("--still-s", type=float, default=90.0, help="seconds between frames while nothing does")
-    parser.add_argument("--needles", type=int, default=99, help="things that happen once")
-    parser.add_argument("--budget-mib", type=float, default=16.0, help="the budget at 100 %%")
+    parser.add_argument("--needles", type=int, default=96, help="things that happen once")
+    parser.add_argument("--budget-mib", type=float, default=10.0, help="the budget at 100 %%")
     parser.add_argument("--policies", nargs="+", default=list(POLICIES), choices=list(POLICIES))
+    parser.add_argument("--shares", nargs="+", type=float, default=list(SHARES), help="of the budget")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--plot", type=Path, default=harness.PROJECT / "docs" / "week.png", help="where the plot goes")
     given = parser.parse_args(argv)
@@ -289,10 +299,10 @@ def main(argv: list[str] | None = None) -> int:
         print(f"week: {error}; give a folder of clips with --media", file=sys.stderr)
         return 2
     settings = {name: getattr(given, name) for name in ("days", "an_hour", "still_s", "needles", "budget_mib")}
-    figures = measure(memory, settings, given.policies, given.workers)
+    figures = measure(memory, settings, given.policies, given.shares, given.workers)
     plot(figures, given.plot)
     print(json.dumps(figures) if given.json else as_table(figures))
-    is_default = all(getattr(given, name) == parser.get_default(name) for name in (*settings, "policies"))
+    is_default = all(getattr(given, name) == parser.get_default(name) for name in (*settings, "policies", "shares"))
     if is_default and not given.no_history:
         harness.remember("week", figures)
     return 0

@@ -19,8 +19,8 @@ from msgspec import Struct, field
 
 from runtime.messages import Observation, round_time
 
-# Below this a frame is like its event whatever the statistics of a still scene say: cosine .95.
-SURPRISE_FLOOR = 0.05
+# Below this a frame is like its event whatever the statistics of a still scene say: cosine .98.
+SURPRISE_FLOOR = 0.02
 # So many surprises must be known before their spread means anything; until then only cuts count.
 SURPRISES_NEEDED = 4
 # The average follows the event's content with a memory of about ten frames.
