@@ -1,6 +1,6 @@
 """What live perception costs, and whether it keeps up when everything runs at once.
 
-    python -m benchmarks.live_load [--seconds 60] [--only ordinary|combined] [--json]
+    python -m benchmarks.live_load [--seconds 45] [--only ordinary|combined] [--prepared DIR] [--json]
 
 A 720p stream of 30 frames/s with sound is served on this machine from a process of its own, and perceived by
 `run_agent.py live` as any stream is.
@@ -10,8 +10,9 @@ ordinary   the embedded profile. ``core_fraction_720p30``: processor time of the
 combined   open_clip ViT-B-32 at 2 pictures/s, Whisper base, and a question every two seconds, at once, on all cores
            there are. The weights are random and of the true size: speeds are as they would be, words and tags are
            not. Random weights never end a sentence, so Whisper decodes longer than it would. Before it, the model is
-           exported (not measured). ``combined_keyframes_per_s``: pictures described each second; ``data_age_p99_s``:
-           how old a picture is when it can be recalled, 99th percentile.
+           exported and the tags become vectors (a minute, not measured); --prepared keeps what that made.
+           ``combined_keyframes_per_s``: pictures described each second; ``data_age_p99_s``: how old a picture is when
+           it can be recalled, 99th percentile.
 
 The scene is a street from above and recorded speech where the annotated media are here; else a drawn square and beeps.
 """
@@ -73,7 +74,8 @@ class Watched:
 
 def main() -> int:
     parser = harness.parser(__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0, help="of each run, once it has settled")
+    parser.add_argument("--seconds", type=float, default=45.0, help="of each run, once it has settled")
+    parser.add_argument("--prepared", type=Path, metavar="DIR", help="keep the models of the combined run here")
     parser.add_argument("--only", choices=("ordinary", "combined"))
     options = parser.parse_args()
     figures: dict[str, Any] = {"seconds": options.seconds}
@@ -87,9 +89,10 @@ def main() -> int:
             rows += report("ordinary", seen)
         if options.only != "ordinary":
             with tempfile.TemporaryDirectory(prefix="mindstream-load-") as scratch:
-                profile = prepare(Path(scratch))
+                folder = options.prepared.absolute() if options.prepared else Path(scratch)
+                profile = prepare(folder)
                 harness.progress("combined: ViT-B-32, Whisper base, questions ...")
-                environment = {"XDG_CACHE_HOME": scratch}
+                environment = {"XDG_CACHE_HOME": str(folder)}
                 seen = watch(url, str(profile), options.seconds, QUESTIONS, environment)
             frames = seen.counts.get("frame", 0)
             figures["combined_keyframes_per_s"] = round(frames / seen.wall_s, 2)
@@ -99,7 +102,7 @@ def main() -> int:
             figures["combined_answers"] = len(seen.answers)
             rows += report("combined", seen)
     print(json.dumps(figures) if options.json else harness.table(("stage", "ordinary/combined", "value"), rows))
-    full = options.only is None and options.seconds >= 60.0
+    full = options.only is None and options.seconds >= parser.get_default("seconds")
     if full and not options.no_history:
         harness.remember("live_load", figures)
     return 0
@@ -140,10 +143,11 @@ def sound() -> Any:
 
 def prepare(folder: Path) -> Path:
     """Make random weights of the true size and a profile that names them; export them. The profile's path."""
-    harness.progress("making random weights of the true size ...")
-    subprocess.run([sys.executable, "-c", WEIGHTS_PROGRAM, str(folder)], check=True, stderr=subprocess.DEVNULL)
-    profile = folder / "load.yaml"
-    clip, whisper = folder / "clip.safetensors", folder / "whisper.pt"
+    profile, clip, whisper = folder / "load.yaml", folder / "clip.safetensors", folder / "whisper.pt"
+    if not (clip.exists() and whisper.exists()):
+        harness.progress("making random weights of the true size ...")
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run([sys.executable, "-c", WEIGHTS_PROGRAM, str(folder)], check=True, stderr=subprocess.DEVNULL)
     profile.write_text(
         "perception:\n"
         "  sampling: {base_hz: 2.0, still_interval_s: 0.5}\n"

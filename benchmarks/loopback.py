@@ -116,6 +116,12 @@ class Loopback:
         self._jpegs = [bytes(cv2.imencode(".jpg", p, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()) for p in pictures]
         self._clip = _encode(pictures, self.rate_hz, self.sound)
 
+    @property
+    def connected(self) -> int:
+        """How many receive at present; one that left is noticed when it is sent to."""
+        with self._lock:
+            return len(self._sockets)
+
     def pause(self) -> None:
         """Stop sending; connections stay open."""
         self._flowing.clear()

@@ -124,15 +124,25 @@ class CaptureThread(Generic[T]):
         self._inbox = inbox
         self._pauses_s = (pause_min_s, pause_max_s)
         self._stopping = threading.Event()
+        self._wanted = threading.Event()
+        self._wanted.set()
         # A daemon: a driver that never returns from a read must not keep the process.
         self._thread = threading.Thread(target=self._run, name="capture", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
 
+    def pause(self) -> None:
+        """Close the source after the read under way, so that its device is free and its lamp off, until `resume`."""
+        self._wanted.clear()
+
+    def resume(self) -> None:
+        self._wanted.set()
+
     def stop(self, timeout_s: float = 1.0) -> None:
         """Have the thread end; waits for it no longer than that."""
         self._stopping.set()
+        self._wanted.set()
         self._inbox.close()
         self._thread.join(timeout_s)
 
@@ -140,12 +150,13 @@ class CaptureThread(Generic[T]):
         shortest_s, longest_s = self._pauses_s
         pause_s = shortest_s
         while not self._stopping.is_set():
+            self._wanted.wait()
             self._inbox.trying()
             try:
                 capture = self._open_capture()
                 try:
                     self._inbox.opened(capture.about)
-                    while not self._stopping.is_set():
+                    while self._wanted.is_set() and not self._stopping.is_set():
                         self._inbox.put(capture.read())
                         pause_s = shortest_s
                 finally:
@@ -157,5 +168,6 @@ class CaptureThread(Generic[T]):
                 return
             except Exception as error:  # a library's own: told as what it is, and tried again like any other
                 self._inbox.lost(f"{type(error).__name__}: {' '.join(str(error).split())}")
-            self._stopping.wait(pause_s)
-            pause_s = min(2 * pause_s, longest_s)
+            if self._wanted.is_set():
+                self._stopping.wait(pause_s)
+                pause_s = min(2 * pause_s, longest_s)

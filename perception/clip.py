@@ -101,11 +101,18 @@ class TextTower:
         self._manifest = manifest
         self._tokenizer = open_tokenizer(folder)
         self._session = open_session(folder / "text.onnx", threads)
+        # A tower that sees only back takes texts without padding; the other's input has a length of its own.
+        self._padded = isinstance(self._session.get_inputs()[0].shape[1], int)
 
     def vectors(self, texts: Sequence[str]) -> np.ndarray:
         """float32 (n, dimensions) of unit length. One text at a time, so that none depends on its neighbours."""
-        rows = [self._session.run(None, {"tokens": self.tokens([text])})[0][0] for text in texts]
+        rows = [self._vector(row) for row in self.tokens(texts)]
         return np.array(rows, np.float32).reshape(len(texts), self._manifest.dimensions)
+
+    def _vector(self, tokens: np.ndarray) -> np.ndarray:
+        length = len(tokens) if self._padded else int(np.argmax(tokens == self._manifest.end)) + 1
+        vectors: np.ndarray = self._session.run(None, {"tokens": tokens[None, :length]})[0]
+        return vectors[0]
 
     def tokens(self, texts: Sequence[str]) -> np.ndarray:
         return tokenize(self._tokenizer, texts, self._manifest)

@@ -29,6 +29,7 @@ _DRAIN_S = 5.0
 _OPENING = "it was not open yet"
 _STOPPED = "it stopped sending"
 _RESTARTED = "listening was interrupted"
+_RESUMED = "it was opened again after the pause"
 _LOST = "sound was lost on the way"
 
 
@@ -136,6 +137,17 @@ class Ears:
         settled_s = None if self.hearing is None else self.hearing.settled_s
         return _Step(tuple(heard), tuple(gaps), self._heard_s, settled_s)
 
+    def pause(self) -> _Step:
+        """Let what waits be, in a pause of the user's; its time goes by. The outbox tells of it."""
+        heard = [] if self.hearing is None else self.hearing.finish()
+        self.hearing, self._lost_from_s = None, None
+        now_s = max(self._heard_s, self._service.clock.now())
+        gaps = self._outage.finish(now_s)
+        self._heard_s, self._unheard = now_s, _RESUMED
+        while self.inbox.take(0.0).item is not None:
+            self._service.drop("audio:paused")
+        return _Step(tuple(heard), tuple(gaps), now_s, now_s)
+
     def _begin(self, block: AudioBlock, gaps: list[Observation]) -> list[Heard]:
         """Hear anew from ``block`` on; what was being said when the sound went away."""
         heard = [] if self.hearing is None else self.hearing.finish()
@@ -203,6 +215,13 @@ class _LiveListener:
         try:
             async with self._teller.telling():
                 while not over and not service.stopping.is_set():
+                    if service.paused:
+                        capture.pause()
+                        await self._tell(await service.in_thread(self._ears.pause))
+                        service.report(idle=True, notes=self._notes)
+                        await anyio.sleep(_LOOK_UP_S)
+                        continue
+                    capture.resume()
                     step = await service.in_thread(self._ears.step)
                     await self._tell(step)
                     over = step.over

@@ -115,11 +115,6 @@ class Sight:
         if self._reader is not None:
             self._reader.budget = level.text_budget
 
-    @property
-    def batch(self) -> int:
-        """How many looks `step` gains from being given at once."""
-        return self._encoder.batch
-
     def step(self, *looks: Look) -> list[Observation]:
         """What is seen at looks that follow each other, in order."""
         told, bgrs = [], []

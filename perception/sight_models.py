@@ -49,6 +49,12 @@ class SightModels:
             meanings["object"] = ", ".join(kinds)
         return meanings
 
+    @property
+    def batch(self) -> int:
+        """How many looks a stage gains from being given at once; the models must be loaded."""
+        assert self._loaded is not None
+        return self._loaded[0].batch
+
     def sight(self, source: str) -> Sight:
         """A stage that looks at ``source``; the models must be loaded."""
         assert self._loaded is not None

@@ -44,6 +44,9 @@ _BUDGET_S = 2.0
 _OPENING = "it was not open yet"
 _STOPPED = "it stopped sending"
 _RESTARTED = "watching was interrupted"
+_RESUMED = "it was opened again after the pause"
+# How often it is looked up whether the user paused watching.
+_PAUSE_S = 0.2
 
 
 class _Attended(Struct, frozen=True):
@@ -105,7 +108,8 @@ class _LiveWatcher:
         self._inbox: Inbox[Shot] = Inbox(1, functools.partial(service.drop, "video:busy"))
         self._stopped = threading.Event()
         self._changed = anyio.Event()
-        self._waiting: tuple[int, Look] | None = None
+        self._waiting: list[tuple[int, Look]] = []
+        self._paused = False
         self._looking_s: float | None = None
         self._passed_s = self._marked_s = max(0.0, watermark_s)
         self._budget = SamplingBudget(service.config.perception.cpu_budget)
@@ -128,6 +132,7 @@ class _LiveWatcher:
                 tasks.start_soon(functools.partial(anyio.to_thread.run_sync, self._attend, abandon_on_cancel=True))
                 tasks.start_soon(self._look_forever)
                 tasks.start_soon(self._keep_budget)
+                tasks.start_soon(self._follow_pause, capture)
                 tasks.start_soon(self._until_over, tasks.cancel_scope)
                 await self._service.stopping.wait()
                 tasks.cancel_scope.cancel()
@@ -140,6 +145,20 @@ class _LiveWatcher:
         while not self._over:
             await self._changed.wait()
         scope.cancel()
+
+    async def _follow_pause(self, capture: CaptureThread[Shot]) -> None:
+        """In a pause have the source closed and nothing looked at; its time goes by all the same."""
+        while True:
+            paused = self._service.paused
+            if paused != self._paused:
+                self._paused = paused
+                (capture.pause if paused else capture.resume)()
+            if paused:
+                self._waiting.clear()
+                self._service.report(source=self._source.source, idle=True, notes=())
+                self._passed_s = self._service.clock.now()
+                self._mark()
+            await anyio.sleep(_PAUSE_S)
 
     async def _keep_budget(self) -> None:
         """Tell the stages to look less while this process uses more than it may, and more when it may again."""
@@ -171,6 +190,15 @@ class _LiveWatcher:
         self._began_s = self._service.clock.now()
         while not self._stopped.is_set():
             taken = self._inbox.take(_LOOK_UP_S)
+            if self._paused:
+                # The pause is told of by the outbox; what comes after it is another view.
+                attention, seen_s, unseen = None, self._service.clock.now(), _RESUMED
+                gaps = outage.finish(seen_s)
+                if gaps and not self._post(_Away("", tuple(gaps))):
+                    return
+                if taken.item is not None:
+                    self._service.drop("video:paused")
+                continue
             if taken.item is None:
                 away = self._is_away(taken, outage, seen_s, unseen)
                 if away is not None and (not self._post(away) or away.over):
@@ -228,6 +256,8 @@ class _LiveWatcher:
         self._service.outbox.put(*item.gaps)
         if item.gaps:
             self._passed_s = item.gaps[-1].t1_s
+        if self._paused:
+            return
         if isinstance(item, _Away):
             self._accept_away(item)
         else:
@@ -251,38 +281,40 @@ class _LiveWatcher:
         self._service.report(source=self._source.source, idle=True, notes=(note,))
 
     def _wait_for_look(self, stretch: int, look: Look) -> None:
-        """The newest look waits; one that waited already is merged into it."""
-        if self._waiting is not None:
+        """The newest looks wait, as many as are gladly taken at once; one too many is merged into the one before it."""
+        if len(self._waiting) >= self._models.batch:
             from perception.sight import merge_looks
 
             self._service.drop("look:busy")
-            before, older = self._waiting
+            before, older = self._waiting.pop()
             look = merge_looks(older, look) if before == stretch else look
-        self._waiting = (stretch, look)
+        self._waiting.append((stretch, look))
 
     async def _look_forever(self) -> None:
         fresh = Fresh(self._watermark_s)
         sight, sighted = self._models.sight(self._source.source), 0
         while True:
-            while self._waiting is None:
+            while not self._waiting:
                 await self._changed.wait()
-            (stretch, look), self._waiting = self._waiting, None
+            stretch = self._waiting[0][0]
+            looks = [look for of, look in self._waiting if of == stretch]
+            del self._waiting[: len(looks)]
             if stretch != sighted:
                 self._text_searches += sight.text_searches
                 sight, sighted = self._models.sight(self._source.source), stretch
-            self._looking_s = look.keyframe.picture.t_s
+            self._looking_s = looks[0].keyframe.picture.t_s
             sight.adapt(self._budget.level)
-            told = await self._service.in_thread(sight.step, look)
+            told = await self._service.in_thread(sight.step, *looks)
             self._service.outbox.put(*fresh.pick(told))
             self._looking_s = None
-            self._keyframes += 1
+            self._keyframes += len(looks)
             ocr_runs = float(self._text_searches + sight.text_searches)
             self._service.report(counters={"keyframes": float(self._keyframes), "ocr_runs": ocr_runs})
             self._mark()
 
     def _mark(self) -> None:
         """Tell how far everything has been told: to where attention is, but for looks that are not done."""
-        open_looks = [] if self._waiting is None else [self._waiting[1].keyframe.picture.t_s]
+        open_looks = [look.keyframe.picture.t_s for _, look in self._waiting[:1]]
         if self._looking_s is not None:
             open_looks.append(self._looking_s)
         upto_s = min([self._passed_s, *(t_s - 0.001 for t_s in open_looks)])

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime.messages import Message, Observation, Progress, SourceEnded, SourceOpened, observation_id, round_time
+from runtime.messages import Ack, Message, Observation, Progress, SourceEnded, SourceOpened, observation_id, round_time
 
 PAUSED_BY_USER = "paused by the user"
 # A pause is told of piece by piece, so that memory knows of it while it lasts.
@@ -48,8 +48,20 @@ class PausableOutbox:
         # The last pause that is over: (since, until). Longer than an utterance ago nothing can reach into it.
         self._over = (-1.0, -1.0)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._outbox, name)
+    # Named one by one: whatever sends must pass through here.
+
+    @property
+    def blocked(self) -> bool:
+        return bool(self._outbox.blocked)
+
+    def acknowledge(self, ack: Ack) -> None:
+        self._outbox.acknowledge(ack)
+
+    async def resend_forever(self) -> None:
+        await self._outbox.resend_forever()
+
+    async def drained(self) -> None:
+        await self._outbox.drained()
 
     @property
     def paused(self) -> bool:
@@ -70,12 +82,10 @@ class PausableOutbox:
             for passed in self._pass(message):
                 await self._outbox.send(passed)
 
-    def offer(self, message: Message) -> bool:
+    def put(self, *messages: Message) -> None:
         """The same without waiting."""
-        room = True
-        for passed in self._pass(message):
-            room = self._outbox.offer(passed) and room
-        return room
+        for message in messages:
+            self._outbox.put(*self._pass(message))
 
     def _pass(self, message: Message) -> list[Message]:
         before = self._since_s

@@ -25,13 +25,14 @@ import anyio.abc
 import msgspec
 import zmq.asyncio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from runtime.bus import Member, Subscription
 from runtime.calls import ControlSender
 from runtime.config import Config
 from runtime.errors import ConfigError, ProcessFailed, UserError
 from runtime.logs import open_log
-from runtime.messages import Heartbeat, Stop
+from runtime.messages import TRACKS, Heartbeat, Stop
 from runtime.processes import PROCESSES, ProcessRow
 from runtime.service import USER_ERROR_MARK, Plan, plan_path
 
@@ -114,7 +115,7 @@ class Supervisor:
             ProcessFailed, UserError: it cannot be started.
         """
         row = PROCESSES[role]
-        plan = Plan(name, role, row.main, params, self._config, self.members)
+        plan = Plan(name, role, row.main, params, self._shared(role), self.members)
         child = self._children[name] = _Child(row, plan)
         self._spawn(child)
         self._tasks.start_soon(self._watch, child)
@@ -138,12 +139,19 @@ class Supervisor:
         child = self._children.get(name)
         return child.process.pid if child is not None and child.process is not None else None
 
+    def _shared(self, role: str) -> Config:
+        """The profile with the threads that a member of this role has: several cameras divide what one would have."""
+        perception = self._config.perception
+        members = sum(member.role == role for member in self.members) if role in TRACKS else 1
+        threads = max(1, perception.threads // max(1, members))
+        return replace(self._config, perception=replace(perception, threads=threads))
+
     # --- one process -------------------------------------------------------------------------------
 
     def _spawn(self, child: _Child) -> None:
         path = plan_path(self.run_dir, child.plan.name)
         path.write_bytes(msgspec.json.encode(child.plan))
-        threads = str(self._config.perception.threads if child.plan.role in ("video", "audio") else 1)
+        threads = str(child.plan.config.perception.threads if child.plan.role in TRACKS else 1)
         # Model libraries take every core each unless told otherwise; the cores are shared by all processes.
         pools = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": threads}
         with open(self.run_dir / f"{child.plan.name}.stderr", "ab") as stderr:

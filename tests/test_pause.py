@@ -22,6 +22,9 @@ class Kept:
     async def send(self, message: Message) -> None:
         self.sent.append(message)
 
+    def put(self, *messages: Message) -> None:
+        self.sent += messages
+
 
 def at(run_dir: Path, t_s: float, kept: Kept) -> tuple[PausableOutbox, list[float]]:
     now = [t_s]
@@ -79,3 +82,16 @@ async def test_a_process_started_in_a_pause_is_paused(tmp_path: Path) -> None:
     assert outbox.paused and told(kept) == []
     resume(tmp_path)
     assert not outbox.paused and not pause_path(tmp_path).exists()
+
+
+def test_what_is_put_without_waiting_is_let_go_as_well(tmp_path: Path) -> None:
+    kept = Kept()
+    outbox, now = at(tmp_path, 10.0, kept)
+    outbox.put(OPENED, see(9.0, "before"))
+    pause(tmp_path)
+    outbox.put(see(11.0, "in it"))
+    now[0] = 20.0
+    resume(tmp_path)
+    outbox.put(see(23.0, "after"))
+    assert [entry for entry in told(kept) if isinstance(entry, str)] == ["before", "after"]
+    assert len(told(kept)) == 3

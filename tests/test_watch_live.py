@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import time
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
 import anyio
-import anyio.to_thread
 import cv2
-import msgspec
 import numpy as np
 import pytest
 
@@ -21,73 +16,13 @@ from perception import watch
 from perception.capture import CaptureFailed, CaptureOver, CaptureThread, Inbox
 from perception.live_sound import load_sounddevice
 from perception.live_video import Camera, Screen
-from runtime.clock import LiveClock
 from runtime.config import Config, LiveConfig, parse_config
-from runtime.messages import MemoryStatus, Message, Observation, Progress, SourceEnded, SourceOpened
+from runtime.messages import Observation, Progress, SourceEnded, SourceOpened
 from runtime.service import Service
-from runtime.sources import parse_source
+from tests.live_world import QUICK, World
 
 SIZE = (320, 240)
-QUICK = {
-    "perception": {
-        "vision": {"read_text": False, "people": False, "faces": False, "motion": False},
-        "live": {"stall_s": 0.6, "open_s": 3.0, "reopen_min_s": 0.1, "reopen_max_s": 0.3},
-    }
-}
 pytestmark = pytest.mark.anyio
-
-
-class World:
-    """The part of Service that watching live uses."""
-
-    def __init__(self, where: str, config: Config) -> None:
-        source = msgspec.structs.replace(parse_source(f"door={where}"), source="door@now")
-        self.config = config
-        self.params = {"live": msgspec.to_builtins(source)}
-        self.clock = LiveClock(time.monotonic())
-        self.stopping = anyio.Event()
-        self.outbox = self
-        self.log = logging.getLogger("video")
-        self.sent: list[Message] = []
-        self.drops: Counter[str] = Counter()
-        self.counters: dict[str, float] = {}
-        self.notes: list[str] = []
-        self._model_thread = anyio.CapacityLimiter(1)
-
-    def put(self, *messages: Message) -> None:
-        self.sent += messages
-
-    async def send(self, *messages: Message) -> None:
-        self.sent += messages
-
-    async def drained(self) -> None:
-        pass
-
-    def ready(self) -> None:
-        pass
-
-    def drop(self, what: str, n: int = 1) -> None:
-        self.drops[what] += n
-
-    def report(self, counters: dict[str, float] | None = None, notes: tuple[str, ...] = (), **_: Any) -> None:
-        self.counters.update(counters or {})
-        self.notes += [note for note in notes if note not in self.notes[-1:]]
-
-    def caller(self, process: str) -> World:
-        return self
-
-    async def call(self, request: Message, deadline_s: float) -> MemoryStatus:
-        return MemoryStatus(generation=0, sources=(), observations={}, spans={}, bytes=0)
-
-    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await anyio.to_thread.run_sync(function, *args, limiter=self._model_thread)
-
-    def observations(self, channel: str) -> list[Observation]:
-        return [m for m in self.sent if isinstance(m, Observation) and m.channel == channel]
-
-    async def until(self, condition: Callable[[], object]) -> None:
-        while not condition():
-            await anyio.sleep(0.01)
 
 
 async def watching(where: str, then: Callable[[World], Any], config: Config | None = None) -> World:
@@ -127,6 +62,51 @@ async def test_a_stream_is_watched_and_what_was_missed_is_a_gap_before_it_goes_o
             reached_s = message.t_s
         elif isinstance(message, Observation):
             assert message.t1_s > reached_s - 0.001
+
+
+async def test_in_a_pause_the_source_is_closed_and_nothing_looked_at_and_its_time_is_not_told_as_an_outage() -> None:
+    with Loopback(moving_square(SIZE), rate_hz=10.0, clip_s=1.0) as camera:
+
+        async def then(world: World) -> None:
+            await world.until(lambda: len(world.observations("frame")) > 1)
+            world.paused = True
+            await world.until(lambda: not camera.connected)
+            began_s, seen = world.clock.now(), len(world.observations("frame"))
+            await world.until(lambda: any(p.t_s > began_s + 1.0 for p in world.progress()))
+            assert len(world.observations("frame")) <= seen + 1  # the look that was under way
+            world.paused = False
+            await world.until(lambda: len(world.observations("frame")) > seen + 2)
+
+        world = await watching(camera.url("mjpeg"), then)
+        assert camera.connections == 2
+    assert not [note for note in world.notes if "cannot be seen" in note]
+    assert not [gap for gap in world.observations("gap") if "stopped sending" in gap.text]
+
+
+async def test_looks_that_wait_are_given_at_once_to_a_model_that_gains_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from perception.describe import LayoutEncoder
+    from perception.sight import Sight
+
+    monkeypatch.setattr(LayoutEncoder, "batch", 4)
+    first, given, step = threading.Event(), list[int](), Sight.step
+
+    def count(self: Any, *looks: Any) -> Any:
+        given.append(len(looks))
+        first.wait(20.0)
+        return step(self, *looks)
+
+    monkeypatch.setattr(Sight, "step", count)
+    with Loopback(moving_square(SIZE), rate_hz=20.0, clip_s=1.0) as camera:
+
+        async def then(world: World) -> None:
+            await world.until(lambda: world.drops["look:busy"])
+            first.set()
+            await world.until(lambda: len(world.observations("frame")) >= 5)
+
+        world = await watching(camera.url("mjpeg"), then)
+    assert given[:2] == [1, 4]
+    times = [frame.t0_s for frame in world.observations("frame")]
+    assert times == sorted(set(times))
 
 
 async def test_a_picture_that_changes_its_size_is_watched_on() -> None:

@@ -155,6 +155,8 @@ async def _tell_outages(client: Client) -> None:
     away: dict[str, tuple[str, float]] = {}
     while True:
         for name, beat in list(client.heartbeats.items()):
+            if beat.paused:
+                continue
             told = next((text for text in beat.notes if AWAY_MARK in text), "") if beat.idle else ""
             before, since_s = away.get(name, ("", 0.0))
             if told and told != before:

@@ -281,7 +281,9 @@ class LiveMeter:
             if not label:
                 continue
             drops += sum(beat.drops.values())
-            if beat.idle:
+            if beat.paused:
+                parts.append(f"{label} paused")
+            elif beat.idle:
                 away = any(AWAY_MARK in text for text in beat.notes)
                 parts.append(f"{label} away" if away else f"{label} ...")
             elif role == "video":
