@@ -111,8 +111,7 @@ class TextTower:
 
     def _vector(self, tokens: np.ndarray) -> np.ndarray:
         length = len(tokens) if self._padded else int(np.argmax(tokens == self._manifest.end)) + 1
-        vectors: np.ndarray = self._session.run(None, {"tokens": tokens[None, :length]})[0]
-        return vectors[0]
+        return np.asarray(self._session.run(None, {"tokens": tokens[None, :length]})[0][0], np.float32)
 
     def tokens(self, texts: Sequence[str]) -> np.ndarray:
         return tokenize(self._tokenizer, texts, self._manifest)
