@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -42,6 +43,8 @@ from benchmarks.loopback import SOUND_RATE_HZ, Loopback, beeps, moving_square
 SIZE, RATE_HZ, CLIP_S = (1280, 720), 30.0, 12.0
 # Not counted: processes start and models load.
 SETTLE_S = 10.0
+# Until the first picture is remembered, at most.
+START_S = 120.0
 QUESTION_EVERY_S = 2.0
 QUESTIONS = ("What do you see now?", "Where is the red car?", "What was said?", "Is there a person?", "What changed?")
 _SCENE, _SPEECH = "video/vtest_pedestrians.mp4", "audio/speech/jfk_ask_not.flac"
@@ -169,10 +172,10 @@ def watch(
     with tempfile.TemporaryDirectory(prefix="mindstream-live-") as scratch:
         memory_dir = Path(scratch, "memory")
         command = [sys.executable, str(harness.PROJECT / "run_agent.py"), "live", f"load={url}", "--json"]
-        command += ["--config", profile, "--memory", str(memory_dir), "--for", str(total_s + 5.0)]
+        command += ["--config", profile, "--memory", str(memory_dir), "--for", str(total_s + START_S)]
         if questions:
             path = Path(scratch, "questions.jsonl")
-            at_s = np.arange(SETTLE_S, total_s - QUESTION_EVERY_S, QUESTION_EVERY_S)
+            at_s = np.arange(SETTLE_S, total_s + START_S, QUESTION_EVERY_S)
             lines = [
                 {
                     "question": questions[k % len(questions)],
@@ -195,16 +198,19 @@ def watch(
         seen = Watched()
         looking = threading.Thread(target=look_on, args=(process, memory_dir / harness.MEMORY_FILE, seconds, seen))
         looking.start()
-        out, err = process.communicate(timeout=total_s + 240.0)
+        out, err = process.communicate(timeout=total_s + START_S + 60.0)
         looking.join()
-    if process.returncode:
+    if process.returncode not in (0, -signal.SIGTERM, 128 + signal.SIGTERM) or not seen.wall_s:
         raise SystemExit(f"the agent failed:\n{err}")
     seen.answers = [json.loads(line) for line in out.splitlines() if '"answer"' in line]
     return seen
 
 
 def look_on(process: subprocess.Popen[str], path: Path, seconds: float, seen: Watched) -> None:
-    """Wait until frames arrive and have done so for `SETTLE_S`; then note processor time and the age of what comes."""
+    """Wait until frames arrive and have done so for `SETTLE_S`; then note processor time and the age of what comes.
+
+    Ends the agent when it has seen enough.
+    """
     while process.poll() is None and not newest(path, "frame", 0):
         time.sleep(harness.WATCH_S)
     time.sleep(SETTLE_S)
@@ -216,10 +222,13 @@ def look_on(process: subprocess.Popen[str], path: Path, seconds: float, seen: Wa
             seen.ages_s.append(time.time() - captured_wall_s)
             last_seq = max(last_seq, seq)
         time.sleep(harness.WATCH_S)
+    if process.poll() is not None:
+        return
     after, seen.wall_s = cpu_times(process.pid), time.monotonic() - began_s
     seen.cpu_by_process = {name: used - before.get(name, 0.0) for name, used in after.items()}
     seen.cpu_s = sum(seen.cpu_by_process.values())
     seen.counts = {channel: n - first.get(channel, 0) for channel, n in counts(path).items()}
+    process.terminate()
 
 
 def cpu_times(pid: int) -> dict[str, float]:

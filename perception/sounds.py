@@ -205,6 +205,9 @@ class NameSounds:
             long_enough = count >= (_SILENCE_CHUNKS if run.silent and run.kind is None else 1)
             if count > 0 and long_enough:
                 out = self._state_window(count, ended=True)
+            elif run.silent and run.kind is None:
+                # Too short to be told, and all the same what a stroke that follows stands out from.
+                self._before = _levels_db(np.stack(self._chunks[-5:])).tolist()
             elif run.kind is not None:
                 out = self._state(run.window, ended=True)
         self._run, self._chunks, self._quiet = None, [], 0
@@ -215,7 +218,7 @@ class NameSounds:
         run = self._run
         assert run is not None
         chunks = np.stack(self._chunks[:count])
-        levels = 10 * np.log10(np.mean(chunks * chunks, axis=1, dtype=np.float64) + 1e-12)
+        levels = _levels_db(chunks)
         first, after = run.window, run.window + count
         digital = bool(np.abs(chunks).max() <= DIGITAL_SILENCE)
         strokes = [] if run.silent else _impulses(np.array(self._before), levels)
@@ -340,6 +343,12 @@ def tonal_share(samples: Samples) -> float:
         inside[:, :-shift] |= inside[:, shift:].copy()
     shares = (power * inside).sum(axis=1) / (power.sum(axis=1) + 1e-12)
     return float(np.mean(shares))
+
+
+def _levels_db(chunks: Samples) -> npt.NDArray[np.float64]:
+    """Mean level of each chunk, dB of full scale."""
+    levels: npt.NDArray[np.float64] = 10 * np.log10(np.mean(chunks * chunks, axis=1, dtype=np.float64) + 1e-12)
+    return levels
 
 
 def _mean_db(levels: npt.NDArray[np.float64]) -> float:

@@ -71,6 +71,13 @@ def test_a_knock_is_an_impulse_at_its_time() -> None:
     assert sounds[1].text == "a short loud sound"
 
 
+def test_knocks_with_pauses_too_short_to_be_told_are_each_told() -> None:
+    room = noise(8.0, 1e-4)
+    for start in (16_000, 44_800, 73_600, 102_400):  # 1.8 s apart
+        room[start : start + len(stroke())] += stroke()
+    assert [round(s.t0_s, 1) for s in named(room) if s.kind == "impulse"] == [1.0, 2.8, 4.6, 6.4]
+
+
 def test_noise_is_steady_and_a_melody_is_music() -> None:
     assert {s.kind for s in named(noise(5.0, 0.05))} == {"steady noise"}
     assert {s.kind for s in named(melody(5.0))} == {"music-like"}
