@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from perception.clip import MANIFEST, Manifest, TextTower, open_session, open_tokenizer, prepare_pictures, tokenize
-from perception.clip_model import load_model, reference_vectors
+from perception.clip_model import encode_short_text, load_model, reference_vectors, sees_only_back
 from runtime.errors import UserError, WeightsError
 from runtime.service import USER_ERROR_MARK
 from runtime.weights import digest
@@ -123,7 +123,7 @@ def _write_towers(net: Any, tokenizer: Any, inputs: np.ndarray, folder: Path) ->
     if sees_only_back(net):
         # Three: start, one token, end.
         text_axes[1] = torch.export.Dim("length", min=3, max=int(tokenizer.context_length))
-        tokens, encode_text = tokens[:, :12], functools.partial(_encode_short_text, net)
+        tokens, encode_text = tokens[:, :12], functools.partial(encode_short_text, net)
     towers = (
         ("image.onnx", net.encode_image, "pixels", torch.from_numpy(inputs[:2]), {0: rows}),
         ("text.onnx", encode_text, "tokens", tokens, text_axes),
@@ -142,25 +142,6 @@ def _write_towers(net: Any, tokenizer: Any, inputs: np.ndarray, folder: Path) ->
                 external_data=False,
                 verbose=False,
             )
-
-
-def sees_only_back(net: Any) -> bool:
-    """Whether what follows the end of a text, its padding, cannot change the text's vector."""
-    return getattr(net, "attn_mask", None) is not None and getattr(net, "text_pool_type", "") in ("argmax", "eos")
-
-
-def _encode_short_text(net: Any, tokens: Any) -> Any:
-    """`open_clip.CLIP.encode_text` for rows (n, length) shorter than the model's context."""
-    from open_clip.transformer import text_global_pool
-
-    length = tokens.shape[1]
-    x = net.token_embedding(tokens) + net.positional_embedding[:length]
-    x = net.ln_final(net.transformer(x, attn_mask=net.attn_mask[:length, :length]))
-    x = text_global_pool(x, tokens, net.text_pool_type, eos_token_id=getattr(net, "text_eos_id", None))
-    if net.text_projection is None:
-        return x
-    is_layer = callable(net.text_projection)
-    return net.text_projection(x) if is_layer else x @ net.text_projection
 
 
 def _write_tokenizer(tokenizer: Any, folder: Path) -> None:

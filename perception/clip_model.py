@@ -97,6 +97,25 @@ def reference_vectors(net: Any, tokenizer: Any, inputs: np.ndarray, texts: Seque
     return pictures, words
 
 
+def sees_only_back(net: Any) -> bool:
+    """Whether what follows the end of a text, its padding, cannot change the text's vector."""
+    return getattr(net, "attn_mask", None) is not None and getattr(net, "text_pool_type", "") in ("argmax", "eos")
+
+
+def encode_short_text(net: Any, tokens: Any) -> Any:
+    """`open_clip.CLIP.encode_text` for rows (n, length) shorter than the model's context."""
+    from open_clip.transformer import text_global_pool
+
+    length = tokens.shape[1]
+    x = net.token_embedding(tokens) + net.positional_embedding[:length]
+    x = net.ln_final(net.transformer(x, attn_mask=net.attn_mask[:length, :length]))
+    x = text_global_pool(x, tokens, net.text_pool_type, eos_token_id=getattr(net, "text_eos_id", None))
+    if net.text_projection is None:
+        return x
+    is_layer = callable(net.text_projection)
+    return net.text_projection(x) if is_layer else x @ net.text_projection
+
+
 def _mismatch(checkpoint: Path, error: Exception, model: str) -> str:
     """What is wrong with a checkpoint that could not be loaded, in one line."""
     try:
