@@ -46,6 +46,8 @@ RECALL_LIMIT = 1000
 # How far beyond a window its events and conversations may reach.
 REACH_S = 128.0
 CANDIDATES = 10_000
+# What a term makes a candidate only by standing beside it is worth looking at while the term is rare.
+CANDIDATES_BESIDE = 1500
 # So many are compared by their vectors, whether they were found by words or by vectors: in one byte a dimension, which
 # tells a cosine to about 0.002. The best of all, at least so many, are put in order by the vectors themselves.
 VECTOR_HITS = 256
@@ -231,7 +233,7 @@ class _Query:
                 marked[some] = True
             beside = [match.positions]
             for following in (self._visible.previous, self._visible.next):
-                at = match.positions if len(match.positions) <= CANDIDATES else match.positions[:0]
+                at = match.positions if len(match.positions) <= CANDIDATES_BESIDE else match.positions[:0]
                 for _ in NEIGHBOUR_WEIGHTS:
                     at = following[at]
                     at = at[at >= 0]
