@@ -299,10 +299,7 @@ class Keeper:
         n_bytes = weigh(db, [seq for seq, _ in after])
         now = read_holding(db, held.span, held.kind)
         if held.kind == "seen":
-            db.execute(
-                "DELETE FROM spans WHERE source=? AND level='moment' AND t1_s>=? AND t1_s<=? AND parent=?",
-                (held.source, held.t0_s, held.t1_s, held.span),
-            )
+            _remove_moments(db, held)
             db.execute("UPDATE spans SET stage=? WHERE id=?", (stage, held.span))
             n_bytes += weigh_span(db, held.span)
         charge(db, level_of(held.kind, held.stage), 0, -(now.bytes if now else 0))
@@ -325,6 +322,7 @@ class Keeper:
         charge(db, level_of(held.kind, held.stage), -1 if held.kind == "told" else 0, -(now.bytes if now else 0))
         remove_holding(db, held)
         if held.kind in ("seen", "told"):
+            _remove_moments(db, held)
             if self._kept is not None:
                 self._kept.remove(held.span)
             charge(db, "episodes", 0, bury(db, held.span, why))
@@ -350,6 +348,13 @@ class Keeper:
 
 def _members(rows: Sequence[tuple[int, Observation]], rarity: Sequence[float]) -> list[Member]:
     return [Member(o, r) for (_, o), r in zip(rows, rarity, strict=True)]
+
+
+def _remove_moments(db: sqlite3.Connection, held: Holding) -> None:
+    db.execute(
+        "DELETE FROM spans WHERE source=? AND level='moment' AND t1_s>=? AND t1_s<=? AND parent=?",
+        (held.source, held.t0_s, held.t1_s, held.span),
+    )
 
 
 def _asked_at(db: sqlite3.Connection, held: Holding) -> list[str]:

@@ -45,17 +45,18 @@ async def admit(draft: Draft, context: Context) -> Draft:
     gone = [event for event in events if event.stage == "tombstone"]
     if not gone:
         return draft
+    named = not context.source and len(context.view.limits) > 1
     if len(gone) == len(events) and not await context.scan(*PERCEIVED_CHANNELS, limit=1):
-        return refusal(f"I no longer have what was {_stretches(gone)}; it was given up {FOR_BYTES}")
-    told = f"What I saw {_stretches(gone)} I no longer have; it was given up {FOR_BYTES}"
+        return refusal(f"I no longer have what was {_stretches(gone, named)}; it was given up {FOR_BYTES}")
+    told = f"What I saw {_stretches(gone, named)} I no longer have; it was given up {FOR_BYTES}"
     return Draft((*draft.claims, Claim(sentence(told))), draft.confidence, abstained=True)
 
 
-def _stretches(gone: Sequence[Span]) -> str:
+def _stretches(gone: Sequence[Span], named: bool) -> str:
     longest = sorted(sorted(gone, key=lambda span: span.t0_s - span.t1_s)[:LISTED], key=lambda span: span.t0_s)
     more = len(gone) - len(longest)
-    named = [f"from {_time(span.t0_s)} to {_time(span.t1_s)}" for span in longest]
-    return join([*named, f"at {more} other times" if more else ""])
+    told = [f"from {_time(s.t0_s)} to {_time(s.t1_s)}{f' of {s.source}' if named else ''}" for s in longest]
+    return join([*told, f"at {more} other times" if more else ""])
 
 
 def _time(t_s: float) -> str:

@@ -12,13 +12,14 @@ import pytest
 from msgspec import structs
 
 from memory.budget import MIB, Budget, Keeper, share_out
-from memory.charges import LEVELS, charged
+from memory.charges import LEVELS, Stage, charged
 from memory.integrate import Integration
 from memory.observe import Batch
 from memory.reader import read_spans
 from memory.segment import SegmentOptions
 from memory.store import Store
 from memory.views import open_view
+from memory.worth import Holding, WorthPerByte
 from runtime.messages import Observation, SourceOpened, SpansRequest, ViewRequest, observation_id
 from tests.memory_cases import say, see
 
@@ -98,6 +99,27 @@ def test_the_file_is_within_its_budget_after_every_commit_and_every_level_within
     assert memory.most_bytes > SMALL.total // 2
     stages = dict(memory.rows("SELECT stage, count(*) FROM spans WHERE level='event' GROUP BY stage"))
     assert set(stages) == {"full", "sketch", "pointer", "tombstone"}
+    memory.store.close()
+
+
+class Whole(WorthPerByte):
+    """A policy that drops whole events, the oldest first."""
+
+    def rate(self, holding: Holding) -> float:
+        return holding.t0_s
+
+    def next_stage(self, holding: Holding) -> Stage:
+        return "tombstone"
+
+
+def test_of_an_event_dropped_whole_no_moment_is_left(tmp_path: Path) -> None:
+    memory = Memory(tmp_path, Budget(hot=MIB, events=MIB // 16, episodes=MIB // 16, words=MIB // 4))
+    memory.keeper = Keeper(memory.budget, policy=Whole())
+    for batch in many_scenes(60):
+        memory.take(batch)
+    events = {id_ for (id_,) in memory.rows("SELECT id FROM spans WHERE level='event' AND stage='full'")}
+    assert 5 < len(events) < 55
+    assert {parent for (parent,) in memory.rows("SELECT parent FROM spans WHERE level='moment'")} <= events
     memory.store.close()
 
 
