@@ -195,6 +195,7 @@ class Service:
                     self._tasks.start_soon(self._read_acks)
                     self._tasks.start_soon(self.outbox.resend_forever)
                 await main(self)
+                self._beat["ended"] = True
                 self._heartbeat()
                 self._tasks.cancel_scope.cancel()
         finally:

@@ -191,7 +191,7 @@ class Client:
         raise DeadlineExceeded(f"not all of {', '.join(names)} followed within {PAUSE_DEADLINE_S:g} s")
 
     def _live(self) -> tuple[str, ...]:
-        return tuple(sorted(name for name in self.heartbeats if label_of(name)))
+        return tuple(sorted(name for name, beat in self.heartbeats.items() if label_of(name) and not beat.ended))
 
     def interrupt(self, conversation: str = "") -> None:
         """Stop the turn that is running, at once."""

@@ -31,8 +31,8 @@ from runtime.messages import (
 from runtime.replay import SourcePlan, is_complete
 
 # Lines are broken between words for a person at a terminal, and left whole for a program that reads them.
-OUT = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-ERR = Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+OUT = Console(highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+ERR = Console(stderr=True, highlight=False, emoji=False, soft_wrap=not sys.stderr.isatty())
 
 
 def media_time(t_s: float) -> str:
@@ -192,7 +192,8 @@ def print_status(
         OUT.print(Text(f"encoders: {line}"))
     for name, beat in sorted(heartbeats.items()):
         age = ", paused" if beat.paused else f", data {beat.data_age_s:.1f} s old" if not beat.idle else ""
-        OUT.print(f"process {name}: pid {beat.pid}, {byte_size(beat.rss_bytes)}{age}, {_drops(beat.drops)}")
+        held = f"pid {beat.pid}, {byte_size(beat.rss_bytes)}{age}" if not beat.ended else "done"
+        OUT.print(f"process {name}: {held}, {_drops(beat.drops)}")
         for text in beat.notes:
             OUT.print(Text(f"  {text}"))
     for name, partial in sorted((being_said or {}).items()):
@@ -281,6 +282,8 @@ class LiveMeter:
             if not label:
                 continue
             drops += sum(beat.drops.values())
+            if beat.ended:
+                continue
             if beat.paused:
                 parts.append(f"{label} paused")
             elif beat.idle:

@@ -120,6 +120,7 @@ class Heartbeat(Message, frozen=True, tag="heartbeat"):
     ``media_s`` is the newest media time it has worked on; ``idle`` means it has nothing to do, so that an
     unchanging ``media_s`` is no fault. ``counters`` holds totals ("frames", "keyframes", "bytes", ...),
     ``drops`` counts by "topic:reason". ``paused``: the user paused it.
+    ``ended``: it did all there was to do, and this is its last one.
     """
 
     process: str
@@ -134,3 +135,4 @@ class Heartbeat(Message, frozen=True, tag="heartbeat"):
     drops: dict[str, int] = msgspec.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     paused: bool = False
+    ended: bool = False
