@@ -192,8 +192,8 @@ def print_status(
         OUT.print(Text(f"encoders: {line}"))
     for name, beat in sorted(heartbeats.items()):
         age = ", paused" if beat.paused else f", data {beat.data_age_s:.1f} s old" if not beat.idle else ""
-        held = f"pid {beat.pid}, {byte_size(beat.rss_bytes)}{age}" if not beat.ended else "done"
-        OUT.print(f"process {name}: {held}, {_drops(beat.drops)}")
+        work = f"pid {beat.pid}, {byte_size(beat.rss_bytes)}{age}" if not beat.ended else "done"
+        OUT.print(f"process {name}: {work}, {_drops(beat.drops)}")
         for text in beat.notes:
             OUT.print(Text(f"  {text}"))
     for name, partial in sorted((being_said or {}).items()):
