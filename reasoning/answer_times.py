@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from reasoning.attribution import asks_of_world
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, clause_around, join, mark, marks, one, quote, refusal, sentence, unique
 from reasoning.passages import Passage, coverage, evidence_terms, passages
@@ -172,7 +173,8 @@ async def _from_words(question: Question, context: Context) -> Draft | None:
         return one(f"{quote(shown)} is on screen at {mark(o.t0_s)}", o, confidence=best.support)
     at_s = _said_at_s(o, [term.word for term in terms])
     heard = clause_around(o.text.split(), best.at)
-    return one(f"At {mark(at_s)} I heard: {quote(heard)}", o, confidence=best.support)
+    who = "somebody said" if asks_of_world(question) else "I heard"
+    return one(f"At {mark(at_s)} {who}: {quote(heard)}", o, confidence=best.support)
 
 
 def _pick(question: Question, found: list[Passage]) -> Passage:

@@ -10,6 +10,7 @@ import re
 
 from reasoning import lexicon
 from reasoning.answer_layout import TOGETHER_S, answer_layout, legible, line_height, plain
+from reasoning.attribution import agreeing, asks_of_world
 from reasoning.context import Context
 from reasoning.draft import QUOTE_WORDS, Claim, Draft, clause_around, join, mark, quote, refusal, sentence, unique
 from reasoning.passages import Passage, evidence_terms, in_region, name_like, passages
@@ -33,6 +34,8 @@ GOES_ON_S = 1.5
 CAPTION_GOES_ON_S = 3.0
 # Share of a question's words that its answer takes up.
 RECURS = 0.6
+# A second witness bears on the question nearly as much.
+AGREES = 0.75
 
 
 async def answer_words(question: Question, context: Context) -> Draft:
@@ -45,7 +48,7 @@ async def answer_words(question: Question, context: Context) -> Draft:
     if not evidence_terms(question):
         typed = [p for p in found if p.typed and p.support > 0]
         if question.expects and typed:
-            return _quoted(question, typed[0])
+            return _quoted(question, typed[0], found)
         if question.kind not in ("spoken", "read") or (reading and question.expects in VALUES):
             return await nothing_said_or_read(question, context)
         return await _all_said_or_read(question, context, reading)
@@ -54,7 +57,7 @@ async def answer_words(question: Question, context: Context) -> Draft:
     best = _better_value(question, found)
     if question.expects == "question" and not best.typed and (asked := _asked_for(best, found)):
         return asked
-    return _quoted(question, best, _continuation(best, found))
+    return _quoted(question, best, found)
 
 
 async def nothing_said_or_read(question: Question, context: Context) -> Draft:
@@ -81,15 +84,27 @@ def topic(question: Question) -> str:
     return join(named[:3], "or") or "that"
 
 
-def _quoted(question: Question, best: Passage, following: Observation | None = None) -> Draft:
+def _quoted(question: Question, best: Passage, found: list[Passage]) -> Draft:
+    """The passage as the answer: as what was heard or read where that is asked or another witness agrees, else as
+    somebody's claim."""
     o = best.observation
+    second = None
+    if claimed := asks_of_world(question):
+        likely = [p.observation for p in found if p.support >= AGREES * best.support]
+        second = agreeing(o, likely, [term.word for term in question.terms])
+        claimed = second is None
     if o.channel == "text":
         value, whole = _pick_value(question, o), _text_quote(best)
         inside = f" in {quote(whole)}" if value and value != quote(whole) else ""
-        claims = [Claim(sentence(f"I read {value or quote(whole)}{inside} {mark(o.t0_s)}"), (o,))]
+        said = f"{'A sign or screen says' if claimed else 'I read'} {value or quote(whole)}{inside} {mark(o.t0_s)}"
     else:
         heard = clause_around(o.text.split(), best.at)
-        claims = [Claim(sentence(f"I heard: {quote(heard)} {mark(o.t0_s)}"), (o,))]
+        said = f"{'Somebody said' if claimed else 'I heard'}: {quote(heard)} {mark(o.t0_s)}"
+    if second is not None:
+        again = "the same again" if second.channel == o.channel else "the same"
+        said += f", and {'read' if second.channel == 'text' else 'heard'} {again} {mark(second.t0_s)}"
+    claims = [Claim(sentence(said), (o,) if second is None else (o, second))]
+    following = _continuation(best, found)
     if following is not None:
         after = clause_around(plain(following).split(), ())
         claims.append(Claim(sentence(f"It goes on: {quote(after)} {mark(following.t0_s)}"), (following,)))

@@ -25,8 +25,9 @@ def system_prompt(opening: str, closing: str, with_tools: bool, with_pictures: b
         "evidence.",
         f'Say only what the evidence shows. If it does not show what is asked, answer "{REFUSAL} ..." in one '
         "sentence and add nothing.",
-        "Words heard may be misheard, words read may be misread. Answer the last question in one to four plain "
-        "sentences, without lists or headings.",
+        "Words heard may be misheard, words read may be misread, and both are only claims: tell what they claim as "
+        '"somebody said ..." or "a sign says ...", unless evidence of another kind agrees.',
+        "Answer the last question in one to four plain sentences, without lists or headings.",
     ]
     if with_tools:
         lines.append("If the evidence is not enough, use the tools to find more before you answer.")

@@ -19,6 +19,7 @@ import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 
 from reasoning.answer_again import answer_again, unclear
+from reasoning.attribution import attribute
 from reasoning.backends import Backend, Verdict
 from reasoning.citations import check_claim, cite
 from reasoning.context import Context, MemoryClient
@@ -263,7 +264,8 @@ class Turns:
             checked = await check_claim(piece, view, self._memory, room_for)
             self.counters["citations_struck"] += checked.struck
             if checked.text:
-                text = name_source(checked.text, checked.cites, view)
+                text = attribute(checked.text, checked.cites, question)
+                text = name_source(text, checked.cites, view)
                 part = text if not said else f" {text}"
                 said.append(text)
                 cited.update((o.id, o) for o in checked.cites)

@@ -136,7 +136,7 @@ async def test_it_may_use_tools_and_cite_what_they_found() -> None:
 
     async with asking(script) as (server, turns):
         answer = await ask(turns, "Is anybody polite?")
-    assert answer.answer == "Somebody wished a good morning [0:03]."
+    assert answer.answer == "Somebody wished a good morning [0:03] (so somebody said)."
     assert [step.tool for step in answer.trace] == ["recall", "search"]
     assert answer.trace[1].arguments == {"text": "morning", "to": "0:10"}
     assert answer.trace[1].found == "1 observations"

@@ -1,0 +1,86 @@
+"""Claims about the world that rest on what a sign says or somebody said are told as that, never as what is so.
+
+Anybody can plant a sign or a sentence; that it was written or said is certain, what it claims is not
+(`runtime/trust.py`). So such a claim names its channel, unless a witness that cannot be the same trick agrees. A
+question for what was said or written asks for nothing else and is answered with the quotation. Applied to every claim
+on its way to the asker, whoever composed it: a model that takes planted words for facts cannot leave it out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from reasoning.questions import Question
+from reasoning.words import STOP_WORDS, number_value, stem, words
+from runtime.messages import Observation
+from runtime.trust import WORLD_TRUST, is_corroborated, provenance_of
+
+# Of the words that the shorter of two passages adds to the question's, so many stand in the other, too.
+AGREE_SHARE = 0.6
+_WORLDLY = ("what", "who", "where", "when", "count", "colour", "presence", "order")
+# A sentence that names its channel itself. Looked for outside of quotations, which may say anything.
+_ATTRIBUTED = re.compile(
+    r"\b(?:heard|hear|said|says|say|told me|spoken|speaks?|mention(?:s|ed)?|"
+    r"read|reads|written|writing|signs?|screen|labels?|captions?|according to)\b",
+    re.IGNORECASE,
+)
+_QUOTED = re.compile(r'"[^"]*"|“[^”]*”')
+_SO = {
+    ("read",): "so it is written",
+    ("said",): "so somebody said",
+    ("imported",): "so an imported memory has it",
+}
+_SO_SEVERAL = "so it was said or written"
+
+
+def asks_of_world(question: Question) -> bool:
+    """Whether the question asks for what is so, rather than for what was said or written."""
+    return question.kind in _WORLDLY and not question.spoken and not question.read
+
+
+def is_hearsay(cites: Sequence[Observation]) -> bool:
+    """Whether what is cited is words of others alone, with nothing independent beside them."""
+    claims = [o for o in cites if _is_claim(o)]
+    return bool(claims) and len(claims) == len(cites) and not is_corroborated(claims)
+
+
+def attribute(text: str, cites: Sequence[Observation], question: Question) -> str:
+    """The sentence ``text``, with where it comes from if it rests on hearsay and does not say so itself."""
+    if not asks_of_world(question) or not is_hearsay(cites) or _ATTRIBUTED.search(_QUOTED.sub(" ", text)):
+        return text
+    so = _SO.get(tuple(sorted({provenance_of(o) for o in cites})), _SO_SEVERAL)
+    return re.sub(r"([.!?]?)$", rf" ({so})\1", text.rstrip(), count=1)
+
+
+def agreeing(best: Observation, others: Sequence[Observation], asked: Sequence[str]) -> Observation | None:
+    """The first of ``others`` that says the same as ``best`` and cannot be the same trick.
+
+    ``asked``: the words of the question; what only repeats them agrees in nothing.
+    """
+    known = {stem(word) for word in asked}
+    told = _content(best) - known
+    for other in others:
+        if other.id == best.id or not is_corroborated((best, other)):
+            continue
+        added = _content(other) - known
+        if min(len(told), len(added)) and len(told & added) >= AGREE_SHARE * min(len(told), len(added)):
+            return other
+    return None
+
+
+def _is_claim(o: Observation) -> bool:
+    provenance = provenance_of(o)
+    return provenance in ("read", "said", "imported") or (provenance == "derived" and o.trust < WORLD_TRUST)
+
+
+def _content(o: Observation) -> set[str]:
+    """Stems of the words that say something; numbers by their value."""
+    found = set()
+    for word in words(o.text):
+        value = number_value(word)
+        if value is not None:
+            found.add(str(value))
+        elif word not in STOP_WORDS:
+            found.add(stem(word))
+    return found
