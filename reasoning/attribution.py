@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from reasoning.questions import Question
 from reasoning.words import STOP_WORDS, number_value, stem, words
 from runtime.messages import Observation
-from runtime.trust import WORLD_TRUST, is_corroborated, provenance_of
+from runtime.trust import WORLD_TRUST, Provenance, is_corroborated, provenance_of
 
 # Of the words that the shorter of two passages adds to the question's, so many stand in the other, too.
 AGREE_SHARE = 0.6
@@ -26,10 +26,10 @@ _ATTRIBUTED = re.compile(
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r'"[^"]*"|“[^”]*”')
-_SO = {
-    ("read",): "so it is written",
-    ("said",): "so somebody said",
-    ("imported",): "so an imported memory has it",
+_SO: dict[Provenance, str] = {
+    "read": "so it is written",
+    "said": "so somebody said",
+    "imported": "so an imported memory has it",
 }
 _SO_SEVERAL = "so it was said or written"
 
@@ -49,7 +49,8 @@ def attribute(text: str, cites: Sequence[Observation], question: Question) -> st
     """The sentence ``text``, with where it comes from if it rests on hearsay and does not say so itself."""
     if not asks_of_world(question) or not is_hearsay(cites) or _ATTRIBUTED.search(_QUOTED.sub(" ", text)):
         return text
-    so = _SO.get(tuple(sorted({provenance_of(o) for o in cites})), _SO_SEVERAL)
+    provenances = {provenance_of(o) for o in cites}
+    so = _SO.get(provenances.pop(), _SO_SEVERAL) if len(provenances) == 1 else _SO_SEVERAL
     return re.sub(r"([.!?]?)$", rf" ({so})\1", text.rstrip(), count=1)
 
 

@@ -264,7 +264,8 @@ class Turns:
             checked = await check_claim(piece, view, self._memory, room_for)
             self.counters["citations_struck"] += checked.struck
             if checked.text:
-                text = attribute(checked.text, checked.cites, question)
+                # What is said of the conversation itself makes no claim about the world.
+                text = checked.text if ordered is not None else attribute(checked.text, checked.cites, question)
                 text = name_source(text, checked.cites, view)
                 part = text if not said else f" {text}"
                 said.append(text)
