@@ -21,8 +21,8 @@ AGREE_SHARE = 0.6
 _WORLDLY = ("what", "who", "where", "when", "count", "colour", "presence", "order")
 # A sentence that names its channel itself. Looked for outside of quotations, which may say anything.
 _ATTRIBUTED = re.compile(
-    r"\b(?:heard|hear|said|says|say|told me|spoken|speaks?|mention(?:s|ed)?|"
-    r"read|reads|written|writing|signs?|screen|labels?|captions?|according to)\b",
+    r"\b(?:heard|said|told me|spoken|spoke|speaks|mention(?:s|ed)?|i read|written|writing|signs?|screen|labels?|"
+    r"captions?|(?:somebody|someone) says)\b",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r'"[^"]*"|“[^”]*”')

@@ -70,6 +70,8 @@ def test_a_sentence_that_names_its_channel_is_left_alone_but_not_for_what_it_quo
     assert attribute(named, (BOARD,), WORLD) == named
     quoted = 'It is "platform seven, the sign says" [0:20].'
     assert attribute(quoted, (BOARD,), WORLD).endswith("(so it is written).")
+    vague = 'The evidence says "platform seven" [0:20].'
+    assert attribute(vague, (BOARD,), WORLD).endswith("(so it is written).")
 
 
 def test_a_question_for_what_was_said_is_not_hedged() -> None:
