@@ -63,6 +63,13 @@ torch.nn.init.normal_(model.decoder.positional_embedding, 0.0, 0.1)
 torch.save({"dims": model.dims.__dict__, "model_state_dict": model.state_dict()}, folder / "whisper.pt")
 """
 
+CONVERSION_PROGRAM = """
+import sys
+from pathlib import Path
+from perception.whisper import load_whisper
+load_whisper("whisper", Path(sys.argv[1]), "", 1)
+"""
+
 
 class Watched:
     """What is seen of a running agent from outside, after it settled."""
@@ -160,7 +167,11 @@ def prepare(folder: Path) -> Path:
     )
     harness.progress("exporting and checking ...")
     command = [sys.executable, str(harness.PROJECT / "run_agent.py"), "setup", "--config", str(profile)]
-    subprocess.run(command, check=True, stdout=sys.stderr, env={**os.environ, "XDG_CACHE_HOME": str(folder)})
+    environment = {**os.environ, "XDG_CACHE_HOME": str(folder)}
+    subprocess.run(command, check=True, stdout=sys.stderr, env=environment)
+    # A first start does this too, and hears nothing meanwhile.
+    command = [sys.executable, "-c", CONVERSION_PROGRAM, str(whisper)]
+    subprocess.run(command, check=True, cwd=harness.PROJECT, stdout=subprocess.DEVNULL, env=environment)
     return profile
 
 
