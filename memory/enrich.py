@@ -1,6 +1,6 @@
 """Keys enriched by neighbours, made when the question is asked and only from what it can see.
 
-An utterance also counts the words of the three utterances before and after it, less with distance; what
+An utterance also counts the words of the few utterances before and after it, less with distance; what
 follows a question counts the question's words more, because it answers them. What is seen and read is
 found by its own words; what happened beside it in the other lanes can only raise it.
 """
@@ -16,15 +16,27 @@ from memory.visible import Visible
 
 # Chosen by hand on five conversations of LoCoMo, where all lie on a plateau.
 NEIGHBOUR_WEIGHTS = (0.4, 0.2, 0.1)
+# A query of so many words (a slide, a paragraph) describes a stretch of talk and no single utterance of it.
+LONG_QUERY = 12
+LONG_NEIGHBOUR_WEIGHTS = (0.8, 0.6, 0.4, 0.2)
 BACKWARD = 0.7
 ASKED = 1.7
 BESIDE_WEIGHT = 0.2
 
 
-class Neighbourhood:
-    """Who stands near the candidates, and what they lend them. Candidates are positions in the index, ascending."""
+def neighbour_weights(asked: int) -> tuple[float, ...]:
+    """What neighbours lend, the nearest first, where a query asks for so many words."""
+    return NEIGHBOUR_WEIGHTS if asked <= LONG_QUERY else LONG_NEIGHBOUR_WEIGHTS
 
-    def __init__(self, index: Index, visible: Visible, candidates: Ints, window_s: float) -> None:
+
+class Neighbourhood:
+    """Who stands near the candidates, and what they lend them. Candidates are positions in the index, ascending;
+    ``weights`` is of `neighbour_weights`."""
+
+    def __init__(
+        self, index: Index, visible: Visible, candidates: Ints, window_s: float, weights: tuple[float, ...]
+    ) -> None:
+        self._weights = weights
         self._window_s = window_s
         self._at = candidates
         self._t0_s: Floats = index.column("t0_s")  # type: ignore[assignment]
@@ -38,7 +50,7 @@ class Neighbourhood:
         self._near: list[tuple[Ints, Ints, float, Floats]] = []
         self._find_neighbours(visible)
         means = visible.lane_terms / np.maximum(visible.lane_sizes, 1)
-        means[0] *= 1.0 + sum(NEIGHBOUR_WEIGHTS) * (1.0 + BACKWARD)
+        means[0] *= 1.0 + sum(weights) * (1.0 + BACKWARD)
         self._mean_length: Floats = np.maximum(means, 1.0)
 
     def pull(self, counts: Floats) -> Floats:
@@ -76,7 +88,7 @@ class Neighbourhood:
         here = self._at[said]
         for is_next, following in ((False, visible.previous), (True, visible.next)):
             rows, at = said, here
-            for distance, weight in enumerate(NEIGHBOUR_WEIGHTS, start=1):
+            for distance, weight in enumerate(self._weights, start=1):
                 there = following[at]
                 known = there >= 0
                 rows, there = rows[known], there[known]

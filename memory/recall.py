@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from memory.arrays import Bools, Floats, Ints, find
 from memory.blocks import CODES, LANE_OF_CODE
-from memory.enrich import NEIGHBOUR_WEIGHTS, Neighbourhood
+from memory.enrich import Neighbourhood, neighbour_weights
 from memory.index import Index
 from memory.keys import query_terms
 from memory.matches import Match, Matcher
@@ -234,7 +234,7 @@ class _Query:
             beside = [match.positions]
             for following in (self._visible.previous, self._visible.next):
                 at = match.positions if len(match.positions) <= CANDIDATES_BESIDE else match.positions[:0]
-                for _ in NEIGHBOUR_WEIGHTS:
+                for _ in neighbour_weights(len(matches)):
                     at = following[at]
                     at = at[at >= 0]
                     beside.append(at)
@@ -259,7 +259,8 @@ class _Query:
     # --- words -------------------------------------------------------------------------------------
 
     def _score_words(self, matches: list[Match], at: Ints) -> _Scores:
-        around = Neighbourhood(self._index, self._visible, at, self._options.neighbour_window_s)
+        weights = neighbour_weights(len(matches))
+        around = Neighbourhood(self._index, self._visible, at, self._options.neighbour_window_s, weights)
         lengths = around.lengths()
         counts = np.zeros(len(self._index), np.float32)  # of one term, by position
         own, lent, spoken = [], [], []

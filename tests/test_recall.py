@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memory.keys import day_terms, query_terms, similarity, sound_of
+from memory.keys import day_terms, most_similarity, query_terms, similarity, sound_of
 from memory.recall import Recall, RecallOptions
 from memory.stem import stem
 from memory.store import Store
@@ -109,6 +109,15 @@ def test_an_answer_is_found_by_the_words_of_its_question(tmp_path: Path) -> None
     assert texts(hits) == ["where do you keep the ladder?", "behind the shed"]
     assert (hits[1].why["coverage"], hits[1].why["coverage_neighbours"]) == (0.0, 1.0)
     store.close()
+
+
+def test_many_words_find_the_middle_of_the_talk_about_them_and_few_the_utterance(tmp_path: Path) -> None:
+    told = ["alpha beta gamma", "delta epsilon zeta", "eta theta iota", "kappa lambda sigma", "omega rho tau"]
+    alone = "alpha beta delta epsilon eta theta kappa lambda sigma omega rho tau"
+    lines = [say(10.0 + 3.0 * i, 12.0 + 3.0 * i, line) for i, line in enumerate(told)]
+    store = store_of(tmp_path, *lines, say(300.0, 302.0, alone))
+    assert texts(recall(store, " ".join(told)))[0] == "eta theta iota"
+    assert texts(recall(store, alone))[0] == alone
 
 
 def test_neighbours_farther_than_the_window_lend_nothing(tmp_path: Path) -> None:
@@ -327,6 +336,24 @@ def test_what_is_stored_later_is_found_by_the_same_recall(tmp_path: Path) -> Non
         assert t_s in [h.observation.t0_s for h in recaller.recall(RecallRequest(query="ship", view=view)).hits]
     reader.close()
     store.close()
+
+
+def test_where_too_many_hold_a_word_those_that_hold_the_others_too_are_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memory.recall.CANDIDATES", 3)
+    monkeypatch.setattr("memory.recall.CANDIDATES_BESIDE", 0)
+    lines = ["the boat left the harbour", *(f"a boat {n}" for n in range(6)), *(f"the harbour {n}" for n in range(6))]
+    hits = recall(store_of(tmp_path, *spoken(*lines)), "harbour boat")
+    assert texts(hits)[0] == "the boat left the harbour"
+    assert len(hits) == 3
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [("goddard", "godard"), ("form", "from"), ("harbour", "labour"), ("night", "knight"), ("a", "bcd")]
+)
+def test_the_quick_bound_of_likeness_is_never_below_it(a: str, b: str) -> None:
+    assert similarity(a, b) <= most_similarity(a, b) == most_similarity(b, a) < 1.0 or sorted(a) == sorted(b)
 
 
 def test_likeness_counts_edits_and_a_swap_as_one() -> None:
