@@ -106,8 +106,8 @@ def test_an_answer_is_found_by_the_words_of_its_question(tmp_path: Path) -> None
         say(60.0, 62.0, "good night"),
     ]
     hits = recall(store := store_of(tmp_path, *talk), "where is the ladder")
-    assert texts(hits) == ["where do you keep the ladder?", "behind the shed"]
-    assert (hits[1].why["coverage"], hits[1].why["coverage_neighbours"]) == (0.0, 1.0)
+    assert texts(hits) == ["behind the shed", "where do you keep the ladder?"]
+    assert (hits[0].why["coverage"], hits[0].why["coverage_neighbours"]) == (0.0, 1.0)
     store.close()
 
 
