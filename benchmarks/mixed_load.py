@@ -32,7 +32,7 @@ from benchmarks import harness
 from benchmarks.memory_process import SPACE, Stream, publisher, run_directory, start_memory, until_ready
 from runtime.bus import Subscription
 from runtime.calls import Caller
-from runtime.config import Config
+from runtime.config import BudgetConfig, Config, MemoryConfig
 from runtime.errors import CallError
 from runtime.messages import Heartbeat, Progress, RecallReply, RecallRequest, SourceOpened, View, ViewRequest
 from runtime.service import Service
@@ -128,7 +128,9 @@ class Load:
 
 async def measure(memory_dir: Path, seconds: float, filled: int) -> dict[str, float]:
     """The figures of one run."""
-    config = Config()
+    # Room for all of it: what is missing then was lost by fault, not given up for its bytes.
+    roomy = BudgetConfig(hot_mib=4096, events_mib=1024, episodes_mib=1024, words_mib=1024)
+    config = Config(memory=MemoryConfig(budget=roomy))
     with run_directory() as run_dir:
         async with publisher(run_dir, config) as service, anyio.create_task_group() as tasks:
             process = start_memory(run_dir, memory_dir, config)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
@@ -26,6 +27,17 @@ def wait_for(memory: Path, query: str, at_least: int) -> None:
     while remembered(memory, query) < at_least:
         assert time.monotonic() < deadline_s, query
         time.sleep(0.05)
+
+
+def until_told(agent: subprocess.Popen[str], words: str) -> str:
+    """What the agent says on standard error up to the line with ``words``."""
+    assert agent.stderr
+    said = ""
+    for line in agent.stderr:
+        said += line
+        if words in line:
+            return said
+    raise AssertionError(f"ended without saying {words!r}:\n{said}")
 
 
 def test_with_nothing_connected_there_is_one_clear_line(tmp_path: Path) -> None:
@@ -53,13 +65,13 @@ def test_a_camera_that_goes_away_is_a_gap_and_its_return_is_told(tmp_path: Path)
         wait_for(
             memory, "SELECT count(*) FROM observations WHERE channel = 'gap' AND text LIKE '%nothing was seen%'", 2
         )
+        err = until_told(agent, "door cannot be seen")
         camera.refusing = False
         wait_for(memory, frames, remembered(memory, frames) + 2)
+        err += until_told(agent, "door is back")
         agent.terminate()
-        _, err = agent.communicate(timeout=60)
+        err += agent.communicate(timeout=60)[1]
     assert agent.returncode == 143, err
     assert "Traceback" not in err
-    assert "door cannot be seen" in err
-    assert "door is back" in err
     assert remembered(memory, "SELECT count(*) FROM tracks WHERE track = 'audio' AND missing = 'no audio track'") == 1
     assert remembered(memory, "SELECT count(*) FROM tracks WHERE ended IS NULL") == 0
