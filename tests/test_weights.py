@@ -174,6 +174,8 @@ def test_a_broken_off_file_is_taken_up_where_it_ended(server: Server) -> None:
 def test_a_whole_part_is_kept_without_being_fetched_again(server: Server) -> None:
     put(w.cache_dir() / "made" / "weights" / "made.pt.part", CONTENT)
     fetch_file(w.WeightFile("made.pt", url=f"{server.url}/made.pt", sha256=SHA256))
+    assert (w.cache_dir() / "made" / "weights" / "made.pt").read_bytes() == CONTENT
+    assert [ranges for _, _, ranges in server.asked] in ([], [f"bytes={len(CONTENT)}-"]), "not asked for from the start"
 
 
 def test_the_checksum_a_repository_states_is_checked(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

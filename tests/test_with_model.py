@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
@@ -304,7 +303,7 @@ async def test_a_context_too_long_is_asked_with_less() -> None:
 
 async def test_a_server_that_stays_silent_is_given_up_in_time_for_the_other_answer() -> None:
     async def script(request: Json, reply: Reply) -> None:
-        await asyncio.sleep(60)
+        await anyio.sleep_forever()
 
     async with asking(script, deadline_s=3.0) as (server, turns):
         answer = await ask(turns)
@@ -319,7 +318,7 @@ async def test_an_interruption_hangs_up_on_the_server() -> None:
         await reply.begin_stream()
         await reply.event({"content": "It is closed [0:06]. "})
         turns.interrupt()
-        await asyncio.sleep(60)
+        await anyio.sleep_forever()
 
     async with asking(script) as (server, turns):
         with pytest.raises(CallCancelled):
