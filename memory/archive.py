@@ -39,7 +39,7 @@ from runtime.messages import (
     SourceRecord,
     Span,
 )
-from runtime.trust import IMPORTED_KEY
+from runtime.trust import IMPORTED_KEY, TRUST
 
 FORMAT, VERSION = "mindstream-memory", 1
 MANIFEST = "manifest.json"
@@ -311,7 +311,8 @@ def _read_all(archive: _Archive, writing: Writing, path: Path, trusted: bool) ->
         pictures += observation.payload is not None
     for line in archive.lines(SPANS):
         span = msgspec.json.decode(line, type=Span)
-        writing.add_span(writing.source(span.source), span)
+        most = 1.0 if trusted else TRUST["imported"]
+        writing.add_span(writing.source(span.source), msgspec.structs.replace(span, trust=min(span.trust, most)))
     return ArchiveReply(
         path=str(path), sources=len(sources), observations=writing.stored, pictures=pictures, spans=writing.spans,
         known=known, bytes=_size(path),

@@ -160,6 +160,7 @@ class Keeper:
             n_bytes += span_bytes
         elif not rows:
             return
+        # The mean, not the least: one planted word must not drag down the worth of all that was perceived beside it.
         trusts = [o.trust for _, o in rows]
         held = Holding(
             span=span.id, kind=kind, source=ended.source, t0_s=span.t0_s, t1_s=until_s,
@@ -179,14 +180,14 @@ class Keeper:
             return
         n_bytes = weigh_span(db, span.id)
         charge(db, "episodes", 1, n_bytes)
-        events = db.execute(
-            "SELECT avg(trust), max(novelty) FROM holdings WHERE source=? AND kind='seen' AND t0_s>=? AND t0_s<?",
+        (most_novel,) = db.execute(
+            "SELECT max(novelty) FROM holdings WHERE source=? AND kind='seen' AND t0_s>=? AND t0_s<?",
             (ended.source, span.t0_s, span.t1_s),
         ).fetchone()
         held = Holding(
             span=span.id, kind="told", source=ended.source, t0_s=span.t0_s, t1_s=span.t1_s,
             begun_wall_s=_started_wall_s(db, ended.source) + span.t0_s, stage="pointer", bytes=n_bytes,
-            trust=events[0] or 1.0, novelty=events[1] or 0.0, uses=0, rate=0.0, keys=[], terms=[],
+            trust=span.trust, novelty=most_novel or 0.0, uses=0, rate=0.0, keys=[], terms=[],
         )  # fmt: skip
         held.rate = self._policy.rate(held)
         add_holding(db, held)
@@ -291,10 +292,10 @@ class Keeper:
             kept = self._compressor.compress_seen(members, keyframe[0] if keyframe else "", stage)
         else:
             kept = self._compressor.compress_said(members)
+        for made in kept.made:  # while what it rests on is there: it is believed as the least of that
+            writing.add_observation(made)
         writing.remove(o.id for _, o in rows if o.id not in kept.rows)
         writing.remove_pictures(kept.rows - kept.pictures)
-        for made in kept.made:
-            writing.add_observation(made)
         after = [(seq, o) for seq, o in rows if o.id in kept.rows]
         n_bytes = weigh(db, [seq for seq, _ in after])
         now = read_holding(db, held.span, held.kind)

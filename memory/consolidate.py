@@ -26,13 +26,15 @@ MOMENT_OF: dict[Channel, int] = {"frame": 0, "speech": 1}
 
 
 class EventFacts(Struct, frozen=True):
-    """What an episode keeps of an event: its begin, its sketch and its mean frame vector (float64 bytes)."""
+    """What an episode keeps of an event: when it was, its sketch, how far that is believed, and its mean frame vector
+    (float64 bytes)."""
 
     t0_s: float
     t1_s: float
     text: str
     keyframe: str
     mean: bytes = b""
+    trust: float = 1.0
 
 
 class ConsolidationState(Struct):
@@ -99,12 +101,15 @@ class Consolidator:
         frames = [o for o in members if o.channel == "frame"]
         mean = _mean_vector(frames)
         text = sketch_event(members)
-        facts = EventFacts(t0_s, t1_s, text, choose_keyframe(frames, mean), b"" if mean is None else mean.tobytes())
+        facts = EventFacts(
+            t0_s, t1_s, text, choose_keyframe(frames, mean), mean=b"" if mean is None else mean.tobytes(),
+            trust=least_trust(members),
+        )  # fmt: skip
         spans = self._end_episode() if self._begins_episode(facts, mean) else []
         self.state.episode.append(facts)
         event = Span(
             id=observation_id(self.source, "event", t0_s), source=self.source, level="event", t0_s=t0_s, t1_s=t1_s,
-            text=text, parent=self._episode_id(), keyframe=facts.keyframe,
+            text=text, parent=self._episode_id(), keyframe=facts.keyframe, trust=facts.trust,
         )  # fmt: skip
         return [*spans, *moments(event, members), event]
 
@@ -128,7 +133,7 @@ class Consolidator:
         episode, self.state.episode = self.state.episode, []
         if not episode:
             return []
-        return [_episode_span(self.source, [(e.t0_s, e.t1_s, e.text, e.keyframe) for e in episode])]
+        return [_episode_span(self.source, episode)]
 
     def _episode_id(self) -> str:
         return observation_id(self.source, "episode", self.state.episode[0].t0_s)
@@ -169,18 +174,18 @@ def resketch_event(event: Span, perceived: Sequence[Observation], is_last: bool)
     members = [o for o in perceived if event.t0_s <= _belongs_at(o) and (_belongs_at(o) < event.t1_s or is_last)]
     frames = [o for o in members if o.channel == "frame"]
     keyframe = choose_keyframe(frames, _mean_vector(frames))
-    anew = msgspec.structs.replace(event, text=sketch_event(members), keyframe=keyframe)
+    anew = msgspec.structs.replace(event, text=sketch_event(members), keyframe=keyframe, trust=least_trust(members))
     return anew, moments(anew, members)
 
 
-def erase_from_state(state: bytes, gone: set[str], pictures: set[str], sketches: dict[float, tuple[str, str]]) -> bytes:
+def erase_from_state(state: bytes, gone: set[str], pictures: set[str], anew: dict[float, Span]) -> bytes:
     """A saved state without what was erased: members ``gone``, of which ``pictures`` shaped the averages, and events
-    whose sketch (text, keyframe), by their begin, was made anew."""
+    that were sketched ``anew``, by their begin."""
     known = msgspec.msgpack.decode(state, type=ConsolidationState)
     known.members = [o for o in known.members if o.id not in gone]
     known.episode = [
-        msgspec.structs.replace(facts, text=sketches[facts.t0_s][0], keyframe=sketches[facts.t0_s][1], mean=b"")
-        if facts.t0_s in sketches
+        EventFacts(event.t0_s, event.t1_s, event.text, event.keyframe, trust=event.trust)
+        if (event := anew.get(facts.t0_s))
         else facts
         for facts in known.episode
     ]
@@ -189,12 +194,28 @@ def erase_from_state(state: bytes, gone: set[str], pictures: set[str], sketches:
     return msgspec.msgpack.encode(known)
 
 
+def told_of_episode(events: Sequence[EventFacts] | Sequence[Span]) -> tuple[str, str, float]:
+    """(sketch, id of the keyframe, trust) of an episode of these events; it is believed as the least of them."""
+    keyframes = [event.keyframe for event in events if event.keyframe]
+    return (
+        sketch_episode([(event.t0_s, event.text) for event in events]),
+        keyframes[len(keyframes) // 2] if keyframes else "",
+        least_trust(events),
+    )
+
+
+def least_trust(parts: Sequence[Observation] | Sequence[EventFacts] | Sequence[Span]) -> float:
+    """How far a span is believed that is made of these; 1 of nothing, which claims nothing."""
+    return min((part.trust for part in parts), default=1.0)
+
+
 def sketch_open_event(source: str, t0_s: float, t1_s: float, members: Sequence[Observation]) -> Span:
     """The event that has not ended yet, as far as it goes."""
     frames = [o for o in members if o.channel == "frame"]
     return Span(
         id=observation_id(source, "event", t0_s), source=source, level="event", t0_s=t0_s, t1_s=t1_s,
         text=sketch_event(members), keyframe=choose_keyframe(frames, _mean_vector(frames)),
+        trust=least_trust(members),
     )  # fmt: skip
 
 
@@ -202,22 +223,21 @@ def sketch_open_episode(events: Sequence[Span]) -> list[Span]:
     """The episode that has not ended yet, from those of its events that can be seen."""
     if not events:
         return []
-    return [_episode_span(events[0].source, [(e.t0_s, e.t1_s, e.text, e.keyframe) for e in events])]
+    return [_episode_span(events[0].source, events)]
 
 
-def _episode_span(source: str, events: Sequence[tuple[float, float, str, str]]) -> Span:
-    keyframes = [keyframe for *_, keyframe in events if keyframe]
+def _episode_span(source: str, events: Sequence[EventFacts] | Sequence[Span]) -> Span:
+    text, keyframe, trust = told_of_episode(events)
     return Span(
-        id=observation_id(source, "episode", events[0][0]), source=source, level="episode",
-        t0_s=events[0][0], t1_s=events[-1][1], text=sketch_episode([(t0_s, text) for t0_s, _, text, _ in events]),
-        keyframe=keyframes[len(keyframes) // 2] if keyframes else "",
+        id=observation_id(source, "episode", events[0].t0_s), source=source, level="episode",
+        t0_s=events[0].t0_s, t1_s=events[-1].t1_s, text=text, keyframe=keyframe, trust=trust,
     )  # fmt: skip
 
 
 def _moment(event: Span, o: Observation, until_s: float, keyframe: str, k: int) -> Span:
     return Span(
         id=observation_id(o.source, "moment", o.t0_s, k), source=o.source, level="moment", t0_s=o.t0_s,
-        t1_s=round_time(max(until_s, o.t0_s)), text=o.text, parent=event.id, keyframe=keyframe,
+        t1_s=round_time(max(until_s, o.t0_s)), text=o.text, parent=event.id, keyframe=keyframe, trust=o.trust,
     )  # fmt: skip
 
 

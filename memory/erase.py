@@ -17,14 +17,13 @@ import msgspec
 from msgspec import Struct
 
 from memory.blocks import seqs_holding
-from memory.consolidate import erase_from_state, resketch_event
+from memory.consolidate import erase_from_state, resketch_event, told_of_episode
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, insert_span, observation_of, span_of
 from memory.removal import uncharge
-from memory.sketch import sketch_episode
 from memory.words import terms
 from memory.writing import Writing
 from runtime.errors import StoreError
-from runtime.messages import PERCEIVED_CHANNELS, Observation, TimeWindow, observation_id, round_time
+from runtime.messages import PERCEIVED_CHANNELS, Observation, Span, TimeWindow, observation_id, round_time
 
 ERASED_REASON = "erased"
 ERASED_TEXT = "erased at your wish"
@@ -285,10 +284,8 @@ def _touched(found: Found) -> dict[int, list[tuple[float, float]]]:
     return stretches
 
 
-def _resketch(
-    connection: sqlite3.Connection, source: int, stretches: list[tuple[float, float]]
-) -> dict[float, tuple[str, str]]:
-    """Make anew the spans these stretches touch, from what is left. Begin of each event -> (text, keyframe)."""
+def _resketch(connection: sqlite3.Connection, source: int, stretches: list[tuple[float, float]]) -> dict[float, Span]:
+    """Make anew the spans these stretches touch, from what is left. Returns the events by their begin."""
     marks = ",".join("?" * len(PERCEIVED_CHANNELS))
     select = f"SELECT {SPAN_COLUMNS}, p.generation FROM spans p JOIN sources s USING (source) WHERE p.source=?"
     rows = {}
@@ -300,7 +297,7 @@ def _resketch(
     (last_s,) = connection.execute(
         "SELECT coalesce(max(t1_s), 0) FROM spans WHERE source=? AND level='event'", (source,)
     ).fetchone()
-    sketches: dict[float, tuple[str, str]] = {}
+    sketched: dict[float, Span] = {}
     for row in rows.values():
         event = span_of(row[:-1])
         members = [
@@ -315,20 +312,18 @@ def _resketch(
         connection.execute("DELETE FROM spans WHERE level='moment' AND source=? AND parent=?", (source, event.id))
         for moment in moments if event.stage == "full" else ():
             insert_span(connection, moment, source, row[-1])
-        connection.execute("UPDATE spans SET text=?, keyframe=? WHERE id=?", (anew.text, anew.keyframe, event.id))
-        sketches[event.t0_s] = (anew.text, anew.keyframe)
-    for parent in {span_of(row[:-1]).parent for row in rows.values()}:
+        sketched[event.t0_s] = anew
+        connection.execute(
+            "UPDATE spans SET text=?, keyframe=?, trust=? WHERE id=?", (anew.text, anew.keyframe, anew.trust, event.id)
+        )
+    for parent in {event.parent for event in sketched.values()}:
         events = connection.execute(
-            "SELECT t0_s, text, keyframe FROM spans WHERE source=? AND level='event' AND parent=? ORDER BY t0_s",
+            f"SELECT {SPAN_COLUMNS} FROM spans p JOIN sources s USING (source) WHERE p.source=? AND p.level='event'"
+            " AND p.parent=? ORDER BY p.t0_s",
             (source, parent),
         ).fetchall()
-        keyframes = [keyframe for *_, keyframe in events if keyframe]
         connection.execute(
-            "UPDATE spans SET text=?, keyframe=? WHERE id=? AND level='episode'",
-            (
-                sketch_episode([(t0_s, text) for t0_s, text, _ in events]),
-                keyframes[len(keyframes) // 2] if keyframes else "",
-                parent,
-            ),
+            "UPDATE spans SET text=?, keyframe=?, trust=? WHERE id=? AND level='episode'",
+            (*told_of_episode([span_of(row) for row in events]), parent),
         )
-    return sketches
+    return sketched

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict, defaultdict
+from collections.abc import Mapping
 
 import numpy as np
 from msgspec import Struct
@@ -72,6 +73,7 @@ class Index:
         self._said: dict[int, TimeOrder] = defaultdict(TimeOrder)
         self._last_end_s: dict[int, float] = defaultdict(float)
         self._event_ends: dict[int, Floats] = {}
+        self._event_trust: dict[int, Floats] = {}
         self._tail: dict[tuple[str, int], list[int]] = defaultdict(list)
         self._forget_postings()
 
@@ -232,13 +234,28 @@ class Index:
         known = self._event_ends.get(source, np.zeros(0))
         last_s = float(known[-1]) if len(known) else -1.0
         new = self._connection.execute(
-            "SELECT t1_s FROM spans WHERE source=? AND level='event' AND t1_s>? ORDER BY t1_s", (source, last_s)
+            "SELECT t1_s, trust FROM spans WHERE source=? AND level='event' AND t1_s>? ORDER BY t1_s", (source, last_s)
         ).fetchall()
         if new:
-            known = self._event_ends[source] = np.concatenate([known, [t1_s for (t1_s,) in new]])
+            known = self._event_ends[source] = np.concatenate([known, [t1_s for t1_s, _ in new]])
+            trust = self._event_trust.get(source, np.zeros(0))
+            self._event_trust[source] = np.concatenate([trust, [trust for _, trust in new]])
             if source in self._orders:
                 self._number(self._orders[source].overlapping(last_s, np.inf), known)
         return len(known) + 1
+
+    def event_trust(self, places: Ints, limits: Mapping[int, float]) -> Floats:
+        """How far the event is believed in which each position lies; 1 where it had not ended by the limit (media
+        seconds) of its source."""
+        trust = np.ones(len(places))
+        sources = self.column("source")[places]
+        for source in np.unique(sources).tolist():
+            self.events(source)
+            ended = int(np.searchsorted(self._event_ends.get(source, []), limits.get(source, 0.0), side="right"))
+            known = np.append(self._event_trust.get(source, np.zeros(0))[:ended], 1.0)
+            mine = sources == source
+            trust[mine] = known[np.minimum(self.event[places[mine]], ended)]
+        return trust
 
     def _number(self, places: Ints, ends_s: Floats) -> None:
         at_end = _AT_END[self._columns["channel"][places]]

@@ -246,6 +246,16 @@ _7_UNPACKED = """
 CREATE TABLE unpacked (block INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (block, seq)) WITHOUT ROWID;
 """
 
+# A span is believed no more than the least of what it is made of, which may be more than what is left of it: its sketch
+# quotes what was read and said.
+_8_TRUST_OF_SPANS = """
+ALTER TABLE spans ADD COLUMN trust REAL NOT NULL DEFAULT 1;
+UPDATE spans SET trust = min(
+  CASE WHEN text LIKE '%read: "%' OR text LIKE '%said: "%' OR id LIKE '%/moment/%.1' THEN 0.6 ELSE 1 END,
+  coalesce((SELECT min(o.trust) FROM observations o WHERE o.source = spans.source AND o.t0_s >= spans.t0_s - 64
+    AND o.t0_s <= spans.t1_s AND o.t1_s >= spans.t0_s), 1));
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _1_OBSERVATIONS_SPANS_AND_TERMS,
     _2_REMOVALS,
@@ -254,6 +264,7 @@ MIGRATIONS: tuple[str, ...] = (
     _5_BLOCKS,
     _6_VECTOR_CELLS,
     _7_UNPACKED,
+    _8_TRUST_OF_SPANS,
 )
 SCHEMA = len(MIGRATIONS)
 

@@ -36,6 +36,7 @@ from memory.views import limits_by_number
 from memory.visible import see
 from runtime.config import MemoryConfig
 from runtime.messages import PERCEIVED_CHANNELS, Hit, Observation, RecallReply, RecallRequest
+from runtime.trust import LOW_TRUST
 
 # Chosen on five conversations of LoCoMo by the rule of `benchmarks/locomo_choice.py` (decision 13).
 K1 = 1.2
@@ -55,9 +56,8 @@ EXACT_HITS = 64
 _VECTORS_AT_ONCE = 500
 # So many of the best are put in order; the rest cannot reach the list.
 CHOICE_LIMIT = 5000
-# What is trusted less (imported, or derived from nothing that can be shown: runtime.trust) has this share of a list.
-# Whether a claim is corroborated is judged where it is made, on the evidence that got in.
-LOW_TRUST = 0.5
+# What is trusted less than `LOW_TRUST` has this share of a list. Whether a claim is corroborated is judged where it is
+# made, on the evidence that got in.
 LOW_TRUST_SHARE = 0.25
 
 
@@ -166,8 +166,9 @@ class _Query:
         if self._vectors is not None and scores.vector.any():
             self._refine(candidates, scores, score, 3 * limit)
             score = self._fuse(scores, best)
-        chosen = self._choose(candidates, score, limit)
+        chosen = self._choose(candidates, score, self._is_doubtful(candidates, scores), limit)
         observations = self._observations(candidates[chosen])
+        trust = self._index.event_trust(candidates[chosen], self._visible.limits)
         return [
             Hit(
                 observation=observation,
@@ -179,9 +180,11 @@ class _Query:
                     "exact": round(float(scores.exact[i]), 4),
                     "parent": round(float(scores.parent[i] / best), 4),
                     "vector": round(float(scores.vector[i]), 4),
+                    "trust": observation.trust,
+                    "event_trust": round(float(of_event), 4),
                 },
             )
-            for i, observation in zip(chosen, observations, strict=True)
+            for i, observation, of_event in zip(chosen, observations, trust, strict=True)
         ]
 
     def _fuse(self, scores: _Scores, best: float) -> Floats:
@@ -401,7 +404,17 @@ class _Query:
 
     # --- the choice --------------------------------------------------------------------------------
 
-    def _choose(self, at: Ints, score: Floats, limit: int) -> list[int]:
+    def _is_doubtful(self, at: Ints, scores: _Scores) -> Bools:
+        """What is trusted little, and what owes more to its neighbours and its event than to its own words where that
+        event is."""
+        trust: Floats = self._index.column("trust")  # type: ignore[assignment]
+        doubtful = trust[at] < LOW_TRUST
+        lent = (scores.near > 2 * scores.own) | (self._options.parent_weight * scores.parent > scores.leaf)
+        owing = np.flatnonzero(lent)
+        doubtful[owing] |= self._index.event_trust(at[owing], self._visible.limits) < LOW_TRUST
+        return doubtful
+
+    def _choose(self, at: Ints, score: Floats, doubtful: Bools, limit: int) -> list[int]:
         """Best candidates first. What looks the same as a better hit of its event comes after all others, so
         that a picture that stood for a minute does not fill the list."""
         found = np.flatnonzero(score > 0)
@@ -419,8 +432,7 @@ class _Query:
             is_first[seen[np.unique(same, axis=0, return_index=True)[1]]] = True
         ranked = np.concatenate([found[is_first], found[~is_first]])
         # However many were planted, and however well they fit, they take no more than their share of the list.
-        trust: Floats = self._index.column("trust")  # type: ignore[assignment]
-        is_low = trust[at[ranked]] < LOW_TRUST
+        is_low = doubtful[ranked]
         over = is_low & (np.cumsum(is_low) > max(1, int(LOW_TRUST_SHARE * limit)))
         return [int(i) for i in ranked[~over][:limit]]
 

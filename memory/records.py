@@ -12,7 +12,7 @@ from runtime.messages import Observation, Span
 # Of `observations o JOIN sources s USING (source) LEFT JOIN vectors v USING (seq)`.
 OBSERVATION_COLUMNS = "o.id, s.name, o.channel, o.t0_s, o.t1_s, o.text, o.data, o.evidence, o.trust, v.vector, v.space"
 OBSERVATION_JOIN = "observations o JOIN sources s USING (source) LEFT JOIN vectors v USING (seq)"
-SPAN_COLUMNS = "p.id, s.name, p.level, p.t0_s, p.t1_s, p.text, p.parent, p.keyframe, p.stage, p.why"
+SPAN_COLUMNS = "p.id, s.name, p.level, p.t0_s, p.t1_s, p.text, p.parent, p.keyframe, p.stage, p.why, p.trust"
 
 _to_json = msgspec.json.Encoder().encode
 _data_of = msgspec.json.Decoder(dict[str, Any]).decode
@@ -56,10 +56,10 @@ def observation_of(row: tuple[Any, ...], payload: bytes | None = None) -> Observ
 def insert_span(connection: sqlite3.Connection, span: Span, source: int, generation: int) -> bool:
     """Store one span; False if its id is there already."""
     cursor = connection.execute(
-        "INSERT OR IGNORE INTO spans VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        "INSERT OR IGNORE INTO spans VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
         (
             span.id, generation, source, span.level, span.t0_s, span.t1_s, span.text, span.parent, span.keyframe,
-            span.stage, span.why,
+            span.stage, span.why, span.trust,
         ),
     )  # fmt: skip
     return cursor.rowcount > 0
@@ -67,8 +67,8 @@ def insert_span(connection: sqlite3.Connection, span: Span, source: int, generat
 
 def span_of(row: tuple[Any, ...]) -> Span:
     """The span in a row of `SPAN_COLUMNS`."""
-    id_, source, level, t0_s, t1_s, text, parent, keyframe, stage, why = row
+    id_, source, level, t0_s, t1_s, text, parent, keyframe, stage, why, trust = row
     return Span(
         id=id_, source=source, level=level, t0_s=t0_s, t1_s=t1_s, text=text, parent=parent, keyframe=keyframe,
-        stage=stage, why=why,
+        stage=stage, why=why, trust=trust,
     )  # fmt: skip

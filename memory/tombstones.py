@@ -13,16 +13,17 @@ GONE_TEXT = "no longer kept"
 
 def bury(db: sqlite3.Connection, span: str, why: str) -> int:
     """Make a tombstone of an event or episode, joined with those it adjoins; how many bytes that adds."""
-    row = db.execute("SELECT source, level, t0_s, t1_s, generation FROM spans WHERE id=?", (span,)).fetchone()
+    row = db.execute("SELECT source, level, t0_s, t1_s, generation, trust FROM spans WHERE id=?", (span,)).fetchone()
     if row is None:
         return 0
-    source, level, t0_s, t1_s, generation = row
+    source, level, t0_s, t1_s, generation, trust = row
     before = db.execute(
-        "SELECT id, t0_s, why FROM spans WHERE source=? AND level=? AND t1_s=? AND stage='tombstone'",
+        "SELECT id, t0_s, why, trust FROM spans WHERE source=? AND level=? AND t1_s=? AND stage='tombstone'",
         (source, level, t0_s),
     ).fetchone()
     after = db.execute(
-        "SELECT id, t0_s, t1_s, stage, why FROM spans WHERE source=? AND level=? AND t1_s>? ORDER BY t1_s LIMIT 1",
+        "SELECT id, t0_s, t1_s, stage, why, trust FROM spans WHERE source=? AND level=? AND t1_s>? ORDER BY t1_s"
+        " LIMIT 1",
         (source, level, t1_s),
     ).fetchone()
     reasons = [why]
@@ -31,16 +32,16 @@ def bury(db: sqlite3.Connection, span: str, why: str) -> int:
     if before is not None and before[0] != span:
         weight -= weigh_span(db, before[0])
         db.execute("DELETE FROM spans WHERE id=?", (span,))
-        keep, t0_s = before[0], before[1]
+        keep, t0_s, trust = before[0], before[1], min(trust, before[3])
         reasons += before[2].split("; ")
     if after is not None and after[3] == "tombstone" and after[1] == t1_s:
         weight -= weigh_span(db, after[0])
         db.execute("DELETE FROM spans WHERE id=?", (after[0],))
-        t1_s = after[2]
+        t1_s, trust = after[2], min(trust, after[5])
         reasons += after[4].split("; ")
     db.execute(
         "UPDATE spans SET t0_s=?, t1_s=?, text=?, parent='', keyframe='', stage='tombstone', why=?,"
-        " generation=min(generation, ?) WHERE id=?",
-        (t0_s, t1_s, GONE_TEXT, "; ".join(sorted(set(reasons))), generation, keep),
+        " trust=?, generation=min(generation, ?) WHERE id=?",
+        (t0_s, t1_s, GONE_TEXT, "; ".join(sorted(set(reasons))), trust, generation, keep),
     )
     return weight + weigh_span(db, keep)

@@ -20,6 +20,7 @@ from reasoning.given_up import span_text
 from reasoning.questions import Question
 from reasoning.untrusted import Guard
 from runtime.messages import PERCEIVED_CHANNELS, Observation, Span
+from runtime.trust import LOW_TRUST
 
 # Raw while it fits into this share of the budget, then sketches; a single one takes no more than a fifth.
 RAW_SHARE = 0.75
@@ -131,7 +132,8 @@ def pack(gathered: Gathered, guard: Guard, budget: int, count: Callable[[str], i
         shown[frame.id] = frame
         left -= count(f"{at}{told}\n")
     for span in gathered.spans:
-        line = f"[{moment(span.t0_s, span.source if named else '')}] {span.level}: {guard.quote(span_text(span), 400)}"
+        at = moment(span.t0_s, span.source if named else "")
+        line = f"[{at}] {span.level}: {guard.quote(span_text(span), 400)}{doubt(span.trust)}"
         if (cost := count(line) + 1) > left // 2:
             break
         lines.append((span.source, span.t0_s, line))
@@ -176,8 +178,12 @@ def observation_line(o: Observation, guard: Guard, named: bool = False, longest:
     said = guard.quote(o.text, longest) if o.channel in _QUOTED else guard.quote(o.text, longest)[1:-1]
     if o.channel == "speech" and not o.text:
         said = "words that were not understood"
-    doubt = " (not confirmed)" if o.trust < 0.5 else ""
-    return f"[{moment(o.t0_s, o.source if named else '')}] {what}{where}{by}{until}: {said}{doubt}"
+    return f"[{moment(o.t0_s, o.source if named else '')}] {what}{where}{by}{until}: {said}{doubt(o.trust)}"
+
+
+def doubt(trust: float) -> str:
+    """What is said of evidence that is believed little."""
+    return " (not confirmed)" if trust < LOW_TRUST else ""
 
 
 def moment(t_s: float, source: str = "") -> str:

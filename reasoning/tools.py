@@ -17,7 +17,7 @@ from reasoning.answer_counts import answer_count
 from reasoning.backends.chat_model import Picture, ToolCall
 from reasoning.context import Context
 from reasoning.draft import mark
-from reasoning.evidence import moment, observation_line
+from reasoning.evidence import doubt, moment, observation_line
 from reasoning.given_up import span_text, why_no_picture
 from reasoning.questions import parse_question
 from reasoning.untrusted import Guard, clean
@@ -115,7 +115,7 @@ class Toolbox:
             spans = await context.spans("episode", LINES_LIMIT)
         lines = [
             f"[{moment(span.t0_s, span.source if self._named else '')}] until {mark(span.t1_s)[1:-1]}: "
-            f"{self._guard.quote(span_text(span), LINE_CHARACTERS)}"
+            f"{self._guard.quote(span_text(span), LINE_CHARACTERS)}{doubt(span.trust)}"
             for span in spans
         ]
         # A span is no observation: what may be cited of it is its keyframe.

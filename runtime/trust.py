@@ -26,6 +26,9 @@ TRUST: dict[Provenance, float] = {
 }
 # A claim about the world that rests on less than this alone is told as somebody's claim.
 WORLD_TRUST = 0.8
+# What is believed less, imported or derived from nothing that can be shown, is shown as not confirmed, and gets into
+# recall by a quota only.
+LOW_TRUST = 0.5
 # Two observations corroborate one another if they come by different channels, or so far apart in time.
 INDEPENDENT_S = 10.0
 

@@ -148,6 +148,8 @@ WHY = {
     "coverage": "share of the question in its own words",
     "coverage_neighbours": "with its neighbours' words",
     "exact": "as written, not as misspelt",
+    "trust": "how far it is believed",
+    "event_trust": "how far its event is, which is the least in it",
 }
 
 

@@ -118,6 +118,7 @@ class Span(Message, frozen=True, tag="span"):
 
     ``stage`` is how much of it is still kept: ``full``; ``sketch``, its keyframe and what was pooled; ``pointer``, when
     it was and what it was about, no picture; ``tombstone``, only when it was, with ``why`` it was let go.
+    ``trust`` is the least of all that it is made of (`runtime.trust`).
     """
 
     id: str
@@ -130,6 +131,7 @@ class Span(Message, frozen=True, tag="span"):
     keyframe: str = ""
     stage: Literal["full", "sketch", "pointer", "tombstone"] = "full"
     why: str = ""
+    trust: float = 1.0
 
 
 class SpansRequest(Message, frozen=True, tag="spans_request"):
