@@ -58,7 +58,8 @@ def test_a_camera_that_goes_away_is_a_gap_and_its_return_is_told(tmp_path: Path)
     profile.write_text("perception: {live: {stall_s: 1.0, reopen_max_s: 0.5}, vision: {read_text: false}}")
     frames = "SELECT count(*) FROM observations WHERE channel = 'frame'"
     with Loopback(moving_square((320, 240)), rate_hz=10.0, clip_s=1.0) as camera:
-        agent = start("live", f"door={camera.url('mjpeg')}", "--for", "600", "--memory", memory, "--config", profile)
+        # No terminal and no input: it perceives until it is stopped.
+        agent = start("live", f"door={camera.url('mjpeg')}", "--memory", memory, "--config", profile)
         wait_for(memory, frames, 2)
         camera.refusing = True
         camera.disconnect()

@@ -51,15 +51,15 @@ class Chat:
         self._last: Answer | None = None
         self._talk = talk
 
-    async def run(self) -> None:
-        """Answer until the user leaves or the input ends."""
+    async def run(self) -> bool:
+        """Answer until the user leaves or the input ends. Returns whether the user left."""
         interactive = sys.stdin.isatty() and sys.stdout.isatty()
         if interactive:
             OUT.print("Ask away; /help shows what else you can do.")
         async for line in self._prompted() if interactive else _piped():
             text = line.strip()
             if text in ("/quit", "/exit"):
-                return
+                return True
             try:
                 if text.startswith("/"):
                     await self._command(text)
@@ -67,6 +67,7 @@ class Chat:
                     await self._answer(text)
             except (CallError, UserError) as error:
                 note(f"no answer: {error}")
+        return interactive
 
     async def _command(self, text: str) -> None:
         name, _, rest = text.partition(" ")

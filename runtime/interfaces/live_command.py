@@ -73,7 +73,7 @@ async def live(
     for_s: float | None,
     voice: str | None = None,
 ) -> None:
-    """Perceive until the user leaves the chat, or for ``for_s`` seconds.
+    """Perceive until the user leaves the chat, or for ``for_s`` seconds; as a service, with no terminal, until stopped.
 
     Raises:
         UserError, ProcessFailed: see the messages.
@@ -109,11 +109,11 @@ async def live(
                 async with anyio.create_task_group() as beside:
                     beside.start_soon(_ask_in_time, client, session, questions, epoch_s, as_json)
                     talk = start_voice(agent, client, config, voice, epoch_s, beside)
-                    if for_s is None:
-                        await Chat(client, (), meter.line, talk).run()
+                    if for_s is None and await Chat(client, (), meter.line, talk).run():
                         beside.cancel_scope.cancel()
-                    else:
-                        await anyio.sleep_forever()
+                    elif for_s is None:
+                        note(f"no terminal: perceiving until stopped; `chat --memory {memory_dir}` talks to this agent")
+                    await anyio.sleep_forever()
             note(meter.summary())
         finally:
             tasks.cancel_scope.cancel()
