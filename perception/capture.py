@@ -18,6 +18,12 @@ from runtime.errors import MindstreamError
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+# Gives media seconds.
+Now = Callable[[], float]
+# How often whoever waits for captured things looks up when none comes.
+LOOK_UP_S = 0.25
+# A capture that is silent for so many times its own deadline hangs in a driver; only a new process helps.
+STALLS = 6
 
 
 class CaptureFailed(MindstreamError):

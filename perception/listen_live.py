@@ -8,28 +8,22 @@ from typing import Any
 
 import anyio
 from msgspec import Struct
-from msgspec.structs import replace
 
 from perception.align_sound import AlignSound, SoundPiece
 from perception.audio import CHUNK_S, AudioBlock
-from perception.capture import CaptureThread, Inbox, Taken
+from perception.capture import LOOK_UP_S, STALLS, CaptureThread, Inbox, Taken
 from perception.hear import Heard, Hearing
 from perception.heard import HeardTeller
 from perception.live_sound import open_sound
-from perception.outage import OUTAGE_MIN_S, Outage
+from perception.live_track import tell_track
+from perception.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage
 from perception.transcriber_pool import TranscriberPool
-from runtime.errors import MindstreamError, UserError
-from runtime.messages import AWAY_MARK, Observation, SourceEnded, SourceOpened, round_time
+from runtime.errors import MindstreamError
+from runtime.messages import AWAY_MARK, Observation
 from runtime.service import Service
 from runtime.sources import LiveSource
 
-_LOOK_UP_S = 0.25
-_STALLS = 6
-_DRAIN_S = 5.0
-_OPENING = "it was not open yet"
-_STOPPED = "it stopped sending"
 _RESTARTED = "listening was interrupted"
-_RESUMED = "it was opened again after the pause"
 _LOST = "sound was lost on the way"
 
 
@@ -62,27 +56,9 @@ async def listen_live(
         UserError: the source has no sound, and never will.
         MindstreamError: its driver hangs.
     """
-    opened = SourceOpened(
-        source=source.source,
-        track="audio",
-        kind=source.kind,
-        uri=source.shown,
-        started_wall_s=source.started_wall_s,
-        encoders=encoders,
-    )
-    await service.outbox.send(opened)
     teller = HeardTeller(service, source.source, pool, watermark_s, counters, waits=False)
     listener = _LiveListener(service, source, Ears(service, source, begin, watermark_s), teller, counters, notes)
-    over = await listener.run()
-    if over and source.kind != "stream":
-        raise UserError(over)
-    if over:
-        await service.outbox.send(replace(opened, missing=over, encoders={}))
-    ended = SourceEnded(source=source.source, track="audio", t_s=round_time(service.clock.now()))
-    await service.outbox.send(ended)
-    service.report(idle=True)
-    with anyio.move_on_after(_DRAIN_S):
-        await service.outbox.drained()
+    await tell_track(service, source, "audio", encoders, listener.run)
 
 
 class Ears:
@@ -100,7 +76,7 @@ class Ears:
         self._outage = Outage(source.source, "audio")
         self._connection = 0
         self._heard_s = max(0.0, watermark_s)
-        self._unheard = _RESTARTED if watermark_s > 0 else _OPENING
+        self._unheard = _RESTARTED if watermark_s > 0 else OPENING
         self._lost_from_s: float | None = None
         self._began_s = service.clock.now()
 
@@ -119,7 +95,7 @@ class Ears:
         Raises:
             MindstreamError: the thread that captures hangs in a driver.
         """
-        taken = self.inbox.take(_LOOK_UP_S)
+        taken = self.inbox.take(LOOK_UP_S)
         if taken.item is None:
             return self._without_sound(taken)
         if taken.connection != self._connection:
@@ -133,7 +109,7 @@ class Ears:
             assert self.hearing is not None
             heard += self.hearing.step(block)
             gaps += self._holes(block)
-            self._heard_s, self._unheard = block.t1_s, _STOPPED
+            self._heard_s, self._unheard = block.t1_s, STOPPED
         settled_s = None if self.hearing is None else self.hearing.settled_s
         return _Step(tuple(heard), tuple(gaps), self._heard_s, settled_s)
 
@@ -143,7 +119,7 @@ class Ears:
         self.hearing, self._lost_from_s = None, None
         now_s = max(self._heard_s, self._service.clock.now())
         gaps = self._outage.finish(now_s)
-        self._heard_s, self._unheard = now_s, _RESUMED
+        self._heard_s, self._unheard = now_s, RESUMED
         while self.inbox.take(0.0).item is not None:
             self._service.drop("audio:paused")
         return _Step(tuple(heard), tuple(gaps), now_s, now_s)
@@ -165,7 +141,7 @@ class Ears:
             return _Step()
         if silent_s < OUTAGE_MIN_S:
             return _Step()
-        if not taken.reason and silent_s > _STALLS * max(self._live.stall_s, self._live.open_s):
+        if not taken.reason and silent_s > STALLS * max(self._live.stall_s, self._live.open_s):
             raise MindstreamError(f"{self._source.label}: its driver does not answer")
         heard: list[Heard] = []
         if self.hearing is not None:
@@ -219,7 +195,7 @@ class _LiveListener:
                         capture.pause()
                         await self._tell(await service.in_thread(self._ears.pause))
                         service.report(idle=True, notes=self._notes)
-                        await anyio.sleep(_LOOK_UP_S)
+                        await anyio.sleep(LOOK_UP_S)
                         continue
                     capture.resume()
                     step = await service.in_thread(self._ears.step)

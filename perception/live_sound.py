@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,10 @@ from av.audio.resampler import AudioResampler
 
 from perception.align_sound import SoundPiece
 from perception.audio import CHUNK_S, SAMPLE_RATE_HZ, Samples
-from perception.capture import Capture, CaptureFailed, CaptureOver
+from perception.capture import Capture, CaptureFailed, CaptureOver, Now
 from perception.live_stream import StreamReader
 from runtime.config import LiveConfig
 from runtime.sources import LiveSource
-
-Now = Callable[[], float]
 
 # What the driver may say of how long ago a block was recorded, at most; more is a clock that makes no sense.
 _LATENCY_MAX_S = 0.5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,11 @@ import numpy as np
 from av.video.frame import VideoFrame
 from msgspec import Struct
 
-from perception.capture import Capture, CaptureFailed, CaptureOver
+from perception.capture import Capture, CaptureFailed, CaptureOver, Now
 from perception.device_clock import DeviceClock
 from perception.live_stream import StreamReader
 from runtime.config import LiveConfig
 from runtime.sources import LiveSource
-
-Now = Callable[[], float]
 
 
 class Shot(Struct, frozen=True):

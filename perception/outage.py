@@ -10,6 +10,10 @@ _FIRST_PIECE_S = 1.0
 _LONGEST_PIECE_S = 60.0
 # Shorter than this is a hiccup: a picture that came late, a crackle.
 OUTAGE_MIN_S = 1.0
+# Why nothing came, where the source itself gave no reason.
+OPENING = "it was not open yet"
+STOPPED = "it stopped sending"
+RESUMED = "it was opened again after the pause"
 # Gaps of both tracks of a source, and those that memory makes, may begin in the same millisecond.
 _NUMBER = 3
 _WHAT: dict[Track, str] = {"video": "seen", "audio": "heard"}

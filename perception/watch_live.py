@@ -16,16 +16,16 @@ import anyio
 import anyio.from_thread
 import anyio.to_thread
 from msgspec import Struct
-from msgspec.structs import replace
 
-from perception.capture import CaptureThread, Inbox, Taken
+from perception.capture import LOOK_UP_S, STALLS, CaptureThread, Inbox, Taken
 from perception.fresh import Fresh
+from perception.live_track import tell_track
 from perception.live_video import Shot, open_picture
-from perception.outage import OUTAGE_MIN_S, Outage
+from perception.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage
 from perception.sampling_budget import LEVELS, CpuUse, SamplingBudget
 from runtime.config import VisionConfig
-from runtime.errors import MindstreamError, UserError
-from runtime.messages import AWAY_MARK, Message, Observation, Progress, SourceEnded, SourceOpened, round_time
+from runtime.errors import MindstreamError
+from runtime.messages import AWAY_MARK, Message, Observation, Progress, round_time
 from runtime.service import Service
 from runtime.sources import LiveSource
 
@@ -34,17 +34,9 @@ if TYPE_CHECKING:
     from perception.sight_models import SightModels
 
 _PROGRESS_S = 1.0
-# How often attention looks up when no picture comes.
-_LOOK_UP_S = 0.25
-# A capture that is silent for so many times its own deadline hangs in a driver; only a new process helps.
-_STALLS = 6
-_DRAIN_S = 5.0
 # How often the processor time used is looked at.
 _BUDGET_S = 2.0
-_OPENING = "it was not open yet"
-_STOPPED = "it stopped sending"
 _RESTARTED = "watching was interrupted"
-_RESUMED = "it was opened again after the pause"
 # How often it is looked up whether the user paused watching.
 _PAUSE_S = 0.2
 
@@ -76,26 +68,9 @@ async def watch_live(service: Service, models: SightModels, source: LiveSource, 
         UserError: the source has no picture, and never will.
         MindstreamError: its driver hangs.
     """
-    opened = SourceOpened(
-        source=source.source,
-        track="video",
-        kind=source.kind,
-        uri=source.shown,
-        started_wall_s=source.started_wall_s,
-        encoders=await service.in_thread(models.load),
-    )
-    await service.outbox.send(opened)
+    encoders = await service.in_thread(models.load)
     watcher = _LiveWatcher(service, models, source, watermark_s)
-    over = await watcher.run()
-    ended = SourceEnded(source=source.source, track="video", t_s=round_time(service.clock.now()))
-    if over and source.kind != "stream":
-        raise UserError(over)
-    if over:
-        await service.outbox.send(replace(opened, missing=over, encoders={}))
-    await service.outbox.send(ended)
-    service.report(idle=True)
-    with anyio.move_on_after(_DRAIN_S):
-        await service.outbox.drained()
+    await tell_track(service, source, "video", encoders, watcher.run)
 
 
 class _LiveWatcher:
@@ -186,13 +161,13 @@ class _LiveWatcher:
         attention: Attention | None = None
         size, connection, stretch, attended = (0, 0), 0, 0, 0
         seen_s = max(0.0, self._watermark_s)
-        unseen = _RESTARTED if self._watermark_s > 0 else _OPENING
+        unseen = _RESTARTED if self._watermark_s > 0 else OPENING
         self._began_s = self._service.clock.now()
         while not self._stopped.is_set():
-            taken = self._inbox.take(_LOOK_UP_S)
+            taken = self._inbox.take(LOOK_UP_S)
             if self._paused:
                 # The pause is told of by the outbox; what comes after it is another view.
-                attention, seen_s, unseen = None, self._service.clock.now(), _RESUMED
+                attention, seen_s, unseen = None, self._service.clock.now(), RESUMED
                 gaps = outage.finish(seen_s)
                 if gaps and not self._post(_Away("", tuple(gaps))):
                     return
@@ -213,7 +188,7 @@ class _LiveWatcher:
                 attention = Attention(self._service.config.perception.sampling, self._vision.motion)
                 size, connection, stretch = shot.size, taken.connection, stretch + 1
             attention.adapt(self._budget.level)
-            unseen = _STOPPED
+            unseen = STOPPED
             looks = attention.step(Picture(shot.frame(), t_s, self._source.mask or self._vision.mask))
             seen_s, attended = t_s, attended + 1
             about = f"{size[0]}x{size[1]}"
@@ -235,7 +210,7 @@ class _LiveWatcher:
             return None
         if silent_s < OUTAGE_MIN_S:
             return None
-        if not taken.reason and silent_s > _STALLS * max(self._live.stall_s, self._live.open_s):
+        if not taken.reason and silent_s > STALLS * max(self._live.stall_s, self._live.open_s):
             raise MindstreamError(f"{self._source.label}: its driver does not answer")
         reason = taken.reason or outage.reason or unseen
         return _Away(reason, tuple(outage.step(seen_s, now_s, reason)))
