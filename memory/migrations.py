@@ -256,6 +256,12 @@ UPDATE spans SET trust = min(
     AND o.t0_s <= spans.t1_s AND o.t1_s >= spans.t0_s), 1));
 """
 
+# What was asked, answered, corrected and derived: a handful among all that was perceived, looked up with every question.
+_9_TALK = """
+CREATE INDEX observations_of_talk ON observations(source, t0_s)
+  WHERE channel IN ('question', 'answer', 'correction', 'derived');
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _1_OBSERVATIONS_SPANS_AND_TERMS,
     _2_REMOVALS,
@@ -265,6 +271,7 @@ MIGRATIONS: tuple[str, ...] = (
     _6_VECTOR_CELLS,
     _7_UNPACKED,
     _8_TRUST_OF_SPANS,
+    _9_TALK,
 )
 SCHEMA = len(MIGRATIONS)
 

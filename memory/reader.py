@@ -34,6 +34,9 @@ from runtime.messages import (
 # Observations longer than this have an index of their own (migration 1).
 LONG_S = 64.0
 SCAN_LIMIT = 10_000
+# These have an index of their own (migration 9), which SQLite takes only where the condition stands as it does there.
+_TALK = ("question", "answer", "correction", "derived")
+_IS_TALK = f"o.channel IN {_TALK}"
 _IDS_AT_ONCE = 500
 
 
@@ -76,6 +79,8 @@ def _scan_source(
     if request.channels:
         where += f" AND o.channel IN ({','.join('?' * len(request.channels))})"
         values += request.channels
+        if set(request.channels) <= set(_TALK):
+            where += f" AND {_IS_TALK}"
     if request.t1_s is not None:
         where += " AND o.t0_s<=?"
         values.append(request.t1_s)

@@ -23,7 +23,8 @@ DATAMARK = "ˆ"
 _FORGING = str.maketrans(
     {"<": "‹", ">": "›", "[": "(", "]": ")", '"': "'", "`": "'", "{": "(", "}": ")", DATAMARK: "^"}
 )
-_UNSEEN = ("Cc", "Cf", "Co", "Cs", "Cn")
+# Marks that print and yet are not seen: variation selectors, joiners, fillers.
+_UNSEEN_MARKS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef\u034f\u115f\u1160\u3164\uffa0]")
 
 _MODEL = r"(?:ai|a\.i\.|assistant|agent|chat ?bot|bot|language model|llm|gpt|model|mindstream|computer)"
 _WHOM = r"(?:the user|users?|everyone|everybody|anyone|anybody|them|him|her|people|they|you|someone|somebody)"
@@ -82,8 +83,13 @@ def clean(text: str, longest: int = LONGEST) -> str:
 
 
 def visible(text: str) -> str:
-    """``text`` without what is not seen, which a terminal or a model might obey; white space stays as it is."""
-    return "".join(c for c in text if c.isspace() or not _is_unseen(c))
+    """``text`` without what is not seen, which a terminal or a model might obey; white space stays as it is.
+
+    Control, format (zero width, bidirectional, tags), private and unassigned characters do not print.
+    """
+    if not text.isprintable():
+        text = "".join(c for c in text if c.isprintable() or c.isspace())
+    return _UNSEEN_MARKS.sub("", text)
 
 
 @lru_cache(maxsize=8192)  # 0.2 ms a text, and an answer may read 800 of them
@@ -119,14 +125,3 @@ class Guard:
     def enclose(self, *lines: str) -> str:
         """Lines of data, each quoted where it must be, between the delimiters."""
         return "\n".join((self.opening, *lines, self.closing))
-
-
-def _is_unseen(character: str) -> bool:
-    """Control, format (zero width, bidirectional, tags), private and unassigned characters; variation selectors."""
-    code = ord(character)
-    return (
-        unicodedata.category(character) in _UNSEEN
-        or 0xFE00 <= code <= 0xFE0F
-        or 0xE0100 <= code <= 0xE01EF
-        or code in (0x034F, 0x115F, 0x1160, 0x3164, 0xFFA0)
-    )
