@@ -256,7 +256,7 @@ UPDATE spans SET trust = min(
     AND o.t0_s <= spans.t1_s AND o.t1_s >= spans.t0_s), 1));
 """
 
-# What was asked, answered, corrected and derived: a handful among all that was perceived, looked up with every question.
+# What was asked, answered, corrected and derived: little beside what was perceived, and sought with every question.
 _9_TALK = """
 CREATE INDEX observations_of_talk ON observations(source, t0_s)
   WHERE channel IN ('question', 'answer', 'correction', 'derived');
