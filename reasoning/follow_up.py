@@ -88,6 +88,7 @@ _WHO = re.compile(
     r"^who (?:(?:was|is|were) (?:it|that|this|he|she|they)|"
     r"(?:said|says|spoke|was (?:speaking|talking|saying))(?: (?:it|that|this))?)$"
 )
+_SEVERAL = re.compile(r"\b(?:they|them)\b")
 _FRAME_PRONOUN = re.compile(r"\b(?:is|was) (?:it|this|that) about\b|\bin (?:it|this|that)\b|\bgoing on\b|\bit say\b")
 
 
@@ -192,6 +193,9 @@ def _pointed(text: str, low: str, question: Question, last: PastTurn, as_of_s: f
     if span is None:
         return None
     topic = before.text[span[0] : span[1]]
+    # "What did they say?" is of whoever spoke, unless people or several things were asked about just before.
+    if _SEVERAL.search(low) and not _is_several(topic):
+        return None
     if not re.match(r"(?:the|a|an|any|\W|[A-Z])", topic):
         topic = f"the {topic}"
     full = _asked(_PRONOUN.sub(lambda _: topic, low, count=1))
@@ -253,6 +257,12 @@ def _noun(topic: str) -> str:
         word for word in topic.split() if not _describes(fold(word)) and fold(word) not in ("the", "a", "an", "any")
     ]
     return " ".join(kept) or topic
+
+
+def _is_several(topic: str) -> bool:
+    """People, or a plural: what "they" can stand for."""
+    noun = fold(topic.split()[-1])
+    return stem(noun) in PEOPLE or (noun.endswith("s") and not noun.endswith("ss"))
 
 
 def _edge_s(last: PastTurn, backwards: bool) -> tuple[float, str]:

@@ -37,6 +37,7 @@ CROWD = asked("How many people are in the picture?")
         ("What did she say after that?", TRAINS, "What did she say after 0:45?"),
         ("who said that?", TRAINS, "Who spoke at 0:42?"),
         ("what else?", TRAINS, "What does she say about trains after 0:45?"),
+        ("Where are they?", CROWD, "Where are the people?"),
         ("and cars?", CROWD, "How many cars are in the picture?"),
         ("how about now?", CROWD, "How many people are in the picture now?"),
     ],
@@ -93,3 +94,9 @@ def test_a_follow_up_to_nothing_says_what_is_unclear() -> None:
     assert resolve("And before that?", None, 80.0) == Unclear("before that")
     assert resolve("what about the red one?", None, 80.0) == Unclear("what about the red one")
     assert resolve("What does she say about trains?", None, 80.0) is None
+
+
+def test_they_are_people_or_several_things_else_whoever_is_meant() -> None:
+    language = asked("When did somebody speak of the language?", "speech")
+    assert resolve("What did they say?", language, 80.0) is None
+    assert resolve("What did they say?", CAR, 80.0) is None
