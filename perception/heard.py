@@ -43,8 +43,9 @@ COUNTED = ("audio_s", "utterances", "words", "not_understood", "sounds")
 class _Transcription:
     """An utterance in the queue; ``transcript`` is there once ``done`` is set."""
 
-    def __init__(self, utterance: Utterance) -> None:
+    def __init__(self, utterance: Utterance, known_s: float) -> None:
         self.utterance = utterance
+        self.known_s = known_s
         self.transcript = Transcript()
         self.done = anyio.Event()
 
@@ -87,20 +88,21 @@ class HeardTeller:
             async with self._give:
                 yield
 
-    async def take(self, event: Heard) -> None:
-        """Tell of this event when its turn comes; a voice start at once."""
+    async def take(self, event: Heard, heard_s: float) -> None:
+        """Tell of this event when its turn comes; a voice start at once. Hearing has come to media time ``heard_s``."""
+        heard_s = round_time(heard_s)
         if isinstance(event, VoiceStart):
             if event.t_s >= self._watermark_s:
-                self._service.publish("voice", SpeechStarted(source=self._source, t_s=event.t_s))
+                self._service.publish("voice", SpeechStarted(source=self._source, t_s=event.t_s, known_s=heard_s))
                 await self._pool.warm()
         elif event.t1_s <= self._watermark_s:
             self._number("speech" if isinstance(event, Utterance) else "sound", event.t0_s)
         elif isinstance(event, Sound):
             self._counters["sounds"] += 1
-            await self._give.send(self._sound(event))
+            await self._give.send(self._sound(event, heard_s))
         else:
             self._partials.ended(event.t0_s)
-            transcription = _Transcription(event)
+            transcription = _Transcription(event, heard_s)
             if self._waits or self._ahead.value:
                 await self._ahead.acquire()
                 self._tasks.start_soon(self._transcribe, transcription)
@@ -144,7 +146,7 @@ class HeardTeller:
             async for entry in take:
                 if isinstance(entry, _Transcription):
                     await entry.done.wait()
-                    await self._service.outbox.send(self._speech(entry.utterance, entry.transcript))
+                    await self._service.outbox.send(self._speech(entry))
                     self._partials.over(entry.utterance.t0_s, entry.utterance.t1_s, entry.transcript)
                 else:
                     await self._service.outbox.send(entry)
@@ -152,7 +154,8 @@ class HeardTeller:
 
     # --- the words for it --------------------------------------------------------------------------
 
-    def _speech(self, utterance: Utterance, transcript: Transcript) -> Observation:
+    def _speech(self, entry: _Transcription) -> Observation:
+        utterance, transcript = entry.utterance, entry.transcript
         t0_s = utterance.t0_s
         words = [
             [word.text, round_time(t0_s + word.t0_s), round_time(t0_s + word.t1_s), word.confidence]
@@ -166,6 +169,7 @@ class HeardTeller:
             "confidence": transcript.confidence,
             "engine": self._pool.engine,
             "understood": transcript.understood,
+            "known_s": entry.known_s,
         }
         if transcript.language:
             data["language"] = transcript.language
@@ -173,8 +177,8 @@ class HeardTeller:
             data["doubt"] = transcript.doubt
         return self._observation("speech", t0_s, utterance.t1_s, transcript.text, data)
 
-    def _sound(self, sound: Sound) -> Observation:
-        data: dict[str, Any] = {"class": sound.kind, "level_db": sound.level_db}
+    def _sound(self, sound: Sound, heard_s: float) -> Observation:
+        data: dict[str, Any] = {"class": sound.kind, "level_db": sound.level_db, "known_s": heard_s}
         if sound.onsets > 1:
             data["onsets"] = sound.onsets
         if sound.labels:

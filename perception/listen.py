@@ -7,6 +7,7 @@ Decoding, voice activity and sounds run in the model thread; recognisers in proc
 from __future__ import annotations
 
 import functools
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -26,6 +27,7 @@ from perception.segment_speech import SpeechModel, load_silero
 from perception.sound_events import SoundEvents, load_sound_events
 from perception.transcribe import choose_recogniser
 from perception.transcriber_pool import TranscriberPool
+from runtime.clock import ReplayClock
 from runtime.errors import MediaError
 from runtime.messages import Observation, SourceEnded, SourceOpened, round_time
 from runtime.service import Service, remembered
@@ -101,6 +103,8 @@ class _FileListener:
         self._events = events
         self._lost_from_s: float | None = None
         self._decoding = threading.Lock()
+        # At a pace of its own a replay is like live: what is being said is told. At full speed it would be late.
+        self._is_paced = isinstance(service.clock, ReplayClock) and math.isfinite(service.clock.speed)
 
     async def run(self) -> None:
         send = self._service.outbox.send
@@ -134,10 +138,13 @@ class _FileListener:
             blocks = iter(reader)
             while True:
                 heard, block = await self._service.in_thread(self._step, blocks)
+                heard_s = reader.end_s if block is None else block.t1_s
                 for event in heard:
-                    await teller.take(event)
+                    await teller.take(event, heard_s)
                 if block is None:
                     break
+                if self._is_paced:
+                    teller.follow(self._hearing, heard_s)
                 for hole in self._holes(block):
                     await teller.send(hole)
                 await teller.mark(self._hearing.settled_s)

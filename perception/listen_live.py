@@ -81,6 +81,11 @@ class Ears:
         self._began_s = service.clock.now()
 
     @property
+    def heard_s(self) -> float:
+        """Media time that hearing has come to."""
+        return self._heard_s
+
+    @property
     def drift_ppm(self) -> float:
         return self._align.clock.drift_ppm
 
@@ -207,7 +212,7 @@ class _LiveListener:
 
     async def _tell(self, step: _Step) -> None:
         for event in step.heard:
-            await self._teller.take(event)
+            await self._teller.take(event, self._ears.heard_s)
         if self._ears.hearing is not None and step.heard_s is not None:
             self._teller.follow(self._ears.hearing, step.heard_s)
         for gap in step.gaps:

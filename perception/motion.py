@@ -142,36 +142,37 @@ class MotionTracker:
         self._moved_before: np.ndarray | None = None
         self._looks = self._shifted = 0
 
-    def step(self, t_s: float, luma: np.ndarray, new_shot: bool = False) -> None:
-        """Look at a picture's luma, uint8 (rows, columns)."""
+    def step(self, t_s: float, luma: np.ndarray, new_shot: bool = False) -> bool:
+        """Look at a picture's luma, uint8 (rows, columns); whether what moves was followed in it."""
         if new_shot:
             self._forget_background()
         if self._last_s is not None and t_s - self._last_s < _INTERVAL_S and not new_shot:
-            return
+            return False
         self._last_s = t_s
         picture = luma.astype(np.float32)
         if self._mean is None or self._previous is None or self._mean.shape != picture.shape or min(luma.shape) < 24:
             self._forget_background()
             self._mean, self._variance, self._previous = picture, np.full_like(picture, 16.0), picture
-            return
+            return False
         moved = cv2.absdiff(picture, self._previous) > _MOVED_LEVELS
         shifts = self._camera_shifts(picture)
         self._previous = picture
         if shifts:
             self._forget_background()
             self._mean, self._variance, self._previous = picture, np.full_like(picture, 16.0), picture
-            return
+            return False
         foreground = self._foreground(picture)
         covered = float(foreground.mean())
         if covered > _FLOOD:
             self._forget_background()
-            return
+            return False
         self._looks += 1
         recent = (moved if self._moved_before is None else moved | self._moved_before).astype(np.uint8)
         self._moved_before = moved
         if self._looks > _WARM_UP_LOOKS:
             blobs = _blobs(foreground.astype(np.uint8), recent) if covered else []
             self._follow(t_s, blobs, foreground)
+        return self._looks > _WARM_UP_LOOKS
 
     def things(self) -> tuple[MovingThing, ...]:
         """What is being followed now and has got somewhere."""

@@ -15,6 +15,7 @@ import numpy as np
 from msgspec import Struct
 
 from perception.describe import Description, Encoder, place_of
+from perception.figures import may_be_figure
 from perception.frames import Picture
 from perception.keyframes import Keyframe, KeyframeOptions, KeyframeSelector
 from perception.motion import MotionTracker, MovingThing
@@ -26,6 +27,8 @@ from runtime.config import SamplingConfig, VisionConfig
 from runtime.messages import Observation, observation_id, round_time
 
 _MOTION_TOLD = 0.004  # share of the picture that must move to be mentioned
+# What is followed no longer than this, in looks of the tracker (five a second), deserves a glance: it may be a person.
+_YOUNG_LOOKS = 12
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -53,27 +56,49 @@ def merge_looks(older: Look, newer: Look) -> Look:
     return msgspec.structs.replace(newer, keyframe=keyframe, gone=(*older.gone, *newer.gone))
 
 
+class Glance(Struct, frozen=True):
+    """A picture between two looks, for the sake of what has just begun to move in it. One not taken is no loss."""
+
+    picture: Picture
+    things: tuple[MovingThing, ...]
+
+
 class Attention:
-    """Stage: pictures in, looks out, at most one per picture."""
+    """Stage: pictures in, looks and glances out, at most one per picture."""
 
     def __init__(self, sampling: SamplingConfig, motion: bool) -> None:
         self._sampling = sampling
         self._selector = KeyframeSelector(_options(sampling, LEVELS[0]))
         self._tracker = MotionTracker() if motion else None
+        self._glances = True
 
     def adapt(self, level: SamplingLevel) -> None:
         """Look as often as ``level`` says from the next picture on."""
         self._selector.set_options(_options(self._sampling, level))
+        self._glances = level == LEVELS[0]
 
-    def step(self, picture: Picture) -> list[Look]:
+    def step(self, picture: Picture) -> list[Look | Glance]:
         keyframes = self._selector.step(picture)
+        followed = False
         if self._tracker is not None:
-            self._tracker.step(picture.t_s, picture.luma, any(keyframe.transition for keyframe in keyframes))
-        return [self._look(keyframe) for keyframe in keyframes]
+            new_shot = any(keyframe.transition for keyframe in keyframes)
+            followed = self._tracker.step(picture.t_s, picture.luma, new_shot)
+        if keyframes or not followed or not self._glances:
+            return [self._look(keyframe) for keyframe in keyframes]
+        return self._glance(picture)
 
     def finish(self) -> list[Look]:
         """The look at the very last picture, if it deserves one."""
         return [self._look(keyframe) for keyframe in self._selector.finish()]
+
+    def _glance(self, picture: Picture) -> list[Look | Glance]:
+        assert self._tracker is not None
+        young = tuple(
+            thing
+            for thing in self._tracker.things()
+            if thing.looks <= _YOUNG_LOOKS and may_be_figure(thing.box, thing.aspect)
+        )
+        return [Glance(picture, young)] if young else []
 
     def _look(self, keyframe: Keyframe) -> Look:
         if self._tracker is None:
@@ -111,7 +136,7 @@ class Sight:
 
     def adapt(self, level: SamplingLevel) -> None:
         """Seek faces and text as often as ``level`` says from the next look on."""
-        self._finder.faces_interval = level.faces_interval
+        self._finder.seek_faces(level.faces_interval)
         if self._reader is not None:
             self._reader.budget = level.text_budget
 
@@ -136,6 +161,10 @@ class Sight:
             observations += seen
             observations.append(self._frame(look.keyframe, bgr, description, visible, people, faces))
         return observations
+
+    def glance(self, glance: Glance) -> list[Observation]:
+        """Who has just come into view, if somebody has."""
+        return self._finder.glance(glance.picture.t_s, glance.picture.bgr(), glance.things)
 
     def _frame(
         self,

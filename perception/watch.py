@@ -137,7 +137,7 @@ class _FileWatcher:
         await self._watch_picture(source, watermark_s)
 
     async def _watch_picture(self, source: dict[str, Any], watermark_s: float) -> None:
-        from perception.sight import Look
+        from perception.sight import Glance, Look
 
         name, service = source["source"], self._service
         sight = self._models.sight(name)
@@ -150,6 +150,8 @@ class _FileWatcher:
                 if isinstance(item, Look):
                     messages: list[Message] = list(fresh.pick(await service.in_thread(sight.step, item)))
                     self._keyframes += 1
+                elif isinstance(item, Glance):
+                    messages = list(fresh.pick(await service.in_thread(sight.glance, item)))
                 elif isinstance(item, _Gap):
                     messages = list(fresh.pick([_gap(name, item)]))
                 elif isinstance(item, _Passed):

@@ -30,7 +30,7 @@ from runtime.service import Service
 from runtime.sources import LiveSource
 
 if TYPE_CHECKING:
-    from perception.sight import Attention, Look
+    from perception.sight import Attention, Glance, Look
     from perception.sight_models import SightModels
 
 _PROGRESS_S = 1.0
@@ -49,6 +49,7 @@ class _Attended(Struct, frozen=True):
     attended: int
     stretch: int = 0
     looks: tuple[Look, ...] = ()
+    glance: Glance | None = None
     gaps: tuple[Observation, ...] = ()
     about: str = ""
 
@@ -84,6 +85,7 @@ class _LiveWatcher:
         self._stopped = threading.Event()
         self._changed = anyio.Event()
         self._waiting: list[tuple[int, Look]] = []
+        self._glance: tuple[int, Glance] | None = None
         self._paused = False
         self._looking_s: float | None = None
         self._passed_s = self._marked_s = max(0.0, watermark_s)
@@ -155,7 +157,7 @@ class _LiveWatcher:
     def _attend(self) -> None:
         """Take the newest picture, again and again; tell the event loop of what deserves a look, and of outages."""
         from perception.frames import Picture
-        from perception.sight import Attention
+        from perception.sight import Attention, Glance, Look
 
         outage = Outage(self._source.source, "video")
         attention: Attention | None = None
@@ -189,10 +191,12 @@ class _LiveWatcher:
                 size, connection, stretch = shot.size, taken.connection, stretch + 1
             attention.adapt(self._budget.level)
             unseen = STOPPED
-            looks = attention.step(Picture(shot.frame(), t_s, self._source.mask or self._vision.mask))
+            seen = attention.step(Picture(shot.frame(), t_s, self._source.mask or self._vision.mask))
+            looks = tuple(item for item in seen if isinstance(item, Look))
+            glance = next((item for item in seen if isinstance(item, Glance)), None)
             seen_s, attended = t_s, attended + 1
             about = f"{size[0]}x{size[1]}"
-            told = _Attended(t_s, self._inbox.captured, attended, stretch, tuple(looks), tuple(gaps), about)
+            told = _Attended(t_s, self._inbox.captured, attended, stretch, looks, glance, tuple(gaps), about)
             if not self._post(told):
                 return
 
@@ -245,6 +249,8 @@ class _LiveWatcher:
             self._passed_s = item.t_s
             for look in item.looks:
                 self._wait_for_look(item.stretch, look)
+            if item.glance is not None and not self._waiting and self._looking_s is None:
+                self._glance = (item.stretch, item.glance)
         self._mark()
         self._wake()
 
@@ -270,7 +276,15 @@ class _LiveWatcher:
         sight, sighted = self._models.sight(self._source.source), 0
         while True:
             while not self._waiting:
-                await self._changed.wait()
+                if self._glance is None:
+                    await self._changed.wait()
+                    continue
+                (glanced, glance), self._glance = self._glance, None
+                if glanced == sighted:
+                    self._looking_s = glance.picture.t_s
+                    self._service.outbox.put(*fresh.pick(await self._service.in_thread(sight.glance, glance)))
+                    self._looking_s = None
+                    self._mark()
             stretch = self._waiting[0][0]
             looks = [look for of, look in self._waiting if of == stretch]
             del self._waiting[: len(looks)]

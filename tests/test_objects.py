@@ -13,7 +13,7 @@ from perception.file_source import open_container, video_stream
 from perception.frames import FrameReader, Picture
 from perception.motion import MotionTracker
 from perception.objects import ObjectFinder, ObjectOptions, direction
-from perception.sight import Attention
+from perception.sight import Attention, Glance
 from runtime.config import SamplingConfig
 from runtime.messages import Observation
 from tests.drawn_clips import at_rate, street
@@ -43,6 +43,9 @@ def events_of(clip: Path, until_s: float = 1e9) -> list[Observation]:
 
     def look(picture: Picture) -> None:
         for look in attention.step(picture):
+            if isinstance(look, Glance):
+                told.extend(finder.glance(picture.t_s, picture.bgr(), look.things))
+                continue
             keyframe = look.keyframe
             new_shot = bool(keyframe.transition) or keyframe.reason == "first"
             told.extend(finder.step(picture.t_s, picture.bgr(), look.things, look.gone, new_shot, keyframe.still))

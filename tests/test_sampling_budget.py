@@ -92,10 +92,10 @@ def test_faces_are_sought_as_often_as_the_level_says() -> None:
     sought = []
     for factor in (1.0, 4.0):
         finder = ObjectFinder(ObjectOptions("s", people=False, motion=False))
-        finder.faces_interval = factor
+        finder.seek_faces(factor)
         times: list[float] = []
-        detector = finder._detector
-        assert detector is not None
+        assert finder._faces is not None
+        detector = finder._faces._detector
         detector.detect = lambda bgr, times=times: times.append(0.0) or []  # type: ignore[method-assign, misc]
         for k in range(60):
             finder.step(float(k), street())

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 import zlib
 from collections import deque
 from collections.abc import Callable
@@ -21,16 +20,16 @@ import anyio
 import anyio.to_thread
 import msgspec
 
-from reasoning.backends import Backend, Verdict
+from reasoning.backends import Backend
 from reasoning.citations import cite
-from reasoning.context import Context, MemoryClient
-from reasoning.draft import Claim, Draft, quote, refusal, sentence
-from reasoning.questions import parse_question
+from reasoning.context import MemoryClient
+from reasoning.draft import Draft
 from reasoning.standing.book import Book
-from reasoning.standing.conditions import account, parse_condition
+from reasoning.standing.conditions import parse_condition
+from reasoning.standing.confirm import Confirmer
 from reasoning.standing.gate import Candidate, Gate, GateOptions, tell
 from reasoning.standing.orders import Order, parse_order
-from reasoning.words import fold, stem, words
+from reasoning.standing.take_orders import OrderTaker, requested
 from runtime.config import StandingConfig
 from runtime.errors import MindstreamError
 from runtime.messages import (
@@ -50,12 +49,7 @@ from runtime.messages import (
     observation_id,
 )
 
-EXTRACTIVE = "extractive"
 READ_AT_ONCE = 2000
-HOUR_S = 3600.0
-# What a model may look at to confirm: a little before the sign, and what came with it.
-CONFIRM_BEFORE_S = 4.0
-CONFIRM_AFTER_S = 1.0
 # A listing waits this long for what is being looked at; then it tells what is known.
 CATCH_UP_S = 5.0
 # Utterances that began and wait to be looked at; how far the stored one may begin from what was told.
@@ -77,9 +71,7 @@ class Standing:
         log: logging.Logger,
     ) -> None:
         self._memory = memory
-        self._backend = backend
         self._book = book
-        self._options = options
         self._publish = publish
         self._log = log
         self._gate = Gate(GateOptions(cool_down_s=options.cool_down_s, duplicate_s=options.duplicate_s))
@@ -90,7 +82,8 @@ class Standing:
         self._over: set[str] = set()
         self._begun: deque[Observation] = deque(maxlen=BEGUN_KEPT)
         self._awaited: dict[tuple[str, str], Notice] = {}
-        self._asked_model: dict[str, deque[float]] = {}
+        self._confirmer = Confirmer(memory, backend, options, log)
+        self._orders = OrderTaker(memory, book, options.limit, self._confirmer.has_model)
         self.counters: dict[str, float] = {"standing": 0, "notices": 0, "notices_refused": 0, "notices_over_budget": 0}
         self._watch()
 
@@ -103,12 +96,7 @@ class Standing:
 
     async def serve(self, request: StandingRequest) -> StandingReply:
         """A request of the command line or the chat, carried out."""
-        order = Order(request.action, request.text, which=request.which, all=request.all)
-        if request.action == "add":
-            # "Tell me when ..." and what follows its "when" mean the same here.
-            written = (request.text, f"tell me {request.text}", f"tell me when {request.text}")
-            order = next(filter(None, map(parse_order, written)), order)
-        draft, done = await self._obey(order, request.conversation)
+        draft, done = await self._obey(requested(request), request.conversation)
         return StandingReply(
             said="\n".join(claim.text for claim in draft.claims),
             done=done,
@@ -124,68 +112,11 @@ class Standing:
     async def _obey(self, order: Order, conversation: str) -> tuple[Draft, bool]:
         with anyio.move_on_after(CATCH_UP_S):
             await self.catch_up()
-        if order.action == "add":
-            return await self._add(order, conversation)
-        if order.action == "list":
-            return _listing(list(self._book.queries.values())), True
-        queries = list(self._book.queries.values())
-        chosen = self._chosen(order)
-        if not chosen:
-            if not queries or (not order.which and not order.all):
-                which = "" if not queries else f"Which one? There are {len(queries)}."
-                return Draft((*((Claim(which),) if which else ()), *_listing(queries).claims)), False
-            return Draft((Claim(f"None of these is {quote(order.which)}."), *_listing(queries).claims)), False
-        if order.action == "remove":
-            self._book.remove(*(query.id for query in chosen))
-        else:
-            state = "paused" if order.action == "pause" else "active"
-            self._book.put(*(msgspec.structs.replace(query, state=state) for query in chosen))
-        await self._save()
-        self._watch()
-        verb = {"remove": "I no longer wait for", "pause": "I paused", "resume": "I am waiting again for"}[order.action]
-        return Draft((Claim(sentence(f"{verb} {'; '.join(_named(query) for query in chosen)}")),)), True
-
-    async def _add(self, order: Order, conversation: str) -> tuple[Draft, bool]:
-        condition = parse_condition(order.condition)
-        if not order.condition or not condition.signs:
-            what = account(condition, {}, order.every) if order.condition else "Tell me what to wait for"
-            return refusal(what), False
-        same = [
-            query
-            for query in self._book.queries.values()
-            if query.state == "active" and query.every == order.every and fold(query.text) == fold(order.condition)
-        ]
-        if same:
-            return Draft((Claim(f"I am already waiting for that: {_named(same[0])}."),)), True
-        if len(self._book.queries) >= self._options.limit:
-            return refusal(f"I already wait for {self._options.limit} things; remove one first"), False
-        sources = (await self._memory.status(StatusRequest())).sources
-        encoders = sources[-1].encoders if sources else {}
-        promise = account(condition, encoders, order.every, self._backend.name != EXTRACTIVE)
-        query = StandingQuery(
-            id=self._book.next_id(),
-            text=order.condition,
-            every=order.every,
-            generation=self._book.generation,
-            made_wall_s=round(time.time(), 3),
-            conversation=conversation,
-            account=promise,
-        )
-        self._book.put(query)
-        await self._save()
-        self._watch()
-        return Draft((Claim(f"All right, that is {query.id}."), Claim(promise))), True
-
-    def _chosen(self, order: Order) -> list[StandingQuery]:
-        queries = list(self._book.queries.values())
-        if order.all:
-            return queries
-        if not order.which:
-            return queries[-1:] if len(queries) == 1 else []
-        if order.which in self._book.queries:
-            return [self._book.queries[order.which]]
-        wanted = {stem(word) for word in words(order.which)} - {"the", "a", "an"}
-        return [query for query in queries if wanted and wanted <= {stem(word) for word in words(query.text)}]
+        draft, done = await self._orders.obey(order, conversation)
+        if done and order.action != "list":
+            await self._save()
+            self._watch()
+        return draft, done
 
     # --- looking -----------------------------------------------------------------------------------
 
@@ -279,10 +210,11 @@ class Standing:
             return
         o = candidate.observation
         is_stored = bool(o.id)
-        has_model = self._backend.name != EXTRACTIVE
+        has_model = self._confirmer.has_model
         if has_model and not is_stored and o.text:
             return  # a model confirms what was said when all of it is known
-        verdict = await self._confirm(query, candidate, generation) if has_model and is_stored else None
+        verdict = await self._confirmer.confirm(query, o, generation) if has_model and is_stored else None
+        self.counters["notices_over_budget"] = self._confirmer.over_budget
         if verdict is False or (verdict is None and not candidate.sure):
             self.counters["notices_refused"] += 1
             return
@@ -320,39 +252,6 @@ class Standing:
                 self._book.cite(msgspec.structs.replace(notice, citation=cite([o])[0]))
                 await self._memory.remember(RememberRequest(observations=(_as_observation(notice, o),)))
 
-    async def _confirm(self, query: StandingQuery, candidate: Candidate, generation: int) -> bool | None:
-        """Whether a model agrees that this is it; None where it was not, or could not be, asked."""
-        o = candidate.observation
-        asked = self._asked_model.setdefault(o.source, deque())
-        while asked and o.t0_s - asked[0] >= HOUR_S:
-            asked.popleft()
-        if len(asked) >= self._options.confirmations_per_h:
-            self.counters["notices_over_budget"] += 1
-            return None
-        asked.append(o.t0_s)
-        view = View(generation=generation, limits={o.source: o.t1_s}, source=o.source, as_of_s=o.t1_s)
-        question = parse_question(
-            f"Is this happening between {o.t0_s:.0f} and {o.t1_s + 1:.0f} s: {query.text}? Begin with yes or no.",
-            o.t1_s,
-        )
-        context = Context(
-            self._memory, view, t0_s=max(0.0, o.t0_s - CONFIRM_BEFORE_S), t1_s=o.t1_s + CONFIRM_AFTER_S, source=o.source
-        )
-        said, declined = "", False
-        try:
-            with anyio.fail_after(self._options.confirm_deadline_s):
-                async for piece in self._backend.respond(question, context):
-                    if isinstance(piece, Claim):
-                        said += f" {piece.text}"
-                    elif isinstance(piece, Verdict):
-                        if piece.backend == EXTRACTIVE:
-                            return None  # no model answered
-                        declined = piece.abstained
-        except (TimeoutError, MindstreamError) as error:
-            self._log.warning("standing query %s was not confirmed: %s", query.id, error or "no answer in time")
-            return None
-        return not declined and words(said)[:1] == ["yes"]
-
     def _active(self) -> list[StandingQuery]:
         return [query for query in self._book.queries.values() if query.state == "active"]
 
@@ -379,24 +278,3 @@ def _as_observation(notice: Notice, o: Observation) -> Observation:
         data={"kind": NOTICE_KIND, "query": notice.query, "confirmed": notice.confirmed},
         evidence=(o.id,),
     )
-
-
-def _listing(queries: list[StandingQuery]) -> Draft:
-    if not queries:
-        return Draft((Claim('I am not waiting for anything. Say "tell me when ..." to change that.'),))
-    return Draft(tuple(Claim(f"{_line(query)}.") for query in queries))
-
-
-def _line(query: StandingQuery) -> str:
-    state = {"active": "", "paused": " (paused)", "done": " (told, done)"}[query.state]
-    times = "once" if query.told == 1 else f"{query.told} times"
-    often = f"; told {times}, last at {_clock(query)}" if query.told else ""
-    return f"{_named(query)}{state}{often}"
-
-
-def _named(query: StandingQuery) -> str:
-    return f"{query.id}: {'each time' if query.every else 'when'} {query.text}"
-
-
-def _clock(query: StandingQuery) -> str:
-    return f"{int(query.last_t_s) // 60}:{int(query.last_t_s) % 60:02d} of {query.last_source}"

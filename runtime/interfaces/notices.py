@@ -68,6 +68,7 @@ def notice_json(notice: Notice) -> dict[str, Any]:
         "notice": notice.text,
         "query": notice.query,
         "confirmed": notice.confirmed,
+        "known_s": notice.known_s,
         "citation": msgspec.structs.asdict(notice.citation),
         "id": notice.id,
     }

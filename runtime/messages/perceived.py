@@ -67,10 +67,14 @@ class SourceEnded(Message, frozen=True, tag="source_ended"):
 
 
 class SpeechStarted(Message, frozen=True, tag="speech_started"):
-    """Somebody began to speak; sent at once, before any word is known."""
+    """Somebody began to speak; sent at once, before any word is known.
+
+    ``known_s``: how far hearing had come when that was certain, at or after ``t_s``.
+    """
 
     source: str
     t_s: float
+    known_s: float = 0.0
 
 
 class PartialTranscript(Message, frozen=True, tag="partial_transcript"):

@@ -36,7 +36,8 @@ class Notice(Message, frozen=True, kw_only=True, tag="notice"):
     """An unasked line: ``text`` with its mark, the observation it rests on, and the query it is about.
 
     ``confirmed`` is true where a language model looked at the evidence and agreed. An utterance that is told of while
-    it is spoken is in memory only later: until then the citation has no id.
+    it is spoken is in memory only later: until then the citation has no id. ``known_s``: media time of the source by
+    which enough was perceived to tell it; what the machine needed beyond that is not in it.
     """
 
     id: str
@@ -45,6 +46,7 @@ class Notice(Message, frozen=True, kw_only=True, tag="notice"):
     citation: Citation
     conversation: str = ""
     confirmed: bool = False
+    known_s: float = 0.0
 
 
 class StandingRequest(Message, frozen=True, kw_only=True, tag="standing_request"):
