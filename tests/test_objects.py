@@ -153,6 +153,7 @@ def test_people_of_a_real_street_are_told_with_their_clothes(media: Path) -> Non
     red = [e for e in people if e.data["colours"]["top"] == "red"]
     assert red[0].t0_s == pytest.approx(42.0, abs=1.0)  # "a person in a bright red top enters at the right (42 s)"
     assert (red[0].data["side"], red[0].data["direction"]) == ("right", "left")
+    assert red[0].t1_s - red[0].t0_s < 1.2  # one glance after the other, not at the next look a second later
     blue = [e for e in people if e.data["colours"]["top"] == "blue" and e.t0_s > 60]
     assert blue[0].t0_s == pytest.approx(65.5, abs=1.0)  # "a person in a blue jacket enters at the right"
     assert 10 <= len(people) <= 35
