@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -86,3 +88,19 @@ def memory_of(directory: Path, *batches: Batch) -> Store:
 
 def progress(t_s: float, track: str, source: str = "clip") -> Progress:
     return Progress(source=source, track=track, t_s=t_s)  # type: ignore[arg-type]
+
+
+def steps(connection: sqlite3.Connection, work: Callable[[], object]) -> int:
+    """How much SQLite does for ``work``, in hundreds of steps of its virtual machine: a cost that no load changes."""
+    taken = 0
+
+    def count() -> None:
+        nonlocal taken
+        taken += 1
+
+    connection.set_progress_handler(count, 100)
+    try:
+        work()
+    finally:
+        connection.set_progress_handler(None, 0)
+    return taken

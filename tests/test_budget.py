@@ -12,7 +12,7 @@ import pytest
 from msgspec import structs
 
 from memory.budget import MIB, Budget, Keeper, share_out
-from memory.charges import LEVELS, Stage, charged
+from memory.charges import LEVELS, Stage, charge_since, charged
 from memory.integrate import Integration
 from memory.observe import Batch
 from memory.reader import read_spans
@@ -21,7 +21,7 @@ from memory.store import Store
 from memory.views import open_view
 from memory.worth import Holding, WorthPerByte
 from runtime.messages import Observation, SourceOpened, SpansRequest, ViewRequest, observation_id
-from tests.memory_cases import say, see
+from tests.memory_cases import memory_of, say, see, steps, stream
 
 SMALL = Budget(hot=1 * MIB, events=MIB // 2, episodes=MIB // 16, words=MIB // 4)
 SCENES = 12
@@ -142,6 +142,16 @@ def test_the_running_totals_are_what_counting_everything_gives(filled: Memory) -
     assert totals["words"] == filled.rows("SELECT sum(row_bytes) FROM charges WHERE channel='speech'")[0][0]
     counted = filled.rows("SELECT sum(n) FROM term_counts")[0][0]
     assert counted and not filled.rows("SELECT * FROM term_counts WHERE n<=0")
+
+
+def test_what_is_new_is_charged_without_counting_what_was_charged_before(tmp_path: Path) -> None:
+    def work(frames: int) -> int:
+        store = memory_of(tmp_path / str(frames), stream(*(see(float(i)) for i in range(frames)), end_s=float(frames)))
+        reader = store.reader()
+        (newest,) = reader.execute("SELECT max(seq) FROM observations").fetchone()
+        return steps(reader, lambda: charge_since(reader, newest))
+
+    assert work(400) <= work(40) + 1
 
 
 def test_what_was_new_keeps_its_pictures_while_what_repeats_loses_them(filled: Memory) -> None:

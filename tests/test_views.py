@@ -21,7 +21,7 @@ from runtime.messages import (
     View,
     ViewRequest,
 )
-from tests.memory_cases import memory_of, progress, remember, say, see, send, stream
+from tests.memory_cases import memory_of, progress, remember, say, see, send, steps, stream
 
 
 def view_of(store: Store, **request: object) -> View:
@@ -192,23 +192,16 @@ def test_ids_are_found_only_where_they_are_visible(tmp_path: Path) -> None:
 
 def test_what_was_asked_is_found_without_reading_all_that_was_seen_since(tmp_path: Path) -> None:
     def work(frames: int) -> int:
-        """Steps SQLite takes (hundreds) to find the newest question and the correction of it."""
         talk = (say(1.0, 1.0, "who came in?", channel="question"), say(2.0, 2.0, "it was Ann", channel="correction"))
         seen_since = [see(3.0 + i, "a room") for i in range(frames)]
         store = memory_of(tmp_path / str(frames), stream(*talk, *seen_since, end_s=3.0 + frames))
         view, reader = view_of(store), store.reader()
-        steps = 0
 
-        def count() -> None:
-            nonlocal steps
-            steps += 1
+        def find() -> None:
+            for channels, text in ((("question", "answer"), "who came in?"), (("correction",), "it was Ann")):
+                newest = ScanRequest(view=view, channels=channels, newest_first=True, limit=5)  # type: ignore[arg-type]
+                assert [o.text for o in scan(reader, newest)] == [text]
 
-        reader.set_progress_handler(count, 100)
-        for channels, text in ((("question", "answer"), "who came in?"), (("correction",), "it was Ann")):
-            newest = ScanRequest(view=view, channels=channels, newest_first=True, limit=5)  # type: ignore[arg-type]
-            assert [o.text for o in scan(reader, newest)] == [text]
-        reader.close()
-        store.close()
-        return steps
+        return steps(reader, find)
 
     assert work(400) <= work(40) + 1
