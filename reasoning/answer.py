@@ -7,8 +7,7 @@ from pathlib import Path
 import anyio
 
 from reasoning.backends import load_backend
-from reasoning.context import MemoryClient
-from reasoning.memory_client import CalledMemory
+from reasoning.memory_client import CalledMemory, MemoryClient
 from reasoning.question_vectors import QuestionVectors
 from reasoning.standing.book import Book
 from reasoning.standing.watch import Standing
@@ -65,9 +64,6 @@ async def main(service: Service) -> None:
     async with anyio.create_task_group() as tasks:
         turns = Turns(tasks, memory, backend, config, MonotonicClock(), service.log, standing.order)
 
-        def interrupt(message: Interrupt) -> None:
-            turns.interrupt(message.conversation)
-
         async def listen_for_voices() -> None:
             async for delivery in service.subscribe("voice", "partial"):
                 if isinstance(delivery.message, SpeechStarted):
@@ -97,7 +93,7 @@ async def main(service: Service) -> None:
         running = (listen_for_voices, hear_of_commits, open_backend, standing.run)
         for task in (*running, *((sender.run,) if sender else ())):
             tasks.start_soon(task)
-        service.on_control(Interrupt, interrupt)
+        service.on_control(Interrupt, turns.interrupt)
         service.report(counters=turns.counters | standing.counters, notes=(f"answers: {backend.name}",))
         service.ready()
         await service.serve(

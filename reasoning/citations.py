@@ -14,8 +14,8 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from reasoning.context import MemoryClient
 from reasoning.draft import Claim, mark, unique
+from reasoning.memory_client import MemoryClient
 from reasoning.words import STOP_WORDS, stem, words
 from runtime.messages import Citation, Observation, ScanRequest, View
 

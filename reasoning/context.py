@@ -10,31 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Literal, Protocol
+from typing import Literal
 
 import anyio
 from msgspec import Struct
 
+from reasoning.memory_client import MemoryClient
 from runtime.messages import (
     Channel,
-    Done,
     Hit,
-    LastSeenReply,
     LastSeenRequest,
     MemoryStatus,
     Observation,
-    RecallReply,
     RecallRequest,
-    RememberRequest,
-    ScanReply,
     ScanRequest,
     Sighted,
     Span,
-    SpansReply,
     SpansRequest,
     StatusRequest,
     View,
-    ViewRequest,
 )
 
 # A clip of some minutes is read whole; of more, recall chooses.
@@ -51,24 +45,6 @@ class Exchange(Struct, frozen=True):
 
     question: str
     answer: str
-
-
-class MemoryClient(Protocol):
-    """The calls reasoning makes to memory. Each raises `CallError` when no answer comes."""
-
-    async def view(self, request: ViewRequest) -> View: ...
-
-    async def recall(self, request: RecallRequest) -> RecallReply: ...
-
-    async def scan(self, request: ScanRequest) -> ScanReply: ...
-
-    async def spans(self, request: SpansRequest) -> SpansReply: ...
-
-    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply: ...
-
-    async def remember(self, request: RememberRequest) -> Done: ...
-
-    async def status(self, request: StatusRequest) -> MemoryStatus: ...
 
 
 class Context:

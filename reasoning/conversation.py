@@ -14,7 +14,8 @@ from collections import OrderedDict
 
 from msgspec import Struct
 
-from reasoning.context import Exchange, MemoryClient
+from reasoning.context import Exchange
+from reasoning.memory_client import MemoryClient
 from reasoning.questions import noun_phrases, parse_question
 from reasoning.words import stem
 from runtime.messages import (

@@ -1,4 +1,4 @@
-"""Calls to the memory process, patient while it restarts."""
+"""The calls reasoning makes to memory: what they are, and how they reach its process, patient while it restarts."""
 
 from __future__ import annotations
 
@@ -37,7 +37,83 @@ class CallsMemory(Protocol):
     async def call(self, request: Message, deadline_s: float) -> Any: ...
 
 
-class CalledMemory:
+class MemoryClient(Protocol):
+    """The calls reasoning makes to memory. Each raises `CallError` when no answer comes."""
+
+    async def view(self, request: ViewRequest) -> View: ...
+
+    async def recall(self, request: RecallRequest) -> RecallReply: ...
+
+    async def scan(self, request: ScanRequest) -> ScanReply: ...
+
+    async def spans(self, request: SpansRequest) -> SpansReply: ...
+
+    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply: ...
+
+    async def remember(self, request: RememberRequest) -> Done: ...
+
+    async def status(self, request: StatusRequest) -> MemoryStatus: ...
+
+
+# Which of them each request is for.
+CALLS: dict[type[Message], str] = {
+    ViewRequest: "view",
+    RecallRequest: "recall",
+    ScanRequest: "scan",
+    SpansRequest: "spans",
+    LastSeenRequest: "last_seen",
+    RememberRequest: "remember",
+    StatusRequest: "status",
+}
+
+
+class MemoryBase:
+    """A `MemoryClient` all of whose calls go the same way, `call`. What a subclass changes it overrides."""
+
+    async def call(self, request: Message) -> Any:
+        """The reply to any of the requests."""
+        raise NotImplementedError
+
+    async def view(self, request: ViewRequest) -> View:
+        reply: View = await self.call(request)
+        return reply
+
+    async def recall(self, request: RecallRequest) -> RecallReply:
+        reply: RecallReply = await self.call(request)
+        return reply
+
+    async def scan(self, request: ScanRequest) -> ScanReply:
+        reply: ScanReply = await self.call(request)
+        return reply
+
+    async def spans(self, request: SpansRequest) -> SpansReply:
+        reply: SpansReply = await self.call(request)
+        return reply
+
+    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
+        reply: LastSeenReply = await self.call(request)
+        return reply
+
+    async def remember(self, request: RememberRequest) -> Done:
+        reply: Done = await self.call(request)
+        return reply
+
+    async def status(self, request: StatusRequest) -> MemoryStatus:
+        reply: MemoryStatus = await self.call(request)
+        return reply
+
+
+class MemoryOver(MemoryBase):
+    """A `MemoryClient` over another: what a subclass does not override is handed on as it is."""
+
+    def __init__(self, memory: MemoryClient) -> None:
+        self._memory = memory
+
+    async def call(self, request: Message) -> Any:
+        return await getattr(self._memory, CALLS[type(request)])(request)
+
+
+class CalledMemory(MemoryBase):
     """A `MemoryClient` over calls. Each waits at most ``deadline_s`` seconds, restarts of memory included.
 
     Every method raises `DeadlineExceeded` with one clear line when memory stays away, and `RemoteError`
@@ -49,37 +125,12 @@ class CalledMemory:
         self._deadline_s = deadline_s
         self._vectors = vectors
 
-    async def view(self, request: ViewRequest) -> View:
-        reply: View = await self._call(request)
-        return reply
-
     async def recall(self, request: RecallRequest) -> RecallReply:
         if self._vectors is not None and (found := await self._vectors.of(request.query)) is not None:
             request = msgspec.structs.replace(request, vector=found[0], vector_space=found[1])
-        reply: RecallReply = await self._call(request)
-        return reply
+        return await super().recall(request)
 
-    async def scan(self, request: ScanRequest) -> ScanReply:
-        reply: ScanReply = await self._call(request)
-        return reply
-
-    async def spans(self, request: SpansRequest) -> SpansReply:
-        reply: SpansReply = await self._call(request)
-        return reply
-
-    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
-        reply: LastSeenReply = await self._call(request)
-        return reply
-
-    async def remember(self, request: RememberRequest) -> Done:
-        reply: Done = await self._call(request)
-        return reply
-
-    async def status(self, request: StatusRequest) -> MemoryStatus:
-        reply: MemoryStatus = await self._call(request)
-        return reply
-
-    async def _call(self, request: Message) -> Any:
+    async def call(self, request: Message) -> Any:
         until_s = anyio.current_time() + self._deadline_s
         while (left_s := until_s - anyio.current_time()) > 0:
             try:

@@ -6,58 +6,35 @@ the sign says. It is no evidence for when the train leaves.
 
 from __future__ import annotations
 
-from reasoning.context import MemoryClient
+from reasoning.memory_client import MemoryOver
 from reasoning.untrusted import speaks_to_assistant
 from runtime.messages import (
-    Done,
     LastSeenReply,
     LastSeenRequest,
-    MemoryStatus,
     Observation,
     RecallReply,
     RecallRequest,
-    RememberRequest,
     ScanReply,
     ScanRequest,
-    SpansReply,
-    SpansRequest,
-    StatusRequest,
-    View,
-    ViewRequest,
 )
 
 _FROM_OUTSIDE = ("speech", "text")
 
 
-class Sceptic:
+class Sceptic(MemoryOver):
     """A `MemoryClient` over another that leaves out what speaks to the assistant."""
 
-    def __init__(self, memory: MemoryClient) -> None:
-        self._memory = memory
-
-    async def view(self, request: ViewRequest) -> View:
-        return await self._memory.view(request)
-
     async def recall(self, request: RecallRequest) -> RecallReply:
-        reply = await self._memory.recall(request)
+        reply = await super().recall(request)
         return RecallReply(hits=tuple(hit for hit in reply.hits if is_evidence(hit.observation)), took_s=reply.took_s)
 
     async def scan(self, request: ScanRequest) -> ScanReply:
-        reply = await self._memory.scan(request)
+        reply = await super().scan(request)
         return ScanReply(observations=tuple(o for o in reply.observations if is_evidence(o)))
 
-    async def spans(self, request: SpansRequest) -> SpansReply:
-        return await self._memory.spans(request)
-
     async def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
-        reply = await self._memory.last_seen(request)
+        reply = await super().last_seen(request)
         return LastSeenReply(sightings=tuple(s for s in reply.sightings if is_evidence(s.observation)))
-
-    async def remember(self, request: RememberRequest) -> Done:
-        return await self._memory.remember(request)
-
-    async def status(self, request: StatusRequest) -> MemoryStatus:
-        return await self._memory.status(request)
 
 
 def is_evidence(observation: Observation) -> bool:

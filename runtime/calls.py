@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import uuid
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -27,6 +28,8 @@ from runtime.messages import AnswerPart, Cancel, Failure, Message, decode, encod
 
 PART, REPLY, FAILURE = b"P", b"R", b"F"
 SEND_AGAIN_AFTER_S = 1.0
+# How many calls given up before they came, or after they ended, are remembered.
+GIVEN_UP_KEPT = 64
 
 # Answers one request: a coroutine returns the reply; an async generator yields AnswerParts and last the reply.
 Handler = Callable[[Any], Awaitable[Message] | AsyncGenerator[Message, None]]
@@ -145,13 +148,17 @@ class CallServer:
         self._socket.setsockopt(zmq.LINGER, 200)
         self._socket.bind(endpoint(run_dir, "call", name))
         self._running: dict[bytes, anyio.CancelScope] = {}
+        self._given_up: deque[bytes] = deque(maxlen=GIVEN_UP_KEPT)
         self._on_bug: Callable[[BaseException], None] = lambda error: None
 
     def cancel(self, call_hex: str) -> None:
-        """Give up a running call; unknown ids are of calls that have ended."""
-        scope = self._running.get(bytes.fromhex(call_hex))
+        """Give up a call: one that runs, or that comes yet, since cancelling may overtake it. Others have ended."""
+        call = bytes.fromhex(call_hex)
+        scope = self._running.get(call)
         if scope is not None:
             scope.cancel()
+        else:
+            self._given_up.append(call)
 
     async def serve(
         self, handlers: dict[type[Message], Handler], on_bug: Callable[[BaseException], None] = lambda error: None
@@ -164,8 +171,8 @@ class CallServer:
                 if len(frames) != 4:
                     continue
                 caller, call, deadline_ms, body = frames
-                if call in self._running:
-                    continue  # sent again while we work on it
+                if call in self._running or call in self._given_up:
+                    continue  # sent again while we work on it; or nobody waits for it any more
                 try:
                     request, deadline_s = decode(body), int(deadline_ms) / 1000
                 except (DecodeError, ValueError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,35 @@ async def test_leaving_a_stream_early_cancels_it_at_the_callee(peer: Peer) -> No
         assert len(peer.cancelled) == 1
 
     await with_server(peer, {AskRequest: endless}, use)
+
+
+async def test_a_call_whose_cancelling_overtakes_it_is_not_begun(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    ids = [uuid.uuid4(), uuid.uuid4()]
+    given = iter(ids)
+    monkeypatch.setattr(calls.uuid, "uuid4", lambda: next(given))
+
+    async def note(request: AskRequest) -> Done:
+        begun.append(request.question)
+        return Done()
+
+    async def use(tasks: Any) -> None:
+        peer.caller._control.send(Cancel(call=ids[0].bytes.hex()))
+        while not peer.cancelled:
+            await anyio.sleep(0.005)
+        with anyio.CancelScope() as overtaken:
+
+            async def ask_meanwhile() -> None:
+                await peer.caller.call(AskRequest(question="second"), 20.0)
+                overtaken.cancel()
+
+            async with anyio.create_task_group() as both:
+                both.start_soon(peer.caller.call, AskRequest(question="first"), 20.0)
+                await anyio.wait_all_tasks_blocked()
+                both.start_soon(ask_meanwhile)
+
+    await with_server(peer, {AskRequest: note}, use)
+    assert begun == ["second"]
 
 
 async def test_the_callees_error_arrives_as_one_line_and_a_bug_is_reported_at_home(peer: Peer) -> None:

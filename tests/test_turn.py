@@ -11,15 +11,26 @@ import anyio.to_thread
 import pytest
 
 from reasoning.backends import Verdict
+from reasoning.compose import UNSUPPORTED, name_source
 from reasoning.context import Context
 from reasoning.draft import Claim
 from reasoning.extract import ExtractiveBackend
 from reasoning.questions import Question
-from reasoning.turn import UNSUPPORTED, Turns, name_source
+from reasoning.turn import Turns
 from runtime.clock import VirtualClock
 from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, RemoteError
-from runtime.messages import Answer, AnswerPart, AskRequest, Message, PartialTranscript, SpeechStarted, TraceStep, View
+from runtime.messages import (
+    Answer,
+    AnswerPart,
+    AskRequest,
+    Interrupt,
+    Message,
+    PartialTranscript,
+    SpeechStarted,
+    TraceStep,
+    View,
+)
 from tests.listed_memory import ListedMemory, said
 
 pytestmark = pytest.mark.anyio
@@ -120,8 +131,8 @@ async def test_an_interruption_ends_the_turn_at_once() -> None:
 
         async def interrupt() -> None:
             await memory.waiting.wait()
-            turns.interrupt("another")
-            turns.interrupt("main")
+            turns.interrupt(Interrupt(conversation="another"))
+            turns.interrupt(Interrupt(conversation="main"))
 
         tasks.start_soon(interrupt)
         with pytest.raises(CallCancelled, match="interrupted"):
@@ -165,7 +176,7 @@ async def test_an_interruption_silences_a_turn_at_any_stage(stage: str) -> None:
 
             async def interrupt() -> None:
                 await (backend.begun if backend else memory.waiting).wait()
-                turns.interrupt("main")
+                turns.interrupt(Interrupt(conversation="main"))
                 said_after.clear()
 
             tasks.start_soon(interrupt)
@@ -184,15 +195,62 @@ async def test_what_was_made_but_not_yet_said_is_not_said_after_an_interruption(
     heard: list[str] = []
     async with anyio.create_task_group() as tasks:
         turns = make(tasks, ListedMemory(MORNING), Stuck(blocking=False))
-        turns._backend = backend  # type: ignore[attr-defined]
+        turns._composer._backend = backend  # type: ignore[attr-defined]
         with pytest.raises(CallCancelled):
             async for message in turns.ask(AskRequest(question="What was said?")):
                 assert isinstance(message, AnswerPart)
                 heard.append(message.text)
-                running = turns._running["main"]
-                running.answered = False  # the whole answer lies in the stream, unread
-                turns.interrupt()
+                await anyio.wait_all_tasks_blocked()  # by then the whole answer lies in the stream, unread
+                turns.interrupt(Interrupt())
+        assert turns.counters["given_up"] == 1
     assert heard == ["One."]
+
+
+async def test_an_interruption_that_overtakes_its_question_holds_for_it_and_for_no_later_one() -> None:
+    memory = ListedMemory(MORNING)
+    asked = AskRequest(question="What is said about the morning?", asked_s=10.0)
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        for conversation in ("another", "main"):
+            turns.interrupt(Interrupt(conversation=conversation, sent_s=10.5))
+        said_after: list[Message] = []
+        with pytest.raises(CallCancelled, match="interrupted"):
+            async for message in turns.ask(asked):
+                said_after.append(message)
+        assert (said_after, memory.remembered) == ([], [])
+        again = AskRequest(question=asked.question, asked_s=11.0)
+        answer = [message async for message in turns.ask(again)][-1]
+        assert isinstance(answer, Answer) and not answer.abstained
+
+
+async def test_an_interruption_that_comes_late_leaves_the_question_asked_since() -> None:
+    memory = ListedMemory(MORNING)
+    memory.gate = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+
+        async def interrupt() -> None:
+            await memory.waiting.wait()
+            turns.interrupt(Interrupt(conversation="main", sent_s=10.0))
+            memory.gate.set()  # type: ignore[union-attr]
+
+        tasks.start_soon(interrupt)
+        request = AskRequest(question="What is said about the morning?", asked_s=10.1)
+        assert isinstance([message async for message in turns.ask(request)][-1], Answer)
+
+
+async def test_what_was_interrupted_when_all_but_told_is_not_remembered() -> None:
+    memory = ListedMemory(MORNING)
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory, Scripted(Claim("One."), Claim("Two."), Verdict(0.9, abstained=False)))
+        with pytest.raises(CallCancelled):
+            async for _ in turns.ask(AskRequest(question="What was said?")):
+                await anyio.wait_all_tasks_blocked()
+                turns.interrupt(Interrupt())
+        await turns.settle()
+        follow_up = (await collect(turns, "And before that?"))[-1]
+    assert all(o.text != "What was said?" for o in memory.remembered)
+    assert isinstance(follow_up, Answer) and not follow_up.understood
 
 
 async def test_only_the_voice_it_is_talked_to_through_interrupts_a_turn() -> None:
@@ -373,7 +431,7 @@ async def test_a_turn_under_way_when_something_is_erased_is_given_up_and_its_con
 
         tasks.start_soon(ask)
         await memory.waiting.wait()
-        assert turns._conversations._open
+        assert turns._composer.conversations._open
         turns.forget()
-        assert not turns._conversations._open
+        assert not turns._composer.conversations._open
     assert "erased" in str(failed[0])

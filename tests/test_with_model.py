@@ -17,7 +17,7 @@ from reasoning.turn import Turns
 from runtime.clock import MonotonicClock
 from runtime.config import ModelConfig, ReasoningConfig
 from runtime.errors import CallCancelled
-from runtime.messages import Answer, AnswerPart, AskRequest
+from runtime.messages import Answer, AnswerPart, AskRequest, Interrupt
 from tests.listed_memory import ListedMemory, frame, said, written
 
 pytestmark = pytest.mark.anyio
@@ -317,7 +317,7 @@ async def test_an_interruption_hangs_up_on_the_server() -> None:
     async def script(request: Json, reply: Reply) -> None:
         await reply.begin_stream()
         await reply.event({"content": "It is closed [0:06]. "})
-        turns.interrupt()
+        turns.interrupt(Interrupt())
         await anyio.sleep_forever()
 
     async with asking(script) as (server, turns):

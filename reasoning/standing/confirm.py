@@ -8,8 +8,9 @@ from collections import deque
 import anyio
 
 from reasoning.backends import Backend, Verdict
-from reasoning.context import Context, MemoryClient
+from reasoning.context import Context
 from reasoning.draft import Claim
+from reasoning.memory_client import MemoryClient
 from reasoning.questions import parse_question
 from reasoning.words import words
 from runtime.config import StandingConfig

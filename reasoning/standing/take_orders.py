@@ -6,8 +6,8 @@ import time
 
 import msgspec
 
-from reasoning.context import MemoryClient
 from reasoning.draft import Claim, Draft, quote, refusal, sentence
+from reasoning.memory_client import MemoryClient
 from reasoning.standing.book import Book
 from reasoning.standing.conditions import account, parse_condition
 from reasoning.standing.orders import Order, parse_order

@@ -22,8 +22,8 @@ import msgspec
 
 from reasoning.backends import Backend
 from reasoning.citations import cite
-from reasoning.context import MemoryClient
 from reasoning.draft import Draft
+from reasoning.memory_client import MemoryClient
 from reasoning.standing.book import Book
 from reasoning.standing.conditions import parse_condition
 from reasoning.standing.confirm import Confirmer

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
+import msgspec
+
 from runtime.messages.base import Message
 
 
@@ -16,6 +20,8 @@ class Cancel(Message, frozen=True, tag="cancel"):
 
 
 class Interrupt(Message, frozen=True, tag="interrupt"):
-    """Give up the turn that is running in a conversation ("" = every conversation)."""
+    """Give up what was asked in a conversation ("" = every conversation) until ``sent_s``, by the monotonic clock of
+    this machine; what is asked after that is not meant, though it may arrive before."""
 
     conversation: str = ""
+    sent_s: float = msgspec.field(default_factory=time.monotonic)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -17,6 +18,8 @@ class AskRequest(Message, frozen=True, tag="ask_request"):
     ``conversation``: what the question may lean on; "" is none, the question stands alone and gives up no other.
     ``interrupted_by``: the source whose voice gives the answer up when somebody begins to speak (a microphone
     one talks to the agent through); "" where only a new question or Ctrl-C does.
+    ``asked_s``: when it was asked, by the monotonic clock of this machine, so that an `Interrupt` that was sent after
+    it holds for it whichever of them arrives first.
     """
 
     question: str
@@ -25,6 +28,7 @@ class AskRequest(Message, frozen=True, tag="ask_request"):
     as_of_s: float | None = None
     sources: tuple[str, ...] = ()
     interrupted_by: str = ""
+    asked_s: float = msgspec.field(default_factory=time.monotonic)
 
 
 class TraceStep(Message, frozen=True, tag="trace_step"):

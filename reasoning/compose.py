@@ -1,0 +1,269 @@
+"""The answer of one turn: what is asked, the evidence there is, and what a back end makes of it, checked and told.
+
+question -> View -> understood in its conversation -> context -> back end -> checked claims, told -> answer
+
+The question is answered against the View of the moment it was asked, so nothing of its future, and no earlier answer
+of ours, is evidence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from reasoning.answer_again import answer_again, unclear
+from reasoning.attribution import attribute
+from reasoning.backends import Backend, Verdict
+from reasoning.citations import check_claim, cite
+from reasoning.context import Context
+from reasoning.conversation import Conversation, Conversations, PastTurn, as_observations, as_topic
+from reasoning.corrections import (
+    acknowledge,
+    as_correction,
+    corrections_for,
+    parse_correction,
+    takes_the_place,
+    tell_corrections,
+)
+from reasoning.draft import Claim, Draft
+from reasoning.follow_up import InFull, Recalled, Unclear, resolve
+from reasoning.memory_client import MemoryClient
+from reasoning.questions import Question, parse_question
+from runtime.clock import Clock
+from runtime.config import ReasoningConfig
+from runtime.messages import (
+    UNDERSTOOD,
+    Answer,
+    AnswerPart,
+    AskRequest,
+    Observation,
+    PartialTranscript,
+    ScanRequest,
+    TraceStep,
+    View,
+    ViewRequest,
+)
+
+UNSUPPORTED = "I cannot support an answer with anything I remember."
+ONE_SOURCE = ("count", "summary", "now")
+# Who composed what no back end was asked for.
+CONVERSATION = "conversation"
+
+# What is said to a sentence that is an order ("tell me when ..."), by conversation; None to a question.
+Orders = Callable[[str, str], Awaitable[Draft | None]]
+Piece = Claim | TraceStep | Verdict
+
+
+class Understood(Struct, frozen=True):
+    """What is asked. ``in_full`` is a follow-up with what it leans on; ``source`` the one it is about ("" is any).
+
+    ``said`` is the answer where it takes no back end: to an order, to a correction (``correction``, to be remembered),
+    to a question about the last answer.
+    """
+
+    question: Question
+    source: str = ""
+    in_full: str = ""
+    said: Draft | None = None
+    correction: Observation | None = None
+
+
+class Composed(Struct, frozen=True):
+    """An answer, and the conversation it belongs to."""
+
+    answer: Answer
+    conversation: Conversation
+    view: View
+    correction: Observation | None = None
+
+    def keep(self) -> tuple[Observation, ...]:
+        """Add the turn to its conversation; what comes back is to be remembered."""
+        answer, conversation = self.answer, self.conversation
+        asked, leaned = answer.question, bool(answer.understood)
+        observations = as_observations(conversation, asked, leaned, answer, self.view)
+        if self.correction is not None:
+            observations += (self.correction,)
+        corrected = str(self.correction.data.get("asked") or "") if self.correction is not None else ""
+        folded = conversation.add(
+            PastTurn(
+                asked=asked,
+                understood=answer.understood or corrected or asked,
+                answer=answer.answer,
+                abstained=answer.abstained,
+                leaned=leaned,
+                cites=answer.citations,
+                ids=tuple(o.id for o in observations),
+            )
+        )
+        if folded and observations:
+            observations += (as_topic(conversation, folded, observations[0]),)
+        return observations
+
+
+class Composer:
+    """Composes answers, for one turn or many at once."""
+
+    def __init__(
+        self, memory: MemoryClient, backend: Backend, config: ReasoningConfig, clock: Clock, orders: Orders | None
+    ) -> None:
+        self.conversations = Conversations(memory)
+        self.struck = 0  # citations, ever
+        self._memory = memory
+        self._backend = backend
+        self._config = config
+        self._clock = clock
+        self._orders = orders
+
+    async def compose(
+        self, request: AskRequest, being_said: Collection[PartialTranscript], tell: Callable[[AnswerPart], None]
+    ) -> Composed:
+        """The answer, its parts told as they are made. ``being_said``: what people are saying while it is asked."""
+        began_s = self._clock.now()
+        view = await self._memory.view(
+            ViewRequest(source=request.source, as_of_s=request.as_of_s, sources=request.sources)
+        )
+        conversation = await self.conversations.open(request.conversation, view)
+        before = [turn for turn in conversation.turns if _is_visible(turn, view)]
+        asked = await self._understand(request, before, view)
+        understood_s = self._clock.now() - began_s
+        said_now = [p.text for p in being_said if p.source in view.limits and asked.source in ("", p.source)]
+        context = Context(
+            self._memory,
+            view,
+            source=asked.source,
+            limit=self._config.recall_limit,
+            history=conversation.history() if len(before) == len(conversation.turns) else (),
+            being_said=" / ".join(said_now) if asked.question.time.now and request.as_of_s is None else "",
+        )
+        told = _Told(tell, lambda: self._clock.now() - began_s)
+        if asked.in_full:
+            told.step(TraceStep(tool=UNDERSTOOD, found=asked.in_full))
+        async for piece in self._pieces(asked, context):
+            if isinstance(piece, Verdict):
+                told.verdict = piece
+            elif isinstance(piece, TraceStep):
+                told.step(piece)
+            else:
+                told.latency_s.setdefault("recall", understood_s + context.spent_s)
+                await self._say(piece, asked, view, told)
+        return Composed(told.answer(request, asked, view, self._backend.name), conversation, view, asked.correction)
+
+    async def _understand(self, request: AskRequest, before: Sequence[PastTurn], view: View) -> Understood:
+        """What is asked, given the turns before it."""
+        text = request.question
+        last = before[-1] if before else None
+        plain = parse_question(text, view.as_of_s)
+        if self._orders and (ordered := await self._orders(text, request.conversation)) is not None:
+            return Understood(plain, said=ordered)
+        if corrected := parse_correction(text, last):
+            said = acknowledge(corrected, await self._cited(last, view) if last and corrected.corrects else ())
+            return Understood(plain, said=said, correction=as_correction(corrected, request.conversation, last, view))
+        leaning = resolve(text, last, view.as_of_s)
+        if isinstance(leaning, Unclear):
+            return Understood(plain, said=unclear(leaning.word))
+        if isinstance(leaning, Recalled):
+            return Understood(plain, said=answer_again(leaning, before[-1], await self._cited(before[-1], view)))
+        question = plain if leaning is None else _question_of(leaning, view)
+        # Times, counts and summaries are of one source, the one being watched; words may be in any.
+        about_one = question.time.bounded or question.time.now or question.kind in ONE_SOURCE
+        source = (leaning.source if leaning else "") or (view.source if about_one else "")
+        return Understood(question, source, leaning.text if leaning else "")
+
+    async def _pieces(self, asked: Understood, context: Context) -> AsyncIterator[Piece]:
+        """What is said, and at last how sure it is: by the user's own words, or by the back end, or both."""
+        draft = asked.said
+        if draft is None and (told := await corrections_for(asked.question, context)):
+            draft = await tell_corrections(told, context)
+        for claim in draft.claims if draft else ():
+            yield claim
+        if draft and (asked.said is not None or takes_the_place(asked.question)):
+            yield Verdict(draft.confidence, draft.abstained, backend=CONVERSATION)
+            return
+        async for piece in self._backend.respond(asked.question, context):
+            yield piece
+
+    async def _say(self, claim: Claim, asked: Understood, view: View, told: _Told) -> None:
+        """Tell what of a claim stands."""
+        checked = await check_claim(claim, view, self._memory, self._backend.max_citations - len(told.cited))
+        self.struck += checked.struck
+        if checked.text:
+            # What is said of the conversation itself makes no claim about the world.
+            text = checked.text if asked.said is not None else attribute(checked.text, checked.cites, asked.question)
+            told.say(name_source(text, checked.cites, view), checked.cites)
+
+    async def _cited(self, turn: PastTurn, view: View) -> tuple[Observation, ...]:
+        """What a past turn cited, as far as it still exists."""
+        ids = tuple(c.id for c in turn.cites)
+        if not ids:
+            return ()
+        return (await self._memory.scan(ScanRequest(view=view, ids=ids, limit=len(ids)))).observations
+
+
+class _Told:
+    """What has been told of an answer. ``since_s`` gives the seconds since the question."""
+
+    def __init__(self, tell: Callable[[AnswerPart], None], since_s: Callable[[], float]) -> None:
+        self.cited: dict[str, Observation] = {}
+        self.latency_s: dict[str, float] = {}
+        self.verdict = Verdict(0.0, abstained=True)
+        self._tell = tell
+        self._since_s = since_s
+        self._said: list[str] = []
+        self._trace: list[TraceStep] = []
+
+    def step(self, step: TraceStep) -> None:
+        self._trace.append(step)
+        self._tell(AnswerPart(text="", step=step))
+
+    def say(self, text: str, cites: Sequence[Observation] = ()) -> None:
+        self._tell(AnswerPart(text=f" {text}" if self._said else text))
+        self._said.append(text)
+        self.cited.update((o.id, o) for o in cites)
+        self.latency_s.setdefault("first_part", self._since_s())
+
+    def answer(self, request: AskRequest, asked: Understood, view: View, backend: str) -> Answer:
+        """The whole; one that nothing was said of says so."""
+        if not self._said:
+            self.say(UNSUPPORTED)
+            self.verdict = Verdict(0.0, True, self.verdict.backend, self.verdict.notice)
+        total_s = self._since_s()
+        took_s = {name: self.latency_s.get(name, total_s) for name in ("recall", "first_part", "total")}
+        return Answer(
+            question=request.question,
+            answer=" ".join(self._said),
+            abstained=self.verdict.abstained,
+            as_of_s=view.as_of_s,
+            citations=cite(self.cited.values()),
+            latency_s={name: round(seconds, 4) for name, seconds in took_s.items()},
+            backend=self.verdict.backend or backend,
+            confidence=round(self.verdict.confidence, 4),
+            trace=tuple(self._trace),
+            notice=self.verdict.notice,
+            understood=asked.in_full,
+        )
+
+
+def name_source(text: str, cites: Sequence[Observation], view: View) -> str:
+    """``text`` with the source of its citations, where that is not the one being watched."""
+    sources = {o.source for o in cites}
+    if len(view.limits) < 2 or len(sources) != 1 or view.source in sources or any(name in text for name in sources):
+        return text
+    return re.sub(r"([.!?]?)$", rf" (in {sources.pop()})\1", text, count=1)
+
+
+def _question_of(asked: InFull, view: View) -> Question:
+    """A follow-up in full, with the window it takes over."""
+    question = parse_question(asked.text, view.as_of_s)
+    if asked.t0_s is None and asked.t1_s is None:
+        return question
+    time = question.time
+    time = msgspec.structs.replace(time, t0_s=asked.t0_s, t1_s=asked.t1_s, pick=asked.pick or time.pick)
+    return msgspec.structs.replace(question, time=time)
+
+
+def _is_visible(turn: PastTurn, view: View) -> bool:
+    """Whether all that a past turn cites lies in the View: a question about an earlier time knows no later turn."""
+    return all(c.source in view.limits and c.t1_s <= view.limits[c.source] for c in turn.cites)
