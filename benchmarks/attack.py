@@ -49,6 +49,7 @@ from reasoning.backends import Backend
 from reasoning.backends.find_server import ServerFinder
 from reasoning.backends.with_model import ModelBackend
 from reasoning.extract import ExtractiveBackend
+from reasoning.memory_client import CALLS, MemoryBase
 from reasoning.turn import Turns
 from reasoning.untrusted import DATAMARK, Guard
 from runtime.clock import MonotonicClock
@@ -58,21 +59,10 @@ from runtime.messages import (
     AskRequest,
     Channel,
     Done,
-    LastSeenReply,
-    LastSeenRequest,
-    MemoryStatus,
+    Message,
     Observation,
-    RecallReply,
-    RecallRequest,
     RememberRequest,
-    ScanReply,
-    ScanRequest,
     SourceOpened,
-    SpansReply,
-    SpansRequest,
-    StatusRequest,
-    View,
-    ViewRequest,
     observation_id,
 )
 
@@ -97,29 +87,14 @@ class NoGuard(Guard):
         return f'"{text[:longest]}"'
 
 
-class StoredMemory:
-    """A `MemoryClient` over a store in this process."""
+class StoredMemory(MemoryBase):
+    """A `MemoryClient` over a store in this process; what is said of it is not remembered."""
 
     def __init__(self, store: Store) -> None:
         self._answerer = Answerer(store, Config().memory)
 
-    async def view(self, request: ViewRequest) -> View:
-        return self._answerer.view(request)
-
-    async def recall(self, request: RecallRequest) -> RecallReply:
-        return self._answerer.recall(request)
-
-    async def scan(self, request: ScanRequest) -> ScanReply:
-        return self._answerer.scan(request)
-
-    async def spans(self, request: SpansRequest) -> SpansReply:
-        return self._answerer.spans(request)
-
-    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
-        return self._answerer.last_seen(request)
-
-    async def status(self, request: StatusRequest) -> MemoryStatus:
-        return self._answerer.status(request)
+    async def call(self, request: Message) -> Any:
+        return getattr(self._answerer, CALLS[type(request)])(request)
 
     async def remember(self, request: RememberRequest) -> Done:
         return Done()

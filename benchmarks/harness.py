@@ -208,6 +208,13 @@ def commit() -> tuple[str, bool]:
     return git("rev-parse", "--short", "HEAD") or "unknown", bool(changed)
 
 
+def report(benchmark: str, figures: Mapping[str, Any], args: argparse.Namespace, is_whole: bool) -> None:
+    """Print the figures as ``args`` of `parser` want it; of a run of the usual size (``is_whole``) they are kept."""
+    print(json.dumps(figures) if args.json else table(("figure", "value"), list(figures.items())))
+    if is_whole and not args.no_history:
+        remember(benchmark, figures)
+
+
 def remember(benchmark: str, figures: Mapping[str, Any]) -> None:
     """Add a line to the history: what was measured, when, of which commit, on what machine."""
     sha, dirty = commit()

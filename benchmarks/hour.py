@@ -16,7 +16,6 @@ Keys:
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import statistics
 import sys
@@ -142,9 +141,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser.parse_args(argv)
     with tempfile.TemporaryDirectory(prefix="mindstream-hour-") as folder:
         figures = anyio.run(measure, Path(folder), args.minutes, args.times)
-    print(json.dumps(figures) if args.json else harness.table(("figure", "value"), list(figures.items())))
-    if not args.no_history and args.minutes == parser.get_default("minutes"):
-        harness.remember("hour", figures)
+    harness.report("hour", figures, args, args.minutes == parser.get_default("minutes"))
     return 0
 
 

@@ -17,7 +17,6 @@ Keys:
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import tempfile
@@ -158,9 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         camera.terminate()
         camera.wait()
-    print(json.dumps(figures) if args.json else harness.table(("figure", "value"), list(figures.items())))
-    if not args.no_history and args.seconds == parser.get_default("seconds"):
-        harness.remember("interference", figures)
+    harness.report("interference", figures, args, args.seconds == parser.get_default("seconds"))
     return 0
 
 

@@ -16,7 +16,6 @@ whether or not the one before is done. Figures:
 
 from __future__ import annotations
 
-import json
 import signal
 import sqlite3
 import sys
@@ -187,9 +186,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         figures = anyio.run(
             measure, Path(folder, "memory"), args.seconds, args.filled, backend_options={"use_uvloop": True}
         )
-    print(json.dumps(figures) if args.json else harness.table(("figure", "value"), list(figures.items())))
-    if not args.no_history and args.seconds == SECONDS and args.filled == FILLED:
-        harness.remember("mixed_load", figures)
+    harness.report("mixed_load", figures, args, args.seconds == SECONDS and args.filled == FILLED)
     return 1 if figures["lost"] or figures["questions_failed"] else 0
 
 

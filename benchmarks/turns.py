@@ -17,7 +17,6 @@ stretch of time, a sum of it, and what is to be seen now. Figures:
 
 from __future__ import annotations
 
-import json
 import signal
 import subprocess
 import sys
@@ -178,9 +177,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         asked = questions(args.questions, args.hours)
         figures = anyio.run(measure, Path(folder, "memory"), asked, backend_options={"use_uvloop": True})
     figures["observations"] = observations
-    print(json.dumps(figures) if args.json else harness.table(("figure", "value"), list(figures.items())))
-    if not args.no_history and (args.hours, args.questions) == (HOURS, QUESTIONS):
-        harness.remember("turns", figures)
+    harness.report("turns", figures, args, (args.hours, args.questions) == (HOURS, QUESTIONS))
     return 0
 
 

@@ -10,7 +10,7 @@ import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from msgspec import Struct
 
-from runtime.messages import Notice
+from runtime.messages import Notice, notice_json
 
 # Notices that may wait for a slow receiver; what finds no room is dropped and counted.
 WAITING = 64
@@ -56,7 +56,7 @@ class WebhookSender:
                 await self._deliver(client, notice)
 
     async def _deliver(self, client: httpx2.AsyncClient, notice: Notice) -> None:
-        body = msgspec.json.encode(as_plain(notice))
+        body = msgspec.json.encode(notice_json(notice))
         headers = {"content-type": "application/json", "idempotency-key": notice.id}
         trouble = ""
         for pause_s in (*self._webhook.pauses_s, None):
@@ -74,14 +74,3 @@ class WebhookSender:
                 await anyio.sleep(pause_s)
         self.counters["webhook_failed"] += 1
         self._log.warning("webhook %s did not take notice %s: %s", self._webhook.url, notice.id, trouble)
-
-
-def as_plain(notice: Notice) -> dict[str, object]:
-    """A notice as JSON tells it (docs/cli.md)."""
-    return {
-        "notice": notice.text,
-        "query": notice.query,
-        "confirmed": notice.confirmed,
-        "citation": msgspec.structs.asdict(notice.citation),
-        "id": notice.id,
-    }

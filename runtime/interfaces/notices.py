@@ -6,12 +6,11 @@ import json
 import sys
 from typing import Any
 
-import msgspec
 from rich.text import Text
 
 from runtime.interfaces.client import Client
 from runtime.interfaces.terminal import OUT, media_time, shorten
-from runtime.messages import Notice, StandingQuery, StandingReply, StandingRequest
+from runtime.messages import Notice, StandingQuery, StandingReply, StandingRequest, notice_json
 
 
 class Notices:
@@ -60,18 +59,6 @@ def standing_request(action: str, which: str = "", text: str = "") -> StandingRe
         all=everything,
         conversation="main",
     )
-
-
-def notice_json(notice: Notice) -> dict[str, Any]:
-    """The documented JSON object of a notice (docs/cli.md)."""
-    return {
-        "notice": notice.text,
-        "query": notice.query,
-        "confirmed": notice.confirmed,
-        "known_s": notice.known_s,
-        "citation": msgspec.structs.asdict(notice.citation),
-        "id": notice.id,
-    }
 
 
 def print_standing(reply: StandingReply) -> None:

@@ -88,6 +88,7 @@ from runtime.messages.standing import (
     StandingQuery,
     StandingReply,
     StandingRequest,
+    notice_json,
 )
 from runtime.messages.wire import (
     decode,
@@ -159,6 +160,7 @@ __all__ = [
     "being_said",
     "decode",
     "encode",
+    "notice_json",
     "observation_id",
     "round_time",
 ]

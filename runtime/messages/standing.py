@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
+
+import msgspec
 
 from runtime.messages.base import Message
 from runtime.messages.reasoning import Citation
@@ -71,3 +73,15 @@ class StandingReply(Message, frozen=True, kw_only=True, tag="standing_reply"):
     done: bool = True
     queries: tuple[StandingQuery, ...] = ()
     notices: tuple[Notice, ...] = ()
+
+
+def notice_json(notice: Notice) -> dict[str, Any]:
+    """The documented JSON object of a notice (docs/cli.md)."""
+    return {
+        "notice": notice.text,
+        "query": notice.query,
+        "confirmed": notice.confirmed,
+        "known_s": notice.known_s,
+        "citation": msgspec.structs.asdict(notice.citation),
+        "id": notice.id,
+    }
