@@ -16,10 +16,10 @@ from perception.hear import Heard, Hearing
 from perception.heard import HeardTeller
 from perception.live_sound import open_sound
 from perception.live_track import tell_track
-from perception.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage
+from perception.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage, away_notes
 from perception.transcriber_pool import TranscriberPool
 from runtime.errors import MindstreamError
-from runtime.messages import AWAY_MARK, Observation
+from runtime.messages import Observation
 from runtime.service import Service
 from runtime.sources import LiveSource
 
@@ -220,8 +220,8 @@ class _LiveListener:
         if step.settled_s is not None:
             await self._teller.mark(step.settled_s)
         if step.away:
-            note = f"{self._source.label}{AWAY_MARK}heard: {step.away}"
-            self._service.report(source=self._source.source, idle=True, notes=(note, *self._notes))
+            notes = away_notes(self._source.label, "audio", step.away)
+            self._service.report(source=self._source.source, idle=True, notes=(*notes, *self._notes))
         elif step.heard_s is not None:
             self._counters["audio_s"] = round(step.heard_s, 3)
             self._counters["captured"] = float(self._ears.inbox.captured)

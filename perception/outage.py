@@ -4,7 +4,7 @@ untold, each twice as long as the one before, so that a night without a camera i
 
 from __future__ import annotations
 
-from runtime.messages import TRACKS, Observation, Track, observation_id, round_time
+from runtime.messages import AWAY_MARK, TRACKS, Observation, Track, observation_id, round_time
 
 _FIRST_PIECE_S = 1.0
 _LONGEST_PIECE_S = 60.0
@@ -17,6 +17,11 @@ RESUMED = "it was opened again after the pause"
 # Gaps of both tracks of a source, and those that memory makes, may begin in the same millisecond.
 _NUMBER = 3
 _WHAT: dict[Track, str] = {"video": "seen", "audio": "heard"}
+
+
+def away_notes(label: str, track: Track, reason: str) -> tuple[str, ...]:
+    """What a heartbeat says of a track that is away; nothing of one that is being opened for the first time."""
+    return () if reason == OPENING else (f"{label}{AWAY_MARK}{_WHAT[track]}: {reason}",)
 
 
 class Outage:

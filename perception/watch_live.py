@@ -21,11 +21,11 @@ from perception.capture import LOOK_UP_S, STALLS, CaptureThread, Inbox, Taken
 from perception.fresh import Fresh
 from perception.live_track import tell_track
 from perception.live_video import Shot, open_picture
-from perception.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage
+from perception.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage, away_notes
 from perception.sampling_budget import LEVELS, CpuUse, SamplingBudget
 from runtime.config import VisionConfig
 from runtime.errors import MindstreamError
-from runtime.messages import AWAY_MARK, Message, Observation, Progress, round_time
+from runtime.messages import Message, Observation, Progress, round_time
 from runtime.service import Service
 from runtime.sources import LiveSource
 
@@ -258,8 +258,8 @@ class _LiveWatcher:
         if item.over:
             self._over = item.reason
         # Nothing to do until it is back, so that its standing still is no fault of ours.
-        note = f"{self._source.label}{AWAY_MARK}seen: {item.reason}"
-        self._service.report(source=self._source.source, idle=True, notes=(note,))
+        notes = away_notes(self._source.label, "video", item.reason)
+        self._service.report(source=self._source.source, idle=True, notes=notes)
 
     def _wait_for_look(self, stretch: int, look: Look) -> None:
         """The newest looks wait, as many as are gladly taken at once; one too many is merged into the one before it."""

@@ -69,7 +69,7 @@ def test_a_camera_that_goes_away_is_a_gap_and_its_return_is_told(tmp_path: Path)
         err = until_told(agent, "door cannot be seen")
         camera.refusing = False
         wait_for(memory, frames, remembered(memory, frames) + 2)
-        err += until_told(agent, "door is back")
+        err += until_told(agent, "door is seen again")
         agent.terminate()
         err += agent.communicate(timeout=60)[1]
     assert agent.returncode == 143, err

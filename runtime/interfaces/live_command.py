@@ -165,7 +165,9 @@ async def _tell_outages(client: Client) -> None:
                 note(told if not before else f"still: {told}")
                 away[name] = (told, since_s or time.monotonic())
             elif before and not told:
-                note(f"{name.partition(':')[2]} is back after {media_time(time.monotonic() - since_s)}")
+                track, _, label = name.partition(":")
+                verb = "seen" if track == "video" else "heard"
+                note(f"{label} is {verb} again after {media_time(time.monotonic() - since_s)}")
                 del away[name]
         await anyio.sleep(WATCH_S)
 
