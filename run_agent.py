@@ -108,6 +108,9 @@ def build_parser() -> argparse.ArgumentParser:
 
     commands.add_parser("status", parents=[common, as_json], help="what runs and what is remembered")
     commands.add_parser("setup", parents=[common], help="fetch the weights that the profile names, and check them")
+    commands.add_parser(
+        "reembed", parents=[common, as_json], help="describe remembered pictures anew, with the profile's encoder"
+    )
     commands.add_parser("doctor", parents=[common], help="what works on this machine, and what each absence costs")
     return parser
 
@@ -220,6 +223,12 @@ def _run(args: argparse.Namespace) -> int:
 
             async def command() -> None:
                 await commands.status(config, memory_dir, args.json)
+
+        case "reembed":
+            from runtime.interfaces.reembed import reembed
+
+            async def command() -> None:
+                await reembed(config, memory_dir, args.json)
 
         case "setup":
             from runtime.interfaces.setup import set_up

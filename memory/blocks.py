@@ -144,6 +144,33 @@ def unindex(connection: sqlite3.Connection, removed: Iterable[tuple[int, Key]]) 
         _drop_places(connection, place, some)
 
 
+def rewrite_keys(connection: sqlite3.Connection, changed: Iterable[tuple[int, Key, Key]]) -> None:
+    """Have the index hold observations, given as their numbers, under other keys (number, before, after)."""
+    sizes: dict[int, dict[int, int]] = defaultdict(dict)
+    for seq, before, after in changed:
+        if connection.execute(
+            "UPDATE unsealed SET terms=?, asks=?, own=?, speaker=? WHERE seq=?",
+            (len(after.own), after.asks, " ".join(after.own), " ".join(after.speaker), seq),
+        ).rowcount:
+            continue
+        block, at = seq >> BLOCK_BITS, seq & (BLOCK - 1)
+        sizes[block][seq] = len(after.own)
+        for field, old, new in ((OWN, before.own, after.own), (SPEAKER, before.speaker, after.speaker)):
+            was, becomes = Counter(old), Counter(new)
+            for term in sorted(was.keys() | becomes.keys()):
+                if was[term] != becomes[term]:
+                    _drop_places(connection, (term, field, block), {at})
+                    _add_places(connection, (term, field, block), [at] * becomes[term])
+    for block, terms_of in sizes.items():
+        packed = connection.execute("SELECT rows FROM blocks WHERE block=?", (block,)).fetchone()[0]
+        rows = unpack_rows(packed)
+        for place in np.flatnonzero(np.isin(rows["seq"], list(terms_of))):
+            rows["terms"][place] = terms_of[int(rows["seq"][place])]
+        repacked = pack_rows(rows)
+        connection.execute("UPDATE blocks SET rows=? WHERE block=?", (repacked, block))
+        _charge(connection, len(repacked) - len(packed))
+
+
 def repack(connection: sqlite3.Connection) -> None:
     """Write anew the packed rows of blocks from which so many observations have gone: numbers and times, no words."""
     for (block,) in connection.execute(
@@ -200,6 +227,17 @@ def _drop_places(connection: sqlite3.Connection, place: tuple[str, int, int], go
         connection.execute(f"DELETE FROM postings {where}", place)  # noqa: S608
         freed += len(place[0].encode()) + _POSTING_BYTES
     _charge(connection, -freed)
+
+
+def _add_places(connection: sqlite3.Connection, place: tuple[str, int, int], added: list[int]) -> None:
+    if not added:
+        return
+    where = "WHERE term=? AND field=? AND block=?"
+    row = connection.execute(f"SELECT places FROM postings {where}", place).fetchone()  # noqa: S608
+    known = np.frombuffer(row[0], "<u2") if row else np.zeros(0, "<u2")
+    places = np.sort(np.concatenate([known, np.array(added, "<u2")])).tobytes()
+    connection.execute("INSERT OR REPLACE INTO postings VALUES (?,?,?,?)", (*place, places))
+    _charge(connection, 2 * len(added) + (0 if row else len(place[0].encode()) + _POSTING_BYTES))
 
 
 def index_bytes(connection: sqlite3.Connection) -> int:

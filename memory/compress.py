@@ -118,7 +118,10 @@ def _least_alike(frames: Sequence[Observation], keyframe: str) -> list[tuple[Obs
     newest = first
     while len(chosen) <= POOLED_KEYS:
         for i in range(len(frames)):
-            apart[i] = min(apart[i], _distance(vectors[i], vectors[newest], words[i], words[newest]))
+            # Vectors of two encoders say nothing of each other.
+            is_comparable = frames[i].vector_space == frames[newest].vector_space
+            other = vectors[newest] if is_comparable else None
+            apart[i] = min(apart[i], _distance(vectors[i], other, words[i], words[newest]))
         newest = int(np.argmax(apart))
         if apart[newest] < SAME_DISTANCE:
             break

@@ -27,7 +27,7 @@ MOMENT_OF: dict[Channel, int] = {"frame": 0, "speech": 1}
 
 class EventFacts(Struct, frozen=True):
     """What an episode keeps of an event: when it was, its sketch, how far that is believed, and its mean frame vector
-    (float64 bytes)."""
+    (float64 bytes) with its space."""
 
     t0_s: float
     t1_s: float
@@ -35,6 +35,7 @@ class EventFacts(Struct, frozen=True):
     keyframe: str
     mean: bytes = b""
     trust: float = 1.0
+    space: str = ""
 
 
 class ConsolidationState(Struct):
@@ -103,7 +104,7 @@ class Consolidator:
         text = sketch_event(members)
         facts = EventFacts(
             t0_s, t1_s, text, choose_keyframe(frames, mean), mean=b"" if mean is None else mean.tobytes(),
-            trust=least_trust(members),
+            trust=least_trust(members), space=_newest_space(frames),
         )  # fmt: skip
         spans = self._end_episode() if self._begins_episode(facts, mean) else []
         self.state.episode.append(facts)
@@ -119,7 +120,7 @@ class Consolidator:
         if not episode:
             return False
         surprise = 0.0
-        vectors = [np.frombuffer(e.mean, np.float64) for e in episode if e.mean]
+        vectors = [np.frombuffer(e.mean, np.float64) for e in episode if e.mean and e.space == event.space]
         if mean is not None and vectors and vectors[-1].size == mean.size:
             same = [vector for vector in vectors if vector.size == mean.size]
             surprise = surprise_of(mean, np.mean(same, axis=0))

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Struct
 
 from memory.blocks import seqs_holding
+from memory.charges import Stage
 from memory.consolidate import erase_from_state, resketch_event, told_of_episode
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, insert_span, observation_of, span_of
 from memory.removal import uncharge
@@ -97,7 +98,7 @@ def erase(writing: Writing, found: Found, wall_s: float) -> int:
     sketched = 0
     _forget_holdings(connection, found)
     for source, stretches in touched.items():
-        sketches = _resketch(connection, source, stretches)
+        sketches = resketch(connection, source, stretches)
         sketched += len(sketches)
         if state := writing.consolidation(source):
             seen = {row[1] for row in found.rows.values() if row[3] == "frame"}
@@ -284,14 +285,21 @@ def _touched(found: Found) -> dict[int, list[tuple[float, float]]]:
     return stretches
 
 
-def _resketch(connection: sqlite3.Connection, source: int, stretches: list[tuple[float, float]]) -> dict[float, Span]:
-    """Make anew the spans these stretches touch, from what is left. Returns the events by their begin."""
+def resketch(
+    connection: sqlite3.Connection,
+    source: int,
+    stretches: Sequence[tuple[float, float]],
+    stages: Sequence[Stage] = ("full", "sketch", "pointer"),
+) -> dict[float, Span]:
+    """Make anew the spans these stretches touch, those of these stages, from what is left. Returns the events by their
+    begin."""
     marks = ",".join("?" * len(PERCEIVED_CHANNELS))
     select = f"SELECT {SPAN_COLUMNS}, p.generation FROM spans p JOIN sources s USING (source) WHERE p.source=?"
     rows = {}
     for t0_s, t1_s in stretches:
         for row in connection.execute(
-            f"{select} AND p.level='event' AND p.stage!='tombstone' AND p.t0_s<=? AND p.t1_s>=?", (source, t1_s, t0_s)
+            f"{select} AND p.level='event' AND p.stage IN ({','.join('?' * len(stages))}) AND p.t0_s<=? AND p.t1_s>=?",
+            (source, *stages, t1_s, t0_s),
         ):
             rows[row[0]] = row
     (last_s,) = connection.execute(

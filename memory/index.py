@@ -30,6 +30,7 @@ from memory.blocks import (
     unsealed_rows,
 )
 from memory.time_order import TimeOrder
+from memory.vector_segments import times_redescribed
 
 # Postings kept between questions, in occurrences of 8 bytes: names and pictures are asked about again and again.
 KEPT_POSTINGS = 4_000_000
@@ -55,6 +56,7 @@ class Index:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._removal = 0
+        self._redescribed = 0
         self._columns = {name: np.zeros(1024, ROW[name]) for name in ROW.names or ()}
         self.previous: Ints = np.full(1024, -1, np.int32)
         self.next: Ints = np.full(1024, -1, np.int32)
@@ -97,6 +99,9 @@ class Index:
 
     def refresh(self) -> None:
         """Take in what was stored and removed since; call it inside the read transaction of the query."""
+        if (redescribed := times_redescribed(self._connection)) != self._redescribed:
+            self._restart()
+            self._redescribed = redescribed
         removals = self._connection.execute(
             "SELECT removal, seq FROM removals WHERE removal > ? ORDER BY removal", (self._removal,)
         ).fetchall()

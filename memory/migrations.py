@@ -262,6 +262,11 @@ CREATE INDEX observations_of_talk ON observations(source, t0_s)
   WHERE channel IN ('question', 'answer', 'correction', 'derived');
 """
 
+# How often frames were described anew: who holds vectors or words of an index in memory reads them again then.
+_10_REDESCRIBED = """
+INSERT INTO memory VALUES ('redescribed', 0);
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _1_OBSERVATIONS_SPANS_AND_TERMS,
     _2_REMOVALS,
@@ -272,6 +277,7 @@ MIGRATIONS: tuple[str, ...] = (
     _7_UNPACKED,
     _8_TRUST_OF_SPANS,
     _9_TALK,
+    _10_REDESCRIBED,
 )
 SCHEMA = len(MIGRATIONS)
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from memory.budget import Budget, share_out
 from memory.charges import LEVELS, charged
 from memory.consolidate import sketch_open_episode, sketch_open_event
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, observation_of, span_of
+from memory.store import FILE_NAME, explained, open_reader
 from memory.vector_segments import segment_bytes
 from memory.views import limits_by_number, tracks_of
 from runtime.messages import (
@@ -26,6 +28,7 @@ from runtime.messages import (
     Observation,
     ScanRequest,
     SourceRecord,
+    SpaceRecord,
     Span,
     SpansRequest,
     View,
@@ -216,6 +219,28 @@ def read_sources(connection: sqlite3.Connection) -> tuple[SourceRecord, ...]:
     return tuple(records)
 
 
+def read_spaces(connection: sqlite3.Connection) -> dict[str, SpaceRecord]:
+    """What memory holds of each vector space."""
+    vectors = dict(connection.execute("SELECT space, count(*) FROM vectors GROUP BY space"))
+    pictures = dict(
+        connection.execute("SELECT space, count(*) FROM payloads JOIN vectors USING (seq) GROUP BY space").fetchall()
+    )
+    return {space: SpaceRecord(vectors=n, pictures=pictures.get(space, 0)) for space, n in sorted(vectors.items())}
+
+
+def spaces_in(directory: Path) -> dict[str, SpaceRecord]:
+    """`read_spaces` of a memory folder, whether an agent runs on it or not; nothing where there is none.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
+    path = directory / FILE_NAME
+    if not path.exists():
+        return {}
+    with explained(str(directory)), closing(open_reader(path)) as connection:
+        return read_spaces(connection)
+
+
 def read_status(
     connection: sqlite3.Connection, path: str, size_bytes: int, budget: Budget | None = None
 ) -> MemoryStatus:
@@ -235,4 +260,5 @@ def read_status(
             schema=connection.execute("PRAGMA user_version").fetchone()[0],
             levels={level: LevelBytes(bytes=borne[level], budget=(budget or Budget()).of(level)) for level in LEVELS},
             channel_bytes={c: round(n * scale) for c, n in totals.items() if c not in LEVELS and n > 0},
+            spaces=read_spaces(connection),
         )

@@ -28,6 +28,7 @@ from memory.last_seen import last_seen
 from memory.observe import Batch, Delivered, find_fault, gather, lost_gap
 from memory.reader import read_spans, read_status, scan, snapshot
 from memory.recall import Recall, RecallOptions
+from memory.redescribe import foreign_frames, redescribe
 from memory.retention import DAY_S, Limit, note_hour, retain
 from memory.segment import SegmentOptions
 from memory.store import Store, explained
@@ -43,6 +44,8 @@ from runtime.messages import (
     Channel,
     Done,
     ExportRequest,
+    ForeignReply,
+    ForeignRequest,
     ForgetReply,
     ForgetRequest,
     ImportRequest,
@@ -52,6 +55,8 @@ from runtime.messages import (
     ReaddRequest,
     RecallReply,
     RecallRequest,
+    RedescribeReply,
+    RedescribeRequest,
     RememberRequest,
     ScanReply,
     ScanRequest,
@@ -168,6 +173,20 @@ class Recorder:
         finally:
             self._integration.forget_unsaved()
 
+    def redescribe(self, request: RedescribeRequest) -> RedescribeReply:
+        """Give frames what another encoder says of them.
+
+        Raises:
+            StoreError: that is not of one encoder, or it could not be written; nothing of it was.
+        """
+        try:
+            with self._store.write() as writing:
+                reply = RedescribeReply(redescribed=redescribe(writing, request.frames))
+                self._keeper.keep(writing, ())
+        finally:
+            self._keeper.forget_unsaved()  # it compares events by their vectors
+        return reply
+
     def readd(self, request: ReaddRequest) -> Done:
         """Let a source be perceived again from its begin."""
         readd(self._store, request.source)
@@ -220,6 +239,10 @@ class Answerer:
     def scan(self, request: ScanRequest) -> ScanReply:
         with self._lock:
             return ScanReply(observations=scan(self._connection, request))
+
+    def foreign(self, request: ForeignRequest) -> ForeignReply:
+        with self._lock, snapshot(self._connection):
+            return foreign_frames(self._connection, request)
 
     def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
         with self._lock:
@@ -302,6 +325,8 @@ class Remembering:
                     SpansRequest: self._handler(self._answerer.spans),
                     LastSeenRequest: self._handler(self._answerer.last_seen),
                     StatusRequest: self._handler(self._answerer.status),
+                    ForeignRequest: self._handler(self._answerer.foreign),
+                    RedescribeRequest: self._redescribe,
                     RememberRequest: self._remember,
                     TrackLost: self._lose,
                     ForgetRequest: self._forget,
@@ -380,6 +405,9 @@ class Remembering:
         self._stored -= sum(reply.observations.values())
         self._announce()
         return reply
+
+    async def _redescribe(self, request: RedescribeRequest) -> RedescribeReply:
+        return await self._write(self._recorder.redescribe, request)
 
     async def _readd(self, request: ReaddRequest) -> Done:
         done = await self._write(self._recorder.readd, request)

@@ -48,7 +48,7 @@ def remove_observations(connection: sqlite3.Connection, ids: Iterable[str]) -> R
         ).fetchall()
         uncharge(connection, [row[11] for row in rows], "row_bytes + picture_bytes", n=1)
         removed.keys.extend((row[11], observation_key(observation_of(row))) for row in rows)
-        removed.terms.update(_uncount_terms(connection, removed.keys[-len(rows) :] if rows else []))
+        removed.terms.update(uncount_terms(connection, removed.keys[-len(rows) :] if rows else []))
         seqs = [(row[11],) for row in rows]
         drop_from_cells(connection, [row[11] for row in rows if row[9] is not None])
         for table in ("payloads", "vectors", "observations"):
@@ -103,7 +103,7 @@ def uncharge(connection: sqlite3.Connection, seqs: Sequence[int], weight: str, n
         charge(connection, level, -n, -n_bytes)
 
 
-def _uncount_terms(connection: sqlite3.Connection, keys: Sequence[tuple[int, Key]]) -> set[str]:
+def uncount_terms(connection: sqlite3.Connection, keys: Sequence[tuple[int, Key]]) -> set[str]:
     """Count the terms of observations no more; returns those that none holds any more, out of the vocabulary."""
     counts = Counter(term for _, key in keys for term in {*key.own, *key.speaker})
     count_terms(connection, [(term, -n) for term, n in counts.items()])

@@ -121,10 +121,7 @@ class Store:
     def reader(self) -> sqlite3.Connection:
         """A new read-only connection; it never blocks the writer nor is blocked."""
         with explained(self.where):
-            connection = _connect(self.path, "ro")
-            for pragma in _READER_PRAGMAS:
-                connection.execute(pragma)
-            return connection
+            return open_reader(self.path)
 
     def maintainer(self) -> sqlite3.Connection:
         """A new connection for work on the index beside the writer, in transactions so short that it hardly waits."""
@@ -197,6 +194,14 @@ def explained(where: str) -> Iterator[None]:
         raise StoreError(f"memory {where}: {_account(str(error))}") from error
     except OSError as error:
         raise StoreError(f"memory {where}: {_account(os.strerror(error.errno or errno.EIO))}") from error
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A read-only connection to a memory file."""
+    connection = _connect(path, "ro")
+    for pragma in _READER_PRAGMAS:
+        connection.execute(pragma)
+    return connection
 
 
 def _account(problem: str) -> str:

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from memory.arrays import Floats, Ints, find, grown
 from memory.vector_cells import Coded, dots, encode
+from memory.vector_segments import times_redescribed
 
 SCAN_LEAST = 16_384
 SCAN_SHARE = 0.04
@@ -38,6 +39,10 @@ class VectorIndex:
     def __init__(self, connection: sqlite3.Connection, space: str) -> None:
         self._connection = connection
         self._space = space
+        self._redescribed = 0
+        self._restart()
+
+    def _restart(self) -> None:
         self._segments: dict[int, _Segment] = {}
         self.dimensions = 0
         self._segmented_to = -1
@@ -55,6 +60,9 @@ class VectorIndex:
 
     def refresh(self) -> None:
         """Take in what was stored and segmented since; call it inside the read transaction of the query."""
+        if (redescribed := times_redescribed(self._connection)) != self._redescribed:
+            self._restart()
+            self._redescribed = redescribed
         live = self._connection.execute(
             "SELECT segment, last_seq FROM vector_segments WHERE space=? AND state='live'", (self._space,)
         ).fetchall()

@@ -118,7 +118,9 @@ def _make_segment(reader: sqlite3.Connection, transaction: Transaction, plan: Pl
         # What was removed while the cells were made; from here on `remove_vectors` sees to it.
         there = {s for (s,) in _stored(writer, plan)}
         drop_from_cells(writer, [int(s) for s in seqs if int(s) not in there], segment)
-        writer.execute("UPDATE vector_segments SET state='live', n=? WHERE segment=?", (len(there), segment))
+        writer.execute(
+            "UPDATE vector_segments SET state='live', n=? WHERE segment=? AND state='building'", (len(there), segment)
+        )
         for old in plan.replaced:
             writer.execute("UPDATE vector_segments SET state='dead' WHERE segment=?", (old,))
     for old in plan.replaced:
@@ -155,6 +157,20 @@ def drop_from_cells(connection: sqlite3.Connection, seqs: list[int], segment: in
                     cell,
                 ),
             )
+
+
+def move_vectors(connection: sqlite3.Connection, seqs: list[int], space: str) -> None:
+    """Count these vectors, stored just now under numbers of before, among those of ``space``, and tell who holds any.
+
+    Its segments from the first of them on are given up: they would seem to hold them. They are made again in time.
+    """
+    connection.execute("UPDATE vector_segments SET state='dead' WHERE space=? AND last_seq>=?", (space, min(seqs)))
+    connection.execute("UPDATE memory SET value=value+1 WHERE key='redescribed'")
+
+
+def times_redescribed(connection: sqlite3.Connection) -> int:
+    """How often `move_vectors` was called on this file."""
+    return int(connection.execute("SELECT value FROM memory WHERE key='redescribed'").fetchone()[0])
 
 
 def segment_bytes(connection: sqlite3.Connection) -> int:

@@ -117,9 +117,13 @@ class Writing:
         """Delete observations with their pictures, vectors, words and links; the ids of those that were there."""
         self.settle()
         removed = remove_observations(self.connection, ids)
-        self._known_terms -= removed.terms
+        self.unlearn(removed.terms)
         self._to_unindex += removed.keys
         return tuple(removed.ids)
+
+    def unlearn(self, terms: set[str]) -> None:
+        """These terms have left the vocabulary."""
+        self._known_terms -= terms
 
     def remove_pictures(self, ids: Iterable[str]) -> None:
         """Delete the pictures of observations and keep what else is known of them."""

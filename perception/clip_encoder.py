@@ -43,7 +43,8 @@ class ClipEncoder:
         self.batch = batch
         self.space = manifest.space
         self.dimensions = manifest.dimensions
-        named = "things by name, " if tagger is not None else ""
+        self.names_things = tagger is not None
+        named = "things by name, " if self.names_things else ""
         self.meaning = f"open_clip {manifest.space} ({named}colours and arrangement; {tower.meaning})"
 
     def describe(self, bgrs: Sequence[np.ndarray]) -> list[Description]:

@@ -23,9 +23,9 @@ import numpy as np
 
 from perception.clip import MANIFEST, Manifest, TextTower, open_session, open_tokenizer, prepare_pictures, tokenize
 from perception.clip_model import encode_short_text, load_model, reference_vectors, sees_only_back
+from perception.spaces import clip_space
 from runtime.errors import UserError, WeightsError
 from runtime.service import USER_ERROR_MARK
-from runtime.weights import digest
 
 AGREEMENT_MIN = 0.99
 # Vectors of one model lie close together whatever they show (Liang et al., "Mind the Gap", 2022), so that a wrong one
@@ -65,7 +65,7 @@ def export(model: str, tag: str, checkpoint: Path, folder: Path, precision: str)
         manifest = Manifest(
             model=name,
             weights=tag,
-            space=f"{name}-{digest(checkpoint)[:8]}",
+            space=clip_space(model, checkpoint),
             dimensions=int(image_vectors.shape[1]),
             preprocessing=preprocessing,
             precision=precision,

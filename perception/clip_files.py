@@ -54,22 +54,33 @@ def exported(options: OpenClipConfig) -> tuple[Path, Manifest]:
         ConfigError: the profile names a model or weights that there are not.
         WeightsError: the weights are absent, damaged or of another model, or the export disagrees with them.
     """
-    checkpoint = checkpoint_of(options)
+    checkpoint = usable_checkpoint(options)
     folder = export_folder(options, checkpoint)
     manifest = read_manifest(folder)
     if manifest is None:
         with _alone(folder):
             if (manifest := read_manifest(folder)) is None:
-                if importlib.util.find_spec("open_clip") is None:
-                    raise WeightsError(
-                        f"open_clip is not installed, which {options.model} needs once to be exported; "
-                        "install requirements/full.lock"
-                    )
                 arguments = (options.model, options.weights, str(checkpoint), str(folder), options.precision)
                 _run_child("perception.clip_export", arguments, "open_clip's model cannot be exported")
                 manifest = read_manifest(folder)
     assert manifest is not None
     return folder, manifest
+
+
+def usable_checkpoint(options: OpenClipConfig) -> Path:
+    """The checkpoint a profile names, if it is exported already or can be.
+
+    Raises:
+        ConfigError, WeightsError: see `exported`.
+    """
+    checkpoint = checkpoint_of(options)
+    is_exported = read_manifest(export_folder(options, checkpoint)) is not None
+    if not is_exported and importlib.util.find_spec("open_clip") is None:
+        raise WeightsError(
+            f"open_clip is not installed, which {options.model} needs once to be exported; "
+            "install requirements/full.lock"
+        )
+    return checkpoint
 
 
 def prepare(vision: VisionConfig) -> str:

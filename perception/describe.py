@@ -14,6 +14,7 @@ import numpy as np
 from msgspec import Struct
 
 from perception.colours import ACHROMATIC, NAMES, name_pixels, shares
+from perception.spaces import LAYOUT_SPACE
 from runtime.config import VisionConfig
 from runtime.errors import ConfigError, WeightsError
 
@@ -57,6 +58,8 @@ class Encoder(Protocol):
     dimensions: int
     batch: int
     """How many pictures it gains from being given at once."""
+    names_things: bool
+    """Whether its descriptions have tags."""
     meaning: str
     """What it can and cannot tell, in one line for the user."""
 
@@ -74,12 +77,13 @@ class LayoutEncoder:
     histogram descriptors (ISO/IEC 15938-3) with names in place of hue bins.
     """
 
-    space = "layout-v1"
+    space = LAYOUT_SPACE
     dimensions = LAYOUT_DIMENSIONS
     batch = 1
+    names_things = False
 
     def __init__(self, remark: str = "") -> None:
-        self.meaning = f"layout-v1 (colours and arrangement{remark})"
+        self.meaning = f"{LAYOUT_SPACE} (colours and arrangement{remark})"
 
     def describe(self, bgrs: Sequence[np.ndarray]) -> list[Description]:
         return [self._describe(bgr) for bgr in bgrs]

@@ -7,6 +7,7 @@ gives the same observations every time.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -29,6 +30,7 @@ from runtime.messages import Observation, observation_id, round_time
 _MOTION_TOLD = 0.004  # share of the picture that must move to be mentioned
 # What is followed no longer than this, in looks of the tracker (five a second), deserves a glance: it may be a person.
 _YOUNG_LOOKS = 12
+_MOVEMENT, _STILL = "movement at the ", "nothing moves"
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
@@ -235,11 +237,35 @@ def _sentence(keyframe: Keyframe, description: Description, people: int) -> str:
             0, "a new shot" if keyframe.transition == "cut" else f"a new picture after a {keyframe.transition}"
         )
     if description.tags:
-        parts.append("shows " + ", ".join(name for name, _ in description.tags))
+        parts.append(_shows(description.tags))
     if people:
         parts.append("one person" if people == 1 else f"{_NUMBERS[people] if people <= 10 else people} people")
     if keyframe.motion >= _MOTION_TOLD and keyframe.motion_at is not None:
-        parts.append(f"movement at the {place_of(*keyframe.motion_at)}")
+        parts.append(f"{_MOVEMENT}{place_of(*keyframe.motion_at)}")
     elif keyframe.still:
-        parts.append("nothing moves")
+        parts.append(_STILL)
     return "; ".join(parts)
+
+
+def _shows(tags: Sequence[tuple[str, float]]) -> str:
+    return "shows " + ", ".join(name for name, _ in tags)
+
+
+def describe_anew(frame: Observation, description: Description, encoder: Encoder) -> Observation:
+    """A remembered frame, less its small picture, with the vector and the tags that ``encoder`` gives that.
+
+    What else is told of it was seen in the whole picture, which is gone, and stays; as do tags, where this encoder
+    names nothing.
+    """
+    anew = msgspec.structs.replace(frame, vector=description.vector, vector_space=encoder.space, payload=None)
+    if not encoder.names_things:
+        return anew
+    parts = frame.text.split("; ")
+    if known := frame.data.get("tags"):
+        parts = [part for part in parts if part != _shows(known)]
+    data = {key: value for key, value in frame.data.items() if key != "tags"}
+    if description.tags:
+        data["tags"] = [[name, score] for name, score in description.tags]
+        tells_motion = parts[-1].startswith(_MOVEMENT) or parts[-1] == _STILL
+        parts.insert(len(parts) - tells_motion - bool(data.get("people")), _shows(description.tags))
+    return msgspec.structs.replace(anew, text="; ".join(parts), data=data)

@@ -33,6 +33,12 @@ class ProcessRow(Struct, frozen=True):
 PROBE = "perception.file_source"
 # The module whose ``prepare(vision)`` derives what the profile's picture encoder needs, and says what it is.
 PREPARE = "perception.clip_files"
+# The module whose ``configured_space(vision)`` names the vector space of the profile's picture encoder.
+SPACES = "perception.spaces"
+# The module whose ``load_redescriber(perception)`` gives the stage that describes remembered pictures anew.
+REDESCRIBE = "perception.redescribe"
+# The module whose ``spaces_in(folder)`` tells what a stored memory holds of each vector space.
+STORED = "memory.reader"
 # The module that tells which cameras and microphones there are.
 DEVICES = "perception.devices"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from runtime.messages import (
     ArchiveReply,
     AskRequest,
     ExportRequest,
+    ForeignReply,
+    ForeignRequest,
     ForgetReply,
     ForgetRequest,
     Forgotten,
@@ -33,6 +35,8 @@ from runtime.messages import (
     PartialTranscript,
     ReaddRequest,
     RecallReply,
+    RedescribeReply,
+    RedescribeRequest,
     ScanReply,
     ScanRequest,
     SearchRequest,
@@ -155,6 +159,16 @@ class Client:
         if not request.preview:
             await self._reasoning.call(Forgotten(), CALL_DEADLINE_S)
         return reply
+
+    async def foreign(self, request: ForeignRequest) -> ForeignReply:
+        """Remembered frames whose vector is of another space."""
+        reply: ForeignReply = await self._rule(request)
+        return reply
+
+    async def redescribe(self, frames: Sequence[Observation]) -> int:
+        """Have remembered frames what another encoder says of them; how many are there still."""
+        reply: RedescribeReply = await self._rule(RedescribeRequest(frames=tuple(frames)))
+        return reply.redescribed
 
     async def export(self, path: Path) -> ArchiveReply:
         """Write all that memory holds to an archive."""

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 
+from runtime.agent import find_agent
 from runtime.config import Config
 from runtime.errors import UserError
 from runtime.interfaces.attach import attached
 from runtime.interfaces.chat import Chat
+from runtime.interfaces.client import Client
 from runtime.interfaces.notices import Notices, print_standing, standing_json, standing_request
+from runtime.interfaces.reembed import configured_space, mismatch, tell_mismatch
 from runtime.interfaces.terminal import (
+    OUT,
     AnswerPrinter,
     answer_json,
     byte_size,
@@ -22,9 +28,19 @@ from runtime.interfaces.terminal import (
 from runtime.messages import Answer, AskRequest, SearchRequest
 
 
+@asynccontextmanager
+async def told(memory_dir: Path, config: Config) -> AsyncIterator[Client]:
+    """`attached`; an agent that is started for it says what it cannot ask memory by meaning."""
+    is_running = find_agent(memory_dir) is not None
+    async with attached(memory_dir, config) as client:
+        if not is_running:
+            await tell_mismatch(client, config)
+        yield client
+
+
 async def ask(question: str, config: Config, memory_dir: Path, as_json: bool) -> None:
     """Answer one question from what memory holds."""
-    async with attached(memory_dir, config) as client:
+    async with told(memory_dir, config) as client:
         printer = None if as_json else AnswerPrinter()
         async for part in client.ask(AskRequest(question=question)):
             if printer is not None:
@@ -37,7 +53,7 @@ async def search(
     query: str, config: Config, memory_dir: Path, limit: int, as_json: bool, explain: bool = False
 ) -> None:
     """Show what memory holds that fits the query; ``explain``: and why each hit ranks where it does."""
-    async with attached(memory_dir, config) as client:
+    async with told(memory_dir, config) as client:
         reply = await client.search(SearchRequest(query=query, limit=limit))
         if as_json:
             print(hits_json(query, reply, explain), flush=True)
@@ -47,7 +63,7 @@ async def search(
 
 async def chat(config: Config, memory_dir: Path) -> None:
     """Chat with a running agent, or about what memory holds."""
-    async with attached(memory_dir, config) as client:
+    async with told(memory_dir, config) as client:
 
         def line() -> str:
             stored = client.watermarks.stored
@@ -81,5 +97,7 @@ async def status(config: Config, memory_dir: Path, as_json: bool) -> None:
         found = await client.status()
         if as_json:
             print(msgspec.json.encode(found).decode(), flush=True)
-        else:
-            print_status(found, client.heartbeats)
+            return
+        print_status(found, client.heartbeats)
+        if line := mismatch(found.spaces, configured_space(config)):
+            OUT.print(line, markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import importlib.util
 import os
@@ -19,9 +20,11 @@ from rich.text import Text
 
 from runtime.agent import MAX_RUN_DIR_BYTES, RUN_DIR_PREFIX
 from runtime.config import Config
-from runtime.errors import WeightsError
+from runtime.errors import StoreError, WeightsError
+from runtime.interfaces.reembed import configured_space, mismatch
 from runtime.interfaces.setup import wanted_weights
 from runtime.interfaces.terminal import OUT, byte_size
+from runtime.processes import STORED
 from runtime.weights import locate
 
 LOW_DISK_BYTES = 500_000_000
@@ -182,6 +185,19 @@ def _storage(config: Config, memory_dir: Path) -> list[Finding]:
     return findings
 
 
+def _described_by(config: Config, memory_dir: Path) -> list[Finding]:
+    """By which encoders the pictures in memory were described."""
+    try:
+        spaces = importlib.import_module(STORED).spaces_in(memory_dir)
+    except StoreError as error:
+        return [Finding("broken", "memory", str(error))]
+    if not spaces:
+        return []
+    if line := mismatch(spaces, configured_space(config)):
+        return [Finding("absent", "pictures in memory", line)]
+    return [Finding("ok", "pictures in memory", ", ".join(f"{held.vectors} by {s}" for s, held in spaces.items()))]
+
+
 def _encoders(config: Config, memory_dir: Path) -> list[Finding]:
     vision, hearing = config.perception.vision, config.perception.hearing
     wanted = wanted_weights(config)
@@ -212,5 +228,5 @@ _ANSWERS = {
 }
 
 _CHECKS: tuple[Callable[[Config, Path], list[Finding]], ...] = (
-    _machine, _devices, _packages, _models, _weights, _storage, _encoders
+    _machine, _devices, _packages, _models, _weights, _storage, _described_by, _encoders
 )  # fmt: skip

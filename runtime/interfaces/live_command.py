@@ -17,6 +17,7 @@ from runtime.config import Config
 from runtime.errors import CallError, StoreError, UserError
 from runtime.interfaces.chat import Chat
 from runtime.interfaces.client import Client
+from runtime.interfaces.reembed import tell_mismatch
 from runtime.interfaces.replay_command import TimedQuestion
 from runtime.interfaces.terminal import AnswerPrinter, LiveMeter, answer_json, media_time, note
 from runtime.interfaces.voice.start import start_voice
@@ -93,6 +94,7 @@ async def live(
         known: tuple[SourceRecord, ...] = ()
         if not is_new:
             await agent.until_ready()
+            await tell_mismatch(client, config)
             known = (await client.status()).sources
             await _end_forsaken(client, known)
         now_wall_s, epoch_s = time.time(), time.monotonic()

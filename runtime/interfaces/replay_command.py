@@ -17,6 +17,7 @@ from runtime.errors import CallError, ProcessFailed, UserError
 from runtime.interfaces.chat import Chat
 from runtime.interfaces.client import Client
 from runtime.interfaces.notices import Notices, standing_request
+from runtime.interfaces.reembed import tell_mismatch
 from runtime.interfaces.terminal import (
     AnswerPrinter,
     ReplayMeter,
@@ -102,6 +103,7 @@ async def replay(
         notices = Notices(client, config.reasoning.standing.bell, as_json)
         if tell_me or not is_new:
             await agent.until_ready()
+            await tell_mismatch(client, config)
             await notices.pass_over()
         for wanted in tell_me:  # before anything is perceived, so that it counts from the first frame
             reply = await client.standing(standing_request("add", text=wanted))

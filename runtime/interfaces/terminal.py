@@ -182,6 +182,8 @@ def print_status(
         OUT.print(f"  {level + 's':<10} {n}")
     for name, held in status.levels.items():
         OUT.print(f"  {name + ' level':<16} {byte_size(held.bytes)} of {byte_size(held.budget)}")
+    for space, described in status.spaces.items():
+        OUT.print(Text(f"  pictures described by {space}: {described.vectors}, {described.pictures} of them kept"))
     for source in status.sources:
         seen_s = max(source.watermarks.values(), default=0.0)
         state = "complete" if is_complete(source) else "in part"

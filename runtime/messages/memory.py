@@ -194,6 +194,13 @@ class LevelBytes(Message, frozen=True, tag="level_bytes"):
     budget: int
 
 
+class SpaceRecord(Message, frozen=True, tag="space_record"):
+    """How many vectors of a space memory holds, and of how many of them the picture too."""
+
+    vectors: int
+    pictures: int
+
+
 class MemoryStatus(Message, frozen=True, tag="memory_status"):
     generation: int
     sources: tuple[SourceRecord, ...]
@@ -205,3 +212,4 @@ class MemoryStatus(Message, frozen=True, tag="memory_status"):
     schema: int = 0
     levels: dict[str, LevelBytes] = msgspec.field(default_factory=dict)
     channel_bytes: dict[str, int] = msgspec.field(default_factory=dict)
+    spaces: dict[str, SpaceRecord] = msgspec.field(default_factory=dict)
