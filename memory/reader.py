@@ -237,7 +237,8 @@ def spaces_in(directory: Path) -> dict[str, SpaceRecord]:
     path = directory / FILE_NAME
     if not path.exists():
         return {}
-    with explained(str(directory)), closing(open_reader(path)) as connection:
+    is_idle = not path.with_name(FILE_NAME + "-wal").exists()
+    with explained(str(directory)), closing(open_reader(path, is_idle)) as connection:
         return read_spaces(connection)
 
 

@@ -196,9 +196,10 @@ def explained(where: str) -> Iterator[None]:
         raise StoreError(f"memory {where}: {_account(os.strerror(error.errno or errno.EIO))}") from error
 
 
-def open_reader(path: Path) -> sqlite3.Connection:
-    """A read-only connection to a memory file."""
-    connection = _connect(path, "ro")
+def open_reader(path: Path, is_idle: bool = False) -> sqlite3.Connection:
+    """A read-only connection to a memory file; to one that is ``is_idle``, which nobody writes, none that makes files
+    beside it."""
+    connection = _connect(path, "ro&immutable=1" if is_idle else "ro")
     for pragma in _READER_PRAGMAS:
         connection.execute(pragma)
     return connection

@@ -157,6 +157,10 @@ def drop_from_cells(connection: sqlite3.Connection, seqs: list[int], segment: in
                     cell,
                 ),
             )
+        if not connection.execute(
+            "SELECT 1 FROM vector_cells WHERE segment=? AND length(seqs)>0 LIMIT 1", (number,)
+        ).fetchone():
+            connection.execute("UPDATE vector_segments SET state='dead' WHERE segment=?", (number,))
 
 
 def move_vectors(connection: sqlite3.Connection, seqs: list[int], space: str) -> None:

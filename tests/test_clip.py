@@ -22,6 +22,8 @@ from perception.clip_export import check_agreement
 from perception.clip_files import exported
 from perception.describe import ENCODERS
 from perception.embed_text import load_embedder
+from perception.redescribe import load_redescriber
+from perception.spaces import configured_space
 from perception.tags import Tagger, load_vocabulary
 from runtime.config import Config, VisionConfig, parse_config
 from runtime.errors import ConfigError, WeightsError
@@ -125,6 +127,27 @@ def test_frames_carry_vectors_of_the_models_space_and_say_their_tags(cached: Pat
     named = [frame for frame in frames if frame.data.get("tags")]
     assert {frame.data["tags"][0][0] for frame in named} == {"red thing", "blue thing"}
     assert all(f"shows {frame.data['tags'][0][0]}" in frame.text for frame in named)
+
+
+def test_remembered_pictures_described_anew_lie_beside_words_and_name_what_they_show(
+    encoder: ClipEncoder, vision: VisionConfig, cached: Path, tmp_path: Path
+) -> None:
+    """Perceived without the model, described anew with it from the small pictures that memory keeps."""
+    random = np.random.default_rng(8)
+    shown = ("red", "blue", "green")
+    pictures = [draw(colour, random, (320, 240)) for colour in shown]
+    clip = write_clip(tmp_path / "things.mp4", at_rate(10, 3, lambda t_s: pictures[int(t_s)]))
+    plain = parse_config({"perception": {"vision": {"describe": "layout"}}}, "test")
+    frames: list[Observation] = observations(perceive(clip, config=plain).outbox.sent, "frame")
+    anew = load_redescriber(config(cached).perception).step(frames)
+    assert [frame.id for frame in anew] == [frame.id for frame in frames]
+    assert {frame.vector_space for frame in anew} == {configured_space(vision)} == {encoder.space}
+    for frame in anew:
+        colour = shown[int(frame.t0_s)]
+        assert frame.data["tags"][0][0] == f"{colour} thing" and f"shows {colour} thing" in frame.text
+        words = load_embedder(vision).step(EmbedRequest(texts=tuple(f"a {c} thing" for c in shown)))
+        likeness = [np.frombuffer(w, "<f2") @ np.frombuffer(frame.vector or b"", "<f2") for w in words.vectors]
+        assert int(np.argmax(likeness)) == shown.index(colour)
 
 
 def test_looks_given_at_once_are_described_as_one_by_one(encoder: ClipEncoder) -> None:
