@@ -191,6 +191,15 @@ class Loopback:
                     sink.seek(0)
                     sink.truncate()
 
+    def access_units(self) -> Iterator[tuple[int, bytes]]:
+        """H.264 from the clip's next turn on, each picture when it is due: its stamp at 90 kHz, and its NAL units,
+        separated as by Annex B."""
+        with av.open(io.BytesIO(self._clip), "r", format="mpegts") as original:
+            units = [bytes(packet) for packet in original.demux(video=0) if packet.size]
+        for k in self._due(lambda k: k / self.rate_hz, to_multiple_of=len(units)):
+            self.frames_sent += 1
+            yield round(k / self.rate_hz * _CLOCK_HZ), units[k % len(units)]
+
     def _due(self, due_s: Callable[[int], float], to_multiple_of: int = 1) -> Iterator[int]:
         """Numbers k from now on, each when the shared timeline reaches ``due_s(k)``; none while paused."""
         k, now_s = 0, time.monotonic() - self.began_s
