@@ -142,6 +142,24 @@ def test_dark_and_bright_are_turns_of_the_picture_not_states() -> None:
     assert fires("the lights go on", *frames, cool_down_s=0.0) == [frames[4].id]
 
 
+def test_a_scene_that_is_dim_from_its_beginning_does_not_get_dark() -> None:
+    """A cut to a dim hall that drifts under the mark of darkness is none; that its lights go out is."""
+    cut_to = frame(1.0, brightness=0.066, cut=True)
+    drifts = [frame(2.0, brightness=0.062), frame(3.0, brightness=0.055)]
+    out = frame(4.0, brightness=0.01)
+    assert fires("it gets dark", frame(0.0, brightness=0.4), cut_to, *drifts, out) == [out.id]
+
+
+def test_a_vehicle_rolls_straight_and_is_no_hand_of_somebody_close() -> None:
+    def thing(t_s: float, straight: float, size: str = "") -> Observation:
+        return appears(t_s, "moving", "a moving thing", shape="", size=size, straight=straight, track=int(t_s))
+
+    car, hand, speck, gesture = thing(1.0, 0.95), thing(2.0, 0.5), thing(3.0, 0.95, "small"), thing(5.0, 0.85)
+    seen = (car, hand, speck, frame(4.0, faces=1), gesture)
+    assert fires("a car comes", *seen, cool_down_s=0.0) == [car.id]
+    assert fires("something moves", *seen, cool_down_s=0.0) == [car.id, hand.id, speck.id, gesture.id]
+
+
 def test_tags_and_labels_name_things_where_there_are_encoders_for_them() -> None:
     door = frame(3.0, tags=[["door", 0.4], ["table", 0.3]])
     bark = observe("sound", 5.0, "a dog", labels=[["Dog bark", 0.9]])
@@ -269,9 +287,13 @@ async def test_speech_is_told_when_it_begins_and_cited_when_it_is_stored(tmp_pat
     await perceive(watch, memory, said(1.0, 2.0, "hello"))
     await watch.order("whenever somebody speaks, tell me", "main")
     await watch.order("tell me when somebody says lighthouse", "main")
-    watch.hear(SpeechStarted(source=SOURCE, t_s=20.1))
+    watch.hear(SpeechStarted(source=SOURCE, t_s=20.1, known_s=20.3))
+    watch.follow(PartialTranscript(source=SOURCE, t0_s=20.0, t_s=21.0, text="the lighthouse"))
+    await watch.look_at_speech()
+    assert [n.query for n in told] == ["q1"]  # the last word of a hypothesis may be half a word
     watch.follow(PartialTranscript(source=SOURCE, t0_s=20.0, t_s=22.0, text="the lighthouse is"))
     await watch.look_at_speech()
+    assert [n.known_s for n in told] == [20.3, 22.0]
     assert [(n.query, n.citation.id) for n in told] == [("q1", ""), ("q2", "")]
     utterance = said(20.0, 24.0, "the lighthouse is closed today")
     await perceive(watch, memory, utterance)

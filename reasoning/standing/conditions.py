@@ -154,7 +154,7 @@ def account(condition: Condition, encoders: Mapping[str, str], every: bool, has_
         "said": f"I hear {wanted} said",
         "read": f"I read {wanted} on screen" if wanted else "I read something on screen",
         "person": f"I see {_coloured('a person in', condition) or 'a person'} {goes}",
-        "moving": f"I see something{_coloured('', condition)} that moves {goes}",
+        "moving": f"I see something{_coloured('', condition)} that moves{_like_one(condition)} {goes}",
         "cut": "I see the picture change to another",
         "dark": "I see the picture go dark",
         "bright": "I see a dark picture become bright",
@@ -210,6 +210,10 @@ def _content(text: str) -> list[str]:
 
 def _coloured(before: str, condition: Condition) -> str:
     return f"{before} {join(condition.colours)}" if condition.colours else ""
+
+
+def _like_one(condition: Condition) -> str:
+    return f" as {vehicle_named(condition.beyond[0])} does" if condition.names and condition.beyond else ""
 
 
 def _as_written(text: str, wanted: tuple[str, ...]) -> str:

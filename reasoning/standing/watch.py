@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import math
 import zlib
-from collections import deque
 from collections.abc import Callable
 
 import anyio
@@ -24,6 +23,7 @@ from reasoning.backends import Backend
 from reasoning.citations import cite
 from reasoning.draft import Draft
 from reasoning.memory_client import MemoryClient
+from reasoning.standing.being_said import BeingSaid
 from reasoning.standing.book import Book
 from reasoning.standing.conditions import parse_condition
 from reasoning.standing.confirm import Confirmer
@@ -52,9 +52,6 @@ from runtime.messages import (
 READ_AT_ONCE = 2000
 # A listing waits this long for what is being looked at; then it tells what is known.
 CATCH_UP_S = 5.0
-# Utterances that began and wait to be looked at; how far the stored one may begin from what was told.
-BEGUN_KEPT = 32
-SAME_UTTERANCE_S = 1.5
 NOTICE_KIND = "notice"
 
 
@@ -80,8 +77,7 @@ class Standing:
         self._looking = anyio.Lock()
         self._read_to_s: dict[str, float] = {}
         self._over: set[str] = set()
-        self._begun: deque[Observation] = deque(maxlen=BEGUN_KEPT)
-        self._awaited: dict[tuple[str, str], Notice] = {}
+        self._said = BeingSaid()
         self._confirmer = Confirmer(memory, backend, options, log)
         self._orders = OrderTaker(memory, book, options.limit, self._confirmer.has_model)
         self.counters: dict[str, float] = {"standing": 0, "notices": 0, "notices_refused": 0, "notices_over_budget": 0}
@@ -127,19 +123,13 @@ class Standing:
 
     def hear(self, voice: SpeechStarted) -> None:
         """Somebody began to speak."""
-        self._begin(voice.source, voice.t_s, voice.t_s, "")
+        self._said.hear(voice)
+        self._arrived.set()
 
     def follow(self, partial: PartialTranscript) -> None:
         """What is understood of an utterance that goes on."""
-        if partial.text and not partial.over:
-            self._begin(partial.source, partial.t0_s, partial.t_s, partial.text)
-
-    def _begin(self, source: str, t0_s: float, t1_s: float, text: str) -> None:
-        if self._active():
-            self._begun.append(
-                Observation(id="", source=source, channel="speech", t0_s=t0_s, t1_s=t1_s, text=text)
-            )  # fmt: skip
-            self._arrived.set()
+        self._said.follow(partial)
+        self._arrived.set()
 
     async def run(self) -> None:
         """Look at what is new whenever memory says so, until cancelled."""
@@ -155,8 +145,8 @@ class Standing:
     async def look_at_speech(self) -> None:
         """Look at what has begun to be said and is in no memory yet."""
         async with self._looking:
-            while self._begun:
-                for candidate in self._gate.step(self._begun.popleft()):
+            for begun in self._said.take():
+                for candidate in self._gate.step(begun):
                     await self._consider(candidate, self._book.generation)
 
     async def catch_up(self) -> None:
@@ -226,6 +216,7 @@ class Standing:
             citation=cite([o])[0],
             conversation=query.conversation,
             confirmed=verdict is True,
+            known_s=float(o.data.get("known_s", o.t1_s)),
         )
         told = msgspec.structs.replace(
             query, told=query.told + 1, last_source=o.source, last_t_s=o.t0_s, last_text=notice.text,
@@ -240,17 +231,13 @@ class Standing:
         if is_stored:
             await self._memory.remember(RememberRequest(observations=(_as_observation(notice, o),)))
         else:
-            self._awaited[query.id, o.source] = notice
+            self._said.told(notice)
 
     async def _find_awaited(self, o: Observation) -> None:
         """Cite an utterance, now that it is in memory, for what was told when it began."""
-        for key, notice in list(self._awaited.items()):
-            at_s = notice.citation.t0_s
-            same = o.t0_s - SAME_UTTERANCE_S <= at_s <= o.t1_s + SAME_UTTERANCE_S
-            if o.channel == "speech" and key[1] == o.source and same:
-                del self._awaited[key]
-                self._book.cite(msgspec.structs.replace(notice, citation=cite([o])[0]))
-                await self._memory.remember(RememberRequest(observations=(_as_observation(notice, o),)))
+        for notice in self._said.found(o):
+            self._book.cite(msgspec.structs.replace(notice, citation=cite([o])[0]))
+            await self._memory.remember(RememberRequest(observations=(_as_observation(notice, o),)))
 
     def _active(self) -> list[StandingQuery]:
         return [query for query in self._book.queries.values() if query.state == "active"]
