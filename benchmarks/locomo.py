@@ -44,12 +44,12 @@ RESAMPLES = 2000
 # What can be taken away alone, and how.
 PARTS: dict[str, tuple[str, Any]] = {
     "neighbours": ("memory.enrich.NEIGHBOUR_WEIGHTS", ()),
-    "the day and the source's name": ("memory.recall.CONTEXT_WEIGHT", 0.0),
+    "the day and the source's name": ("memory.word_scores.CONTEXT_WEIGHT", 0.0),
     "lending a question's words more": ("memory.enrich.ASKED", 1.0),
     "near spellings": ("memory.matches.NEAR_TERMS", 0),
     "who speaks": ("memory.matches.SPEAKER", -1),
-    "saturation and length (BM25's k1 and b)": ("memory.recall.saturate", lambda counts, _: (counts > 0) * 1.0),
-    "the event's score": ("memory.recall._Query._score_events", lambda *_: None),
+    "saturation and length (BM25's k1 and b)": ("memory.word_scores.saturate", lambda counts, _: (counts > 0) * 1.0),
+    "the event's score": ("memory.recall.score_events", lambda *args: 0.0 * args[-1]),
 }
 T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
 

@@ -1,4 +1,5 @@
-"""Recall in a large memory: `python -m benchmarks.recall_scale [--keys N] [--json] [--no-history] [--without NAME]`.
+"""Recall in a large memory: `python -m benchmarks.recall_scale [--keys N] [--folder DIR] [--json] [--no-history]
+[--without NAME]`.
 
 A memory of N observations (a million by default) with text and a vector of 512 dimensions each is written through the
 store, its index made as the memory process makes it, and opened anew; then whole recalls (words, vectors, fusion) are
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks import harness, scale_rivals
-from benchmarks.scale_inputs import make_lines, make_queries, make_vectors, read_lines
+from benchmarks.scale_inputs import DIMENSIONS, make_lines, make_queries, make_vectors, read_lines
 from memory.observe import Batch
 from memory.recall import Recall, RecallOptions
 from memory.store import Store
@@ -60,6 +61,18 @@ def observations(n: int, seed: int, vectors: NDArray[np.float16]) -> Iterator[Ob
                 vector=vector.tobytes(), vector_space=SPACE,
             )  # fmt: skip
             i += 1
+
+
+def made(directory: Path, n: int) -> tuple[dict[str, float], NDArray[np.float16]]:
+    """A memory of ``n`` observations in this folder, written unless one lies there: how fast, and its vectors."""
+    known, stored = directory / "made.json", directory / "vectors.npy"
+    if known.exists():
+        return json.loads(known.read_text(encoding="utf-8")), np.load(stored, mmap_mode="r")
+    vectors = np.zeros((n, DIMENSIONS), np.float16)
+    figures = fill(directory, n, vectors)
+    np.save(stored, vectors)
+    known.write_text(json.dumps(figures), encoding="utf-8")
+    return figures, vectors
 
 
 def fill(directory: Path, n: int, vectors: NDArray[np.float16]) -> dict[str, float]:
@@ -127,9 +140,9 @@ def timed(call: Callable[[int], Any], n: int) -> tuple[NDArray[np.float64], list
     return np.array(took_ms[WARM:]), results
 
 
-def measure(directory: Path, n: int, vectors: NDArray[np.float16]) -> dict[str, float]:
-    """Figures of one memory of ``n`` observations."""
-    figures = fill(directory, n, vectors)
+def measure(directory: Path, n: int) -> tuple[dict[str, float], NDArray[np.float16]]:
+    """Figures of one memory of ``n`` observations, and its vectors."""
+    figures, vectors = made(directory, n)
     harness.progress(f"recall_scale: {n:,} written and put into cells")
     asked, queries = ask(n, vectors)
     began_s = time.perf_counter()
@@ -168,7 +181,7 @@ def measure(directory: Path, n: int, vectors: NDArray[np.float16]) -> dict[str, 
     }
     reader.close()
     store.close()
-    return {name: round(value, 4) for name, value in figures.items()}
+    return {name: round(value, 4) for name, value in figures.items()}, vectors
 
 
 def request(
@@ -246,17 +259,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--rival-keys", type=int, default=0, help="observations the others get (default: a tenth)")
     parser.add_argument("--without", action="append", default=[], choices=scale_rivals.RIVALS, help="leave one out")
     parser.add_argument(
-        "--folder", type=Path, default=None, help="where the memories are made (default: a temporary folder)"
+        "--folder", type=Path, default=None, help="keep the memories there, or use those kept (default: none are kept)"
     )
     options = parser.parse_args(argv)
     if options.keys < 10_000:
         print("recall_scale: at least 10000 keys, so that a tenth is still something", file=sys.stderr)
         return 2
-    with tempfile.TemporaryDirectory(prefix="mindstream-scale-", dir=options.folder) as directory:
-        vectors = np.zeros((options.keys, 512), np.float16)
-        tenth = {"keys": options.keys // 10} | measure(Path(directory, "tenth"), options.keys // 10, vectors)
-        figures: dict[str, Any] = {"keys": options.keys} | measure(Path(directory, "whole"), options.keys, vectors)
-        figures["tenth"] = tenth
+    with tempfile.TemporaryDirectory(prefix="mindstream-scale-") as directory:
+        folder = options.folder or Path(directory)
+        tenth, _ = measure(folder / f"{options.keys // 10}-keys", options.keys // 10)
+        whole, vectors = measure(folder / f"{options.keys}-keys", options.keys)
+        figures: dict[str, Any] = {"keys": options.keys, **whole, "tenth": {"keys": options.keys // 10, **tenth}}
         rival_keys = min(options.rival_keys or tenth["keys"], options.keys)
         figures["others"] = compare(rival_keys, vectors, options.without)
         figures["rival_keys"] = rival_keys

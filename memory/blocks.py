@@ -242,12 +242,11 @@ def _add_places(connection: sqlite3.Connection, place: tuple[str, int, int], add
 
 def index_bytes(connection: sqlite3.Connection) -> int:
     """Bytes of the index in the file, within a few percent; quick, because sealed blocks are counted as they change."""
-    sealed, filling, trigrams = connection.execute(
+    sealed, filling = connection.execute(
         "SELECT (SELECT value FROM memory WHERE key='index_bytes'),"
-        " (SELECT coalesce(sum(length(own) + length(speaker) + 8), 0) FROM unsealed),"
-        " (SELECT coalesce(sum(length(block)), 0) FROM vocabulary_trigrams_data)"
+        " (SELECT coalesce(sum(length(own) + length(speaker) + 8), 0) FROM unsealed)"
     ).fetchone()
-    return int(sealed + filling + trigrams)
+    return int(sealed + filling)
 
 
 def _charge(connection: sqlite3.Connection, n_bytes: int) -> None:
@@ -264,7 +263,6 @@ def reindex(connection: sqlite3.Connection) -> None:
         connection.execute("UPDATE memory SET value=0 WHERE key='index_bytes'")
         for table in ("unsealed", "blocks", "postings", "unpacked", "vocabulary", "term_counts"):
             connection.execute(f"DELETE FROM {table}")  # noqa: S608
-        connection.execute("INSERT INTO vocabulary_trigrams(vocabulary_trigrams) VALUES ('delete-all')")
         counts: Counter[str] = Counter()
         after = 0
         while rows := connection.execute(

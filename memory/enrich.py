@@ -37,7 +37,6 @@ class Neighbourhood:
     def __init__(
         self, index: Index, visible: Visible, candidates: Ints, window_s: float, weights: tuple[float, ...]
     ) -> None:
-        self._weights = weights
         self._window_s = window_s
         self._at = candidates
         self._t0_s: Floats = index.column("t0_s")  # type: ignore[assignment]
@@ -47,9 +46,10 @@ class Neighbourhood:
         self._terms: Ints = index.column("terms")  # type: ignore[assignment]
         self._channel: Ints = index.column("channel")  # type: ignore[assignment]
         self._lane = LANE_OF_CODE[self._channel[candidates]]
-        # (rows of candidates, positions of a neighbour of each, the share of its length, the share of its words)
-        self._near: list[tuple[Ints, Ints, float, Floats]] = []
-        self._find_neighbours(visible)
+        # Of what was said, which rows of candidates; their neighbours (distance, row) as positions, and the share each
+        # lends of its length and of its words, 0 where there is none.
+        self._said = np.flatnonzero(self._lane == 0)
+        self._there, self._shares, self._weights = self._find_neighbours(visible, weights)
         means = visible.lane_terms / np.maximum(visible.lane_sizes, 1)
         means[0] *= 1.0 + sum(weights) * (1.0 + BACKWARD)
         self._mean_length: Floats = np.maximum(means, 1.0)
@@ -57,15 +57,13 @@ class Neighbourhood:
     def pull(self, counts: Floats) -> Floats:
         """For each candidate, ``counts`` (of a term, by position) of its own and what its neighbours lend."""
         total = counts[self._at].astype(np.float64)
-        for rows, places, _, weights in self._near:
-            total[rows] += weights * counts[places]
+        total[self._said] += (self._weights * counts[self._there]).sum(axis=0)
         return total
 
     def lengths(self) -> Floats:
         """Length of each enriched key, in terms, over that of a mean one of its lane with all its neighbours."""
         lengths = self._terms[self._at].astype(np.float64)
-        for rows, places, share, _ in self._near:
-            lengths[rows] += share * self._terms[places]
+        lengths[self._said] += (self._shares * self._terms[self._there]).sum(axis=0)
         return lengths / self._mean_length[self._lane]
 
     def beside(self, rows: Ints, lenders: Ints) -> tuple[Ints, Floats]:
@@ -84,24 +82,26 @@ class Neighbourhood:
                 lent.append(BESIDE_WEIGHT * (1.0 - gap_s[near] / self._window_s))
         return np.concatenate(found), np.concatenate(lent)
 
-    def _find_neighbours(self, visible: Visible) -> None:
-        said = np.flatnonzero(self._lane == 0)
-        here = self._at[said]
-        for is_next, following in ((False, visible.previous), (True, visible.next)):
-            rows, at = said, here
-            for distance, weight in enumerate(self._weights, start=1):
-                there = following[at]
-                known = there >= 0
-                rows, there = rows[known], there[known]
-                seen = visible.mask[there]
-                rows, at = rows[seen], there[seen].astype(np.int64)
-                first, second = (self._at[rows], at) if is_next else (at, self._at[rows])
-                close = self._t0_s[second] - self._t1_s[first] <= self._window_s
-                share = weight * (BACKWARD if is_next else 1.0)
-                weights = np.full(int(close.sum()), share)
-                if distance == 1 and not is_next:
-                    weights[self._asks[at[close]]] *= ASKED
-                self._near.append((rows[close], at[close], share, weights))
+    def _find_neighbours(self, visible: Visible, weights: tuple[float, ...]) -> tuple[Ints, Floats, Floats]:
+        here = self._at[self._said]
+        begin_s, end_s = self._t0_s[here], self._t1_s[here]
+        there = np.empty((2 * len(weights), len(here)), np.int64)
+        shares = np.empty(there.shape)
+        for backward, following in enumerate((visible.previous, visible.next)):
+            at = here
+            for distance, weight in enumerate(weights):
+                at = following[at]  # -1 at the end of a row, and from there on
+                if not visible.all:
+                    at = np.where(visible.mask[at], at, -1)
+                apart_s = self._t0_s[at] - end_s if backward else begin_s - self._t1_s[at]
+                lends = (at >= 0) & (apart_s <= self._window_s)
+                row = backward * len(weights) + distance
+                there[row] = at
+                shares[row] = lends * (weight * (BACKWARD if backward else 1.0))
+        words = shares.copy()
+        if len(weights):
+            words[0, self._asks[there[0]]] *= ASKED
+        return there, shares, words
 
     def _gap_to_nearest(self, mine: Ints, others: Ints) -> Floats:
         """Seconds to the nearest of ``others`` in the same source; 0 if they overlap."""

@@ -58,9 +58,12 @@ class Index:
         self._removal = 0
         self._redescribed = 0
         self._columns = {name: np.zeros(1024, ROW[name]) for name in ROW.names or ()}
+        # Neither has a row for the last place: so -1, the end of a row of neighbours, leads to -1 and holds nothing.
         self.previous: Ints = np.full(1024, -1, np.int32)
         self.next: Ints = np.full(1024, -1, np.int32)
         self.event: Ints = np.zeros(1024, np.int32)
+        # Zeros by position, for a query to count in; it leaves zeros behind.
+        self.tally: Floats = np.zeros(1024, np.float32)
         self._alive: Bools = np.zeros(1024, np.bool_)
         self._restart()
 
@@ -135,12 +138,14 @@ class Index:
 
     def _append(self, rows: NDArray[np.void]) -> int:
         begin, end = self._size, self._size + len(rows)
-        if end > len(self._columns["seq"]):
-            capacity = max(end, 2 * len(self._columns["seq"]))
+        if end >= len(self._columns["seq"]):
+            capacity = max(end + 1, 2 * len(self._columns["seq"]))
             for name, column in self._columns.items():
                 self._columns[name] = grown(column, capacity)
             self.previous, self.next = grown(self.previous, capacity), grown(self.next, capacity)
+            self.previous[-1] = self.next[-1] = -1
             self.event, self._alive = grown(self.event, capacity), grown(self._alive, capacity)
+            self.tally = np.zeros(capacity, np.float32)
         for name, column in self._columns.items():
             column[begin:end] = rows[name]
         self._size = end

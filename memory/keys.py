@@ -135,28 +135,5 @@ def sound_of(term: str) -> str:
     return out
 
 
-def similarity(a: str, b: str) -> float:
-    """1 - edit distance / longer length, 0..1; a swap of neighbours is one edit."""
-    if a == b:
-        return 1.0
-    before: Sequence[int] = []
-    row = list(range(len(b) + 1))
-    for i, x in enumerate(a, start=1):
-        current = [i]
-        for j, y in enumerate(b, start=1):
-            cost = min(row[j] + 1, current[j - 1] + 1, row[j - 1] + (x != y))
-            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
-                cost = min(cost, before[j - 2] + 1)
-            current.append(cost)
-        before, row = row, current
-    return 1.0 - row[-1] / max(len(a), len(b))
-
-
-def most_similarity(a: str, b: str) -> float:
-    """No less than `similarity`, from the letters alone, at a tenth of its cost: each edit mends one of them."""
-    lacking = sum(max(0, a.count(letter) - b.count(letter)) for letter in set(a))
-    return 1.0 - max(lacking, lacking + len(b) - len(a)) / max(len(a), len(b))
-
-
 def _is_content(word: str) -> bool:
     return re.split(r"['’]", word)[0] not in QUESTION_WORDS

@@ -85,29 +85,33 @@ class Matcher:
         parts: list[Found] = []
         if word.isalpha():
             for i in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1):
-                first, second = word_terms(word[:i])[0], word_terms(word[i:])[0]
-                if all(len(part) < MIN_FUZZY_LENGTH or knows(self._connection, part) for part in (first, second)):
-                    at = self._phrase(first, second)
+                pair = word[:i], word[i:]
+                if all(len(t) < MIN_FUZZY_LENGTH or knows(self._connection, t) for t in map(_term, pair)):
+                    at = self._phrase(*pair)
                     parts.append((at, np.ones(len(at))))
         return add_up(parts)
 
-    def _phrase(self, first: str, second: str) -> Ints:
-        """Positions of the observations in whose text one term directly follows another; where many hold both, among
-        the newest, since the terms are as common then as not to tell much."""
+    def _phrase(self, *pair: str) -> Ints:
+        """Positions of the observations in whose text one word directly follows another; where many hold both, among
+        the newest, since the words are as common then as not to tell much."""
+        first, second = map(_term, pair)
         before = self._find(first)[0]
         if not len(before):
             return np.zeros(0, np.int64)
         both = before[find(self._find(second)[0], before)[1]][-_TEXTS_READ:]
         seqs = self._index.column("seq")[both].tolist()
+        # The first as it is and the begin of the second, one character between: so few texts are taken apart.
+        begin = second if pair[1].startswith(second) else pair[1]
         rows = self._connection.execute(
-            f"SELECT seq, text FROM observations WHERE seq IN ({','.join('?' * len(seqs))}) ORDER BY seq", seqs
+            f"SELECT seq, text FROM observations WHERE seq IN ({','.join('?' * len(seqs))}) AND text LIKE ?",
+            (*seqs, f"%{pair[0]}_{begin}%"),
         )
         found = []
-        for place, (_, text) in zip(both, rows, strict=True):
+        for seq, text in rows:
             spoken = terms(text)
             if any(spoken[j : j + 2] == [first, second] for j in range(len(spoken) - 1)):
-                found.append(place)
-        return np.array(found, np.int64)
+                found.append(seq)
+        return both[np.isin(seqs, found)]
 
     def _contexts(self, asked: list[str]) -> list[Ints]:
         """For each term, the visible observations whose source it names, or whose day."""
@@ -146,6 +150,10 @@ def _days_named(term: str, started_wall_s: float, t0_s: Floats) -> list[slice]:
     return stretches
 
 
+def _term(word: str) -> str:
+    return word_terms(word)[0]
+
+
 def add_up(parts: list[Found]) -> Found:
     """Sum of counts by position, positions ascending."""
     parts = [part for part in parts if len(part[0])]
@@ -159,8 +167,16 @@ def add_up(parts: list[Found]) -> Found:
 
 
 def union_size(first: Ints, *others: Ints) -> int:
-    """How many different positions there are."""
-    some = [part for part in (first, *others) if len(part)]
-    if len(some) < 2:
-        return len(some[0]) if some else 0
-    return len(np.unique(np.concatenate(some)))
+    """How many different positions there are, each given in ascending order."""
+    size, known = len(first), [first] if len(first) else []
+    for some in others:
+        if not len(some):
+            continue
+        is_new = np.ones(len(some), np.bool_)
+        for part in known:
+            held, asked = (part, some) if len(some) <= len(part) else (some, part)
+            at_held, at_asked = find(held, asked)
+            is_new[at_asked if held is part else at_held] = False
+        size += int(np.count_nonzero(is_new))
+        known.append(some)
+    return size

@@ -267,6 +267,11 @@ _10_REDESCRIBED = """
 INSERT INTO memory VALUES ('redescribed', 0);
 """
 
+# Near spellings are found by their first letter and their length (memory.vocabulary).
+_11_NO_TRIGRAMS = """
+DROP TABLE vocabulary_trigrams;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _1_OBSERVATIONS_SPANS_AND_TERMS,
     _2_REMOVALS,
@@ -278,6 +283,7 @@ MIGRATIONS: tuple[str, ...] = (
     _8_TRUST_OF_SPANS,
     _9_TALK,
     _10_REDESCRIBED,
+    _11_NO_TRIGRAMS,
 )
 SCHEMA = len(MIGRATIONS)
 

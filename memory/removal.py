@@ -109,9 +109,5 @@ def uncount_terms(connection: sqlite3.Connection, keys: Sequence[tuple[int, Key]
     count_terms(connection, [(term, -n) for term, n in counts.items()])
     gone = {t for t in counts if connection.execute("DELETE FROM term_counts WHERE term=? AND n<=0", (t,)).rowcount}
     for term in gone:
-        for (word,) in connection.execute("SELECT word FROM vocabulary WHERE term=?", (term,)).fetchall():
-            connection.execute(
-                "INSERT INTO vocabulary_trigrams(vocabulary_trigrams, rowid, term) VALUES ('delete',?,?)", (word, term)
-            )
-            connection.execute("DELETE FROM vocabulary WHERE word=?", (word,))
+        connection.execute("DELETE FROM vocabulary WHERE term=?", (term,))
     return gone

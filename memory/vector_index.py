@@ -15,7 +15,7 @@ from memory.arrays import Floats, Ints, find, grown
 from memory.vector_cells import Coded, dots, encode
 from memory.vector_segments import times_redescribed
 
-SCAN_LEAST = 16_384
+SCAN_LEAST = 8192
 SCAN_SHARE = 0.04
 _ROWS_AT_ONCE = 4096
 
@@ -52,6 +52,10 @@ class VectorIndex:
 
     def __len__(self) -> int:
         return self._tail_size + sum(len(segment.seqs) for segment in self._segments.values())
+
+    def fits(self, vector: bytes) -> bool:
+        """Whether a vector (float16) has as many dimensions as those of the space."""
+        return len(vector) == 2 * self.dimensions
 
     @property
     def is_whole(self) -> bool:

@@ -4,55 +4,56 @@ from __future__ import annotations
 
 import sqlite3
 
-from memory.keys import can_be_misspelt, most_similarity, similarity, sound_of
+from rapidfuzz import process
+from rapidfuzz.distance import OSA
 
-_NEAR_CANDIDATES = 200
+from memory.keys import can_be_misspelt, sound_of
+
+_SOUND_ALIKE_LIMIT = 200
 # Two words that sound the same may differ more in spelling than two that only look alike.
 _SIMILAR_BY_SOUND = 0.6
 _SIMILAR_BY_LOOK = 0.8
 _LOOK_ALIKE = str.maketrans({"0": "o", "1": "l", "i": "l", "5": "s", "8": "b", "q": "g"})
+_SAME_LETTER = {"o": "o0", "l": "l1i", "s": "s5", "b": "b8", "g": "gq"}
 
 
 def learn(connection: sqlite3.Connection, term: str) -> None:
     """Add a term, if it is one that can be misspelt."""
-    if not can_be_misspelt(term):
-        return
-    added = connection.execute("INSERT OR IGNORE INTO vocabulary(term, sound) VALUES (?,?)", (term, sound_of(term)))
-    if added.rowcount:
-        connection.execute("INSERT INTO vocabulary_trigrams(rowid, term) VALUES (?,?)", (added.lastrowid, term))
+    if can_be_misspelt(term):
+        connection.execute("INSERT OR IGNORE INTO vocabulary(term, sound) VALUES (?,?)", (term, sound_of(term)))
 
 
 def near_terms(connection: sqlite3.Connection, term: str) -> list[tuple[str, float]]:
     """Terms of the memory near to this one, with their likeness 0..1, the likest first.
 
-    Alike in sound (misheard speech), or in look up to one letter with the same beginning (misread text).
+    Alike in sound (misheard speech), or in look up to one letter with the same beginning (misread text). Likeness is
+    1 - edit distance / longer length; a swap of neighbours is one edit.
     """
     if not can_be_misspelt(term):
         return []
-    trigrams = " OR ".join(f'"{term[i : i + 3]}"' for i in range(len(term) - 2))
-    looks = connection.execute(
-        "SELECT term FROM vocabulary_trigrams WHERE vocabulary_trigrams MATCH ? ORDER BY rank LIMIT ?",
-        (trigrams, _NEAR_CANDIDATES),
-    ).fetchall()
     sound = sound_of(term)
-    sounds = connection.execute(
-        "SELECT term FROM vocabulary WHERE sound=? LIMIT ?", (sound, _NEAR_CANDIDATES)
-    ).fetchall()
-    likeness: dict[str, float] = {}
-    for (other,) in (*looks, *sounds):
-        if other == term or other in likeness:
-            continue
-        same_sound = len(sound) >= 2 and sound_of(other) == sound
-        same_begin = other[0].translate(_LOOK_ALIKE) == term[0].translate(_LOOK_ALIKE)
-        if not (same_sound or same_begin) or abs(len(other) - len(term)) > 0.4 * len(term):
-            continue
-        least = _SIMILAR_BY_SOUND if same_sound else _SIMILAR_BY_LOOK
-        if most_similarity(term.translate(_LOOK_ALIKE), other.translate(_LOOK_ALIKE)) < least:
-            continue
-        alike = similarity(term.translate(_LOOK_ALIKE), other.translate(_LOOK_ALIKE))
-        if (same_sound and alike >= _SIMILAR_BY_SOUND) or (same_begin and alike >= _SIMILAR_BY_LOOK):
-            likeness[other] = alike
-    return sorted(likeness.items(), key=lambda item: (-item[1], item[0]))
+    found: dict[str, float] = {}
+    if len(sound) >= 2:
+        rows = connection.execute("SELECT term FROM vocabulary WHERE sound=? LIMIT ?", (sound, _SOUND_ALIKE_LIMIT))
+        found |= _likest([other for (other,) in rows], term, _SIMILAR_BY_SOUND)
+    looked = term.translate(_LOOK_ALIKE)
+    for letter in _SAME_LETTER.get(looked[0], looked[0]):
+        # A length that differs by more cannot be so alike.
+        rows = connection.execute(
+            "SELECT term FROM vocabulary WHERE term>=? AND term<? AND length(term) BETWEEN ? AND ?",
+            (letter, chr(ord(letter) + 1), len(term) * _SIMILAR_BY_LOOK - 1e-9, len(term) / _SIMILAR_BY_LOOK + 1e-9),
+        )
+        found |= _likest([other for (other,) in rows], term, _SIMILAR_BY_LOOK)
+    found.pop(term, None)
+    return sorted(found.items(), key=lambda item: (-item[1], item[0]))
+
+
+def _likest(others: list[str], term: str, least: float) -> dict[str, float]:
+    """Those of ``others`` that are at least so like the term, letters that look alike taken for the same."""
+    looked = term.translate(_LOOK_ALIKE)
+    looks = "\n".join(others).translate(_LOOK_ALIKE).split("\n")
+    near = process.extract(looked, looks, scorer=OSA.normalized_similarity, score_cutoff=least, limit=None)
+    return {others[i]: likeness for _, likeness, i in near}
 
 
 def knows(connection: sqlite3.Connection, term: str) -> bool:

@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from memory.keys import day_terms, most_similarity, query_terms, similarity, sound_of
+from memory.keys import day_terms, query_terms, sound_of
 from memory.recall import Recall, RecallOptions
 from memory.stem import stem
 from memory.store import Store
 from memory.views import open_view
+from memory.vocabulary import near_terms
 from memory.words import terms
 from runtime.messages import Hit, Observation, RecallRequest, SourceOpened, ViewRequest
 from tests.memory_cases import memory_of, say, see, stream
@@ -341,22 +342,25 @@ def test_what_is_stored_later_is_found_by_the_same_recall(tmp_path: Path) -> Non
 def test_where_too_many_hold_a_word_those_that_hold_the_others_too_are_looked_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memory.recall.CANDIDATES", 3)
-    monkeypatch.setattr("memory.recall.CANDIDATES_BESIDE", 0)
+    monkeypatch.setattr("memory.candidates.CANDIDATES", 3)
+    monkeypatch.setattr("memory.candidates.CANDIDATES_BESIDE", 0)
     lines = ["the boat left the harbour", *(f"a boat {n}" for n in range(6)), *(f"the harbour {n}" for n in range(6))]
     hits = recall(store_of(tmp_path, *spoken(*lines)), "harbour boat")
     assert texts(hits)[0] == "the boat left the harbour"
     assert len(hits) == 3
 
 
-@pytest.mark.parametrize(
-    ("a", "b"), [("goddard", "godard"), ("form", "from"), ("harbour", "labour"), ("night", "knight"), ("a", "bcd")]
-)
-def test_the_quick_bound_of_likeness_is_never_below_it(a: str, b: str) -> None:
-    assert similarity(a, b) <= most_similarity(a, b) == most_similarity(b, a) < 1.0 or sorted(a) == sorted(b)
+def test_words_are_alike_by_sound_or_but_for_a_letter_or_letters_that_look_alike(tmp_path: Path) -> None:
+    store = store_of(tmp_path, *spoken("godard night 0range knave labour orangutan form"))
+    reader = store.reader()
+    assert near_terms(reader, "goddard") == [("godard", pytest.approx(6 / 7))]
+    assert near_terms(reader, "knight") == [("night", pytest.approx(5 / 6))]
+    assert near_terms(reader, "orange") == [("0range", 1.0)]
+    assert near_terms(reader, "harbour") == near_terms(reader, "form") == []
+    assert near_terms(reader, "from") == [("form", pytest.approx(3 / 4))]  # a swap of neighbours is one edit
+    reader.close()
+    store.close()
 
 
-def test_likeness_counts_edits_and_a_swap_as_one() -> None:
-    assert similarity("goddard", "godard") == pytest.approx(6 / 7)
-    assert similarity("form", "from") == pytest.approx(3 / 4)
+def test_words_sound_alike_by_their_consonants() -> None:
     assert sound_of("goddard") == sound_of("godard") == sound_of("cotart")

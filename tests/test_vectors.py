@@ -30,7 +30,7 @@ def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("memory.vector_cells.CELL_SIZE", 8)
     monkeypatch.setattr("memory.vector_index.SCAN_LEAST", 120)
     monkeypatch.setattr("memory.vector_index.SCAN_SHARE", 0.3)
-    monkeypatch.setattr("memory.recall.VECTOR_HITS", 20)
+    monkeypatch.setattr("memory.vector_scores.VECTOR_HITS", 20)
 
 
 def pictures(n: int, seed: int = 0) -> list[Observation]:
