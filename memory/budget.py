@@ -46,7 +46,7 @@ LOG_MAX_BYTES = 8 * MIB
 # Of the write-ahead log's own index: 32 KiB for each 16 MiB of log.
 LOG_INDEX_BYTES = 64 << 10
 # The tables themselves, borne by no level: the first page of each table and index.
-FIXED_BYTES = 256 << 10
+FIXED_BYTES = 232 << 10
 # How often a worth that is out of date is renewed before the holding at hand is taken as it is.
 _RENEWALS = 8
 _THIN_AT_ONCE = 16
