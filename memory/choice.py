@@ -45,9 +45,7 @@ def choose(index: Index, at: Ints, score: Floats, doubtful: Bools, limit: int) -
     return chosen
 
 
-def _in_order(
-    index: Index, at: Ints, score: Floats, doubtful: Bools, found: Ints, limit: int
-) -> tuple[list[int], int]:
+def _in_order(index: Index, at: Ints, score: Floats, doubtful: Bools, found: Ints, limit: int) -> tuple[list[int], int]:
     """The first ``limit`` of these rows of ``at``, and how many of all that may be listed look different."""
     place = at[found]
     rounded = score[found].round(9)
