@@ -124,6 +124,8 @@ SIGN = written(9.0, "EXIT", "TO PARIS")
         ("a person leaves", []),
         ("someone speaks of the budget", [SPOKEN]),
         ("someone speaks of the weather", []),
+        ("someone says weather or budget", [SPOKEN]),
+        ("someone says weather and budget", []),
         ("the word exit appears on screen", [SIGN]),
         ("somebody says exit", []),
         ("somebody speaks", [SPOKEN]),
@@ -243,10 +245,12 @@ async def test_only_what_comes_after_a_query_was_made_is_told_with_its_evidence(
     assert told == []
     later = person(40.0, "blue", 2)
     await perceive(watch, memory, later)
-    assert [notice.citation.id for notice in told] == [later.id]
+    assert [(notice.citation.id, notice.known_s) for notice in told] == [(later.id, 40.0)]
     assert told[0].text == "A person in blue [0:40]. You asked me to tell you when a person appears."
     assert memory.remembered[-1].evidence == (later.id,)
     assert memory.remembered[-1].data["kind"] == "notice"
+    await perceive(watch, memory, person(90.0, "green", 3))
+    assert told[1].text == "A person in green [1:30] (q1: a person appears)."
 
 
 @pytest.mark.anyio

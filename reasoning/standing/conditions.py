@@ -69,6 +69,7 @@ _ENDS = re.compile(
     r"nothing|none|no longer|no more|not|isn't|doesn't|without)\b"
 )
 _QUOTED = re.compile(r"[\"“”'‘’]([^\"“”'‘’]{1,80})[\"“”'‘’]")
+_OR = re.compile(r"\bor\b")
 _SUBJECTS = frozenset(
     stem(word) for word in "someone somebody anyone anybody person people man woman he she they speaker".split()
 )
@@ -80,7 +81,8 @@ _WEAK = frozenset(
 class Condition(Struct, frozen=True):
     """What is waited for.
 
-    signs    by what it is recognised, surest first. ``words``: those that speech or writing must carry.
+    signs    by what it is recognised, surest first.
+    words    those that speech or writing must carry: all of them, or one where there is ``any_word``.
     event    of a person or a moving thing: "appears" or "leaves"; ``colours`` it must have, if any.
     sounds   classes of sound, as perception names them. ``names``: stems of things to be recognised by
              name: tags of pictures, labels of sounds.
@@ -90,6 +92,7 @@ class Condition(Struct, frozen=True):
     text: str
     signs: tuple[Sign, ...]
     words: tuple[str, ...] = ()
+    any_word: bool = False
     event: str = "appears"
     colours: tuple[str, ...] = ()
     sounds: tuple[str, ...] = ()
@@ -148,7 +151,7 @@ def account(condition: Condition, encoders: Mapping[str, str], every: bool, has_
     if not condition.signs:
         return "I notice what begins, not what ends or stays away, so I cannot wait for that."
     goes = "leave" if condition.event == "leaves" else "come into view"
-    wanted = _as_written(condition.text, condition.words)
+    wanted = _as_written(condition.text, condition.words, "or" if condition.any_word else "and")
     by = {
         "voice": "I hear somebody speak",
         "said": f"I hear {wanted} said",
@@ -198,7 +201,7 @@ def _of_words(text: str, low: str, quoted: tuple[str, ...]) -> Condition:
         return Condition(text, ("voice",) if says else ("read",))
     on_screen = (reads and not says) or bool(re.search(r"\b(?:screen|sign|slide|caption|title|display|page)\b", low))
     signs: tuple[Sign, ...] = ("read",) if on_screen else ("said",) if says else ("said", "read")
-    return Condition(text, signs, words=wanted)
+    return Condition(text, signs, words=wanted, any_word=bool(_OR.search(_QUOTED.sub(" ", rest if named else low))))
 
 
 def _content(text: str) -> list[str]:
@@ -216,7 +219,7 @@ def _like_one(condition: Condition) -> str:
     return f" as {vehicle_named(condition.beyond[0])} does" if condition.names and condition.beyond else ""
 
 
-def _as_written(text: str, wanted: tuple[str, ...]) -> str:
+def _as_written(text: str, wanted: tuple[str, ...], last: str = "and") -> str:
     """The wanted words, quoted, with the capitals they have in ``text``."""
     written = {word: token for token in re.findall(r"[^\W_]+(?:['’][^\W_]+)*", text) for word in words(token)}
-    return join(quote(written.get(word, word)) for word in wanted)
+    return join((quote(written.get(word, word)) for word in wanted), last)

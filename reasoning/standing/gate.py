@@ -17,7 +17,7 @@ from reasoning.draft import clause_around, mark, quote, sentence
 from reasoning.sights import clothing, vehicle_named
 from reasoning.standing.conditions import Condition
 from reasoning.words import NEAR, RELATED, match, stem, words
-from runtime.messages import Observation
+from runtime.messages import Observation, StandingQuery
 
 # Brightness under which a picture is dark, and over which one that was dark is bright (0..1). Within a shot it must
 # also have fallen to half of what was the shot's brightest: a scene that is dim from its beginning does not get dark.
@@ -126,10 +126,10 @@ def _judge(condition: Condition, o: Observation, turned: str, close_up: bool) ->
                 heard = f": {quote(clause_around(o.text.split(), ()))}" if o.text.strip() else ""
                 return "voice", (True, f"somebody speaks{heard} {at}")
             case "said" if o.channel == "speech":
-                if (how_sure := _carries(condition.words, o, compact=False)) is not None:
+                if (how_sure := _carries(condition, o, compact=False)) is not None:
                     return f"speech {o.t0_s:.0f}", (how_sure, f"I heard {_quoted(o, condition.words)} {at}")
             case "read" if o.channel == "text":
-                if (how_sure := _carries(condition.words, o, compact=True)) is not None:
+                if (how_sure := _carries(condition, o, compact=True)) is not None:
                     return f"text {' '.join(words(o.text))}", (how_sure, f"I read {_quoted(o, condition.words)} {at}")
             case "person" | "moving" if o.channel == "object":
                 if _is_object(sign, condition, o, close_up):
@@ -155,19 +155,22 @@ def _judge(condition: Condition, o: Observation, turned: str, close_up: bool) ->
     return None
 
 
-def tell(candidate: Candidate, condition_text: str, confirmed: bool) -> str:
-    """The unasked line: what happened, and what it was waited for."""
+def tell(candidate: Candidate, query: StandingQuery, confirmed: bool) -> str:
+    """The unasked line: what happened, and what it was waited for; in few words where the user was told before."""
     doubt = "" if confirmed or candidate.sure else ", as far as I can tell"
-    return f"{sentence(candidate.said)} You asked me to tell you when {condition_text}{doubt}."
+    if query.told:
+        return sentence(f"{candidate.said} ({query.id}: {query.text}{doubt})")
+    return f"{sentence(candidate.said)} You asked me to tell you when {query.text}{doubt}."
 
 
-def _carries(wanted: tuple[str, ...], o: Observation, compact: bool) -> bool | None:
-    """True where every word is there, False where only something close to one is, None where one is missing."""
-    if not wanted:
+def _carries(condition: Condition, o: Observation, compact: bool) -> bool | None:
+    """True where the words are there, False where only something close to one is, None where one is missing."""
+    if not condition.words:
         return True if sum(c.isalpha() for c in o.text) >= 3 else None
     spoken = words(o.text)
-    least = min(match(word, spoken, compact) for word in wanted) if spoken else 0.0
-    return True if least >= NEAR else False if least >= RELATED else None
+    near = [match(word, spoken, compact) for word in condition.words] if spoken else [0.0]
+    fits = max(near) if condition.any_word else min(near)
+    return True if fits >= NEAR else False if fits >= RELATED else None
 
 
 def _is_object(sign: str, condition: Condition, o: Observation, close_up: bool) -> bool:

@@ -212,7 +212,7 @@ class Standing:
         notice = Notice(
             id=f"{query.id}/{o.id or observation_id(o.source, o.channel, o.t0_s)}",
             query=query.id,
-            text=tell(candidate, query.text, verdict is True),
+            text=tell(candidate, query, verdict is True),
             citation=cite([o])[0],
             conversation=query.conversation,
             confirmed=verdict is True,

@@ -43,8 +43,11 @@ class Notices:
             OUT.bell()
         OUT.print(Text("! ", style="bold yellow") + Text(notice.text))
         cited = notice.citation
-        told = shorten(cited.text, 100) or "(it goes on)"
-        where = f"  [{media_time(cited.t0_s)}] {cited.channel}, {cited.source}: {told}"
+        where = f"  [{media_time(cited.t0_s)}] {cited.channel}, {cited.source}"
+        if not cited.id:
+            where += ", going on"
+        elif cited.text and not notice.text.casefold().startswith(cited.text.casefold()):
+            where += f": {shorten(cited.text, 100)}"
         OUT.print(Text(where, style="dim"))
 
 
