@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from perception.frames import Picture
 
-Reason = Literal["first", "base", "novelty", "cut", "last"]
+Reason = Literal["first", "base", "novelty", "cut", "asked", "last"]
 Transition = Literal["", "cut", "fade", "dissolve"]
 
 _TINY_PX = (80, 45)
@@ -135,6 +135,12 @@ class KeyframeSelector:
         if picture is None or self._previous is None or picture.t_s - self._key_t_s < self._options.min_gap_s:
             return []
         return [self._take(picture, self._previous, "last", "")]
+
+    def look(self) -> list[Keyframe]:
+        """The picture last stepped, because somebody asks to see it."""
+        if self._latest is None or self._previous is None:
+            return []
+        return [self._take(self._latest, self._previous, "asked", "")]
 
     def _take(self, picture: Picture, tiny: np.ndarray, reason: Reason, transition: Transition) -> Keyframe:
         change = 1.0 if self._key is None else _change(cv2.absdiff(tiny, self._key))

@@ -79,8 +79,11 @@ class Attention:
         self._selector.set_options(_options(self._sampling, level))
         self._glances = level == LEVELS[0]
 
-    def step(self, picture: Picture) -> list[Look | Glance]:
+    def step(self, picture: Picture, asked: bool = False) -> list[Look | Glance]:
+        """``asked``: somebody wants to see this picture, so it gets a look however like the last one it is."""
         keyframes = self._selector.step(picture)
+        if asked and not keyframes:
+            keyframes = self._selector.look()
         followed = False
         if self._tracker is not None:
             new_shot = any(keyframe.transition for keyframe in keyframes)

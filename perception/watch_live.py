@@ -17,15 +17,17 @@ import anyio.from_thread
 import anyio.to_thread
 from msgspec import Struct
 
+from perception.asked_look import AskedLooks, Shown, show
 from perception.capture import LOOK_UP_S, STALLS, CaptureThread, Inbox, Taken
 from perception.fresh import Fresh
 from perception.live_track import tell_track
 from perception.live_video import Shot, open_picture
 from perception.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage, away_notes
 from perception.sampling_budget import LEVELS, CpuUse, SamplingBudget
+from runtime.calls import Handler
 from runtime.config import VisionConfig
 from runtime.errors import MindstreamError
-from runtime.messages import Message, Observation, Progress, round_time
+from runtime.messages import LookRequest, Message, Observation, Progress, round_time
 from runtime.service import Service
 from runtime.sources import LiveSource
 
@@ -52,6 +54,7 @@ class _Attended(Struct, frozen=True):
     glance: Glance | None = None
     gaps: tuple[Observation, ...] = ()
     about: str = ""
+    shown: Shown | None = None
 
 
 class _Away(Struct, frozen=True):
@@ -94,6 +97,7 @@ class _LiveWatcher:
         self._text_searches = 0
         self._began_s = 0.0
         self._over = ""
+        self._asked = AskedLooks(service, source.source)
 
     async def run(self) -> str:
         """Watch until the process is to stop (""), or the source has nothing more (why)."""
@@ -103,6 +107,7 @@ class _LiveWatcher:
             self._live.reopen_min_s,
             self._live.reopen_max_s,
         )
+        handlers: dict[type[Message], Handler] = {LookRequest: self._asked.look}
         capture.start()
         try:
             async with anyio.create_task_group() as tasks:
@@ -111,6 +116,7 @@ class _LiveWatcher:
                 tasks.start_soon(self._keep_budget)
                 tasks.start_soon(self._follow_pause, capture)
                 tasks.start_soon(self._until_over, tasks.cancel_scope)
+                tasks.start_soon(self._service.serve, handlers)
                 await self._service.stopping.wait()
                 tasks.cancel_scope.cancel()
         finally:
@@ -132,6 +138,7 @@ class _LiveWatcher:
                 (capture.pause if paused else capture.resume)()
             if paused:
                 self._waiting.clear()
+                self._asked.give(None)
                 self._service.report(source=self._source.source, idle=True, notes=())
                 self._passed_s = self._service.clock.now()
                 self._mark()
@@ -191,12 +198,14 @@ class _LiveWatcher:
                 size, connection, stretch = shot.size, taken.connection, stretch + 1
             attention.adapt(self._budget.level)
             unseen = STOPPED
-            seen = attention.step(Picture(shot.frame(), t_s, self._source.mask or self._vision.mask))
+            asked = self._asked.wanted
+            seen = attention.step(Picture(shot.frame(), t_s, self._source.mask or self._vision.mask), asked)
             looks = tuple(item for item in seen if isinstance(item, Look))
             glance = next((item for item in seen if isinstance(item, Glance)), None)
             seen_s, attended = t_s, attended + 1
             about = f"{size[0]}x{size[1]}"
-            told = _Attended(t_s, self._inbox.captured, attended, stretch, looks, glance, tuple(gaps), about)
+            shown = show(looks[-1].keyframe.picture) if asked and looks else None
+            told = _Attended(t_s, self._inbox.captured, attended, stretch, looks, glance, tuple(gaps), about, shown)
             if not self._post(told):
                 return
 
@@ -247,6 +256,9 @@ class _LiveWatcher:
                 counters={"captured": float(item.captured), "frames": float(item.attended)},
             )
             self._passed_s = item.t_s
+            self._asked.away = False
+            if item.shown is not None:
+                self._asked.give(item.shown)
             for look in item.looks:
                 self._wait_for_look(item.stretch, look)
             if item.glance is not None and not self._waiting and self._looking_s is None:
@@ -257,13 +269,16 @@ class _LiveWatcher:
     def _accept_away(self, item: _Away) -> None:
         if item.over:
             self._over = item.reason
+        self._asked.away = True
+        self._asked.give(None)
         # Nothing to do until it is back, so that its standing still is no fault of ours.
         notes = away_notes(self._source.label, "video", item.reason)
         self._service.report(source=self._source.source, idle=True, notes=notes)
 
     def _wait_for_look(self, stretch: int, look: Look) -> None:
         """The newest looks wait, as many as are gladly taken at once; one too many is merged into the one before it."""
-        if len(self._waiting) >= self._models.batch:
+        # What somebody asked to see is told whatever comes after it.
+        if len(self._waiting) >= self._models.batch and self._waiting[-1][1].keyframe.reason != "asked":
             from perception.sight import merge_looks
 
             self._service.drop("look:busy")

@@ -61,8 +61,9 @@ async def main(service: Service) -> None:
 
     book = Book(Path(service.params["path"]))
     standing = Standing(memory, backend, book, options, publish, service.log)
+    watchers = {name: service.caller(name) for name in service.members_of("video")}
     async with anyio.create_task_group() as tasks:
-        turns = Turns(tasks, memory, backend, config, MonotonicClock(), service.log, standing.order)
+        turns = Turns(tasks, memory, backend, config, MonotonicClock(), service.log, standing.order, watchers)
 
         async def listen_for_voices() -> None:
             async for delivery in service.subscribe("voice", "partial"):

@@ -10,6 +10,7 @@ from reasoning.answer_presence import ABILITY
 from reasoning.answer_words import answer_words
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, clause_around, join, mark, one, quote, refusal, sentence, unique
+from reasoning.present import age
 from reasoning.questions import Question
 from reasoning.sights import (
     DARKNESS,
@@ -77,7 +78,7 @@ async def answer_now(question: Question, context: Context) -> Draft:
     if asked & SPEAKING and not question.read:
         return await _speaking_now(question, near, as_of_s)
     if not frames:
-        return refusal("I see no picture now")
+        return await _describe_last(context)
     frame = frames[-1]
     visible = await context.by_id(frame.evidence)
     beyond = unknown_nouns(question.body, roles_known=True)
@@ -248,7 +249,18 @@ def _brief(text: str) -> str:
     return "; ".join(parts[:DESCRIBED] or [text])
 
 
-def _describe_now(frame: Observation, visible: tuple[Observation, ...]) -> Draft:
+async def _describe_last(context: Context) -> Draft:
+    """The last picture there was, and how old it is: whatever is asked of now, it is not known any more."""
+    last = await context.scan("frame", newest_first=True, limit=1)
+    if not last:
+        return refusal("I see no picture now")
+    shown = await context.present.look() if context.present else ()
+    now_s = max([context.view.as_of_s, *(reply.now_s for reply in shown)])
+    lead = f"The last picture I have is {age(now_s - last[0].t0_s)} old and shows"
+    return _describe_now(last[0], await context.by_id(last[0].evidence), lead)
+
+
+def _describe_now(frame: Observation, visible: tuple[Observation, ...], lead: str = "Now I see") -> Draft:
     said = [_brief(frame.text)] if frame.text else []
     texts = [o for o in visible if o.channel == "text"][:2]
     if texts:
@@ -260,4 +272,4 @@ def _describe_now(frame: Observation, visible: tuple[Observation, ...]) -> Draft
         said.append(join(o.text for o in objects))
     if not said:
         return refusal("I see a picture now but cannot describe it")
-    return one(f"Now I see {'; '.join(said)} {mark(frame.t0_s)}", *unique([frame, *texts, *objects]), confidence=0.6)
+    return one(f"{lead} {'; '.join(said)} {mark(frame.t0_s)}", *unique([frame, *texts, *objects]), confidence=0.6)

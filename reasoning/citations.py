@@ -10,7 +10,7 @@ shown: a mark of anything else is a guess, even where something happens to have 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -35,12 +35,17 @@ class Checked(Struct, frozen=True):
     struck: int = 0
 
 
-async def check_claim(claim: Claim, view: View, memory: MemoryClient, room_for: int) -> Checked:
-    """``claim`` with only citations that exist, at most ``room_for`` of them, and only marks these cover."""
+async def check_claim(
+    claim: Claim, view: View, memory: MemoryClient, room_for: int, shown: Mapping[str, Observation] | None = None
+) -> Checked:
+    """``claim`` with only citations that exist, at most ``room_for`` of them, and only marks these cover.
+
+    ``shown``: by id, what was looked at for the question itself and is newer than its View.
+    """
     if not claim.cites:
         unfounded = strike_marks(claim.text, ())[1]
         return Checked("" if unfounded else claim.text, (), unfounded)
-    existing = await _existing([o.id for o in claim.cites], view, memory)
+    existing = await _existing([o.id for o in claim.cites], view, memory) | dict(shown or {})
     standing = [existing[o.id] for o in claim.cites if o.id in existing]
     missing = len(claim.cites) - len(standing)
     kept = tuple(standing[: max(0, room_for)])

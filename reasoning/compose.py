@@ -9,7 +9,7 @@ of ours, is evidence.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -31,6 +31,7 @@ from reasoning.corrections import (
 from reasoning.draft import Claim, Draft
 from reasoning.follow_up import InFull, Recalled, Unclear, resolve
 from reasoning.memory_client import MemoryClient
+from reasoning.present import CallsWatcher, Present
 from reasoning.questions import Question, parse_question
 from runtime.clock import Clock
 from runtime.config import ReasoningConfig
@@ -104,10 +105,16 @@ class Composed(Struct, frozen=True):
 
 
 class Composer:
-    """Composes answers, for one turn or many at once."""
+    """Composes answers, for one turn or many at once. ``watchers``: the processes that watch live sources, by name."""
 
     def __init__(
-        self, memory: MemoryClient, backend: Backend, config: ReasoningConfig, clock: Clock, orders: Orders | None
+        self,
+        memory: MemoryClient,
+        backend: Backend,
+        config: ReasoningConfig,
+        clock: Clock,
+        orders: Orders | None = None,
+        watchers: Mapping[str, CallsWatcher] | None = None,
     ) -> None:
         self.conversations = Conversations(memory)
         self.struck = 0  # citations, ever
@@ -116,6 +123,7 @@ class Composer:
         self._config = config
         self._clock = clock
         self._orders = orders
+        self._watchers = watchers or {}
 
     async def compose(
         self, request: AskRequest, being_said: Collection[PartialTranscript], tell: Callable[[AnswerPart], None]
@@ -137,6 +145,7 @@ class Composer:
             limit=self._config.recall_limit,
             history=conversation.history() if len(before) == len(conversation.turns) else (),
             being_said=" / ".join(said_now) if asked.question.time.now and request.as_of_s is None else "",
+            present=self._present(request, asked, view),
         )
         told = _Told(tell, lambda: self._clock.now() - began_s)
         if asked.in_full:
@@ -148,7 +157,7 @@ class Composer:
                 told.step(piece)
             else:
                 told.latency_s.setdefault("recall", understood_s + context.spent_s)
-                await self._say(piece, asked, view, told)
+                await self._say(piece, asked, context, told)
         return Composed(told.answer(request, asked, view, self._backend.name), conversation, view, asked.correction)
 
     async def _understand(self, request: AskRequest, before: Sequence[PastTurn], view: View) -> Understood:
@@ -172,6 +181,12 @@ class Composer:
         source = (leaning.source if leaning else "") or (view.source if about_one else "")
         return Understood(question, source, leaning.text if leaning else "")
 
+    def _present(self, request: AskRequest, asked: Understood, view: View) -> Present | None:
+        """What is to be seen now, where that is what is asked: of the camera that is named, else of all."""
+        if not self._watchers or asked.question.kind != "now" or request.as_of_s is not None:
+            return None
+        return Present(self._watchers, view, request.source or (asked.source if asked.in_full else ""))
+
     async def _pieces(self, asked: Understood, context: Context) -> AsyncIterator[Piece]:
         """What is said, and at last how sure it is: by the user's own words, or by the back end, or both."""
         draft = asked.said
@@ -179,15 +194,19 @@ class Composer:
             draft = await tell_corrections(told, context)
         for claim in draft.claims if draft else ():
             yield claim
+        if draft is None and context.present and (paused := await context.present.told_of_pause()):
+            yield Claim(paused)
         if draft and (asked.said is not None or takes_the_place(asked.question)):
             yield Verdict(draft.confidence, draft.abstained, backend=CONVERSATION)
             return
         async for piece in self._backend.respond(asked.question, context):
             yield piece
 
-    async def _say(self, claim: Claim, asked: Understood, view: View, told: _Told) -> None:
+    async def _say(self, claim: Claim, asked: Understood, context: Context, told: _Told) -> None:
         """Tell what of a claim stands."""
-        checked = await check_claim(claim, view, self._memory, self._backend.max_citations - len(told.cited))
+        view, room_for = context.view, self._backend.max_citations - len(told.cited)
+        shown = context.present.frames if context.present else None
+        checked = await check_claim(claim, view, self._memory, room_for, shown)
         self.struck += checked.struck
         if checked.text:
             # What is said of the conversation itself makes no claim about the world.
@@ -235,7 +254,7 @@ class _Told:
             question=request.question,
             answer=" ".join(self._said),
             abstained=self.verdict.abstained,
-            as_of_s=view.as_of_s,
+            as_of_s=max([view.as_of_s, *(o.t1_s for o in self.cited.values() if o.source == view.source)]),
             citations=cite(self.cited.values()),
             latency_s={name: round(seconds, 4) for name, seconds in took_s.items()},
             backend=self.verdict.backend or backend,

@@ -16,6 +16,7 @@ import anyio
 from msgspec import Struct
 
 from reasoning.memory_client import MemoryClient
+from reasoning.present import Present
 from runtime.messages import (
     Channel,
     Hit,
@@ -54,6 +55,7 @@ class Context:
     ``history`` is what was said before in the conversation, oldest first; a model reads it, it is no evidence.
     ``being_said`` is what is understood of an utterance that goes on while the question is asked; it may yet turn out
     otherwise and is in no memory, so nothing can be cited for it.
+    ``present`` is what live sources show at this moment, for a question about now.
     ``spent_s`` is the time waited for memory.
     """
 
@@ -68,6 +70,7 @@ class Context:
         limit: int = 20,
         history: tuple[Exchange, ...] = (),
         being_said: str = "",
+        present: Present | None = None,
     ) -> None:
         self.memory = memory
         self.view = view
@@ -77,6 +80,7 @@ class Context:
         self.limit = limit
         self.history = history
         self.being_said = being_said
+        self.present = present
         self.spent_s = 0.0
         self._calls = 0
         self._since_s = 0.0
@@ -101,6 +105,7 @@ class Context:
             limit=self.limit,
             history=self.history,
             being_said=self.being_said,
+            present=self.present,
         )
 
     def of(self, source: str) -> Context:

@@ -17,6 +17,7 @@ from reasoning.backends.chat_model import Picture
 from reasoning.context import Context
 from reasoning.draft import mark
 from reasoning.given_up import span_text
+from reasoning.present import age
 from reasoning.questions import Question
 from reasoning.untrusted import Guard
 from runtime.messages import PERCEIVED_CHANNELS, Observation, Span
@@ -52,12 +53,17 @@ _QUOTED = ("speech", "text", "derived", "correction", "frame")
 
 class Gathered(Struct, frozen=True):
     """What could be shown: observations with their scores (0..1), spans for an overview, frames to look at, and the
-    share of the room these may take."""
+    share of the room these may take.
+
+    Of a question about now: ``now_s`` is when that is, and ``paused`` that watching is paused, in a sentence.
+    """
 
     scored: tuple[tuple[Observation, float], ...]
     spans: tuple[Span, ...] = ()
     frames: tuple[Observation, ...] = ()
     picture_share: float = PICTURE_SHARE
+    now_s: float | None = None
+    paused: str = ""
 
 
 class Packed(Struct, frozen=True):
@@ -121,12 +127,14 @@ def pack(gathered: Gathered, guard: Guard, budget: int, count: Callable[[str], i
     kept = [frame for frame in gathered.frames if frame.payload]
     pictures = kept[: int(budget * gathered.picture_share) // image_tokens] if image_tokens else []
     left = budget - image_tokens * len(pictures) - count(guard.enclose())
-    named = len({o.source for o, _ in gathered.scored} | {s.source for s in gathered.spans}) > 1
+    sources = {o.source for o, _ in gathered.scored} | {o.source for o in pictures}
+    named = len(sources | {s.source for s in gathered.spans}) > 1
     lines: list[tuple[str, float, str | Picture]] = []
     shown: dict[str, Observation] = {}
     for frame in pictures:
         assert frame.payload is not None  # chosen so
-        at = prompts.PICTURE_AT.format(moment=moment(frame.t0_s, frame.source if named else ""))
+        old = "" if gathered.now_s is None else f", {age(gathered.now_s - frame.t0_s)} old"
+        at = prompts.PICTURE_AT.format(moment=moment(frame.t0_s, frame.source if named else ""), age=old)
         told = f" {guard.quote(frame.text, SKETCH_CHARACTERS)}" if frame.text else ""
         lines += [(frame.source, frame.t0_s, f"{at}{told}"), (frame.source, frame.t0_s, Picture(frame.payload))]
         shown[frame.id] = frame
@@ -204,12 +212,20 @@ def _joined(parts: Sequence[str | Picture], guard: Guard) -> tuple[str | Picture
 
 
 async def _gather_now(context: Context, pictures: int) -> Gathered:
-    """The last seconds, newest first, and the freshest frames."""
-    newest_s = context.view.as_of_s
-    frames = await context.freshest_frames(min(pictures, NOW_FRAMES) if pictures else 0)
-    recent = await context.scan(*PERCEIVED_CHANNELS, t0_s=newest_s - NOW_S, newest_first=True, limit=60)
-    scored = tuple((o, max(0.05, 1.0 - (newest_s - o.t1_s) / NOW_S)) for o in recent)
-    return Gathered(scored, (), frames, NOW_PICTURE_SHARE)
+    """What every live source shows at this moment, else the newest pictures that are kept, and the last seconds."""
+    shown = await context.present.look() if context.present else ()
+    live = tuple(context.present.frames.values())[:pictures] if context.present else ()
+    now_s = max([context.view.as_of_s, *(reply.now_s for reply in shown)])
+    kept: list[Observation] = []
+    for source in [reply.source for reply in shown if not reply.jpeg] or ([] if live else [context.source]):
+        kept += await context.of(source).freshest_frames(min(pictures - len(live) - len(kept), NOW_FRAMES))
+    around = context.of("") if len(shown) > 1 else context
+    recent = await around.scan(*PERCEIVED_CHANNELS, t0_s=context.view.as_of_s - NOW_S, newest_first=True, limit=60)
+    if all(o.channel == "gap" for o in recent):  # nothing is watched; what was there last is better than nothing
+        recent += await around.scan(*PERCEIVED_CHANNELS[:-1], newest_first=True, limit=20)
+    scored = tuple((o, max(0.05, 1.0 - (now_s - o.t1_s) / NOW_S)) for o in recent)
+    paused = await context.present.told_of_pause() if context.present else ""
+    return Gathered(scored, (), (*kept, *live), NOW_PICTURE_SHARE, now_s, paused)
 
 
 async def _overview(context: Context) -> tuple[Span, ...]:

@@ -43,7 +43,7 @@ def now_line(as_of: str, source: str, others: int) -> str:
 
 
 NOTHING_FOUND = "nothing was found"
-PICTURE_AT = "[{moment}] picture:"
+PICTURE_AT = "[{moment}] picture{age}:"
 PICTURE_FOLLOWS = "The pictures you asked for:"
 NOT_SHOWN = "more that fits, not shown: {moments}"
 ASK_AGAIN = "Use no more tools; answer now from what you have."

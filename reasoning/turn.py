@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import OrderedDict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 
 import anyio
 import anyio.abc
@@ -19,6 +19,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 from reasoning.backends import Backend
 from reasoning.compose import Composed, Composer, Orders
 from reasoning.memory_client import MemoryClient
+from reasoning.present import CallsWatcher
 from runtime.clock import Clock
 from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, MindstreamError
@@ -76,10 +77,11 @@ class Turns:
         clock: Clock,
         log: logging.Logger,
         orders: Orders | None = None,
+        watchers: Mapping[str, CallsWatcher] | None = None,
     ) -> None:
         self._tasks = tasks
         self._memory = memory
-        self._composer = Composer(memory, backend, config, clock, orders)
+        self._composer = Composer(memory, backend, config, clock, orders, watchers)
         self._deadline_s = config.deadline_s
         self._clock = clock
         self._log = log

@@ -64,6 +64,11 @@ class PausableOutbox:
         await self._outbox.drained()
 
     @property
+    def paused_since_s(self) -> float | None:
+        """Media time at which the pause that is on began, looked up now; None if none is."""
+        return self._since_s if self.paused else None
+
+    @property
     def paused(self) -> bool:
         """Whether a pause is on, looked up now."""
         try:

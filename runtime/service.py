@@ -148,6 +148,11 @@ class Service:
         """Whether the user paused what this process perceives."""
         return isinstance(self.outbox, PausableOutbox) and self.outbox.paused
 
+    @property
+    def paused_since_s(self) -> float | None:
+        """Media time since which the user has this process paused; None if it is not."""
+        return self.outbox.paused_since_s if isinstance(self.outbox, PausableOutbox) else None
+
     def subscribe(self, *topics: str, after: dict[tuple[str, int], int] | None = None) -> Subscription:
         """Deliveries of these topics from all members that publish them."""
         subscription = Subscription(self._context, self.run_dir, self._members, topics, after, self.drop)
@@ -157,6 +162,10 @@ class Service:
     def has(self, process: str) -> bool:
         """Whether the agent may run a process of that name."""
         return any(member.name == process for member in self._members)
+
+    def members_of(self, role: str) -> tuple[str, ...]:
+        """Names of the processes of a role that perceive one source each."""
+        return tuple(member.name for member in self._members if member.role == role and member.name != role)
 
     def caller(self, process: str) -> Caller:
         """The way to call another process; one per callee."""

@@ -66,6 +66,14 @@ class World:
     def publish(self, topic: str, message: Message) -> None:
         self.voices.append(message)
 
+    @property
+    def paused_since_s(self) -> float | None:
+        return 0.0 if self.paused else None
+
+    async def serve(self, handlers: dict[type[Message], Callable[[Any], Any]]) -> None:
+        self.handlers = handlers
+        await self.stopping.wait()
+
     def caller(self, process: str) -> World:
         return self
 

@@ -80,7 +80,8 @@ async def test_the_process_serves_questions_and_searches_and_remembers_before_it
 
     service = SimpleNamespace(
         config=Config(), log=logging.getLogger("test"), caller=lambda name: Caller(memory), serve=serve,
-        has=lambda name: False, ready=lambda: seen.append("ready"), report=lambda **given: None,
+        has=lambda name: False, members_of=lambda role: (), ready=lambda: seen.append("ready"),
+        report=lambda **given: None,
         on_control=controls.__setitem__,
         in_thread=anyio.to_thread.run_sync, params={"path": str(tmp_path)}, subscribe=lambda *topics: nothing_comes(),
     )  # fmt: skip

@@ -132,3 +132,14 @@ def test_the_only_picture_is_a_keyframe() -> None:
 def test_pictures_of_one_pixel_are_taken() -> None:
     chosen = select(at_rate(10, 3, lambda t: plain((0, 0, 0), (1, 1))))
     assert times(chosen) == [0.0, 2.9]
+
+
+def test_a_picture_somebody_asks_for_is_looked_at_and_the_next_look_counts_from_there() -> None:
+    selector = KeyframeSelector(KeyframeOptions())
+    assert selector.look() == []
+    chosen = []
+    for i in range(51):
+        luma = cv2.cvtColor(walking(i / 25), cv2.COLOR_BGR2GRAY)
+        stepped = selector.step(cast(Picture, SimpleNamespace(t_s=i / 25, luma=luma)))
+        chosen += stepped or (selector.look() if i == 20 else [])
+    assert [(k.picture.t_s, k.reason) for k in chosen] == [(0.0, "first"), (0.8, "asked"), (1.8, "base")]

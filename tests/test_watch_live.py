@@ -17,7 +17,7 @@ from perception.capture import CaptureFailed, CaptureOver, CaptureThread, Inbox
 from perception.live_sound import load_sounddevice
 from perception.live_video import Camera, Screen
 from runtime.config import Config, LiveConfig, parse_config
-from runtime.messages import Observation, Progress, SourceEnded, SourceOpened
+from runtime.messages import LookReply, LookRequest, Observation, Progress, SourceEnded, SourceOpened
 from runtime.service import Service
 from tests.live_world import QUICK, World
 
@@ -143,6 +143,58 @@ async def test_a_slow_look_costs_looks_and_never_pictures(monkeypatch: pytest.Mo
 
         world = await watching(camera.url("mjpeg"), then)
     assert world.drops["look:busy"] > 0
+
+
+async def look(world: World) -> LookReply:
+    reply: LookReply = await world.handlers[LookRequest](LookRequest())
+    return reply
+
+
+async def test_whoever_asks_sees_the_next_picture_whole_and_it_is_remembered_as_what_it_is() -> None:
+    still = np.zeros((720, 1000, 3), np.uint8)
+    still[:, :500] = (40, 40, 200)
+    vision = {**QUICK["perception"]["vision"], "mask": [[0.8, 0.0, 0.2, 1.0]]}
+    masked = parse_config({"perception": {**QUICK["perception"], "vision": vision}}, "test")
+    replies: list[LookReply] = []
+    with Loopback(lambda t_s: still, rate_hz=10.0, clip_s=1.0) as camera:
+
+        async def then(world: World) -> None:
+            await world.until(lambda: world.observations("frame"))
+            for _ in range(2):
+                replies.append(await look(world))
+            await world.until(lambda: {r.t_s for r in replies} <= {o.t0_s for o in world.observations("frame")})
+
+        world = await watching(camera.url("mjpeg"), then, masked)
+    first, second = replies
+    assert first.source == "door@now"
+    assert first.paused_since_s is None
+    assert first.t_s < second.t_s <= second.now_s
+    shown = cv2.imdecode(np.frombuffer(second.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    assert shown.shape == (720, 1000, 3)
+    assert shown[:, 850:].max() < 30  # the private region
+    asked = next(o for o in world.observations("frame") if o.t0_s == second.t_s)
+    # A still scene is looked at every ten seconds: these were looked at because somebody asked.
+    assert asked.data["reason"] == "asked"
+    assert cv2.imdecode(np.frombuffer(asked.payload or b"", np.uint8), cv2.IMREAD_COLOR).shape[1] == 384
+
+
+async def test_in_a_pause_and_while_a_source_is_away_there_is_nothing_to_see_and_nobody_waits() -> None:
+    with Loopback(moving_square(SIZE), rate_hz=10.0, clip_s=1.0) as camera:
+
+        async def then(world: World) -> None:
+            await world.until(lambda: world.observations("frame"))
+            world.paused = True
+            paused = await look(world)
+            assert (paused.jpeg, paused.paused_since_s) == (b"", 0.0)
+            world.paused = False
+            camera.pause()
+            await world.until(lambda: any("cannot be seen" in note for note in world.notes))
+            away = await look(world)
+            assert (away.jpeg, away.paused_since_s) == (b"", None)
+            assert away.now_s > 0
+            camera.resume()
+
+        await watching(camera.url("mjpeg"), then)
 
 
 async def test_a_camera_that_is_not_there_is_one_clear_line_and_tried_again() -> None:

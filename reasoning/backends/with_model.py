@@ -203,7 +203,10 @@ class ModelBackend:
         abilities = model.abilities
         system = prompts.system_prompt(guard.opening, guard.closing, tools, bool(gathered.frames))
         view = context.view
-        now = prompts.now_line(mark(view.as_of_s)[1:-1], clean(view.source, 80), max(0, len(view.limits) - 1))
+        now_s = view.as_of_s if gathered.now_s is None else gathered.now_s
+        now = prompts.now_line(mark(now_s)[1:-1], clean(view.source, 80), max(0, len(view.limits) - 1))
+        if gathered.paused:
+            now += f"\n{gathered.paused} The asker was told so; tell what was there last, and how long ago."
         history = [
             message
             for exchange in context.history[-HISTORY:]

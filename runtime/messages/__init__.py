@@ -44,6 +44,10 @@ from runtime.messages.erasure import (
     ReaddRequest,
     TimeWindow,
 )
+from runtime.messages.looking import (
+    LookReply,
+    LookRequest,
+)
 from runtime.messages.memory import (
     Done,
     Hit,
@@ -128,6 +132,8 @@ __all__ = [
     "LastSeenReply",
     "LastSeenRequest",
     "LevelBytes",
+    "LookReply",
+    "LookRequest",
     "MemoryStatus",
     "Message",
     "Notice",

@@ -1,0 +1,84 @@
+"""What is before the eyes at this moment, asked of the processes that watch live sources, all at once and briefly.
+
+The picture a source gives then is looked at and stored as a frame like any other, a moment after it is shown here.
+It is newer than the View of the question, which ends at what memory had, and may be cited all the same: it is what the
+question is about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import anyio
+
+from reasoning.draft import mark
+from runtime.errors import CallError
+from runtime.messages import LookReply, LookRequest, Message, Observation, View, observation_id
+
+# Seconds: a camera gives the next picture sooner, and an answer must not wait for one that does not.
+LOOK_S = 0.2
+
+
+class CallsWatcher(Protocol):
+    """What of `runtime.calls.Caller` is used here."""
+
+    async def call(self, request: Message, deadline_s: float) -> Any: ...
+
+
+class Present:
+    """What the live sources of a View show, looked up once for a question.
+
+    ``watchers`` are the processes to ask, by name; ``source`` is the one asked about, "" all there are.
+    """
+
+    def __init__(self, watchers: Mapping[str, CallsWatcher], view: View, source: str = "") -> None:
+        self._watchers = watchers
+        self._sources = [name for name in view.limits if source in ("", name)]
+        self._shown: tuple[LookReply, ...] | None = None
+        # By id, what was shown: frames memory has, or will have in a moment.
+        self.frames: dict[str, Observation] = {}
+
+    async def look(self) -> tuple[LookReply, ...]:
+        """What each of the sources shows, in the order of the View; without those that do not say in time."""
+        if self._shown is None:
+            found: dict[str, LookReply] = {}
+
+            async def ask(watcher: CallsWatcher) -> None:
+                try:
+                    reply: LookReply = await watcher.call(LookRequest(), LOOK_S)
+                except CallError:
+                    return
+                found[reply.source] = reply
+
+            async with anyio.create_task_group() as tasks:
+                for watcher in self._watchers.values():
+                    tasks.start_soon(ask, watcher)
+            self._shown = tuple(found[name] for name in self._sources if name in found)
+            self.frames = {o.id: o for o in map(_frame, self._shown) if o.payload}
+        return self._shown
+
+    async def told_of_pause(self) -> str:
+        """One sentence that the user has watching paused, and since when; "" where it goes on. It holds for all."""
+        for shown in await self.look():
+            if shown.paused_since_s is not None:
+                since = f"since {mark(shown.paused_since_s)[1:-1]}, {age(shown.now_s - shown.paused_since_s)} ago"
+                return f"Watching is paused {since}: I see nothing now."
+        return ""
+
+
+def age(seconds: float) -> str:
+    """A length of time as one says it: "0.4 s", "35 s", "4 minutes", "2 hours"."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} minutes" if seconds < 7200 else f"{seconds / 3600:.0f} hours"
+
+
+def _frame(shown: LookReply) -> Observation:
+    """The frame as it may be shown and cited; what it is described by comes with what memory stores."""
+    return Observation(
+        id=observation_id(shown.source, "frame", shown.t_s), source=shown.source, channel="frame", t0_s=shown.t_s,
+        t1_s=shown.t_s, text="", payload=shown.jpeg,
+    )  # fmt: skip

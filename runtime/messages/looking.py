@@ -1,0 +1,25 @@
+"""Looking at what is there now: calls to a process that watches one live source."""
+
+from __future__ import annotations
+
+from runtime.messages.base import Message
+
+
+class LookRequest(Message, frozen=True, tag="look_request"):
+    """Look at the next picture, and show it. What is looked at is remembered like all that is looked at."""
+
+
+class LookReply(Message, frozen=True, tag="look_reply"):
+    """What a live source shows.
+
+    now_s           media time of the reply.
+    t_s, jpeg       the picture and its media time; its frame has the id of that moment. None while the source is away
+                    or paused.
+    paused_since_s  media time since which the user has perception paused; None where it goes on.
+    """
+
+    source: str
+    now_s: float
+    t_s: float = 0.0
+    jpeg: bytes = b""
+    paused_since_s: float | None = None
