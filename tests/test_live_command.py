@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 import subprocess
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
+import anyio
+import anyio.to_thread
+import cv2
+import numpy as np
 import pytest
 
+from benchmarks.chat_server import Json, Reply, serve_chat
 from benchmarks.loopback import Loopback, moving_square
 from tests.agent_runs import DEADLINE_S, run, start
+from tests.test_present import pictures
+from tests.test_with_model import prompt
 
 
 def remembered(memory: Path, query: str) -> int:
@@ -76,3 +85,45 @@ def test_a_camera_that_goes_away_is_a_gap_and_its_return_is_told(tmp_path: Path)
     assert "Traceback" not in err
     assert remembered(memory, "SELECT count(*) FROM tracks WHERE track = 'audio' AND missing = 'no audio track'") == 1
     assert remembered(memory, "SELECT count(*) FROM tracks WHERE ended IS NULL") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_now_is_asked_of_every_camera_that_runs_and_of_none_in_a_pause(tmp_path: Path) -> None:
+    memory = tmp_path / "memory"
+    profile = tmp_path / "quick.yaml"
+    requests: list[list[tuple[int, int]]] = []
+
+    async def script(request: Json, reply: Reply) -> None:
+        shown = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape for jpeg in pictures(request)]
+        requests.append([(width, height) for height, width, _ in shown])
+        moments = re.findall(r"^\[([^\]]*)\] picture", prompt(request), re.MULTILINE)
+        await reply.say(f"I see a square [{moments[-1]}].")
+
+    def ask() -> dict[str, Any]:
+        found: dict[str, Any] = run("ask", "What do you see now?", "--memory", memory, "--json").answers[0]
+        return found
+
+    with (
+        Loopback(moving_square((800, 600)), rate_hz=10.0, clip_s=1.0) as door,
+        Loopback(moving_square((640, 400)), rate_hz=10.0, clip_s=1.0) as garden,
+    ):
+        async with serve_chat(script) as server:
+            named = (f"door={door.url('mjpeg')}", f"garden={garden.url('mjpeg')}")
+            model = f"{{backend: openai, model: {{base_url: '{server.base_url}'}}}}"
+            profile.write_text(f"perception: {{vision: {{read_text: false}}}}\nreasoning: {model}")
+            agent = start("live", *named, "--memory", memory, "--config", profile)
+            query = "SELECT count(DISTINCT source) FROM observations WHERE channel = 'frame'"
+            await anyio.to_thread.run_sync(wait_for, memory, query, 2)
+            answer = await anyio.to_thread.run_sync(ask)
+            (cited,) = answer["citations"]
+            known = f"SELECT count(*) FROM observations WHERE id = '{cited['id']}'"
+            await anyio.to_thread.run_sync(wait_for, memory, known, 1)
+            await anyio.to_thread.run_sync(lambda: run("pause", "--memory", memory))
+            paused = await anyio.to_thread.run_sync(ask)
+            agent.terminate()
+            err = await anyio.to_thread.run_sync(lambda: agent.communicate(timeout=60)[1])
+    assert "Traceback" not in err
+    assert sorted(requests[0]) == [(640, 400), (800, 600)], "whole pictures, not what is kept of them"
+    assert paused["answer"].startswith("Watching is paused since ")
+    assert all(width <= 384 for width, _ in requests[1])
