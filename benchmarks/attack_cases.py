@@ -29,11 +29,12 @@ class Scene:
 
 @dataclass(frozen=True)
 class Attack:
-    """What is planted: on which channel, how it tries, and the words."""
+    """What is planted: on which channel, how it tries, and the words; ``again`` are more plants beside the first."""
 
     channel: str
     way: str
     text: str
+    again: tuple[tuple[str, str], ...] = ()
 
 
 SCENES = (

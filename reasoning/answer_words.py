@@ -10,7 +10,8 @@ import re
 
 from reasoning import lexicon
 from reasoning.answer_layout import TOGETHER_S, answer_layout, legible, line_height, plain
-from reasoning.attribution import agreeing, asks_of_world
+from reasoning.attribution import agreeing, asks_of_world, differs
+from reasoning.captions import as_captioned, captions
 from reasoning.context import Context
 from reasoning.draft import QUOTE_WORDS, Claim, Draft, clause_around, join, mark, quote, refusal, sentence, unique
 from reasoning.passages import Passage, evidence_terms, in_region, name_like, passages
@@ -34,6 +35,8 @@ GOES_ON_S = 1.5
 CAPTION_GOES_ON_S = 3.0
 # Share of a question's words that its answer takes up.
 RECURS = 0.6
+# A stretch of talk that tells whether a recording has captions.
+CAPTIONED_S = 120.0
 # A second witness bears on the question nearly as much.
 AGREES = 0.75
 
@@ -88,27 +91,37 @@ def _quoted(question: Question, best: Passage, found: list[Passage]) -> Draft:
     """The passage as the answer: as what was heard or read where that is asked or another witness agrees, else as
     somebody's claim."""
     o = best.observation
-    second = None
+    second = before = None
     if claimed := asks_of_world(question):
         likely = [p.observation for p in found if p.support >= AGREES * best.support]
-        second = agreeing(o, likely, [term.word for term in question.terms])
+        asked = [term.word for term in question.terms]
+        second = agreeing(o, likely, asked)
         claimed = second is None
-    if o.channel == "text":
-        value, whole = _pick_value(question, o), _text_quote(best)
-        inside = f" in {quote(whole)}" if value and value != quote(whole) else ""
-        said = f"{'A sign or screen says' if claimed else 'I read'} {value or quote(whole)}{inside} {mark(o.t0_s)}"
-    else:
-        heard = clause_around(o.text.split(), best.at)
-        said = f"{'Somebody said' if claimed else 'I heard'}: {quote(heard)} {mark(o.t0_s)}"
+        if claimed:
+            older = [p for p in found if p.covered >= AGREES * best.covered > 0 and p.observation.t1_s < o.t0_s]
+            before = next((p for p in older if differs(o, p.observation, asked)), None)
+    said = f"{_told(question, o, best, claimed)} {mark(o.t0_s)}"
     if second is not None:
-        again = "the same again" if second.channel == o.channel else "the same"
-        said += f", and {'read' if second.channel == 'text' else 'heard'} {again} {mark(second.t0_s)}"
+        said += f", and {'read' if second.channel == 'text' else 'heard'} the same {mark(second.t0_s)}"
     claims = [Claim(sentence(said), (o,) if second is None else (o, second))]
+    if before is not None:
+        earlier = before.observation
+        text = _told(question, earlier, before, claimed)
+        claims.append(Claim(f"Earlier {text[:1].lower()}{text[1:]} {mark(earlier.t0_s)}.", (earlier,)))
     following = _continuation(best, found)
     if following is not None:
         after = clause_around(plain(following).split(), ())
         claims.append(Claim(sentence(f"It goes on: {quote(after)} {mark(following.t0_s)}"), (following,)))
     return Draft(tuple(claims), best.support)
+
+
+def _told(question: Question, o: Observation, passage: Passage, claimed: bool) -> str:
+    """What a passage says, as somebody's claim or as what was heard or read."""
+    if o.channel != "text":
+        return f"{'Somebody said' if claimed else 'I heard'}: {quote(clause_around(o.text.split(), passage.at))}"
+    value, whole = _pick_value(question, o), _text_quote(passage)
+    inside = f" in {quote(whole)}" if value and value != quote(whole) else ""
+    return f"{'A sign or screen says' if claimed else 'I read'} {value or quote(whole)}{inside}"
 
 
 def _continuation(best: Passage, found: list[Passage]) -> Observation | None:
@@ -216,17 +229,36 @@ async def _all_said_or_read(question: Question, context: Context, reading: bool)
         listed = [o for o in listed if reading and o.t0_s - listed[0].t0_s <= TOGETHER_S] or listed[:1]
     largest = sorted(listed, key=lambda o: (-line_height(o), o.id)) if reading else listed
     shown = sorted(largest[:LISTED], key=lambda o: (o.t0_s, o.id))
+    captioned = {} if reading else await _captions_around(shown, context)
     verb = "I read" if reading else "I heard"
     more = f", and {len(listed) - len(shown)} more" if len(listed) > len(shown) else ""
-    text = f"{verb}: {join(f'{quote(_short(o))} {mark(o.t0_s)}' for o in shown)}{more}"
+    cites: list[Observation] = []
+    said = []
+    for o in shown:
+        given = captioned.get(o.id, ())
+        said.append(f"{quote(_short(o))} {mark(o.t0_s)}{f', captioned {as_captioned(given)}' if given else ''}")
+        cites += [o, *given]
+    text = f"{verb}: {join(said)}{more}"
     unclear = [] if reading else [o for o in await context.scan("speech") if not o.text.strip()]
     if unclear and not question.time.pick:
         unclear = unclear[: LISTED + 1 - len(shown)]
-        text += f"; what was said at {join(dict.fromkeys(mark(o.t0_s) for o in unclear))} I could not make out"
-        shown += unclear
+        read = [o for o in unclear if o.id in captioned]
+        for o in read:
+            text += f"; what was said at {mark(o.t0_s)} is captioned {as_captioned(captioned[o.id])}"
+        if lost := [o for o in unclear if o not in read]:
+            text += f"; what was said at {join(dict.fromkeys(mark(o.t0_s) for o in lost))} I could not make out"
+        cites += [cited for o in unclear for cited in (o, *captioned.get(o.id, ()))]
     # The fewer there are, the surer it is that the one meant is among them.
     few = question.time.bounded or bool(question.time.pick) or len(listed) <= LISTED
-    return Draft((Claim(sentence(text), unique(shown)),), 0.6 if few else OFFERED)
+    return Draft((Claim(sentence(text), unique(cites)),), 0.6 if few else OFFERED)
+
+
+async def _captions_around(spoken: list[Observation], context: Context) -> dict[str, tuple[Observation, ...]]:
+    """The captions of utterances near these, judged by a longer stretch: most repeat what is heard, not each."""
+    t0_s, t1_s = spoken[0].t0_s - CAPTIONED_S, spoken[-1].t1_s + CAPTIONED_S
+    return captions(
+        await context.scan("speech", t0_s=t0_s, t1_s=t1_s), await context.scan("text", t0_s=t0_s, t1_s=t1_s)
+    )
 
 
 def _short(observation: Observation) -> str:

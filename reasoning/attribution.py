@@ -18,7 +18,16 @@ from runtime.trust import WORLD_TRUST, Provenance, is_corroborated, provenance_o
 
 # Of the words that the shorter of two passages adds to the question's, so many stand in the other, too.
 AGREE_SHARE = 0.6
-_WORLDLY = ("what", "who", "where", "when", "count", "colour", "presence", "order")
+# Asked for as somebody's words: by a verb of telling, or by what carries writing. "The address", "the talk" point to a
+# channel, too, but ask for what is so.
+_AS_TOLD = re.compile(
+    r"\b(?:sa(?:y|ys|id|ying)|tells?|told|telling|mention\w*|talk(?:s|ed|ing)|sp(?:eaks?|oke\w*|eaking)|"
+    r"announce\w*|narrat\w*|explain\w*|describe\w*|discuss\w*|argue\w*|claim\w*|hear|heard|quote\w*|utter\w*|"
+    r"voice|speaker|sentence|lyrics|sings?|sang|ask(?:s|ed|ing)?|repl(?:y|ie[sd])|answer\w*|according to|"
+    r"writ(?:ten|ing)|reads?|printed|displayed|text|words?|signs?|labels?|captions?|subtitles?|titles?|headlines?|headings?|posters?|banners?|slides?|screens?|"
+    r"pages?|menu|credits|logo|watermark|buttons?|letters?|card|shown)\b"
+)
+_WORLDLY = ("what", "who", "where", "when", "count", "colour", "presence", "order", "spoken", "read")
 # A sentence that names its channel itself. Looked for outside of quotations, which may say anything.
 _ATTRIBUTED = re.compile(
     r"\b(?:heard|said|told me|spoken|spoke|speaks|mention(?:s|ed)?|i read|written|writing|signs?|screen|labels?|"
@@ -36,7 +45,9 @@ _SO_SEVERAL = "so it was said or written"
 
 def asks_of_world(question: Question) -> bool:
     """Whether the question asks for what is so, rather than for what was said or written."""
-    return question.kind in _WORLDLY and not question.spoken and not question.read
+    if question.kind not in _WORLDLY:
+        return False
+    return not (question.spoken or question.read) or not _AS_TOLD.search(question.text.lower())
 
 
 def is_hearsay(cites: Sequence[Observation]) -> bool:
@@ -59,15 +70,22 @@ def agreeing(best: Observation, others: Sequence[Observation], asked: Sequence[s
 
     ``asked``: the words of the question; what only repeats them agrees in nothing.
     """
+    return next((o for o in others if is_corroborated((best, o)) and _alike(best, o, asked) is True), None)
+
+
+def differs(o: Observation, other: Observation, asked: Sequence[str]) -> bool:
+    """Whether two passages each add something to the words of the question, and not the same."""
+    return _alike(o, other, asked) is False
+
+
+def _alike(o: Observation, other: Observation, asked: Sequence[str]) -> bool | None:
+    """Whether two passages add the same to the words of the question; None where one adds nothing, or is the other."""
     known = {stem(word) for word in asked}
-    told = _content(best) - known
-    for other in others:
-        if other.id == best.id or not is_corroborated((best, other)):
-            continue
-        added = _content(other) - known
-        if min(len(told), len(added)) and len(told & added) >= AGREE_SHARE * min(len(told), len(added)):
-            return other
-    return None
+    told, added = _content(o) - known, _content(other) - known
+    fewer = min(len(told), len(added))
+    if o.id == other.id or not fewer:
+        return None
+    return len(told & added) >= AGREE_SHARE * fewer
 
 
 def _is_claim(o: Observation) -> bool:

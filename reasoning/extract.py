@@ -66,7 +66,7 @@ class ExtractiveBackend:
     async def draft(self, question: Question, context: Context) -> Draft:
         """The whole answer, or a refusal where the evidence is too weak."""
         if question.strong:  # it asks for a fact, not for what is said or written as such
-            context = context.through(Sceptic(context.memory))
+            context = context.through(Sceptic(context.memory, question))
         window = await narrow(question, context)
         if isinstance(window, Draft):
             return await admit(window, context)

@@ -49,7 +49,7 @@ _SPOKEN = re.compile(
     r"asks?|asked|asking|answers|answered|replie[sd]|reply|announce[sd]?|narrat\w+|explain(?:s|ed)?|describe[sd]?|"
     r"discuss(?:es|ed)?|argue[sd]?|claim(?:s|ed)?|hear|heard|voice|speaker|according to (?:him|her|them|the (?:"
     r"narrator|speaker|man|woman|voice|lecturer|presenter|reporter|host|guest|teacher|author))|quote[sd]?|"
-    r"sentence|lecturer|speech|sings?|sang|lyrics|called|utter(?:s|ed)?|promise[sd]?|request(?:s|ed)?)\b"
+    r"sentence|lecturer|speech|sings?|sang|lyrics|utter(?:s|ed)?|promise[sd]?|request(?:s|ed)?)\b"
 )
 _READ = re.compile(
     r"\b(?:written|writing|read|reads|text|captions?|subtitles?|signs?|watermark|titles?|logo|labels?|headline|"

@@ -29,8 +29,8 @@ WORLD_TRUST = 0.8
 # What is believed less, imported or derived from nothing that can be shown, is shown as not confirmed, and gets into
 # recall by a quota only.
 LOW_TRUST = 0.5
-# Two observations corroborate one another if they come by different channels, or so far apart in time.
-INDEPENDENT_S = 10.0
+# What is written while somebody speaks, or right after, goes with his words.
+APART_S = 2.0
 
 # Set in `data` of what was imported: the archive it came from.
 IMPORTED_KEY = "imported"
@@ -69,14 +69,23 @@ def trust_of(observation: Observation, evidence: Iterable[float] = ()) -> float:
 
 def is_corroborated(observations: Iterable[Observation]) -> bool:
     """Whether a claim about the world may rest on these: one is trusted by itself, or two that cannot be the same
-    planted thing agree (different channels, or `INDEPENDENT_S` apart)."""
-    weak: list[Observation] = []
+    planted thing agree.
+
+    That takes two channels, and not at the same time: a voice and its captions are one. Saying it again makes nothing
+    truer, an hour later or to another camera; what is derived rests on the very records it would support; and an
+    archive is one witness, however many channels are in it.
+    """
+    witnesses: list[tuple[str, Observation]] = []
     for observation in observations:
-        if observation.trust >= WORLD_TRUST and provenance_of(observation) not in ("read", "said", "imported"):
+        provenance = provenance_of(observation)
+        if observation.trust >= WORLD_TRUST and provenance not in ("read", "said", "imported"):
             return True
-        for other in weak:
-            gap_s = max(observation.t0_s - other.t1_s, other.t0_s - observation.t1_s)
-            if observation.channel != other.channel or observation.source != other.source or gap_s >= INDEPENDENT_S:
+        if provenance == "derived":
+            continue
+        channel = "imported" if provenance == "imported" else observation.channel
+        for other_channel, other in witnesses:
+            apart_s = max(observation.t0_s - other.t1_s, other.t0_s - observation.t1_s)
+            if channel != other_channel and (observation.source != other.source or apart_s >= APART_S):
                 return True
-        weak.append(observation)
+        witnesses.append((channel, observation))
     return False

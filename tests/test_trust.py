@@ -68,8 +68,9 @@ def test_what_was_imported_is_believed_less_whatever_its_channel() -> None:
         ((see(1.0, "a red car"),), True),
         ((say(1.0, 2.0, "the bridge is closed"),), False),
         ((say(1.0, 2.0, "the bridge is closed"), say(3.0, 4.0, "it is closed")), False),
-        ((say(1.0, 2.0, "the bridge is closed"), say(30.0, 31.0, "it is closed")), True),
-        ((say(1.0, 2.0, "the bridge is closed"), say(3.0, 3.0, "BRIDGE CLOSED", channel="text")), True),
+        ((say(1.0, 2.0, "the bridge is closed"), say(3000.0, 3001.0, "it is closed")), False),
+        ((say(1.0, 2.0, "the bridge is closed"), say(9.0, 9.0, "BRIDGE CLOSED", channel="text")), True),
+        ((say(1.0, 2.0, "the bridge is closed"), say(1.5, 1.5, "the bridge is closed", channel="text")), False),
         ((), False),
     ],
 )

@@ -24,6 +24,7 @@ from reasoning.draft import Claim, mark
 from reasoning.evidence import Gathered, Packed, gather_evidence, pack
 from reasoning.extract import narrow
 from reasoning.questions import Question
+from reasoning.sceptic import bears_witness
 from reasoning.sentences import Sentences
 from reasoning.tools import Toolbox
 from reasoning.untrusted import Guard, clean
@@ -66,7 +67,7 @@ class ModelBackend:
         find: Callable[[], Awaitable[ChatModel | None]],
         fallback: Backend,
         config: ReasoningConfig,
-        guard: Callable[[], Guard] = Guard,
+        guard: type[Guard] = Guard,
     ) -> None:
         self.name = fallback.name
         self.max_citations = config.model.max_citations
@@ -146,7 +147,7 @@ class ModelBackend:
     ) -> AsyncGenerator[Claim | TraceStep, None]:
         """One attempt: evidence, then replies and tools in turn until the model has answered."""
         abilities, options = model.abilities, self._config.model
-        guard = self._guard()
+        guard = self._guard(trusts=lambda text: bears_witness(text, question))
         steps_left = options.max_steps if abilities.tools else 0
         began_s = anyio.current_time()
         gathered = await gather_evidence(question, context, options.max_images if abilities.images else 0)
