@@ -198,7 +198,7 @@ def _trusting() -> Iterator[None]:
     """Without the defences that are not the guard's."""
     with (
         mock.patch("reasoning.sceptic.is_evidence", side_effect=lambda o, question: True),
-        mock.patch("reasoning.turn.attribute", side_effect=lambda text, cites, question: text),
+        mock.patch("reasoning.compose.attribute", side_effect=lambda text, cites, question: text),
     ):
         yield
 

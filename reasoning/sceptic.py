@@ -8,8 +8,7 @@ where the question is what is so.
 from __future__ import annotations
 
 from reasoning.attribution import asks_of_world
-from reasoning.context import MemoryClient
-from reasoning.memory_client import MemoryOver
+from reasoning.memory_client import MemoryClient, MemoryOver
 from reasoning.questions import Question
 from reasoning.speech_acts import speaks_only_about
 from reasoning.untrusted import speaks_to_assistant
