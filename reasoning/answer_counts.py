@@ -12,7 +12,9 @@ from reasoning.lexicon import numbers_in
 from reasoning.passages import coverage, evidence_terms, passages
 from reasoning.questions import Question
 from reasoning.sights import (
+    BLACK,
     CHANGE,
+    DARK_BELOW,
     MOVING,
     PEOPLE,
     ROLES,
@@ -23,6 +25,7 @@ from reasoning.sights import (
     about_vehicles,
     asked_stems,
     cuts,
+    dark,
     moving,
     people,
     people_in,
@@ -35,8 +38,7 @@ from reasoning.words import number_in_words, words
 from runtime.messages import Observation
 
 MARKED = 4
-# Black between two pictures is no picture of its own.
-BLACK_BELOW = 0.06
+# After a fade in, this long belongs to it.
 FADE_S = 1.5
 STATED = 0.5
 
@@ -48,12 +50,14 @@ async def answer_count(question: Question, context: Context) -> Draft:
     counted = asked_stems(question.head)
     if counted & (SHOT | CHANGE) or (often and asked & SHOT and asked & CHANGE):
         return await _pictures(question, context, changes=bool(asked & CHANGE))
+    if asked & BLACK and asked & SHOT and not unknown_nouns(question.body):
+        return _tally(await dark(context), "time", "the picture turns black")
     if question.spoken or question.read:
+        if often and evidence_terms(question):
+            return await _times_said(question, context)
         stated = await _stated(question, context)
         if stated:
             return stated
-        if often and evidence_terms(question):
-            return await _times_said(question, context)
         if often and asked & SPEAKING:
             return _tally(await utterances(context), "utterance", "could be heard")
     # Where and among what they are counted may lie beyond us; what is counted may not.
@@ -61,7 +65,8 @@ async def answer_count(question: Question, context: Context) -> Draft:
     if (not beyond and counted & (PEOPLE | ROLES)) or (
         often and not unknown_nouns(question.body) and about_people(question.text)
     ):
-        total = often or question.has("total", "enter", "pass", "appear", "altogether", "different", "come", "leave")
+        total = question.has("total", "enter", "pass", "past", "appear", "altogether", "different", "come", "leave")
+        total = total or often or "in all" in question.text.lower()
         return await (_arrivals if total else _people_at_once)(question, context)
     if not beyond and asked & MOVING:
         return _tally(await moving(context, question.text), "moving thing", "came into view")
@@ -138,7 +143,7 @@ def _pictures_begin(frames: tuple[Observation, ...]) -> list[Observation]:
     begins: list[Observation] = []
     dark = True
     for frame in frames:
-        black = float(frame.data.get("brightness", 1.0)) < BLACK_BELOW
+        black = float(frame.data.get("brightness", 1.0)) < DARK_BELOW
         # A fade in is noticed while it rises and again when it is complete.
         settling = bool(begins) and frame.t0_s - begins[-1].t0_s < FADE_S
         if not black and not settling and (dark or frame.data.get("cut")):

@@ -21,6 +21,8 @@ MANY_AS_LARGE = 4
 ROW_SHARE = 0.6
 # One letter of another script, then a Latin word with a capital.
 _ICON = re.compile(r"(?<!\w)[^\W\d_a-zA-ZÀ-ɏ](?=[A-Z][a-z]{2,})")
+# What has a title.
+_TITLED = ("film", "movie", "demo", "game", "program", "programme", "app", "product", "show", "book", "song", "video")
 _Cell = tuple[float, float, float, str, Observation]
 
 
@@ -61,10 +63,8 @@ def line_height(observation: Observation) -> float:
 def _asks_title(question: Question) -> bool:
     # In the body: "after the title" asks for something else.
     title_asked = bool({"title", "heading", "headline"} & set(words(question.body)))
-    named = question.head == "name" and question.has(
-        "film", "movie", "demo", "game", "program", "programme", "app", "product", "show", "book", "song", "video"
-    )
-    return not question.strong and (question.expects == "title" or title_asked or named)
+    named = question.head == "name" and question.has(*_TITLED)
+    return not set(question.strong) - set(_TITLED) and (question.expects == "title" or title_asked or named)
 
 
 async def _title(question: Question, context: Context) -> Draft | None:

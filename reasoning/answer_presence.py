@@ -14,6 +14,7 @@ from reasoning.passages import evidence_terms, holds_type, passages
 from reasoning.questions import Question, noun_phrases
 from reasoning.sights import (
     CHANGE,
+    DARK_BELOW,
     DARKNESS,
     MOVING,
     SHOT,
@@ -38,7 +39,6 @@ from reasoning.things import things
 from reasoning.words import COMPOUND, match, words
 
 ABILITY = "With the embedded encoders I recognise people, movement, colours, writing, speech and kinds of sound"
-DARK_BELOW = 0.06
 MOVING_ABOVE = 0.02
 SHOWN = 3
 

@@ -17,10 +17,12 @@ from reasoning.draft import Claim, Draft, clause_around, join, mark, marks, one,
 from reasoning.passages import Passage, coverage, evidence_terms, passages
 from reasoning.questions import Question, Term, content_terms, noun_phrases
 from reasoning.sights import (
+    BLACK,
     CLOTHING,
     MOTION_VERBS,
     MOVING,
     PEOPLE,
+    SHOT,
     SOUND,
     SPEAKING,
     WRITING,
@@ -32,6 +34,7 @@ from reasoning.sights import (
     asked_stems,
     crowd,
     cuts,
+    dark,
     event_asked,
     minimum_of_people,
     motion_onset,
@@ -196,7 +199,7 @@ def _said_at_s(observation: Observation, asked: list[str]) -> float:
 
 
 async def _writing_appears(question: Question, context: Context) -> Draft | None:
-    texts = [o for o in await context.scan("text") if sum(c.isalpha() for c in o.text) >= 3]
+    texts = [s.observation for s in await writing(context, question.text)]
     if not texts:
         return None
     if question.time.pick == "last":
@@ -219,6 +222,8 @@ async def _speech_begins(question: Question, context: Context) -> Draft | None:
 async def _from_pictures(text: str, context: Context) -> list[Sighting]:
     """Times in pictures (and of sounds) that fit, or none where a word lies beyond the encoders."""
     asked = asked_stems(text)
+    if asked & BLACK and asked & SHOT and not unknown_nouns(text):
+        return await dark(context)
     if about_cuts(text):
         changes = await cuts(context)
         number = minimum_of_people(text)
@@ -269,7 +274,8 @@ def _listed(found: list[Sighting], pick: str, framing: bool) -> Draft:
     chosen = found[-1:] if pick == "last" else found[: 1 if pick == "first" else LISTED]
     said = list(dict.fromkeys(s.said for s in chosen))
     if len(chosen) == 1 or len(said) == 1:
-        more = f" (and {len(found) - len(chosen)} times more)" if len(found) > len(chosen) and not pick else ""
+        left = len(found) - len(chosen)
+        more = f" (and {'once' if left == 1 else f'{left} times'} more)" if left and not pick else ""
         text = f"{said[0]} at {marks(s.observation for s in chosen)}{more}"
     else:
         text = "; ".join(f"{s.said} {mark(s.t0_s)}" for s in chosen)

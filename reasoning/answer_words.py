@@ -7,6 +7,7 @@ text first, where spelling can be trusted. Speech is always quoted as heard.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from reasoning import lexicon
 from reasoning.answer_layout import TOGETHER_S, answer_layout, legible, line_height, plain
@@ -136,11 +137,16 @@ def _continuation(best: Passage, found: list[Passage]) -> Observation | None:
         if p.observation.channel == o.channel
         and p.observation.source == o.source
         and p.observation.text.strip()
-        and (o.channel == "speech" or (len(best.spoken) <= 5 and legible(p.observation)))
+        and (o.channel == "speech" or (len(best.spoken) <= 5 and _beneath(o, p.observation)))
         and p.observation.t0_s - o.t0_s > 0
         and p.observation.t0_s - o.t1_s <= within_s
     ]
     return min(after, key=lambda n: (n.t0_s, n.id), default=None)
+
+
+def _beneath(text: Observation, other: Observation) -> bool:
+    """Whether another text can go on with this one: it is legible and stands in the same place."""
+    return legible(other) and other.data.get("region") == text.data.get("region")
 
 
 def _asked_for(best: Passage, found: list[Passage]) -> Draft | None:
@@ -218,7 +224,11 @@ async def _unplaced(question: Question, context: Context, found: list[Passage]) 
 async def _all_said_or_read(question: Question, context: Context, reading: bool) -> Draft:
     """No word of the question can be evidenced: offer what was said or written, if that is little enough."""
     channel: Channel = "text" if reading else "speech"
-    listed = [o for o in await context.scan(channel) if o.text.strip() and (not reading or legible(o))]
+    scanned = await context.scan(channel)
+    captioned = await _captions_around(scanned, context) if scanned and not reading else {}
+    listed = (
+        [o for o in scanned if legible(o)] if reading else [o for o in scanned if o.text.strip() or o.id in captioned]
+    )
     if reading:
         listed = [o for o in listed if in_region(question, o)] or listed
     if not listed:
@@ -229,31 +239,27 @@ async def _all_said_or_read(question: Question, context: Context, reading: bool)
         listed = [o for o in listed if reading and o.t0_s - listed[0].t0_s <= TOGETHER_S] or listed[:1]
     largest = sorted(listed, key=lambda o: (-line_height(o), o.id)) if reading else listed
     shown = sorted(largest[:LISTED], key=lambda o: (o.t0_s, o.id))
-    captioned = {} if reading else await _captions_around(shown, context)
     verb = "I read" if reading else "I heard"
     more = f", and {len(listed) - len(shown)} more" if len(listed) > len(shown) else ""
-    cites: list[Observation] = []
-    said = []
-    for o in shown:
-        given = captioned.get(o.id, ())
-        said.append(f"{quote(_short(o))} {mark(o.t0_s)}{f', captioned {as_captioned(given)}' if given else ''}")
-        cites += [o, *given]
-    text = f"{verb}: {join(said)}{more}"
-    unclear = [] if reading else [o for o in await context.scan("speech") if not o.text.strip()]
+    text = f"{verb}: {join(_shown(o, captioned.get(o.id, ())) for o in shown)}{more}"
+    cites = [cited for o in shown for cited in (o, *captioned.get(o.id, ()))]
+    unclear = [] if reading else [o for o in scanned if not o.text.strip() and o.id not in captioned]
     if unclear and not question.time.pick:
         unclear = unclear[: LISTED + 1 - len(shown)]
-        read = [o for o in unclear if o.id in captioned]
-        for o in read:
-            text += f"; what was said at {mark(o.t0_s)} is captioned {as_captioned(captioned[o.id])}"
-        if lost := [o for o in unclear if o not in read]:
-            text += f"; what was said at {join(dict.fromkeys(mark(o.t0_s) for o in lost))} I could not make out"
-        cites += [cited for o in unclear for cited in (o, *captioned.get(o.id, ()))]
+        text += f"; what was said at {join(dict.fromkeys(mark(o.t0_s) for o in unclear))} I could not make out"
+        cites += unclear
     # The fewer there are, the surer it is that the one meant is among them.
     few = question.time.bounded or bool(question.time.pick) or len(listed) <= LISTED
     return Draft((Claim(sentence(text), unique(cites)),), 0.6 if few else OFFERED)
 
 
-async def _captions_around(spoken: list[Observation], context: Context) -> dict[str, tuple[Observation, ...]]:
+def _shown(o: Observation, captioned: tuple[Observation, ...]) -> str:
+    """What was read or heard, with its captions; these alone where nothing of it was understood."""
+    heard = f"{quote(_short(o)) if o.text.strip() else 'words'} {mark(o.t0_s)}"
+    return f"{heard}, captioned {as_captioned(captioned)}" if captioned else heard
+
+
+async def _captions_around(spoken: Sequence[Observation], context: Context) -> dict[str, tuple[Observation, ...]]:
     """The captions of utterances near these, judged by a longer stretch: most repeat what is heard, not each."""
     t0_s, t1_s = spoken[0].t0_s - CAPTIONED_S, spoken[-1].t1_s + CAPTIONED_S
     return captions(

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from reasoning.answer_colours import answer_colour
 from reasoning.answer_compare import answer_pair, answer_sources, compares_sources
 from reasoning.answer_counts import answer_count
+from reasoning.answer_people import answer_people
 from reasoning.answer_presence import ABILITY, answer_presence
 from reasoning.answer_scene import (
     answer_coming,
@@ -125,8 +126,8 @@ async def _answer_heard(question: Question, context: Context) -> Draft:
 
 async def _answer_open(question: Question, context: Context) -> Draft:
     """ "What ..." and "who ..." with no channel named: words said or read, or the picture of a given time."""
-    if named := await _named(question, context):
-        return named
+    if pictured := await _named(question, context) or await answer_people(question, context):
+        return pictured
     if question.strong or question.phrases:
         if question.seen and not (question.spoken or question.read or question.expects in WRITTEN_TYPES):
             # "Which animal is shown?": of what kind a thing is its name may tell the asker.

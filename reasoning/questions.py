@@ -40,7 +40,7 @@ FRAMING = frozenset(
     corner row middle centre upper lower next really come enter pass go put number smallest largest several
     question colour color wide close change ask thing things shown itself trying try other many use time
     bright dark visible
-    heading headline slide poster banner author
+    heading headline slide poster banner author cover notice board ticket credit
     """
     )
 )
@@ -59,8 +59,9 @@ _READ = re.compile(
 )
 _SIGN_SAYS = re.compile(
     r"\bdoes it say on\b|"
-    r"\b(?:does|do|did) (?:the|this|that) (?:\w+ ){0,3}?(?:sign|slide|label|caption|subtitle|text|title|card|poster|"
-    r"screen|banner|page|watermark|logo|headline|button|letters?) (?:say|read|show|mean)\b"
+    r"\b(?:does|do|did) (?:the|this|that|these|those) (?:\w+ ){0,3}?(?:signs?|slides?|labels?|captions?|subtitles?|"
+    r"texts?|titles?|cards?|posters?|screens?|banners?|pages?|watermarks?|logos?|headlines?|buttons?|letters?|covers?|"
+    r"notices?|boards?|displays?|notes?|tickets?|credits) (?:say|read|show|mean)\b"
 )
 _NAMED = re.compile(r"\b(?:named|shown|given)\b")
 _SEEN = re.compile(
@@ -284,7 +285,11 @@ def _expected(low: str, kind: Kind) -> tuple[AnswerType, bool, int | None, str]:
         for pattern, kind_of in _NOUN_TYPES:
             if head and (re.fullmatch(pattern, head) or re.match(rf"(?:{pattern})\b", phrase)):
                 return kind_of, several or (wanted or 1) > 1, wanted, head
-    if kind == "who" and re.search(r"\b(?:wrote|written|authors?|directed|produced|made|named|called|is named)\b", low):
+    if kind == "who" and re.search(
+        r"\b(?:wrote|written|directed|produced|made|named|called|is named|"
+        r"(?:author|actor|director|producer|composer|writer|singer|editor)s?|actress(?:es)?)\b",
+        low,
+    ):
         return "name", False, None, ""
     if kind == "where":
         return "place", False, None, ""

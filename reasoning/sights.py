@@ -60,14 +60,20 @@ _SOUND_NAMES = {
     "steady noise": _stems("hum hiss rain wind engine"),
     "silence": _stems("silence silent quiet"),
 }
+BLACK = _stems("black dark blank")
 DARKNESS = _stems("dark black bright white blank empty still static")
 MANNER = _stems(
     """wear enter leave pass walk appear come go cross stand sit bright dark first second third again together same time
     front behind near across way entrance foot total once twice background foreground right left top bottom upper lower
-    side edge centre middle present alone shown visible simultaneously most moment through ever around"""
+    side edge centre middle present alone shown visible simultaneously most moment through ever around play direction
+    all past by stay nothing"""
 )
 _KNOWN = PEOPLE | MOVING | SHOT | CHANGE | WRITING | SPEAKING | SOUND | CLOTHING | DARKNESS | MANNER | FRAMING
 _SIDES = ("left", "right", "top", "bottom")
+
+
+# Mean brightness (0..1) of a picture that is black, writing on it included.
+DARK_BELOW = 0.06
 
 
 class Sighting(Struct, frozen=True):
@@ -221,6 +227,14 @@ async def cuts(context: Context) -> list[Sighting]:
         for frame in await context.frames()
         if frame.data.get("cut") and frame.t0_s > 0.5 and frame.data.get("reason") != "first"
     ]
+
+
+async def dark(context: Context) -> list[Sighting]:
+    """When the picture turns black, from the start on."""
+    frames = [frame for frame in await context.frames() if "brightness" in frame.data]
+    black = [float(frame.data["brightness"]) < DARK_BELOW for frame in frames]
+    begins = [frame for i, frame in enumerate(frames) if black[i] and not (i and black[i - 1])]
+    return [Sighting(frame.t0_s, frame, "the picture is black") for frame in begins]
 
 
 async def motion_onset(context: Context, threshold: float = 0.02) -> Sighting | None:

@@ -45,6 +45,9 @@ def test_one_text_that_repeats_what_is_said_makes_no_captions() -> None:
 async def test_what_was_said_is_told_with_its_captions_where_it_was_not_understood_too() -> None:
     memory = ListedMemory(*SPOKEN, *SHOWN, as_of_s=20.0)
     context = Context(memory, await memory.view(ViewRequest()))
-    draft = await ExtractiveBackend(0.35).draft(parse_question("What does he say?", 20.0), context)
-    assert '"i\'ve always wondered" [0:04], captioned "I\'ve always wondered that"' in draft.text
-    assert 'what was said at [0:10] is captioned "it is the iPod"' in draft.text
+
+    async def answer(text: str) -> str:
+        return (await ExtractiveBackend(0.35).draft(parse_question(text, 20.0), context)).text
+
+    assert '"i\'ve always wondered" [0:04], captioned "I\'ve always wondered that"' in await answer("What does he say?")
+    assert await answer("What is said last?") == 'I heard: words [0:10], captioned "it is the iPod".'
