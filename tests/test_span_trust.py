@@ -12,13 +12,14 @@ from msgspec import structs
 
 from memory.archive import export_memory, import_memory
 from memory.budget import MIB, Budget, Keeper
+from memory.choice import LOW_TRUST_SHARE
 from memory.compress import Kept, Member, Pooling
 from memory.forget import forget
 from memory.integrate import Integration
 from memory.migrations import MIGRATIONS, migrate
 from memory.observe import Batch
 from memory.reader import read_spans
-from memory.recall import LOW_TRUST_SHARE, Recall, RecallOptions
+from memory.recall import Recall, RecallOptions
 from memory.retention import remove_with_sketches
 from memory.segment import SegmentOptions
 from memory.store import Store
