@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from reasoning.context import Context
 from reasoning.draft import Draft, mark, marks, one, quote, refusal, unique
-from reasoning.lexicon import numbers_in
+from reasoning.lexicon import COLOURS, numbers_in
 from reasoning.passages import coverage, evidence_terms, passages
 from reasoning.questions import Question
 from reasoning.sights import (
@@ -66,7 +66,8 @@ async def answer_count(question: Question, context: Context) -> Draft:
         often and not unknown_nouns(question.body) and about_people(question.text)
     ):
         total = question.has("total", "enter", "pass", "past", "appear", "altogether", "different", "come", "leave")
-        total = total or often or "in all" in question.text.lower()
+        worn = COLOURS & set(words(question.body))
+        total = total or often or bool(worn) or "in all" in question.text.lower()
         return await (_arrivals if total else _people_at_once)(question, context)
     if not beyond and asked & MOVING:
         return _tally(await moving(context, question.text), "moving thing", "came into view")

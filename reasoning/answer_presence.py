@@ -26,6 +26,7 @@ from reasoning.sights import (
     asked_stems,
     crowd,
     cuts,
+    event_asked,
     minimum_of_people,
     moving,
     people,
@@ -175,13 +176,13 @@ async def _cut(context: Context) -> Draft:
 
 async def _people(question: Question, context: Context) -> Draft:
     frames = await context.frames()
-    number = minimum_of_people(question.text)
+    number = minimum_of_people(question.body)
     if number > 1:
         together = [s.observation for s in await crowd(context, number)]
         if not together or not prominent(frames, number):
             return refusal(f"No, I did not see {number} people at once")
         return one(f"Yes, I see {number} people at {mark(together[0].t0_s)}", together[0], confidence=0.65)
-    seen = [s.observation for s in await people(context, question.text)]
+    seen = [s.observation for s in await people(context, question.body, event_asked(question.text))]
     coloured = bool(question.strong) and any(word in lexicon.COLOURS for word in words(question.text))
     if coloured:
         if not seen:

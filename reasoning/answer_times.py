@@ -36,6 +36,7 @@ from reasoning.sights import (
     cuts,
     dark,
     event_asked,
+    fullest,
     minimum_of_people,
     motion_onset,
     moving,
@@ -46,7 +47,7 @@ from reasoning.sights import (
     writing,
 )
 from reasoning.things import beyond, things
-from reasoning.words import match, stem, words
+from reasoning.words import match, ordinal_value, stem, words
 from runtime.messages import Observation
 
 # Every asked word, as heard or read, or nearly: a time is only worth giving for the right event.
@@ -55,6 +56,11 @@ LISTED = 3
 LABEL_WORDS = 3
 # A page that is there when a recording begins is read by then.
 FROM_START_S = 1.0
+_MOST = frozenset(("most", "busiest", "largest"))
+# "The third person who enters"; "a third person" is one of three.
+_NTH = re.compile(
+    r"\bthe (\w+) (?:person|pedestrian|man|woman|visitor) (?:\w+ )?(?:enter|come|appear|arrive|leave|walk)"
+)
 JUST_MOVING = frozenset(stem(word) for word in ("move", "start", "begin"))
 
 
@@ -87,13 +93,16 @@ async def answer_order(question: Question, context: Context) -> Draft:
     first, second = question.alternatives
     if question.spoken and asked_stems(first) & PEOPLE and asked_stems(second) & PEOPLE:
         return await _voices(question, context)
-    found = [await first_moment(alternative, context, coming=True) for alternative in (first, second)]
+    # "Which leaves first: the car or the van?": each is looked for leaving.
+    leaving = " leaves" if event_asked(question.text) == "leaves" else ""
+    found = [await first_moment(f"{alternative}{leaving}", context, coming=True) for alternative in (first, second)]
     a, b = found
     if a and b and a.t0_s != b.t0_s:
         early, late = (a, b) if a.t0_s < b.t0_s else (b, a)
         name, other = (_as_asked(n, question.text) for n in ((first, second) if early is a else (second, first)))
         wants_last = question.has("last", "later", "latest")
-        lead = f"{other} comes last" if wants_last else f"{name} comes first"
+        verb = "leaves" if leaving else "comes"
+        lead = f"{other} {verb} last" if wants_last else f"{name} {verb} first"
         text = f"{lead}: {name} at {mark(early.t0_s)}, {other} at {mark(late.t0_s)}"
         return one(text, *early.cites, *late.cites, confidence=min(a.confidence, b.confidence))
     for moment, name, missing in ((a, first, second), (b, second, first)):
@@ -243,6 +252,11 @@ async def _from_pictures(text: str, context: Context) -> list[Sighting]:
     if vehicle:
         return [_uncertain(s, vehicle) for s in await vehicles(context, text, event_asked(text))]
     if about_people(text):
+        if asked & _MOST:
+            return await fullest(context)
+        if nth := _NTH.search(text.lower()):
+            place = ordinal_value(nth[1]) or 1
+            return (await people(context, text, event_asked(text)))[place - 1 : place]
         number = minimum_of_people(text)
         if number > 1:
             return await crowd(context, number)

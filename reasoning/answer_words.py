@@ -15,12 +15,13 @@ from reasoning.attribution import agreeing, asks_of_world, differs
 from reasoning.captions import as_captioned, captions
 from reasoning.context import Context
 from reasoning.draft import QUOTE_WORDS, Claim, Draft, clause_around, join, mark, quote, refusal, sentence, unique
-from reasoning.passages import Passage, evidence_terms, in_region, name_like, passages
+from reasoning.passages import TYPES_OF_WORDS, Passage, evidence_terms, in_region, name_like, passages
 from reasoning.questions import Question, noun_phrases
 from reasoning.words import STOP_WORDS, stem, words
 from runtime.messages import Channel, Observation
 
 LISTED = 3
+LABEL_WORDS = 3
 NAMES_TOLD = 4
 # Asked for one of these, writing that holds none is no answer.
 VALUES = ("name", "number", "date", "web address")
@@ -38,6 +39,8 @@ CAPTION_GOES_ON_S = 3.0
 RECURS = 0.6
 # A stretch of talk that tells whether a recording has captions.
 CAPTIONED_S = 120.0
+# Words that an older passage has of those asked for, not to be hidden by a newer one.
+BEARS = 0.7
 # A second witness bears on the question nearly as much.
 AGREES = 0.75
 
@@ -53,7 +56,8 @@ async def answer_words(question: Question, context: Context) -> Draft:
         typed = [p for p in found if p.typed and p.support > 0]
         if question.expects and typed:
             return _quoted(question, typed[0], found)
-        if question.kind not in ("spoken", "read") or (reading and question.expects in VALUES):
+        # Few utterances name a country at all, but a name or a number may hide in any.
+        if question.kind not in ("spoken", "read") or question.expects in (VALUES if reading else TYPES_OF_WORDS):
             return await nothing_said_or_read(question, context)
         return await _all_said_or_read(question, context, reading)
     if not found or found[0].support <= 0:
@@ -99,7 +103,7 @@ def _quoted(question: Question, best: Passage, found: list[Passage]) -> Draft:
         second = agreeing(o, likely, asked)
         claimed = second is None
         if claimed:
-            older = [p for p in found if p.covered >= AGREES * best.covered > 0 and p.observation.t1_s < o.t0_s]
+            older = [p for p in found if p.covered >= BEARS and p.observation.t1_s < o.t0_s and _states(p)]
             before = next((p for p in older if differs(o, p.observation, asked)), None)
     said = f"{_told(question, o, best, claimed)} {mark(o.t0_s)}"
     if second is not None:
@@ -114,6 +118,11 @@ def _quoted(question: Question, best: Passage, found: list[Passage]) -> Draft:
         after = clause_around(plain(following).split(), ())
         claims.append(Claim(sentence(f"It goes on: {quote(after)} {mark(following.t0_s)}"), (following,)))
     return Draft(tuple(claims), best.support)
+
+
+def _states(passage: Passage) -> bool:
+    """Whether a passage can state anything: it is no question, and more than a label."""
+    return len(passage.spoken) >= LABEL_WORDS and not passage.observation.text.rstrip().endswith("?")
 
 
 def _told(question: Question, o: Observation, passage: Passage, claimed: bool) -> str:

@@ -128,6 +128,10 @@ async def _answer_open(question: Question, context: Context) -> Draft:
     """ "What ..." and "who ..." with no channel named: words said or read, or the picture of a given time."""
     if pictured := await _named(question, context) or await answer_people(question, context):
         return pictured
+    known = not (question.spoken or question.read or unknown_nouns(question.body))
+    if known and question.has("appear", "enter", "come", "leave", "pass", "arrive", "move"):
+        if coming := await answer_coming(question, context):
+            return coming
     if question.strong or question.phrases:
         if question.seen and not (question.spoken or question.read or question.expects in WRITTEN_TYPES):
             # "Which animal is shown?": of what kind a thing is its name may tell the asker.
@@ -140,10 +144,6 @@ async def _answer_open(question: Question, context: Context) -> Draft:
         return Draft(draft.claims, draft.confidence * UNSAID, draft.abstained)
     if question.expects:
         return await answer_words(question, context)
-    if question.has("appear", "enter", "come", "leave", "pass", "arrive") and not unknown_nouns(question.body):
-        coming = await answer_coming(question, context)
-        if coming:
-            return coming
     pictured = await describe_window(question, context) if question.time.bounded or question.seen else None
     return pictured or await name_things(context) or _beyond_sight(question)
 

@@ -208,6 +208,16 @@ async def crowd(context: Context, at_least: int) -> list[Sighting]:
     ]
 
 
+async def fullest(context: Context) -> list[Sighting]:
+    """The first frame with the most people of all."""
+    frames = [frame for frame in await context.frames() if people_in(frame)]
+    best = max(frames, key=people_in, default=None)
+    if best is None:
+        return []
+    number = people_in(best)
+    return [Sighting(best.t0_s, best, f"{number} {'person' if number == 1 else 'people'}, the most at once,")]
+
+
 async def moving(context: Context, text: str = "", event: str = "appears") -> list[Sighting]:
     """Moving things coming into view (or leaving it), of the colours ``text`` names if any."""
     wanted = _colours(text)

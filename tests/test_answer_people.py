@@ -53,6 +53,43 @@ async def test_men_and_women_are_told_as_people() -> None:
     assert (await answered("What does the woman wear?", COMES)).text.endswith("apart.")
 
 
+async def test_who_leaves_first_is_told_by_the_leaving() -> None:
+    late = observe(
+        "object", 50.0, "the person in a blue top leaves at the right", kind="person", event="leaves", **BLUE
+    )
+    early = appears(1.0, "person", "a person in a blue top appears", **BLUE)
+    question = "Who leaves first: the person in the red top or the person in the blue top?"
+    assert (await answered(question, early, COMES, GOES, late)).text.startswith(
+        "The person in the red top leaves first"
+    )
+
+
+async def test_the_nth_person_is_the_nth_to_come() -> None:
+    assert (await answered("When does the second person enter?", *BEINGS)).text.endswith("at [0:40].")
+
+
+async def test_people_of_a_colour_are_counted_as_they_come() -> None:
+    assert (await answered("How many people wear a red top?", *BEINGS)).text.startswith("One person came into view")
+
+
+async def test_the_most_people_are_in_one_frame() -> None:
+    frames = [frame(float(t), people=n) for t, n in enumerate((1, 3, 5, 2))]
+    assert (
+        "5 people, the most at once, at [0:02]" in (await answered("When are the most people visible?", *frames)).text
+    )
+
+
+async def test_a_time_is_no_number_of_people() -> None:
+    frames = [frame(float(t), people=1) for t in range(12)]
+    assert not (await answered("Was anybody there at 0:05?", *frames, COMES)).abstained
+
+
+async def test_without_a_country_said_no_country_is_told() -> None:
+    assert (await answered("Which countries are mentioned?", said(1.0, 3.0, "the weather is fine"))).abstained
+    told = await answered("Which countries are mentioned?", said(1.0, 3.0, "we went to france by train"))
+    assert "france" in told.text
+
+
 async def test_black_pictures_are_found_and_counted() -> None:
     frames = [frame(float(t), brightness=0.01 if t in (3, 4, 9) else 0.5) for t in range(12)]
     assert (await answered("When is the picture black?", *frames)).text == (
