@@ -129,9 +129,9 @@ async def _answer_open(question: Question, context: Context) -> Draft:
     if pictured := await _named(question, context) or await answer_people(question, context):
         return pictured
     known = not (question.spoken or question.read or unknown_nouns(question.body))
-    if known and question.has("appear", "enter", "come", "leave", "pass", "arrive", "move"):
-        if coming := await answer_coming(question, context):
-            return coming
+    moves = question.has("appear", "enter", "come", "leave", "pass", "arrive", "move")
+    if known and moves and (coming := await answer_coming(question, context)):
+        return coming
     if question.strong or question.phrases:
         if question.seen and not (question.spoken or question.read or question.expects in WRITTEN_TYPES):
             # "Which animal is shown?": of what kind a thing is its name may tell the asker.
