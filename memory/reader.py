@@ -6,6 +6,7 @@ Each function runs in one read transaction of its own, so it sees one state howe
 # ruff: noqa: S608 - only names of columns and question marks are put into statements
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from memory.blocks import index_bytes
 from memory.budget import Budget, share_out
@@ -37,6 +39,7 @@ from runtime.messages import (
 # Observations longer than this have an index of their own (migration 1).
 LONG_S = 64.0
 SCAN_LIMIT = 10_000
+WINDOWS_LIMIT = 64
 # These have an index of their own (migration 9), which SQLite takes only where the condition stands as it does there.
 _TALK = ("question", "answer", "correction", "derived")
 _IS_TALK = f"o.channel IN {_TALK}"
@@ -58,7 +61,9 @@ def scan(connection: sqlite3.Connection, request: ScanRequest) -> tuple[Observat
     limit = max(0, min(request.limit, SCAN_LIMIT))
     with snapshot(connection):
         limits = limits_by_number(connection, request.view, request.source)
-        if request.ids:
+        if request.windows:
+            rows = _scan_windows(connection, request, limit)
+        elif request.ids:
             rows = _scan_ids(connection, request, limits)[:limit]
         else:
             rows = []
@@ -97,6 +102,16 @@ def _scan_source(
     long = f"{select} AND +o.t1_s>=? AND o.t1_s - o.t0_s > {LONG_S:.0f}"
     parameters = (*values, request.t0_s - LONG_S, request.t0_s, *values, request.t0_s, limit)
     return connection.execute(f"SELECT * FROM ({short} UNION ALL {long}) {ordered}", parameters).fetchall()
+
+
+def _scan_windows(connection: sqlite3.Connection, request: ScanRequest, limit: int) -> list[tuple[Any, ...]]:
+    found: dict[str, tuple[Any, ...]] = {}
+    for window in request.windows[:WINDOWS_LIMIT]:
+        inside = msgspec.structs.replace(request, t0_s=window.t0_s, t1_s=window.t1_s)
+        for source, limit_s in limits_by_number(connection, request.view, window.source).items():
+            found.update((row[0], row) for row in _scan_source(connection, inside, source, limit_s, limit))
+    rows = sorted(found.values(), key=lambda row: (row[1], row[3], row[4], row[2], row[0]))
+    return rows[::-1] if request.newest_first else rows
 
 
 def _scan_ids(connection: sqlite3.Connection, request: ScanRequest, limits: dict[int, float]) -> list[tuple[Any, ...]]:
@@ -139,53 +154,79 @@ def read_spans(connection: sqlite3.Connection, request: SpansRequest) -> tuple[S
     spans: list[Span] = []
     with snapshot(connection):
         for source, limit_s in limits_by_number(connection, request.view, request.source).items():
-            closed = _closed_spans(connection, request.view, source, limit_s, request.level)
+            of = _Of(connection, request.view, source, limit_s)
+            found = of.closed(request.level, request.t0_s, request.t1_s)
             if request.level == "event":
-                closed += _open_event(connection, request.view, source, limit_s, closed)
+                found += of.open_event()
             elif request.level == "episode":
-                events = _closed_spans(connection, request.view, source, limit_s, "event")
-                events += _open_event(connection, request.view, source, limit_s, events)
-                since_s = closed[-1].t1_s if closed else 0.0
-                closed += sketch_open_episode([e for e in events if e.t0_s >= since_s and e.stage != "tombstone"])
-            spans += [span for span in closed if _overlaps(span, request)]
+                since_s = of.closed_until_s("episode")
+                events = [e for e in (*of.closed("event", since_s), *of.open_event()) if e.t0_s >= since_s]
+                found += sketch_open_episode([e for e in events if e.stage != "tombstone"])
+            spans += [span for span in found if _overlaps(span, request)]
             if len(spans) >= limit:
                 break
     return tuple(spans[:limit])
 
 
-def _closed_spans(connection: sqlite3.Connection, view: View, source: int, limit_s: float, level: str) -> list[Span]:
-    rows = connection.execute(
-        f"SELECT {SPAN_COLUMNS} FROM spans p JOIN sources s USING (source)"
-        " WHERE p.source=? AND p.level=? AND p.t1_s<=? AND p.generation<=? ORDER BY p.t0_s, p.id",
-        (source, level, limit_s, view.generation),
-    )
-    spans = [span_of(row) for row in rows]
-    # A tombstone is as long as all it stands for; what of it lies before the limit was there to be seen.
-    row = connection.execute(
-        f"SELECT {SPAN_COLUMNS} FROM spans p JOIN sources s USING (source)"
-        " WHERE p.source=? AND p.level=? AND p.t1_s>? ORDER BY p.t1_s LIMIT 1",
-        (source, level, limit_s),
-    ).fetchone()
-    if row is not None and (span := span_of(row)).stage == "tombstone" and span.t0_s < limit_s:
-        spans.append(msgspec.structs.replace(span, t1_s=limit_s))
-    return spans
+class _Of(Struct, frozen=True):
+    """The spans of one source, as far as a View shows it."""
 
+    connection: sqlite3.Connection
+    view: View
+    source: int
+    limit_s: float
 
-def _open_event(
-    connection: sqlite3.Connection, view: View, source: int, limit_s: float, closed: list[Span]
-) -> list[Span]:
-    since_s = closed[-1].t1_s if closed else 0.0
-    name, kind = connection.execute("SELECT name, kind FROM sources WHERE source=?", (source,)).fetchone()
-    # What the limit cuts off must not be seen, not even as the length of the open event.
-    until_s = min(limit_s, tracks_of(connection, {source: kind})[source][0])
-    if not kind or until_s <= since_s:
-        return []
-    rows = connection.execute(
-        f"SELECT {OBSERVATION_COLUMNS} FROM {OBSERVATION_JOIN} WHERE o.source=? AND o.t1_s>=? AND o.t1_s<=?"
-        " AND o.generation<=? ORDER BY o.t1_s, o.t0_s, o.channel, o.id",
-        (source, since_s, limit_s, view.generation),
-    )
-    return [sketch_open_event(name, since_s, until_s, [observation_of(row) for row in rows])]
+    def closed(self, level: str, t0_s: float | None = None, t1_s: float | None = None) -> list[Span]:
+        """Those that have ended before the limit, in order; only what touches ``t0_s``..``t1_s`` where these are."""
+        rows = self.connection.execute(
+            f"SELECT {SPAN_COLUMNS} FROM spans p JOIN sources s USING (source)"
+            " WHERE p.source=? AND p.level=? AND p.t1_s<=? AND p.t1_s>=? AND p.t0_s<=? AND p.generation<=?"
+            " ORDER BY p.t0_s, p.id",
+            (
+                self.source, level, self.limit_s, -math.inf if t0_s is None else t0_s,
+                math.inf if t1_s is None else t1_s, self.view.generation,
+            ),
+        )  # fmt: skip
+        spans = [span_of(row) for row in rows]
+        # A tombstone is as long as all it stands for; what of it lies before the limit was there to be seen.
+        if (tombstone := self._cut_off(level)) is not None:
+            spans.append(tombstone)
+        return spans
+
+    def closed_until_s(self, level: str) -> float:
+        """Where the last of them ended."""
+        if self._cut_off(level) is not None:
+            return self.limit_s
+        (newest_s,) = self.connection.execute(
+            "SELECT max(t1_s) FROM spans WHERE source=? AND level=? AND t1_s<=? AND generation<=?",
+            (self.source, level, self.limit_s, self.view.generation),
+        ).fetchone()
+        return float(newest_s or 0.0)
+
+    def open_event(self) -> list[Span]:
+        """What has been seen since the last event ended."""
+        since_s = self.closed_until_s("event")
+        name, kind = self.connection.execute("SELECT name, kind FROM sources WHERE source=?", (self.source,)).fetchone()
+        # What the limit cuts off must not be seen, not even as the length of the open event.
+        until_s = min(self.limit_s, tracks_of(self.connection, {self.source: kind})[self.source][0])
+        if not kind or until_s <= since_s:
+            return []
+        rows = self.connection.execute(
+            f"SELECT {OBSERVATION_COLUMNS} FROM {OBSERVATION_JOIN} WHERE o.source=? AND o.t1_s>=? AND o.t1_s<=?"
+            " AND o.generation<=? ORDER BY o.t1_s, o.t0_s, o.channel, o.id",
+            (self.source, since_s, self.limit_s, self.view.generation),
+        )
+        return [sketch_open_event(name, since_s, until_s, [observation_of(row) for row in rows])]
+
+    def _cut_off(self, level: str) -> Span | None:
+        row = self.connection.execute(
+            f"SELECT {SPAN_COLUMNS} FROM spans p JOIN sources s USING (source)"
+            " WHERE p.source=? AND p.level=? AND p.t1_s>? ORDER BY p.t1_s LIMIT 1",
+            (self.source, level, self.limit_s),
+        ).fetchone()
+        if row is None or (span := span_of(row)).stage != "tombstone" or span.t0_s >= self.limit_s:
+            return None
+        return msgspec.structs.replace(span, t1_s=self.limit_s)
 
 
 def _overlaps(span: Span, request: SpansRequest) -> bool:

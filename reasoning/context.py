@@ -29,6 +29,7 @@ from runtime.messages import (
     Span,
     SpansRequest,
     StatusRequest,
+    TimeWindow,
     View,
 )
 
@@ -152,6 +153,14 @@ class Context:
             self._scanned[key] = await self._scan(request)
         return self._scanned[key]
 
+    async def scan_windows(
+        self, windows: Sequence[TimeWindow], *channels: Channel, limit: int
+    ) -> tuple[Observation, ...]:
+        """What was observed in several windows at once, ``limit`` of each at most, each observation once."""
+        if not windows:
+            return ()
+        return await self._scan(ScanRequest(view=self.view, channels=channels, windows=tuple(windows), limit=limit))
+
     async def last_seen(self, thing: str) -> tuple[Sighted, ...]:
         """The newest sightings of a thing in the window, in any source, newest first."""
         with self._waiting():
@@ -210,20 +219,15 @@ class Context:
 
     async def frames_at(self, moments: Sequence[tuple[str, float]]) -> tuple[Observation, ...]:
         """The frames nearest to these moments of sources ("" is the one asked about), with what JPEGs are kept."""
+        places = [(source or self.source or self.view.source, t_s) for source, t_s in moments]
+        windows = [
+            TimeWindow(source=source, t0_s=t_s - FRAME_NEAR_S, t1_s=t_s + FRAME_NEAR_S) for source, t_s in places
+        ]
+        around = await self.scan_windows(windows, "frame", limit=4 * int(FRAME_NEAR_S))
         nearest: set[str] = set()
-
-        async def find(source: str, t_s: float) -> None:
-            around = await self._scan(
-                ScanRequest(
-                    view=self.view, source=source or self.source or self.view.source, channels=("frame",),
-                    t0_s=t_s - FRAME_NEAR_S, t1_s=t_s + FRAME_NEAR_S, limit=4 * int(FRAME_NEAR_S),
-                )
-            )  # fmt: skip
-            nearest.update(o.id for o in sorted(around, key=lambda o: (abs(o.t0_s - t_s), o.t0_s))[:1])
-
-        async with anyio.create_task_group() as tasks:
-            for source, t_s in moments:
-                tasks.start_soon(find, source, t_s)
+        for source, t_s in places:
+            of_source = [o for o in around if o.source == source and abs(o.t0_s - t_s) <= FRAME_NEAR_S]
+            nearest.update(o.id for o in sorted(of_source, key=lambda o: (abs(o.t0_s - t_s), o.t0_s))[:1])
         if not nearest:
             return ()
         ids = tuple(sorted(nearest))

@@ -20,7 +20,7 @@ from reasoning.given_up import span_text
 from reasoning.present import age
 from reasoning.questions import Question
 from reasoning.untrusted import Guard
-from runtime.messages import PERCEIVED_CHANNELS, Observation, Span
+from runtime.messages import PERCEIVED_CHANNELS, Observation, Span, TimeWindow
 from runtime.trust import LOW_TRUST
 
 # Raw while it fits into this share of the budget, then sketches; a single one takes no more than a fifth.
@@ -91,11 +91,12 @@ async def gather_evidence(question: Question, context: Context, pictures: int) -
     spans: list[Span] = []
     near: list[Observation] = []
 
-    async def look_beside(o: Observation) -> None:
-        around = await context.scan(
-            "speech", "text", "object", t0_s=o.t0_s - NEIGHBOURS_S, t1_s=o.t1_s + NEIGHBOURS_S, limit=20
-        )
-        near.extend(n for n in around if n.source == o.source)
+    async def look_beside() -> None:
+        windows = [
+            TimeWindow(source=o.source, t0_s=o.t0_s - NEIGHBOURS_S, t1_s=o.t1_s + NEIGHBOURS_S)
+            for o in (hit.observation for hit in hits[:NEIGHBOURS_OF])
+        ]
+        near.extend(await context.scan_windows(windows, "speech", "text", "object", limit=20))
 
     async def look_over() -> None:
         spans.extend(await _overview(context))
@@ -107,8 +108,7 @@ async def gather_evidence(question: Question, context: Context, pictures: int) -
 
     looks = 0 if question.kind == "spoken" else pictures
     async with anyio.create_task_group() as tasks:
-        for hit in hits[:NEIGHBOURS_OF]:
-            tasks.start_soon(look_beside, hit.observation)
+        tasks.start_soon(look_beside)
         if question.kind == "summary" or not hits:
             tasks.start_soon(look_over)
         tasks.start_soon(look_at, _moments_to_see([hit.observation for hit in hits], looks))
@@ -153,19 +153,20 @@ def pack(gathered: Gathered, guard: Guard, budget: int, count: Callable[[str], i
     for o, _ in sorted(gathered.scored, key=lambda pair: (-pair[1], pair[0].source, pair[0].t0_s, pair[0].id)):
         if o.id in shown:
             continue
-        whole = observation_line(o, guard, named)
-        brief = observation_line(o, guard, named, SKETCH_CHARACTERS)
-        cost = count(whole) + 1
+        line = observation_line(o, guard, named)
+        cost = count(line) + 1
         if raw_room >= cost <= room * ONE_SHARE:
             raw, raw_room = raw + 1, raw_room - cost
-        elif (cost := count(brief) + 1) <= room:
-            whole, sketched = brief, sketched + 1
         else:
-            pointers.append(o)
-            continue
+            line = observation_line(o, guard, named, SKETCH_CHARACTERS)
+            cost = count(line) + 1
+            if cost > room:
+                pointers.append(o)
+                continue
+            sketched += 1
         room -= cost
         raw_room = min(raw_room, room)
-        lines.append((o.source, o.t0_s, whole))
+        lines.append((o.source, o.t0_s, line))
         shown[o.id] = o
     lines.sort(key=lambda line: line[:2])
     content = _joined([line[2] for line in lines] or [prompts.NOTHING_FOUND], guard)

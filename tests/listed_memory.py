@@ -27,6 +27,7 @@ from runtime.messages import (
     SpansReply,
     SpansRequest,
     StatusRequest,
+    TimeWindow,
     View,
     ViewRequest,
     observation_id,
@@ -117,11 +118,12 @@ class ListedMemory:
             for o in self.visible(request.view)
             if (not request.channels or o.channel in request.channels)
             and (not request.ids or o.id in request.ids)
+            and (not request.windows or any(w.source == o.source and _touches(o, w) for w in request.windows))
             and (request.t0_s is None or o.t1_s >= request.t0_s)
             and (request.t1_s is None or o.t0_s <= request.t1_s)
         ]
         found.sort(key=lambda o: (o.t0_s, o.id), reverse=request.newest_first)
-        return ScanReply(observations=tuple(found[: request.limit]))
+        return ScanReply(observations=tuple(found[: request.limit * max(1, len(request.windows))]))
 
     async def _pass(self, call: str) -> None:
         if self.gate is not None and self.gated == call:
@@ -165,3 +167,7 @@ class ListedMemory:
         missing = {self.missing: f"no {self.missing} track"} if self.missing else {}
         record = SourceRecord(source=SOURCE, kind="file", uri="", fingerprint="", started_wall_s=0.0, missing=missing)
         return MemoryStatus(generation=1, sources=(record,), observations={}, spans={}, bytes=0)
+
+
+def _touches(o: Observation, window: TimeWindow) -> bool:
+    return o.t1_s >= window.t0_s and o.t0_s <= window.t1_s

@@ -18,6 +18,7 @@ from runtime.messages import (
     SourceEnded,
     SourceOpened,
     SpansRequest,
+    TimeWindow,
     View,
     ViewRequest,
 )
@@ -205,3 +206,37 @@ def test_what_was_asked_is_found_without_reading_all_that_was_seen_since(tmp_pat
         return steps(reader, find)
 
     assert work(400) <= work(40) + 1
+
+
+def test_several_windows_are_read_in_one_go_each_up_to_its_limit_and_nothing_twice(tmp_path: Path) -> None:
+    store = memory_of(
+        tmp_path,
+        stream(*(say(float(i), i + 0.5, f"word {i}") for i in range(30)), see(8.2, "a room"), end_s=30.0),
+        stream(say(5.0, 6.0, "elsewhere", source="other"), source="other", end_s=30.0),
+    )
+    view = view_of(store)
+    windows = (
+        TimeWindow(source="clip", t0_s=20.0, t1_s=22.0),
+        TimeWindow(source="clip", t0_s=7.9, t1_s=9.0),
+        TimeWindow(source="clip", t0_s=8.1, t1_s=9.2),
+        TimeWindow(source="other", t0_s=0.0, t1_s=30.0),
+        TimeWindow(source="never seen", t0_s=0.0, t1_s=30.0),
+    )
+    found = seen(store, view, windows=windows, channels=("speech",), limit=2)
+    assert found == ["word 8", "word 9", "word 20", "word 21", "elsewhere"]
+    bounded = view_of(store, source="clip", as_of_s=9.2)
+    assert seen(store, bounded, windows=windows, channels=("speech",), limit=9) == ["word 8"]
+
+
+def test_a_window_of_the_time_line_is_what_the_whole_holds_of_it(tmp_path: Path) -> None:
+    store = memory_of(
+        tmp_path, stream(*(see(float(i), f"room {i // 40}", vector=(1.0, i // 40)) for i in range(400)), end_s=400.0)
+    )
+    reader = store.reader()
+    for as_of_s, level in itertools.product((None, 230.5), ("event", "episode")):
+        view = view_of(store, source="clip", as_of_s=as_of_s)
+        whole = read_spans(reader, SpansRequest(view=view, level=level))  # type: ignore[arg-type]
+        assert whole
+        for t0_s, t1_s in ((None, 90.0), (100.0, 150.0), (210.0, None)):
+            part = read_spans(reader, SpansRequest(view=view, level=level, t0_s=t0_s, t1_s=t1_s))  # type: ignore[arg-type]
+            assert part == tuple(span for span in whole if span.t1_s >= (t0_s or 0.0) and span.t0_s <= (t1_s or 400.0))

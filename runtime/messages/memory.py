@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from runtime.messages.base import Channel, Message, Track
+from runtime.messages.erasure import TimeWindow
 from runtime.messages.perceived import Observation
 
 
@@ -70,6 +71,8 @@ class ScanRequest(Message, frozen=True, tag="scan_request"):
 
     ``ids`` asks for exactly these (still only the visible ones). Payloads only if asked for.
     ``after_generation`` leaves out what was stored up to that generation: what is new since.
+    ``windows`` are read in one go, in place of ``source``, ``t0_s`` and ``t1_s``: up to ``limit`` of each, each
+    observation once.
     """
 
     view: View
@@ -82,6 +85,7 @@ class ScanRequest(Message, frozen=True, tag="scan_request"):
     limit: int = 1000
     with_payload: bool = False
     after_generation: int = 0
+    windows: tuple[TimeWindow, ...] = ()
 
 
 class ScanReply(Message, frozen=True, tag="scan_reply"):
