@@ -14,7 +14,8 @@ not come, and what is told too soon and wrongly counts in the same run in which 
   before) to the `known_s` of the message, the media time that sight or hearing had come to when there was enough to
   tell. It holds everything that perception waits for (the pictures until movement is certainly a person's, the pause
   that ends a sentence), and nothing of what the machine computes: on a slow or busy one it is the same, but for words
-  told from what is being said, as hypotheses are fewer there.
+  told from what is being said, as hypotheses are fewer there. What is there in the first second of a clip has not begun
+  then, and is not counted.
 - The latency is what the machine adds: wall-clock seconds from when `known_s` was due until the message arrived on the
   agent's output. What was known within 8 s of the start is not counted: the processes are still starting.
 
@@ -46,6 +47,7 @@ from benchmarks import harness
 
 TOLERANCE_S = 2.0
 STARTING_S = 8.0
+BEGUN_S = 1.0
 WORDS_A_CLIP = 2
 MIN_LETTERS = 5
 QUERIES = 30
@@ -226,7 +228,7 @@ def delays_s(told: Sequence[Told], queries: Sequence[Query]) -> list[tuple[str, 
     for query in queries:
         for clip, intervals in query.holds.items():
             for holds in intervals:
-                if holds.begins_s is None:
+                if holds.begins_s is None or holds.begins_s < BEGUN_S:
                     continue
                 mine = [
                     t.known_s - holds.begins_s
