@@ -1,4 +1,4 @@
-"""What is being said while it is being said: hypotheses of the utterance that goes on, for live sources only.
+"""What is being said while it is being said: hypotheses of the utterance that goes on, live or in a replay at a pace.
 
 They are published and never stored: the next one may say something else, and the utterance replaces them all. They
 take no recogniser that an utterance that has ended could need, and rest between two of them.

@@ -285,6 +285,7 @@ class _LiveWatcher:
             before, older = self._waiting.pop()
             look = merge_looks(older, look) if before == stretch else look
         self._waiting.append((stretch, look))
+        self._glance = None  # it would come after what is newer
 
     async def _look_forever(self) -> None:
         fresh = Fresh(self._watermark_s)
@@ -319,6 +320,8 @@ class _LiveWatcher:
     def _mark(self) -> None:
         """Tell how far everything has been told: to where attention is, but for looks that are not done."""
         open_looks = [look.keyframe.picture.t_s for _, look in self._waiting[:1]]
+        if self._glance is not None:
+            open_looks.append(self._glance[1].picture.t_s)
         if self._looking_s is not None:
             open_looks.append(self._looking_s)
         upto_s = min([self._passed_s, *(t_s - 0.001 for t_s in open_looks)])
