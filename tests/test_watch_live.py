@@ -17,7 +17,7 @@ from perception.capture import CaptureFailed, CaptureOver, CaptureThread, Inbox
 from perception.live_sound import load_sounddevice
 from perception.live_video import Camera, Screen
 from runtime.config import Config, LiveConfig, parse_config
-from runtime.messages import LookReply, LookRequest, Observation, Progress, SourceEnded, SourceOpened
+from runtime.messages import LookReply, LookRequest, Observation, Progress, SourceEnded, SourceOpened, observation_id
 from runtime.service import Service
 from tests.live_world import QUICK, World
 
@@ -195,6 +195,35 @@ async def test_in_a_pause_and_while_a_source_is_away_there_is_nothing_to_see_and
             camera.resume()
 
         await watching(camera.url("mjpeg"), then)
+
+
+async def test_a_glance_takes_a_free_moment_and_no_progress_overtakes_what_it_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from perception.sight import Attention, Glance, Sight
+
+    step = Attention.step
+
+    def attend(self: Any, picture: Any) -> Any:
+        return step(self, picture) or [Glance(picture, ())]
+
+    def tell(self: Any, glance: Glance) -> list[Observation]:
+        t_s = glance.picture.t_s
+        identity = observation_id("door@now", "object", t_s)
+        return [Observation(id=identity, source="door@now", channel="object", t0_s=t_s, t1_s=t_s)]
+
+    monkeypatch.setattr(Attention, "step", attend)
+    monkeypatch.setattr(Sight, "glance", tell)
+    with Loopback(moving_square(SIZE), rate_hz=20.0, clip_s=1.0) as camera:
+
+        async def then(world: World) -> None:
+            await world.until(lambda: len(world.observations("object")) >= 20 and len(world.progress()) >= 2)
+
+        world = await watching(camera.url("mjpeg"), then)
+    told = [
+        m.t1_s if isinstance(m, Observation) else m.t_s for m in world.sent if isinstance(m, Observation | Progress)
+    ]
+    assert told == sorted(told)
 
 
 async def test_a_camera_that_is_not_there_is_one_clear_line_and_tried_again() -> None:
