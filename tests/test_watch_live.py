@@ -204,8 +204,8 @@ async def test_a_glance_takes_a_free_moment_and_no_progress_overtakes_what_it_te
 
     step = Attention.step
 
-    def attend(self: Any, picture: Any) -> Any:
-        return step(self, picture) or [Glance(picture, ())]
+    def attend(self: Any, picture: Any, asked: bool = False) -> Any:
+        return step(self, picture, asked) or [Glance(picture, ())]
 
     def tell(self: Any, glance: Glance) -> list[Observation]:
         t_s = glance.picture.t_s
