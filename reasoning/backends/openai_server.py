@@ -123,8 +123,9 @@ class OpenAIServer:
         while True:
             optional = {name: value for name, value in values.items() if name not in self._refused}
             try:
+                # As the body's own, because the client walks through every part of its typed arguments: 3 ms a request.
                 stream: openai.AsyncStream[ChatCompletionChunk] = await create(
-                    model=self._model, stream=True, **request, **optional
+                    model=self._model, stream=True, messages=[], extra_body=request, **optional
                 )
                 return stream
             except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
