@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.keys import SAID, Key, observation_key
+from memory.keys import SAID, Key, counted_terms, observation_key
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from memory.vocabulary import learn
 from runtime.messages import Channel
 
-ANALYSIS = 1
+ANALYSIS = 2
 BLOCK_BITS = 14
 BLOCK = 1 << BLOCK_BITS
 # Fields of a posting: the words of an observation, and the name of who speaks.
@@ -264,6 +264,7 @@ def reindex(connection: sqlite3.Connection) -> None:
         for table in ("unsealed", "blocks", "postings", "unpacked", "vocabulary", "term_counts"):
             connection.execute(f"DELETE FROM {table}")  # noqa: S608
         counts: Counter[str] = Counter()
+        learned: set[str] = set()
         after = 0
         while rows := connection.execute(
             f"SELECT {OBSERVATION_COLUMNS}, o.seq FROM {OBSERVATION_JOIN} WHERE o.seq > ? ORDER BY o.seq LIMIT ?",  # noqa: S608
@@ -272,10 +273,11 @@ def reindex(connection: sqlite3.Connection) -> None:
             for row in rows:
                 key = observation_key(observation_of(row))
                 index_key(connection, row[11], key)
-                counts.update({*key.own, *key.speaker})
+                counts.update(counted_terms(key))
+                learned.update((*key.own, *key.speaker))
             after = rows[-1][11]
         connection.executemany("INSERT INTO term_counts VALUES (?,?)", counts.items())
-        for term in counts:
+        for term in sorted(learned):
             learn(connection, term)
         seal_full_blocks(connection)
         connection.execute("UPDATE memory SET value=? WHERE key='analysis'", (ANALYSIS,))

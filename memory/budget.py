@@ -248,8 +248,11 @@ class Keeper:
             if any(self._step_down(writing, level) for level in over):
                 continue
             # What is left over is tables and tombstones, or has not ended: only too many bytes in all are a reason now.
+            # What goes on gives way first: it must not cost the others what is theirs.
             if used > ceiling and (
-                any(self._step_down(writing, level) for level in LEVELS) or self._thin(writing, over)
+                ("hot" in over and self._thin_pictures(writing))
+                or any(self._step_down(writing, level) for level in LEVELS)
+                or self._thin(writing, over)
             ):
                 continue
             writing.settle_index()
@@ -328,16 +331,22 @@ class Keeper:
                 self._kept.remove(held.span)
             charge(db, "episodes", 0, bury(db, held.span, why))
 
+    def _thin_pictures(self, writing: Writing) -> bool:
+        """The oldest pictures of what goes on: of events that have not ended yet."""
+        pictures = writing.connection.execute(
+            "SELECT o.id FROM sources s JOIN observations o ON o.source=s.source AND o.t0_s >= coalesce("
+            "(SELECT max(t1_s) FROM spans p WHERE p.source=s.source AND p.level='event'), 0)"
+            " JOIN payloads USING (seq) ORDER BY o.seq LIMIT ?",
+            (_THIN_AT_ONCE,),
+        ).fetchall()
+        writing.remove_pictures(id_ for (id_,) in pictures)
+        return bool(pictures)
+
     def _thin(self, writing: Writing, over: Sequence[Level]) -> bool:
-        """Nothing that has ended is left to step down: the oldest pictures of what goes on, then what is oldest."""
+        """Nothing that has ended is left to step down: what is oldest goes, pictures first."""
         db = writing.connection
-        if "words" not in over:
-            pictures = db.execute(
-                "SELECT id FROM payloads JOIN observations USING (seq) ORDER BY seq LIMIT ?", (_THIN_AT_ONCE,)
-            ).fetchall()
-            if pictures:
-                writing.remove_pictures(id_ for (id_,) in pictures)
-                return True
+        if "words" not in over and self._thin_pictures(writing):
+            return True
         oldest: list[tuple[int, str]] = []
         for channel in CHANNELS:
             if level_of(kind_of(channel)) == "words" or "words" not in over:

@@ -30,6 +30,10 @@ WORDS_SHARE = 0.25
 SKETCH_TAGS = 12
 POINTER_TAGS = 3
 SKETCH_CHARACTERS = 240
+# What says less than this share of what the most telling words of its event do, for its length, is not worth a row.
+TOLD_SHARE = 0.25
+# Rarity of what holds a term, or a phrase, that nothing else in memory does.
+NOWHERE_ELSE = 1.0
 
 
 class Member(Struct, frozen=True):
@@ -74,20 +78,23 @@ class Pooling:
             return Kept(rows=everything, pictures=frozenset(frame.id for frame in frames), keys=keys)
         if stage == "pointer":
             return Kept(rows=frozenset({*keys[:1], *_tags(members, POINTER_TAGS)}), keys=keys[:1])
+        pictures = [frame for frame, apart in chosen if apart >= PICTURE_DISTANCE]
+        pictures += _showing(members, frames, pictures)
         return Kept(
-            rows=frozenset({*keys, *_tags(members, SKETCH_TAGS)}),
-            pictures=frozenset(frame.id for frame, apart in chosen if apart >= PICTURE_DISTANCE),
+            rows=frozenset({*keys, *(frame.id for frame in pictures), *_tags(members, SKETCH_TAGS)}),
+            pictures=frozenset(frame.id for frame in pictures),
             keys=keys,
         )
 
     def compress_said(self, members: Sequence[Member]) -> Kept:
-        """Of words: those that say most for their length, up to a line; what was missed stays known."""
+        """Of words: those that say most for their length, up to a line, without what says next to nothing beside them;
+        what was missed stays known."""
         kept = {m.observation.id for m in members if m.observation.channel == "gap"}
         room = SKETCH_CHARACTERS
-        ranked = sorted(members, key=lambda m: -m.rarity / (16 + len(m.observation.text)))
+        ranked = sorted((m for m in members if m.observation.text), key=_telling, reverse=True)
         for member in ranked:
             text = member.observation.text
-            if text and len(text) <= room:
+            if len(text) <= room and _telling(member) >= TOLD_SHARE * _telling(ranked[0]):
                 kept.add(member.observation.id)
                 room -= len(text)
         return Kept(rows=frozenset(kept))
@@ -141,6 +148,25 @@ def _distance(
 
 def _unit(frame: Observation) -> NDArray[np.float32] | None:
     return np.frombuffer(frame.vector, np.float16).astype(np.float32) if frame.vector else None
+
+
+def _telling(member: Member) -> float:
+    """Rarity for its length; 16 characters are for what a row costs."""
+    return member.rarity / (16 + len(member.observation.text))
+
+
+def _showing(
+    members: Sequence[Member], frames: Sequence[Observation], pictures: Sequence[Observation]
+) -> list[Observation]:
+    """For each of the rarest things noticed nowhere else a frame that shows it, unless one of ``pictures`` does."""
+    shown: list[Observation] = []
+    tags = {member.observation.id: member for member in members}
+    for tag in (tags[id_] for id_ in _tags(members, POINTER_TAGS)):
+        thing = tag.observation
+        if tag.rarity < NOWHERE_ELSE or not frames or any(thing.id in frame.evidence for frame in (*pictures, *shown)):
+            continue
+        shown.append(min(frames, key=lambda frame: (thing.id not in frame.evidence, abs(frame.t0_s - thing.t0_s))))
+    return shown
 
 
 def _tags(members: Sequence[Member], limit: int) -> list[str]:

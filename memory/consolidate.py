@@ -134,7 +134,7 @@ class Consolidator:
         episode, self.state.episode = self.state.episode, []
         if not episode:
             return []
-        return [_episode_span(self.source, episode)]
+        return [sketch_episode_of(self.source, episode[0].t0_s, episode[-1].t1_s, episode)]
 
     def _episode_id(self) -> str:
         return observation_id(self.source, "episode", self.state.episode[0].t0_s)
@@ -220,18 +220,12 @@ def sketch_open_event(source: str, t0_s: float, t1_s: float, members: Sequence[O
     )  # fmt: skip
 
 
-def sketch_open_episode(events: Sequence[Span]) -> list[Span]:
-    """The episode that has not ended yet, from those of its events that can be seen."""
-    if not events:
-        return []
-    return [_episode_span(events[0].source, events)]
-
-
-def _episode_span(source: str, events: Sequence[EventFacts] | Sequence[Span]) -> Span:
+def sketch_episode_of(source: str, t0_s: float, t1_s: float, events: Sequence[EventFacts] | Sequence[Span]) -> Span:
+    """An episode, also one that has not ended yet, as far as its events can be seen and are still kept."""
     text, keyframe, trust = told_of_episode(events)
     return Span(
-        id=observation_id(source, "episode", events[0].t0_s), source=source, level="episode",
-        t0_s=events[0].t0_s, t1_s=events[-1].t1_s, text=text, keyframe=keyframe, trust=trust,
+        id=observation_id(source, "episode", t0_s), source=source, level="episode", t0_s=t0_s, t1_s=t1_s, text=text,
+        keyframe=keyframe, trust=trust,
     )  # fmt: skip
 
 

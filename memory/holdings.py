@@ -18,13 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.charges import INSTANT, Kind, Stage, channels_of
-from memory.keys import can_be_misspelt, observation_key
+from memory.keys import telling_terms
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from memory.worth import Holding
 from runtime.messages import Observation, Span
 
 # Of an event's terms so many of the rarest are remembered with it.
 TERMS_KEPT = 8
+_AT_ONCE = 500
 SPAN_BYTES = "120 + 3 * length(id) + length(CAST(text AS BLOB)) + length(parent) + length(keyframe) + length(why)"
 _COLUMNS = "span, kind, source, t0_s, t1_s, begun_wall_s, stage, bytes, trust, novelty, uses, rate, keys, terms"
 
@@ -70,11 +71,12 @@ def weigh_moments(connection: sqlite3.Connection, source: int, event: Span) -> i
 
 def rarities(connection: sqlite3.Connection, terms: Sequence[tuple[str, int]]) -> list[float]:
     """0..1 for each (term, how many of the event's own observations hold it): 1 where nothing else in memory does."""
-    found = []
-    for term, own in terms:
-        row = connection.execute("SELECT n FROM term_counts WHERE term=?", (term,)).fetchone()
-        found.append(1.0 / (1.0 + max(0, (row[0] if row else 0) - own)))
-    return found
+    held: dict[str, int] = {}
+    for i in range(0, len(terms), _AT_ONCE):
+        some = [term for term, _ in terms[i : i + _AT_ONCE]]
+        marks = ",".join("?" * len(some))
+        held |= dict(connection.execute(f"SELECT term, n FROM term_counts WHERE term IN ({marks})", some).fetchall())
+    return [1.0 / (1.0 + max(0, held.get(term, 0) - own)) for term, own in terms]
 
 
 def rarest_terms(
@@ -85,7 +87,7 @@ def rarest_terms(
     counts: Counter[str] = Counter()
     terms_of = []
     for observation in observations:
-        terms_of.append({term for term in observation_key(observation).own if can_be_misspelt(term)})
+        terms_of.append(telling_terms(observation.text))
         counts.update(terms_of[-1])
     rarity = dict(zip(counts, rarities(connection, list(counts.items())), strict=True))
     rarest = sorted(counts, key=lambda term: (-rarity[term], term))[:TERMS_KEPT]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import calendar
 import datetime
+import hashlib
 import re
 import time
 from collections.abc import Sequence
@@ -60,6 +61,29 @@ def observation_key(observation: Observation) -> Key:
         speaker=tuple(terms(speaker)) if isinstance(speaker, str) else (),
         asks=observation.channel in SAID and bool(_ASKS.search(observation.text)),
     )
+
+
+def counted_terms(key: Key) -> frozenset[str]:
+    """What an observation counts for among all that is remembered: its terms, and all together as one phrase."""
+    return frozenset((*key.own, *key.speaker)) | phrase_of(key.own)
+
+
+@lru_cache(maxsize=4096)
+def telling_terms(text: str) -> frozenset[str]:
+    """The terms of a text by which its rarity is told: long enough not to be noise, and all together as one phrase."""
+    own = tuple(terms(text))
+    return frozenset(term for term in own if can_be_misspelt(term)) | phrase_of(own)
+
+
+def phrase_of(own: Sequence[str]) -> frozenset[str]:
+    """A term that stands for these together, in whatever order; none if fewer than two of them tell anything.
+
+    What recurs word for word is kept where it was kept first; everyday words that were never together before are new.
+    """
+    telling = sorted({term for term in own if can_be_misspelt(term)})
+    if len(telling) < 2:
+        return frozenset()
+    return frozenset((f"#{hashlib.blake2b(' '.join(telling).encode(), digest_size=6).hexdigest()}",))
 
 
 def query_terms(query: str) -> list[QueryTerm]:

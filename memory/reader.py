@@ -19,7 +19,7 @@ from msgspec import Struct
 from memory.blocks import index_bytes
 from memory.budget import Budget, share_out
 from memory.charges import LEVELS, charged
-from memory.consolidate import sketch_open_episode, sketch_open_event
+from memory.consolidate import sketch_episode_of, sketch_open_event
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, observation_of, span_of
 from memory.store import FILE_NAME, explained, open_reader
 from memory.vector_segments import segment_bytes
@@ -160,8 +160,11 @@ def read_spans(connection: sqlite3.Connection, request: SpansRequest) -> tuple[S
                 found += of.open_event()
             elif request.level == "episode":
                 since_s = of.closed_until_s("episode")
-                events = [e for e in (*of.closed("event", since_s), *of.open_event()) if e.t0_s >= since_s]
-                found += sketch_open_episode([e for e in events if e.stage != "tombstone"])
+                events = [*of.closed("event", since_s), *of.open_event()]
+                if events and events[-1].t1_s > since_s:
+                    # It begins where the last one ended, also where its first events have been let go since.
+                    kept = [event for event in events if event.t0_s >= since_s and event.stage != "tombstone"]
+                    found.append(sketch_episode_of(events[-1].source, since_s, events[-1].t1_s, kept))
             spans += [span for span in found if _overlaps(span, request)]
             if len(spans) >= limit:
                 break

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from memory.charges import belongs_at_s, charge, kind_of, level_of
-from memory.keys import Key, observation_key
+from memory.keys import Key, counted_terms, observation_key
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from memory.vector_segments import drop_from_cells
 
@@ -105,7 +105,7 @@ def uncharge(connection: sqlite3.Connection, seqs: Sequence[int], weight: str, n
 
 def uncount_terms(connection: sqlite3.Connection, keys: Sequence[tuple[int, Key]]) -> set[str]:
     """Count the terms of observations no more; returns those that none holds any more, out of the vocabulary."""
-    counts = Counter(term for _, key in keys for term in {*key.own, *key.speaker})
+    counts = Counter(term for _, key in keys for term in counted_terms(key))
     count_terms(connection, [(term, -n) for term, n in counts.items()])
     gone = {t for t in counts if connection.execute("DELETE FROM term_counts WHERE term=? AND n<=0", (t,)).rowcount}
     for term in gone:

@@ -1,7 +1,8 @@
 """What an event is worth keeping: trust x novelty against what is kept x (1 + log2(1 + cited uses)).
 
 Novelty is how far the event's pooled frames are from those of all other events whose pictures are kept, and how
-rare its words are among what is remembered, whichever says more. Age is no part of it: on LoCoMo, keeping what is
+rare its words are among what is remembered, each by itself and all of a sentence, a sign or a thing together
+(`memory.keys.phrase_of`), whichever says more. Age is no part of it: on LoCoMo, keeping what is
 novel beats keeping what is recent at equal bytes (.408 against .345 at a quarter of them), so age only decides
 between equals.
 """
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 
 from memory.charges import Kind, Stage
 
-# What is like everything else is still worth something: trust and use then decide.
-NOVELTY_FLOOR = 0.02
+# What is like everything else is worth next to nothing, but trust and use still decide. It must stay far below what is
+# new: an event that holds a few hundred bytes of nothing new must not outweigh one of a picture seen nowhere else.
+NOVELTY_FLOOR = 0.001
 # A cosine distance that makes a picture wholly new.
 NEW_DISTANCE = 0.5
 # So many of its rarest terms speak for an event: one alone may be a misreading.

@@ -13,7 +13,7 @@ import msgspec
 
 from memory.blocks import index_key, repack, seal_full_blocks, unindex
 from memory.charges import charge_since
-from memory.keys import Key, observation_key
+from memory.keys import Key, counted_terms, observation_key
 from memory.observe import Batch, ends_track
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_observation, insert_span, observation_of
 from memory.removal import count_terms, remove_observations, remove_pictures
@@ -312,7 +312,7 @@ class Writing:
         index_key(self.connection, seq, key)
         if len(self._known_terms) > KNOWN_TERMS_LIMIT:
             self._known_terms.clear()
-        self._term_counts.update({*key.own, *key.speaker})
+        self._term_counts.update(counted_terms(key))
         for term in {*key.own, *key.speaker} - self._known_terms:
             self._known_terms.add(term)
             learn(self.connection, term)

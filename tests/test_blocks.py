@@ -121,7 +121,7 @@ def test_a_removed_block_leaves_no_byte_of_index(tmp_path: Path) -> None:
     with store.write() as writing:
         writing.remove(o.id for o in said)
     reader = store.reader()
-    for table in ("blocks", "postings", "unsealed", "vocabulary"):
+    for table in ("blocks", "postings", "unsealed", "vocabulary", "term_counts"):
         assert reader.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,), table
     assert reader.execute("SELECT value FROM memory WHERE key='index_bytes'").fetchone() == (0,)
     assert read_status(reader, "", 0).index_bytes < before
@@ -133,9 +133,12 @@ def test_a_file_indexed_another_way_is_indexed_again_when_it_is_opened(tmp_path:
     said = talk(40)
     store = memory_of(tmp_path / "old", stream(*said, end_s=10_000.0))
     path = store.path
+    counted = store.reader().execute("SELECT * FROM term_counts").fetchall()
+    assert any(term.startswith("#") for term, _ in counted), "phrases count too"
     store.close()
     with sqlite3.connect(path) as plain:
         plain.execute("DELETE FROM postings")
+        plain.execute("DELETE FROM term_counts")
         plain.execute("DELETE FROM vocabulary")
         plain.execute("UPDATE memory SET value=0 WHERE key='analysis'")
     plain.close()
@@ -143,6 +146,8 @@ def test_a_file_indexed_another_way_is_indexed_again_when_it_is_opened(tmp_path:
     assert found(Recall(store.reader(), RecallOptions(parent_weight=0.0)), store) == by_one_block(
         tmp_path / "new", said
     )
+    assert store.reader().execute("SELECT * FROM term_counts").fetchall() == counted
+    assert not store.reader().execute("SELECT 1 FROM vocabulary WHERE term LIKE '#%'").fetchall()
     store.close()
 
 

@@ -186,8 +186,12 @@ def test_what_an_answer_rests_on_is_kept_longer(tmp_path: Path) -> None:
     memory.store.close()
 
 
-def test_a_tombstone_knows_when_and_why_and_the_time_line_has_no_hole(filled: Memory) -> None:
-    reader = filled.store.reader()
+def test_a_tombstone_knows_when_and_why_and_the_time_line_has_no_hole(tmp_path: Path) -> None:
+    # So few bytes for episodes that not all of them are told of.
+    memory = Memory(tmp_path, structs.replace(SMALL, episodes=MIB // 48))
+    for batch in many_scenes(150, {5: NEW}):
+        memory.take(batch)
+    reader = memory.store.reader()
     view = open_view(reader, ViewRequest())
     for level in ("event", "episode"):
         spans = read_spans(reader, SpansRequest(view=view, level=level))  # type: ignore[arg-type]
@@ -200,6 +204,7 @@ def test_a_tombstone_knows_when_and_why_and_the_time_line_has_no_hole(filled: Me
     early = open_view(reader, ViewRequest(source=SOURCE, as_of_s=gone[0].t0_s + 1.0))
     assert read_spans(reader, SpansRequest(view=early, level="episode"))[-1].t1_s == gone[0].t0_s + 1.0
     reader.close()
+    memory.store.close()
 
 
 def test_an_undone_commit_changes_no_total_and_no_worth(tmp_path: Path) -> None:
@@ -240,4 +245,49 @@ def test_a_level_full_of_what_cannot_get_less_takes_nothing_from_the_others(tmp_
         assert memory.store.size_bytes() <= memory.budget.total
     assert memory.rows("SELECT count(*) FROM observations WHERE channel='speech'") == [(60,)]
     assert memory.rows("SELECT count(*) FROM payloads")[0][0] > 100  # type: ignore[operator]
+    memory.store.close()
+
+
+def test_everyday_words_that_were_never_together_before_outlast_what_recurs_word_for_word(tmp_path: Path) -> None:
+    """Each of its words is said every minute, so that none is rare: only together are they new."""
+    again = ("mother has gone into the garden", "father is reading beside the window", "somebody left the letter there")
+    once = {
+        3: "father left the letter beside the garden window", 10: "mother has gone beside the window",
+        17: "somebody is reading the letter in the garden", 24: "father has gone there", 31: "mother left the garden",
+        38: "somebody is reading beside father", 45: "the letter has gone into the window", 52: "mother is reading there",
+    }  # fmt: skip
+    scenes = (scene(i % SCENES, float(i * SCENE_S), said=once.get(i, again[i % len(again)])) for i in range(150))
+    memory = Memory(tmp_path, structs.replace(SMALL, words=12_000))
+    for batch in batches(*scenes):
+        memory.take(batch)
+    left = [str(text) for (text,) in memory.rows("SELECT text FROM observations WHERE channel='speech'")]
+    assert len(left) < 75
+    assert set(once.values()) <= set(left)
+    memory.store.close()
+
+
+def test_an_event_too_large_that_goes_on_gives_pictures_of_its_own_before_those_of_others(tmp_path: Path) -> None:
+    memory = Memory(tmp_path)
+    for batch in many_scenes(60):
+        memory.take(batch)
+    kept = memory.rows(
+        "SELECT o.seq FROM payloads JOIN observations o USING (seq) JOIN holdings h ON h.kind='seen'"
+        " AND h.stage='sketch' AND o.t0_s>=h.t0_s AND o.t0_s<h.t1_s"
+    )
+    assert len(kept) > 20
+    begin_s = 60.0 * SCENE_S
+    vector = tuple(np.random.default_rng(77).normal(size=64))
+    going_on = tuple(
+        structs.replace(
+            see(begin_s + i / 4, "a long look", source=SOURCE, vector=vector),
+            payload=np.random.default_rng(i).bytes(20_000),
+        )
+        for i in range(100)
+    )
+    memory.take(Batch(observations=going_on, watermarks={(SOURCE, "video"): begin_s}))
+    assert memory.store.size_bytes() <= SMALL.total
+    still = memory.rows("SELECT seq FROM payloads")
+    assert len(set(kept) & set(still)) > 0.75 * len(kept), (len(kept), len(set(kept) & set(still)))
+    lately = memory.rows("SELECT t0_s FROM payloads JOIN observations USING (seq) WHERE t0_s>=? ORDER BY 1", begin_s)
+    assert 10 < len(lately) < 100 and lately[-1] == (begin_s + 99 / 4,), "the newest are left"
     memory.store.close()
