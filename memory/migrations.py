@@ -163,7 +163,8 @@ CREATE TABLE holdings (
 CREATE INDEX holdings_by_rate ON holdings(kind, stage, rate, begun_wall_s);
 CREATE INDEX holdings_by_time ON holdings(source, kind, t0_s);
 
--- In how many observations each term occurs, and each phrase (#, then a hash of its terms); a term that occurs in none leaves the vocabulary.
+-- In how many observations each term occurs, and each phrase (#, then a hash of its terms); a term that occurs in none
+-- leaves the vocabulary.
 CREATE TABLE term_counts (term TEXT PRIMARY KEY, n INTEGER NOT NULL) WITHOUT ROWID;
 CREATE VIRTUAL TABLE term_totals USING fts5vocab(observation_terms, row);
 INSERT INTO term_counts SELECT term, doc FROM term_totals;
