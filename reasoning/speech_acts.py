@@ -141,7 +141,8 @@ _ALONE = (
     r"answer|verdict|thought|observation|action|human) ?:",
     rf"(?:^|[/.!?] *)(?:\w+[ -])?{_NAMED_MACHINE} (?:is typing|says|wrote|\d)|(?:^|[/.!?] *)\w+[ -]{_NAMED_MACHINE} ?:",
     r"\((?:system|assistant|developer|user|tool)\)",
-    r"\bim_(?:start|end)\b|\bendoftext\b|\btool_call|\bfunction_call|\binst\b *\)|#{3}",
+    r"\bim_(?:start|end)\b|\bendoftext\b|\btool_call|\bfunction_call|\binst\b *\)",
+    r"#{3}",
     r"\(\d{1,3}:\d\d(?::\d\d)?\) ?(?:somebody|someone|heard|said|read|seen|spoken|speech|text)\b",
     r"\b(?:tool|function|search|retrieval|api|memory|database|query) "
     r"(?:result|output|response|call|entry|update)s?\b ?:|"

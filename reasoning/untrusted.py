@@ -50,13 +50,24 @@ def visible(text: str) -> str:
     return _UNSEEN_MARKS.sub("", text)
 
 
-@lru_cache(maxsize=8192)  # 0.2 ms a text, and an answer may read 800 of them
+@lru_cache(maxsize=8192)  # 0.2 to 0.4 ms a text, and an answer may read 800 of them
 def speaks_to_assistant(text: str) -> bool:
     """Whether ``text`` reads like an instruction to whoever answers, rather than like something for people."""
     line = clean(text).lower()
-    spaced = re.sub(r"\b(\w)(?: (?=\w\b))", r"\1", line)  # "i g n o r e"
-    forms = {line, spaced, line.translate(_LOOKALIKE), re.sub(r"[-_./]+", " ", line)}
-    return any(is_direction(form) for form in forms)
+    return is_direction(line) or any(is_direction(form) for form in _disguises(line))
+
+
+def _disguises(line: str) -> set[str]:
+    """What a line may stand for besides itself: letters set apart, words run together, letters that pass for others.
+
+    Few lines have any, and each takes as long to judge as the line.
+    """
+    forms = {
+        re.sub(r"\b(\w)(?: (?=\w\b))", r"\1", line),  # "i g n o r e"
+        re.sub(r"[-_./]+", " ", line) if re.search(r"\w[-_.]+\w|/", line) else line,
+        line.translate(_LOOKALIKE) if re.search(r"[^\W\d_]\d|\d[^\W\d_]|[@$]|[^\x00-\x7f]", line) else line,
+    }
+    return forms - {line}
 
 
 class Guard:
