@@ -23,6 +23,14 @@ def find(held: Ints, asked: Ints) -> tuple[Ints, Ints]:
     return at[there], there
 
 
+def union(*parts: Ints) -> Ints:
+    """Each value of any of these once, ascending."""
+    values = np.sort(np.concatenate(parts))
+    is_first = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=is_first[1:])
+    return values[is_first]
+
+
 def grown(column: NDArray[Scalar], capacity: int) -> NDArray[Scalar]:
     """The same with room for more rows, which are zero."""
     larger = np.zeros((capacity, *column.shape[1:]), column.dtype)

@@ -10,72 +10,68 @@ from __future__ import annotations
 
 import numpy as np
 
-from memory.arrays import Bools, Floats, Ints
+from memory.arrays import Floats, Ints, union
+from memory.bm25 import saturate
 from memory.enrich import BACKWARD, neighbour_weights
-from memory.index import Index
+from memory.held_terms import HeldTerms
 from memory.matches import Match
 from memory.visible import Visible
 from memory.wanted import Wanted
 
 CANDIDATES = 10_000
-# What a term makes a candidate only by standing beside it is worth looking at while the term is rare.
-CANDIDATES_BESIDE = 1500
 SCORED = 4000
 
 
-def gather(index: Index, visible: Visible, wanted: Wanted, matches: list[Match], with_vector: Ints) -> Ints:
+def gather(visible: Visible, wanted: Wanted, matches: list[Match], held: HeldTerms, with_vector: Ints) -> Ints:
     """Positions of the candidates, ascending; ``with_vector`` are among them."""
     weights = neighbour_weights(len(matches))
-    # How much of the query each observation holds, by idf.
-    held = index.tally
-    for match in matches:
-        for some in (match.positions, match.speaker):
-            held[some] += np.float32(match.idf)
-    marked = np.zeros(len(index), np.bool_)
-    marked[with_vector] = True
-    n_named = 0
+    found = [with_vector]
+    n_found = 0
     for match in sorted(matches, key=lambda match: -match.idf):
-        places = [wanted.pick(some) for some in (match.positions, match.speaker)]
-        if sum(map(len, places)) > CANDIDATES:
-            if n_named:
+        places = wanted.pick(match.positions)
+        if len(match.speaker):
+            places = union(places, wanted.pick(match.speaker))
+        if len(places) > CANDIDATES:
+            if n_found:
                 break
-            either: Ints = np.union1d(*places)
-            places = [_most(either, held[either], CANDIDATES)]
-        for some in places:
-            marked[some] = True
-        if len(match.positions) <= CANDIDATES_BESIDE:
-            _mark_beside(marked, match.positions, visible, wanted, weights)
-        n_named = int(np.count_nonzero(marked)) - len(with_vector)
-        if n_named > CANDIDATES:
+            places = _most(places, held.share(places), CANDIDATES)
+        found.append(places)
+        n_found += len(places)
+        if len(match.positions) <= CANDIDATES:
+            found.append(wanted.pick(_beside(match.positions, visible, weights)))
+            n_found += len(found[-1])
+        if n_found > CANDIDATES:
             break
-    at: Ints = np.flatnonzero(marked)
+    at = union(*found)
     if len(at) > SCORED:
         likely = _held_around(at, held, visible, weights)
-        at = np.union1d(_most(at, likely, SCORED), with_vector)
-    for match in matches:
-        held[match.positions] = held[match.speaker] = 0.0
+        at = union(_most(at, likely, SCORED), with_vector)
     return at
 
 
-def _mark_beside(marked: Bools, positions: Ints, visible: Visible, wanted: Wanted, weights: tuple[float, ...]) -> None:
-    """Mark who stands beside these positions, as far as words are lent."""
+def _beside(positions: Ints, visible: Visible, weights: tuple[float, ...]) -> Ints:
+    """Who stands beside these positions, as far as words are lent; some more than once."""
+    found = []
     for following in (visible.previous, visible.next):
         at = positions
         for _ in weights:
             at = following[at]
             at = at[at >= 0]
-            marked[wanted.pick(at[visible.among(at)])] = True
+            found.append(at)
+    beside = np.concatenate(found)
+    return beside[visible.among(beside)]
 
 
-def _held_around(at: Ints, held: Floats, visible: Visible, weights: tuple[float, ...]) -> Floats:
-    """How much of the query each of these positions holds, with what its neighbours would lend it."""
-    total = held[at]
+def _held_around(at: Ints, held: HeldTerms, visible: Visible, weights: tuple[float, ...]) -> Floats:
+    """About what BM25 gives each of these positions: each term once, by who holds it nearest."""
+    nearest = []
     for following, share in ((visible.previous, 1.0), (visible.next, BACKWARD)):
         there = at
         for weight in weights:
             there = following[there]  # -1 at the end of a row, and from there on; nothing is held at -1
-            total += np.float32(share * weight) * held[there]
-    return total
+            nearest.append((share * weight, there))
+    nearest.sort(key=lambda lender: -lender[0])
+    return held.first_share([(1.0, at), *((saturate(weight, 1.0), there) for weight, there in nearest)])
 
 
 def _most(at: Ints, value: Floats, n: int) -> Ints:

@@ -46,24 +46,24 @@ class Neighbourhood:
         self._terms: Ints = index.column("terms")  # type: ignore[assignment]
         self._channel: Ints = index.column("channel")  # type: ignore[assignment]
         self._lane = LANE_OF_CODE[self._channel[candidates]]
-        # Of what was said, which rows of candidates; their neighbours (distance, row) as positions, and the share each
-        # lends of its length and of its words, 0 where there is none.
+        # Of what was said, which rows of candidates; their neighbours (distance, row) as positions, -1 where there is
+        # none, and the share each lends of its length and of its words.
         self._said = np.flatnonzero(self._lane == 0)
-        self._there, self._shares, self._weights = self._find_neighbours(visible, weights)
+        self.there, self._shares, self._weights = self._find_neighbours(visible, weights)
         means = visible.lane_terms / np.maximum(visible.lane_sizes, 1)
         means[0] *= 1.0 + sum(weights) * (1.0 + BACKWARD)
         self._mean_length: Floats = np.maximum(means, 1.0)
 
-    def pull(self, counts: Floats) -> Floats:
-        """For each candidate, ``counts`` (of a term, by position) of its own and what its neighbours lend."""
-        total = counts[self._at].astype(np.float64)
-        total[self._said] += (self._weights * counts[self._there]).sum(axis=0)
+    def pull(self, own: Floats, beside: Floats) -> Floats:
+        """For each candidate, its ``own`` count of a term and what its neighbours (``there``) lend of theirs."""
+        total = own.astype(np.float64)
+        total[self._said] += np.einsum("ij,ij->j", self._weights, beside)
         return total
 
     def lengths(self) -> Floats:
         """Length of each enriched key, in terms, over that of a mean one of its lane with all its neighbours."""
         lengths = self._terms[self._at].astype(np.float64)
-        lengths[self._said] += (self._shares * self._terms[self._there]).sum(axis=0)
+        lengths[self._said] += (self._shares * self._terms[self.there]).sum(axis=0)
         return lengths / self._mean_length[self._lane]
 
     def beside(self, rows: Ints, lenders: Ints) -> tuple[Ints, Floats]:

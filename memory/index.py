@@ -62,8 +62,9 @@ class Index:
         self.previous: Ints = np.full(1024, -1, np.int32)
         self.next: Ints = np.full(1024, -1, np.int32)
         self.event: Ints = np.zeros(1024, np.int32)
-        # Zeros by position, for a query to count in; it leaves zeros behind.
+        # Zeros by position, for a query to count in; it leaves zeros behind. The planes are made when asked for.
         self.tally: Floats = np.zeros(1024, np.float32)
+        self._planes: list[NDArray[np.uint8]] = []
         self._alive: Bools = np.zeros(1024, np.bool_)
         self._restart()
 
@@ -97,6 +98,17 @@ class Index:
     def alive(self) -> Bools:
         """False at the positions of observations that were removed since they were read."""
         return self._alive[: self._size]
+
+    @property
+    def n_alive(self) -> int:
+        """How many observations there are."""
+        return self._size - self._dead
+
+    def plane(self, i: int) -> NDArray[np.uint8]:
+        """The i-th array of zeros by position for a query to write in; it leaves zeros behind."""
+        while len(self._planes) <= i:
+            self._planes.append(np.zeros(len(self.tally), np.uint8))
+        return self._planes[i]
 
     # --- taking in ---------------------------------------------------------------------------------
 
@@ -146,6 +158,7 @@ class Index:
             self.previous[-1] = self.next[-1] = -1
             self.event, self._alive = grown(self.event, capacity), grown(self._alive, capacity)
             self.tally = np.zeros(capacity, np.float32)
+            self._planes.clear()
         for name, column in self._columns.items():
             column[begin:end] = rows[name]
         self._size = end

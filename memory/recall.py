@@ -17,8 +17,10 @@ import numpy as np
 from msgspec import Struct
 
 from memory.arrays import Floats, Ints
+from memory.bm25 import most_of
 from memory.candidates import gather
 from memory.choice import choose, is_doubtful
+from memory.held_terms import held_terms
 from memory.index import Index
 from memory.keys import query_terms
 from memory.matches import Matcher
@@ -28,7 +30,7 @@ from memory.vector_index import VectorIndex
 from memory.vector_scores import VectorScores
 from memory.visible import see
 from memory.wanted import Wanted
-from memory.word_scores import most_of, score_events, score_words
+from memory.word_scores import score_events, score_words
 from runtime.config import MemoryConfig
 from runtime.messages import Hit, Observation, RecallReply, RecallRequest
 
@@ -87,14 +89,15 @@ class Recall:
                 self._connection, index, space, visible, wanted, request.vector, request.vector_space
             )
             nearest = vectors.nearest(limit)
-        at = gather(index, visible, wanted, matches, nearest[0])
-        if not len(at):
-            return []
-        words = score_words(index, visible, matches, at, options.neighbour_window_s)
+        with held_terms(index, matches) as held:
+            at = gather(visible, wanted, matches, held, nearest[0])
+            if not len(at):
+                return []
+            words = score_words(index, visible, matches, held, at, options.neighbour_window_s)
         leaf = words.leaf
         nothing: Floats = np.zeros(len(at))
         parent = score_events(index, matches, at, leaf) if options.parent_weight else nothing
-        best = most_of(matches)
+        best = most_of(match.idf for match in matches)
         by_words = (leaf + options.parent_weight * parent) / (best * (1.0 + options.parent_weight))
         score: Floats = by_words
         vector = nothing if vectors is None else vectors.score(at, leaf, nearest)

@@ -42,7 +42,7 @@ _WRITER_PRAGMAS = (
     "PRAGMA secure_delete=ON",
 )
 # mmap: pages of the index are read without copying them through our own cache.
-_READER_PRAGMAS = ("PRAGMA query_only=ON", f"PRAGMA cache_size=-{8 << 10}", f"PRAGMA mmap_size={256 << 20}")
+_READER_PRAGMAS = ("PRAGMA query_only=ON", f"PRAGMA cache_size=-{8 << 10}", f"PRAGMA mmap_size={2 << 30}")
 
 
 class Store:

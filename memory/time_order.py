@@ -53,4 +53,4 @@ class TimeOrder:
         begin = np.searchsorted(self._t0_s[: self._size], t0_s - LONG_S, side="left")
         end = np.searchsorted(self._t0_s[: self._size], t1_s, side="right")
         inside = self._places[begin:end][self._t1_s[begin:end] >= t0_s]
-        return np.union1d(inside, self._long)
+        return np.union1d(inside, self._long) if len(self._long) else np.sort(inside)

@@ -12,11 +12,11 @@ import numpy as np
 from msgspec import Struct
 
 from memory.arrays import Floats, Ints, find, grown
-from memory.vector_cells import Coded, dots, encode
+from memory.vector_cells import CELL_SIZE, Coded, dots, encode
 from memory.vector_segments import times_redescribed
 
 SCAN_LEAST = 8192
-SCAN_SHARE = 0.04
+SCAN_SHARE = 0.02
 _ROWS_AT_ONCE = 4096
 
 
@@ -94,8 +94,7 @@ class VectorIndex:
             budget = max(SCAN_LEAST, int(SCAN_SHARE * (len(self) - self._tail_size)))
             likeness = np.concatenate([segment.centroids.dot(coded) for segment in segments])
             sizes = np.concatenate([np.diff(segment.begins) for segment in segments])
-            order = np.argsort(-likeness, kind="stable")
-            chosen = np.sort(order[: int(np.searchsorted(np.cumsum(sizes[order]), budget)) + 1])
+            chosen = np.sort(_likest(likeness, sizes, budget))
             first = 0
             for segment in segments:
                 number = len(segment.begins) - 1
@@ -146,19 +145,32 @@ class VectorIndex:
         self._tail_size = end
 
     def _load(self, segment: int) -> _Segment:
-        rows = self._connection.execute(
+        centroids, seqs, scales, codes = parts = tuple(bytearray() for _ in range(4))
+        bounds = [0]
+        for cell in self._connection.execute(
             "SELECT centroid, seqs, scales, codes FROM vector_cells WHERE segment=? ORDER BY cell", (segment,)
-        )
-        centroids, seqs, scales, codes = zip(*rows, strict=True)
-        vectors = np.frombuffer(b"".join(centroids), "<f2").reshape(len(centroids), -1)
-        numbers = np.frombuffer(b"".join(seqs), "<i8")
-        begins = np.concatenate([[0], np.cumsum([len(part) // 8 for part in seqs])])
-        coded = Coded(
-            np.frombuffer(b"".join(codes), np.int8).reshape(len(numbers), -1), np.frombuffer(b"".join(scales), "<f4")
-        )
+        ):
+            # One after the other, so that no more than one cell is in memory twice.
+            for part, blob in zip(parts, cell, strict=True):
+                part += blob
+            bounds.append(len(seqs) // 8)
+        vectors = np.frombuffer(centroids, "<f2").reshape(len(bounds) - 1, -1)
+        numbers = np.frombuffer(seqs, "<i8")
+        coded = Coded(np.frombuffer(codes, np.int8).reshape(len(numbers), -1), np.frombuffer(scales, "<f4"))
         self.dimensions = vectors.shape[1]
         ranked = np.argsort(numbers, kind="stable")
-        return _Segment(numbers, coded, encode(vectors), begins, begins.tolist(), ranked, numbers[ranked])
+        return _Segment(numbers, coded, encode(vectors), np.array(bounds), bounds, ranked, numbers[ranked])
+
+
+def _likest(likeness: Floats, sizes: Ints, budget: int) -> Ints:
+    """The likest cells that hold ``budget`` vectors together, and one more."""
+    for n in (2 * budget // CELL_SIZE, len(sizes)):  # as a rule the first are enough, and few are put in order
+        order = np.argpartition(-likeness, n)[:n] if n < len(sizes) else np.arange(len(sizes))
+        order = order[np.argsort(-likeness[order], kind="stable")]
+        held = np.cumsum(sizes[order])
+        if len(order) == len(sizes) or held[-1] > budget:
+            break
+    return order[: int(np.searchsorted(held, budget)) + 1]
 
 
 def _take(coded: Coded, rows: Ints) -> Coded:

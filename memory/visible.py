@@ -72,8 +72,8 @@ def see(connection: sqlite3.Connection, index: Index, view: View) -> Visible:
     return Visible(
         limits=limits,
         mask=mask,
-        all=not len(hidden) and bool(index.alive.all()),
-        size=int(np.count_nonzero(mask)),
+        all=not len(hidden) and index.n_alive == len(index),
+        size=index.n_alive - len(hidden),
         previous=previous,
         next=following,
         lane_sizes=index.lane_sizes - np.bincount(lane, minlength=3),
