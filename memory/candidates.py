@@ -19,6 +19,8 @@ from memory.visible import Visible
 from memory.wanted import Wanted
 
 CANDIDATES = 10_000
+# What a term makes a candidate only by standing beside it is worth looking at while the term is rare.
+CANDIDATES_BESIDE = 3000
 SCORED = 4000
 
 
@@ -37,7 +39,7 @@ def gather(visible: Visible, wanted: Wanted, matches: list[Match], held: HeldTer
             places = _most(places, held.share(places), CANDIDATES)
         found.append(places)
         n_found += len(places)
-        if len(match.positions) <= CANDIDATES:
+        if len(match.positions) <= CANDIDATES_BESIDE:
             found.append(wanted.pick(_beside(match.positions, visible, weights)))
             n_found += len(found[-1])
         if n_found > CANDIDATES:

@@ -32,24 +32,31 @@ class HeldTerms:
     def __init__(self, index: Index, matches: Sequence[Match]) -> None:
         self._tally = index.tally
         # Who speaks comes after all that is said.
-        self._spoken = [match for match in matches if len(match.speaker)]
-        places = [match.positions for match in matches] + [match.speaker for match in self._spoken]
-        self._places = places
-        # Where a term is held more than once, or less surely, and by how much that differs from once.
-        more = [np.flatnonzero(match.counts != 1) for match in matches]
-        self._more = [(m.positions[some], m.counts[some] - 1) for m, some in zip(matches, more, strict=True)]
-        self.planes = [index.plane(i) for i in range(-(-len(places) // 8))]
-        for i, positions in enumerate(places):
+        spoken = [match for match in matches if len(match.speaker)]
+        self._places = [match.positions for match in matches] + [match.speaker for match in spoken]
+        n_planes = -(-len(self._places) // 8)
+        self.planes = [index.plane(i) for i in range(n_planes)]
+        for i, positions in enumerate(self._places):
             self.planes[i // 8][positions] |= np.uint8(1 << i % 8)
-        idf = np.zeros(8 * len(self.planes), np.float32)
-        idf[: len(places)] = [match.idf for match in (*matches, *self._spoken)]
+        # Where any is held more than once, or less surely; and by how much that differs from once.
+        self._other = index.plane(n_planes)
+        self._differ: list[tuple[Ints, Floats]] = []
+        for match in matches:
+            some = np.flatnonzero(match.counts != 1)
+            self._differ.append((match.positions[some], match.counts[some] - 1))
+            self._other[match.positions[some]] = 1
+        idf = np.zeros(8 * n_planes, np.float32)
+        idf[: len(self._places)] = [match.idf for match in (*matches, *spoken)]
         bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
-        self._shares = [(bits * idf[8 * i : 8 * i + 8]).sum(axis=1, dtype=np.float32) for i in range(len(self.planes))]
+        # What each value of a plane is worth.
+        self._shares = [(bits * idf[8 * i : 8 * i + 8]).sum(axis=1, dtype=np.float32) for i in range(n_planes)]
 
     def clear(self) -> None:
         """Leave the room as it was."""
         for i, positions in enumerate(self._places):
             self.planes[i // 8][positions] = 0
+        for positions, _ in self._differ:
+            self._other[positions] = 0
 
     def share(self, positions: Ints) -> Floats:
         """How much of the query, by idf, each of these positions holds, in what it says and who says it; 0 at -1."""
@@ -72,31 +79,36 @@ class HeldTerms:
 
     def at(self, positions: Ints) -> TermsAt:
         """What these positions hold."""
-        return TermsAt([plane[positions] for plane in self.planes], self._more, positions, self._tally)
+        differ = np.flatnonzero(self._other[positions])
+        return TermsAt([plane[positions] for plane in self.planes], differ, positions.flat[differ], self)
+
+    def differences(self, i: int, positions: Ints) -> Floats:
+        """By how much the counts of term i differ from once, or none."""
+        places, more = self._differ[i]
+        self._tally[places] = more
+        found = self._tally[positions]
+        self._tally[places] = 0
+        return found
 
 
 class TermsAt:
-    """The terms that some positions hold; arrays have the shape of the positions."""
+    """The terms that some positions hold; arrays have the shape of the positions. ``differ``: which of them, counted
+    through, hold any more or less than once, and their positions."""
 
-    def __init__(
-        self, planes: list[Plane], more: Sequence[tuple[Ints, Floats]], positions: Ints, tally: Floats
-    ) -> None:
+    def __init__(self, planes: list[Plane], differ: Ints, differ_at: Ints, held: HeldTerms) -> None:
         self._planes = planes
-        self._more = more
-        self._positions = positions
-        self._tally = tally
+        self._differ = differ
+        self._differ_at = differ_at
+        self._held = held
 
     def has(self, i: int) -> Bools:
         """Where term i is held."""
-        held: Bools = (self._planes[i // 8] & np.uint8(1 << i % 8)) != 0
-        return held
+        has: Bools = (self._planes[i // 8] & np.uint8(1 << i % 8)) != 0
+        return has
 
     def counts(self, i: int) -> Floats:
         """How often term i is held."""
         counts: Floats = self.has(i).astype(np.float32)
-        places, more = self._more[i]
-        if len(places):
-            self._tally[places] = more
-            counts += self._tally[self._positions]
-            self._tally[places] = 0
+        if len(self._differ):
+            counts.flat[self._differ] += self._held.differences(i, self._differ_at)
         return counts

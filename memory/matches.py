@@ -92,13 +92,13 @@ class Matcher:
         return add_up(parts)
 
     def _phrase(self, *pair: str) -> Ints:
-        """Positions of the observations in whose text one word directly follows another; where many hold both, among
-        the newest, since the words are as common then as not to tell much."""
+        """Positions of the observations in whose text one word directly follows another, inside the scope if there is
+        one; where many hold both, among the newest, since the words are as common then as not to tell much."""
         first, second = map(_term, pair)
-        before = self._find(first)[0]
+        before = self._inside(first)
         if not len(before):
-            return np.zeros(0, np.int64)
-        both = before[find(self._find(second)[0], before)[1]][-_TEXTS_READ:]
+            return before
+        both = before[find(self._inside(second), before)[1]][-_TEXTS_READ:]
         seqs = self._index.column("seq")[both].tolist()
         # The first as it is and the begin of the second, one character between: so few texts are taken apart.
         begin = second if pair[1].startswith(second) else pair[1]
@@ -112,6 +112,17 @@ class Matcher:
             if any(spoken[j : j + 2] == [first, second] for j in range(len(spoken) - 1)):
                 found.append(seq)
         return both[np.isin(seqs, found)]
+
+    def _inside(self, term: str) -> Ints:
+        """The visible positions that hold a term, those outside the scope left out."""
+        scope = self._scope
+        if scope is None:
+            return self._find(term)[0]
+        if not len(scope):
+            return scope
+        found = self._index.postings_between(term, scope[0], scope[-1]).positions
+        found = found[find(found, scope)[0]]
+        return found[self._visible.among(found)]
 
     def _contexts(self, asked: list[str]) -> list[Ints]:
         """For each term, the visible observations whose source it names, or whose day."""

@@ -343,6 +343,7 @@ def test_where_too_many_hold_a_word_those_that_hold_the_others_too_are_looked_at
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("memory.candidates.CANDIDATES", 3)
+    monkeypatch.setattr("memory.candidates.CANDIDATES_BESIDE", 0)
     lines = ["the boat left the harbour", *(f"a boat {n}" for n in range(6)), *(f"the harbour {n}" for n in range(6))]
     hits = recall(store_of(tmp_path, *spoken(*lines)), "harbour boat")
     assert texts(hits)[0] == "the boat left the harbour"
