@@ -2,8 +2,8 @@
 
 Terms name candidates rarest first until there are `CANDIDATES`; commoner terms then count for those there are but bring
 no more (Moffat and Zobel 1996, "continue"). Of these, the `SCORED` that hold the most of the query, with their
-neighbours, are scored in full: BM25's gains grow with that sum, so what is far behind in it cannot come to the front.
-In a memory of some thousand observations every match is scored.
+neighbours, are scored in full (decision 10 tells what that loses). In a memory of some thousand observations every
+match is scored.
 """
 
 from __future__ import annotations
