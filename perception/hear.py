@@ -49,6 +49,10 @@ class Hearing:
         """What has been said of it."""
         return self._speech.so_far()
 
+    def foreseen(self) -> Utterance | None:
+        """What it will be if nobody speaks on; see `SegmentSpeech.foreseen`."""
+        return self._speech.foreseen()
+
     def step(self, block: AudioBlock) -> list[Heard]:
         return self._name(self._speech.step(block))
 

@@ -113,7 +113,7 @@ class HeardTeller:
 
     def follow(self, hearing: Hearing, now_s: float) -> None:
         """Tell, live, what is being said: ``hearing`` has come to media time ``now_s``."""
-        self._partials.follow(hearing.open_s, hearing.so_far, now_s, self._tasks)
+        self._partials.follow(hearing, now_s, self._tasks)
 
     async def send(self, message: Message) -> None:
         """Send this message when everything taken before it has been sent."""
@@ -130,12 +130,14 @@ class HeardTeller:
         return self._observation("gap", t0_s, t1_s, text, {"track": "audio", "reason": reason})
 
     async def _transcribe(self, transcription: _Transcription) -> None:
+        utterance = transcription.utterance
         try:
-            transcription.transcript = await self._pool.transcribe(
-                transcription.utterance.samples, transcription.utterance.voice
-            )
+            transcript = await self._partials.words(utterance)
+            if transcript is None:
+                transcript = await self._pool.transcribe(utterance.samples, utterance.voice)
+            transcription.transcript = transcript
         except WorkerFailed as error:
-            self._service.log.warning("%s at %.1f s: %s", self._source, transcription.utterance.t0_s, error)
+            self._service.log.warning("%s at %.1f s: %s", self._source, utterance.t0_s, error)
             self._service.drop("speech:recogniser failed")
         transcription.done.set()
         self._ahead.release()

@@ -141,6 +141,14 @@ class SegmentSpeech:
         voice = np.array(self._kept_probabilities[begin - self._kept_from :], np.float32)
         return Utterance(seconds(begin * CHUNK_SAMPLES), seconds(self._next * CHUNK_SAMPLES), samples, voice)
 
+    def foreseen(self) -> Utterance | None:
+        """The open utterance as it will be if nobody speaks on, once its padding has been heard; None before, and
+        where it will be none. From then on until it ends it stays the same."""
+        end = self._last + 1 + self._pad
+        if self._first < 0 or self._next < end or self._pad > self._min_silence:
+            return None
+        return self._utterance(end)
+
     def step(self, block: AudioBlock) -> list[VoiceStart | Utterance | VoiceActivity]:
         samples = block.samples
         if self._next < 0:
@@ -226,18 +234,21 @@ class SegmentSpeech:
         """First chunk of the open utterance, padding included."""
         return max(self._first - self._pad, self._closed, self._kept_from)
 
-    def _close(self, end: int) -> list[VoiceStart | Utterance | VoiceActivity]:
+    def _utterance(self, end: int) -> Utterance | None:
         """The open utterance up to chunk ``end``, if it holds enough speech."""
         begin = self._begin()
         probabilities = np.array(self._kept_probabilities[begin - self._kept_from : end - self._kept_from], np.float32)
-        spoken = int((probabilities >= self._options.threshold).sum())
+        if int((probabilities >= self._options.threshold).sum()) < self._min_speech:
+            return None
         samples = np.concatenate(self._kept[begin - self._kept_from : end - self._kept_from])
+        return Utterance(seconds(begin * CHUNK_SAMPLES), seconds(end * CHUNK_SAMPLES), samples, probabilities)
+
+    def _close(self, end: int) -> list[VoiceStart | Utterance | VoiceActivity]:
+        """The open utterance is over at chunk ``end``."""
+        utterance = self._utterance(end)
         self._first, self._closed = -1, end
         self._forget(max(end, self._next - self._pad))
-        if spoken < self._min_speech:
-            return []
-        t0_s, t1_s = seconds(begin * CHUNK_SAMPLES), seconds(end * CHUNK_SAMPLES)
-        return [Utterance(t0_s, t1_s, samples, probabilities)]
+        return [] if utterance is None else [utterance]
 
     def _cut(self) -> list[VoiceStart | Utterance | VoiceActivity]:
         """Speech without a pause: give out its first part, up to where it is least like speech."""

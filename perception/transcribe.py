@@ -16,6 +16,7 @@ from typing import BinaryIO
 import msgspec
 import numpy as np
 from msgspec import Struct
+from msgspec.structs import replace
 
 from perception.audio import Samples
 from perception.pocketsphinx import PocketSphinx
@@ -36,12 +37,14 @@ class Recogniser(Struct, frozen=True):
     checkpoint  file of its weights; empty where they come with its package.
     language    code of the language spoken, or empty: detected, or the only one it knows.
     threads     of each worker.
+    whole       Whisper only: in windows of 30 s, not fitted to the utterance.
     """
 
     name: str
     checkpoint: str = ""
     language: str = ""
     threads: int = 1
+    whole: bool = False
 
 
 class Loaded(Struct, frozen=True):
@@ -66,7 +69,10 @@ class Request(Struct, frozen=True, array_like=True):
 def _whisper(recogniser: Recogniser) -> Transcriber:
     from perception.whisper import load_whisper
 
-    return load_whisper(recogniser.name, Path(recogniser.checkpoint), recogniser.language, max(1, recogniser.threads))
+    checkpoint = Path(recogniser.checkpoint)
+    return load_whisper(
+        recogniser.name, checkpoint, recogniser.language, max(1, recogniser.threads), fit=not recogniser.whole
+    )
 
 
 TRANSCRIBERS: dict[str, Callable[[Recogniser], Transcriber]] = {
@@ -79,10 +85,11 @@ TRANSCRIBERS: dict[str, Callable[[Recogniser], Transcriber]] = {
 ALWAYS = Recogniser("pocketsphinx")
 
 
-def choose_recogniser(config: HearingConfig, threads: int) -> tuple[Recogniser, str]:
+def choose_recogniser(config: HearingConfig, threads: int, live: bool = False) -> tuple[Recogniser, str]:
     """The recogniser that the profile asks for, and one line to tell where it is not the best there is.
 
-    ``threads`` are divided among the workers. ``auto``: Whisper where its package and weights are here.
+    ``threads`` are divided among the workers; ``live``, where seldom more than one utterance is to be transcribed and
+    that one soon, each has them all. ``auto``: Whisper where its package and weights are here.
 
     Raises:
         ConfigError: there is none of that name, or its package is not installed.
@@ -93,11 +100,12 @@ def choose_recogniser(config: HearingConfig, threads: int) -> tuple[Recogniser, 
     if name == "pocketsphinx":
         return ALWAYS, ""
     weights = config.whisper if Path(config.whisper).suffix else f"whisper/{config.whisper}"
-    each = max(1, threads // config.workers)
+    each = threads if live else max(1, threads // config.workers)
+    chosen = Recogniser(name, language=config.language, threads=each, whole=config.whisper_whole_windows)
     if name != "auto":
         if not _installed(name):
             raise ConfigError(f"perception.hearing.transcribe: {name} needs packages that the full profile installs")
-        return Recogniser(name, str(require(weights)[0]), config.language, each), ""
+        return replace(chosen, checkpoint=str(require(weights)[0])), ""
     if not _installed("whisper"):
         return ALWAYS, "speech by PocketSphinx: Whisper is not installed (it comes with the full profile)"
     try:
@@ -106,7 +114,7 @@ def choose_recogniser(config: HearingConfig, threads: int) -> tuple[Recogniser, 
         return ALWAYS, f"speech by PocketSphinx: {error}"
     if files is None:
         return ALWAYS, f"speech by PocketSphinx: weights {weights} are not on this machine; `run_agent.py setup`"
-    return Recogniser("whisper", str(files[0]), config.language, each), ""
+    return replace(chosen, name="whisper", checkpoint=str(files[0])), ""
 
 
 def _installed(name: str) -> bool:

@@ -68,6 +68,11 @@ class TranscriberPool:
         """Process ids of the workers that live."""
         return sorted(worker.process.pid for worker in self._all)
 
+    @property
+    def free(self) -> bool:
+        """Whether an utterance would be begun at once."""
+        return self._limit.available_tokens >= 1
+
     async def check(self) -> str:
         """Load a recogniser that has weights of its own, so that what is wrong with them shows before anything is
         heard; in one line why PocketSphinx takes its place, or nothing. ``engine`` is then what transcribes."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from perception.invented_text import LEAST_LOGPROB, MOST_COMPRESSION, Evidence, 
 from perception.segment_speech import Probabilities
 from perception.transcript import NO_VOICE_KNOWN, Transcript, Word
 from perception.whisper_conversion import converted
-from perception.whisper_features import HOP_SAMPLES, WINDOW_SAMPLES, log_mel, tokenizer
+from perception.whisper_features import HOP_SAMPLES, WINDOW_FRAMES, WINDOW_SAMPLES, log_mel, tokenizer
 from perception.whisper_runtimes import (
     BEAM_SIZE,
     CTranslate2Whisper,
@@ -25,21 +25,39 @@ from perception.whisper_runtimes import (
 
 # Half of the decoder's context of 448 tokens, as in whisper/decoding.py; 30 s of speech have about 120.
 _MOST_TOKENS = 224
+# Nobody says more: English has 3.5 tokens a second, the fastest speakers twice that. What goes on is a loop, which ends
+# sooner here. Languages that the vocabulary spells byte by byte have several tokens a letter.
+_TOKENS_PER_S, _TOKENS_MORE = 12.0, 16
+_SPELT_TOKENS_PER_S = 48.0
+_LATIN = frozenset("en de es fr it pt nl ca gl ro sv da no nn fi id ms tr pl".split())
+# Silence after the utterance in a window that is fitted to it: 128 tokens of sound (decision 14).
+_MARGIN_FRAMES = 256
 _UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """Encoded sound, its language ("" for models that know only English), and how long it is."""
+
+    encoded: Any
+    language: str
+    duration_s: float
 
 
 class Whisper:
     """Any Whisper model on one runtime. Each utterance is heard by itself, so the order of utterances is no matter.
 
     language    code of the language spoken, or empty: detected anew in each utterance.
-    max_tokens  the decoder stops there; for measuring with weights that never would.
+    fit         windows are as long as the utterance and a margin, where the runtime can: the 30 s it was trained on
+                cost four times as much for an utterance of 5 s. What is unsure in its first decoding is heard again
+                in a whole window (decision 14).
     """
 
-    def __init__(self, runtime: WhisperRuntime, name: str, language: str = "", max_tokens: int = _MOST_TOKENS) -> None:
+    def __init__(self, runtime: WhisperRuntime, name: str, language: str = "", fit: bool = True) -> None:
         self.name = name
         self._runtime = runtime
         self._language = language if runtime.multilingual else ""
-        self._max_tokens = max_tokens
+        self._fit = fit and runtime.shorter_windows
 
     def transcribe(self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False) -> Transcript:
         """See `Transcriber`. Utterances over 30 s are heard in pieces of 30 s."""
@@ -54,21 +72,20 @@ class Whisper:
         return _joined(pieces)
 
     def _window(self, samples: Samples, voice: Probabilities, partial: bool) -> Transcript:
-        runtime = self._runtime
-        encoded = runtime.encode(log_mel(samples, runtime.n_mels))
-        language = self._language
-        if not language and runtime.multilingual:
-            shares = runtime.languages(encoded)
-            language = max(shares, key=lambda code: shares[code])
-        split = tokenizer(runtime.multilingual, runtime.num_languages, language)
-        decoded, text = self._decode(encoded, language, split.decode, partial)
-        known = "" if not runtime.multilingual else language
+        """The words of one window. Where its first decoding repeats itself or is unlikely, it is heard another way."""
+        frames = fitted_frames(len(samples)) if self._fit else WINDOW_FRAMES
+        heard = self._hear(samples, frames)
+        decoded, text = self._decode(heard, partial)
+        if not partial and (decoded.mean_logprob < LEAST_LOGPROB or compression_ratio(text) > MOST_COMPRESSION):
+            heard = heard if frames == WINDOW_FRAMES else self._hear(samples, WINDOW_FRAMES)
+            decoded, text = self._decode(heard, partial, again=True)
+        known = heard.language if self._runtime.multilingual else ""
         if not decoded.tokens:
             return Transcript(language=known, doubt="no words")
-        frames = max(2, len(samples) // HOP_SAMPLES)
-        times = runtime.align(encoded, language, decoded.tokens, frames)
-        separator = "" if language in _UNSPACED else " "
-        words = _words(split, decoded.tokens, times, len(samples) / SAMPLE_RATE_HZ)
+        spoken_frames = max(2, len(samples) // HOP_SAMPLES)
+        times = self._runtime.align(heard.encoded, heard.language, decoded.tokens, spoken_frames)
+        separator = "" if heard.language in _UNSPACED else " "
+        words = _words(self._tokenizer(heard), decoded.tokens, times, len(samples) / SAMPLE_RATE_HZ)
         why = doubt(Evidence(text, words, decoded.mean_logprob, decoded.no_speech_prob, voice))
         words = [word for word in words if not in_silence(word, voice)]
         confidence = _confidence(words)
@@ -76,18 +93,40 @@ class Whisper:
             return Transcript(confidence=confidence, language=known, doubt=why or "words where nobody speaks")
         return Transcript(tuple(words), confidence, True, known, separator)
 
-    def _decode(
-        self, encoded: Any, language: str, to_text: Callable[[list[int]], str], partial: bool
-    ) -> tuple[Decoded, str]:
-        """The most probable words and their text; decoded again where they repeat themselves or are unlikely."""
-        for again in (False,) if partial else (False, True):
-            decoded = self._runtime.decode(
-                encoded, language, beam_size=1 if partial else BEAM_SIZE, max_tokens=self._max_tokens, again=again
-            )
-            text = to_text(list(decoded.tokens))
-            if decoded.mean_logprob >= LEAST_LOGPROB and compression_ratio(text) <= MOST_COMPRESSION:
-                break
-        return decoded, text
+    def _hear(self, samples: Samples, frames: int) -> _Heard:
+        """``samples`` in a window of so many frames, encoded, and the language of it."""
+        runtime = self._runtime
+        encoded = runtime.encode(log_mel(samples, runtime.n_mels, frames))
+        language = self._language
+        if not language and runtime.multilingual:
+            shares = runtime.languages(encoded)
+            language = max(shares, key=lambda code: shares[code])
+        return _Heard(encoded, language, len(samples) / SAMPLE_RATE_HZ)
+
+    def _decode(self, heard: _Heard, partial: bool, again: bool = False) -> tuple[Decoded, str]:
+        """The most probable words and their text."""
+        decoded = self._runtime.decode(
+            heard.encoded,
+            heard.language,
+            beam_size=1 if partial else BEAM_SIZE,
+            max_tokens=most_tokens(heard.language, heard.duration_s),
+            again=again,
+        )
+        return decoded, self._tokenizer(heard).decode(list(decoded.tokens))
+
+    def _tokenizer(self, heard: _Heard) -> Any:
+        return tokenizer(self._runtime.multilingual, self._runtime.num_languages, heard.language)
+
+
+def fitted_frames(samples: int) -> int:
+    """Frames of a window for so many samples of an utterance: an even number."""
+    return min(WINDOW_FRAMES, -(-samples // (2 * HOP_SAMPLES)) * 2 + _MARGIN_FRAMES)
+
+
+def most_tokens(language: str, duration_s: float) -> int:
+    """As many tokens as can have been said in this time."""
+    a_second = _TOKENS_PER_S if language in _LATIN or not language else _SPELT_TOKENS_PER_S
+    return min(_MOST_TOKENS, round(a_second * duration_s) + _TOKENS_MORE)
 
 
 def _words(split: Any, tokens: tuple[int, ...], times: list[TokenTime], until_s: float) -> list[Word]:
@@ -131,11 +170,11 @@ def _joined(pieces: list[tuple[float, Transcript]]) -> Transcript:
     return Transcript(words, _confidence(list(words)), True, most.language, most.separator)
 
 
-def load_whisper(name: str, checkpoint: Path, language: str, threads: int) -> Whisper:
+def load_whisper(name: str, checkpoint: Path, language: str, threads: int, fit: bool = True) -> Whisper:
     """``name`` "whisper-ctranslate2" or "whisper-torch", or "whisper" for the quicker one that is installed.
 
-    Whisper base on 2 cores takes 5 s of speech in .25 s with CTranslate2 in 8-bit integers and .34 s with torch
-    (`python -m benchmarks.speech`), and without torch a process starts in a tenth of the time.
+    CTranslate2 in 8-bit integers takes about a fifth of torch's time (`python -m benchmarks.speech`), and without
+    torch a process starts in a tenth of it.
 
     Raises:
         ValueError: the checkpoint is damaged or of another model; one line.
@@ -143,10 +182,10 @@ def load_whisper(name: str, checkpoint: Path, language: str, threads: int) -> Wh
     """
     if name == "whisper":
         try:
-            return load_whisper("whisper-ctranslate2", checkpoint, language, threads)
+            return load_whisper("whisper-ctranslate2", checkpoint, language, threads, fit)
         except ImportError:
             name = "whisper-torch"
     if name == "whisper-torch":
         return Whisper(TorchWhisper(checkpoint, threads), name, language)
     made = converted(checkpoint)
-    return Whisper(CTranslate2Whisper(made.folder, threads, made.compute_type), name, language)
+    return Whisper(CTranslate2Whisper(made.folder, threads, made.compute_type), name, language, fit)

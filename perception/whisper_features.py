@@ -32,23 +32,24 @@ _RANGE = 8.0
 Mel = npt.NDArray[np.float32]
 
 
-def log_mel(samples: Samples, n_mels: int) -> Mel:
-    """Whisper's input for up to 30 s: (n_mels, 3000) float32, filled up with silence.
+def log_mel(samples: Samples, n_mels: int, window_frames: int = WINDOW_FRAMES) -> Mel:
+    """Whisper's input for up to 30 s: (n_mels, window_frames) float32, filled up with silence.
 
-    ``samples`` float32 (n,), 16 kHz; what is beyond 30 s is left out. ``n_mels`` 80, or 128 for large-v3.
-    The same numbers as `whisper.log_mel_spectrogram` gives after `pad_or_trim`, to 1e-4.
+    ``samples`` float32 (n,), 16 kHz; what is beyond the window is left out. ``n_mels`` 80, or 128 for large-v3.
+    The same numbers as `whisper.log_mel_spectrogram` gives after `pad_or_trim` to the window, to 1e-4.
     """
-    samples = samples[:WINDOW_SAMPLES]
+    window_samples = window_frames * HOP_SAMPLES
+    samples = samples[:window_samples]
     padded = np.zeros(len(samples) + 2 * _FFT_SAMPLES, np.float32)
     half = _FFT_SAMPLES // 2
     padded[half : half + len(samples)] = samples
     padded[:half] = padded[2 * half : half : -1]  # torch.stft reflects at the edges
-    if len(samples) == WINDOW_SAMPLES:  # else there is silence
+    if len(samples) == window_samples:  # else there is silence
         padded[half + len(samples) : 2 * half + len(samples)] = samples[-2 : -half - 2 : -1]
     window = np.hanning(_FFT_SAMPLES + 1)[:-1].astype(np.float32)
-    frames = sliding_window_view(padded, _FFT_SAMPLES)[::HOP_SAMPLES][:WINDOW_FRAMES]
+    frames = sliding_window_view(padded, _FFT_SAMPLES)[::HOP_SAMPLES][:window_frames]
     power = np.square(np.abs(np.fft.rfft(frames * window, axis=1))).astype(np.float32)
-    mel = np.full((n_mels, WINDOW_FRAMES), _LEAST_POWER, np.float32)
+    mel = np.full((n_mels, window_frames), _LEAST_POWER, np.float32)
     mel[:, : len(frames)] = np.maximum(_filters(n_mels) @ power.T, _LEAST_POWER)
     mel = np.log10(mel)
     return np.asarray((np.maximum(mel, mel.max() - _RANGE) + 4.0) / 4.0, np.float32)

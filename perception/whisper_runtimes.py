@@ -48,14 +48,18 @@ class TokenTime:
 
 
 class WhisperRuntime(Protocol):
-    """Whisper on one 30 s window. ``n_mels`` 80 or 128; ``encode`` gives what the other three take."""
+    """Whisper on one window. ``n_mels`` 80 or 128; ``encode`` gives what the other three take.
 
+    ``shorter_windows``: whether a window may be shorter than the 30 s of training.
+    """
+
+    shorter_windows: bool
     n_mels: int
     multilingual: bool
     num_languages: int
 
     def encode(self, mel: Mel) -> Any:
-        """``mel`` (n_mels, 3000) float32."""
+        """``mel`` (n_mels, 3000) float32; or fewer frames, an even number, where `shorter_windows`."""
         ...
 
     def languages(self, encoded: Any) -> dict[str, float]:
@@ -75,7 +79,9 @@ class WhisperRuntime(Protocol):
 
 
 class TorchWhisper:
-    """openai-whisper; on a GPU in float16, else in float32."""
+    """openai-whisper; on a GPU in float16, else in float32. Its encoder takes the whole window only."""
+
+    shorter_windows = False
 
     def __init__(self, checkpoint: Path, threads: int) -> None:
         import torch
@@ -158,6 +164,8 @@ class _OneTokenAWord:
 class CTranslate2Whisper:
     """A model that `whisper_conversion` made of the checkpoint; on a GPU in float16, else with ``compute_type``."""
 
+    shorter_windows = True
+
     def __init__(self, folder: Path, threads: int, compute_type: str) -> None:
         import ctranslate2
 
@@ -175,7 +183,7 @@ class CTranslate2Whisper:
         self.num_languages = int(self._model.num_languages)
 
     def encode(self, mel: Mel) -> Any:
-        """(1, 1500, width) StorageView on the model's device."""
+        """(1, frames / 2, width) StorageView on the model's device."""
         features = self._library.StorageView.from_array(np.ascontiguousarray(mel[None]))
         return self._model.encode(features, to_cpu=False)
 

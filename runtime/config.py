@@ -75,6 +75,7 @@ class HearingConfig(Section, frozen=True):
 
     transcribe: str = "pocketsphinx"
     whisper: str = "base"
+    whisper_whole_windows: bool = False
     language: str = ""
     speech_threshold: Fraction = 0.5
     min_speech_s: Positive = 0.25

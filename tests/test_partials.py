@@ -8,6 +8,7 @@ import anyio
 import numpy as np
 import pytest
 
+from perception.hear import Hearing
 from perception.partials import Partials
 from perception.segment_speech import Probabilities, Utterance
 from perception.transcribe import ALWAYS
@@ -52,8 +53,27 @@ def said(t0_s: float, t1_s: float) -> Utterance:
     return Utterance(t0_s, t1_s, np.zeros(512 * chunks, np.float32), np.ones(chunks, np.float32))
 
 
-async def follow(partials: Partials, tasks: anyio.abc.TaskGroup, open_s: float | None, now_s: float) -> None:
-    partials.follow(open_s, lambda: said(cast(float, open_s), now_s), now_s, tasks)
+class Heard:
+    """The part of Hearing that hypotheses use: an utterance that began at ``open_s``, in a pause since ``pause_s``."""
+
+    def __init__(self, open_s: float | None, now_s: float, pause_s: float | None = None) -> None:
+        self.open_s, self._now_s, self._pause_s = open_s, now_s, pause_s
+
+    def so_far(self) -> Utterance:
+        return said(cast(float, self.open_s), self._now_s)
+
+    def foreseen(self) -> Utterance | None:
+        return None if self._pause_s is None else said(cast(float, self.open_s), self._pause_s)
+
+
+async def follow(
+    partials: Partials,
+    tasks: anyio.abc.TaskGroup,
+    open_s: float | None,
+    now_s: float,
+    pause_s: float | None = None,
+) -> None:
+    partials.follow(cast(Hearing, Heard(open_s, now_s, pause_s)), now_s, tasks)
     await anyio.wait_all_tasks_blocked()
 
 
@@ -97,6 +117,38 @@ async def test_what_turns_out_to_be_no_utterance_is_withdrawn() -> None:
         await follow(partials, tasks, 1.0, 2.0)
         await follow(partials, tasks, None, 3.0)
     assert [p.over for p in service.told] == [False, True]
+
+
+async def test_an_utterance_that_ends_in_its_pause_is_transcribed_once_and_before_it_is_over() -> None:
+    service, pool = Published(), Pool()
+    partials = Partials(cast(Service, service), "mic", pool)
+    async with anyio.create_task_group() as tasks:
+        for now_s in (1.5, 1.6, 1.7):
+            await follow(partials, tasks, 1.0, now_s, pause_s=1.48)
+        partials.ended(1.0)
+        await follow(partials, tasks, None, 1.8)
+        assert pool.asked == 1
+        pool.answer.set()
+        known = await partials.words(said(1.0, 1.48))
+    assert known is not None
+    assert known.text == "15 chunks"
+    assert pool.asked == 1
+    assert await partials.words(said(2.0, 2.48)) is None
+
+
+async def test_words_foreseen_in_a_pause_are_a_hypothesis_where_somebody_speaks_on() -> None:
+    service, pool = Published(), Pool()
+    pool.answer.set()
+    partials = Partials(cast(Service, service), "mic", pool)
+    async with anyio.create_task_group() as tasks:
+        await follow(partials, tasks, 1.0, 1.6, pause_s=1.48)
+        await follow(partials, tasks, 1.0, 1.7)
+        assert [p.text for p in service.told] == ["15 chunks"]
+        assert await partials.words(said(1.0, 3.0)) is None
+        await follow(partials, tasks, 1.0, 3.2, pause_s=3.0)
+        known = await partials.words(said(1.0, 3.0))
+    assert known is not None
+    assert known.text == "62 chunks"
 
 
 async def test_only_a_recogniser_that_nobody_needs_is_asked() -> None:

@@ -93,6 +93,24 @@ def test_a_dip_above_the_release_or_a_short_pause_does_not_end_an_utterance() ->
     assert utterances(two) == [tuple(chunks(0, 20)), tuple(chunks(20, 40))]
 
 
+def test_an_utterance_is_foreseen_in_its_pause_as_it_will_be_and_not_where_somebody_speaks_on() -> None:
+    stage = SegmentSpeech(OPTIONS, WrittenInSound())
+    sound = written((0.0, 5), (0.9, 10), (0.0, 7), (0.9, 10), (0.0, 30), (0.9, 3), (0.0, 20))
+    foreseen: dict[float, tuple[float, float]] = {}
+    over: list[Utterance] = []
+    for i in range(0, len(sound), CHUNK_SAMPLES):
+        over += [e for e in stage.step(AudioBlock(i, sound[i : i + CHUNK_SAMPLES])) if isinstance(e, Utterance)]
+        expected = stage.foreseen()
+        if expected is not None:
+            foreseen[round((i / CHUNK_SAMPLES + 1) * CHUNK_S, 3)] = (expected.t0_s, expected.t1_s)
+            last = expected
+    first, second = tuple(chunks(0, 20)), tuple(chunks(0, 37))
+    assert foreseen == dict.fromkeys(chunks(20, 21, 22), first) | dict.fromkeys(chunks(37, 38, 39, 40, 41), second)
+    assert [(u.t0_s, u.t1_s) for u in over] == [second]
+    assert np.array_equal(over[0].samples, last.samples)
+    assert np.array_equal(over[0].voice, last.voice)
+
+
 def test_a_burst_too_short_to_be_speech_starts_a_voice_but_is_no_utterance() -> None:
     events = heard(written((0.0, 20), (0.9, 3), (0.0, 30)), OPTIONS)
     assert [type(e) for e in events if not isinstance(e, VoiceActivity)] == [VoiceStart]

@@ -14,7 +14,7 @@ import pytest
 from perception.audio import Samples
 from perception.transcribe import ALWAYS, Recogniser, choose_recogniser
 from perception.transcriber_pool import TranscriberPool
-from perception.whisper import Whisper
+from perception.whisper import Whisper, fitted_frames
 from perception.whisper_features import Mel, log_mel, tokenizer
 from perception.whisper_runtimes import CTranslate2Whisper, Decoded, TokenTime, TorchWhisper
 from runtime.config import HearingConfig
@@ -100,7 +100,7 @@ def test_a_checkpoint_is_converted_once_and_again_when_it_changes(checkpoint: Pa
 class Writes:
     """A runtime that writes given words, each token 0.3 s long, from 0.2 s on."""
 
-    n_mels, multilingual, num_languages = 80, True, 99
+    shorter_windows, n_mels, multilingual, num_languages = True, 80, True, 99
 
     def __init__(
         self, *texts: str, language: str = "en", logprob: float = -0.3, no_speech: float = 0.01, t0_s: float = 0.2
@@ -108,8 +108,11 @@ class Writes:
         self._texts = list(texts)
         self._language = language
         self._logprob, self._no_speech, self._t0_s = logprob, no_speech, t0_s
+        self.windows: list[int] = []
+        self.most_tokens: list[int] = []
 
     def encode(self, mel: Mel) -> Any:
+        self.windows.append(mel.shape[1])
         return mel
 
     def languages(self, encoded: Any) -> dict[str, float]:
@@ -117,6 +120,7 @@ class Writes:
 
     def decode(self, encoded: Any, language: str, *, beam_size: int, max_tokens: int, again: bool = False) -> Decoded:
         assert language == self._language
+        self.most_tokens.append(max_tokens)
         text = self._texts[-1 if again else 0]
         return Decoded(tuple(tokenizer(True, 99, language).encode(text)), self._logprob, self._no_speech)
 
@@ -151,6 +155,43 @@ def test_a_loop_is_decoded_again_and_let_go_if_it_stays_one() -> None:
     assert Whisper(Writes(loop, " and then he left"), "w").transcribe(SPEECH, VOICE).text == "and then he left"
     lost = Whisper(Writes(loop), "w").transcribe(SPEECH, VOICE)
     assert (lost.words, lost.understood, lost.doubt) == ((), False, "repeats itself")
+
+
+def test_a_window_is_as_long_as_the_utterance_and_whole_where_that_was_no_good() -> None:
+    fine = Writes(" The door is open")
+    Whisper(fine, "w").transcribe(SPEECH, VOICE)
+    assert fine.windows == [320 + 256]  # 3.2 s and a margin of silence
+    loop = Writes(" and then and then" * 12, " and then he left")
+    assert Whisper(loop, "w").transcribe(SPEECH, VOICE).text == "and then he left"
+    assert loop.windows == [576, 3000]
+    whole = Writes(" The door is open")
+    Whisper(whole, "w", fit=False).transcribe(SPEECH, VOICE)
+    assert whole.windows == [3000]
+
+
+def test_no_more_is_written_than_can_have_been_said() -> None:
+    english, thai = Writes(" yes"), Writes(" ใช่", language="th")
+    for runtime in (english, thai):
+        for duration_s in (1.0, 30.0):
+            Whisper(runtime, "w").transcribe(np.zeros(round(16_000 * duration_s), np.float32))
+    assert english.most_tokens == [28, 224]
+    assert thai.most_tokens == [64, 224]  # up to three tokens a letter
+
+
+@pytest.mark.parametrize("duration_s", [2.0, 9.0])
+def test_a_shorter_window_is_the_encoder_of_openai_with_fewer_positions(checkpoint: Path, duration_s: float) -> None:
+    frames = fitted_frames(round(16_000 * duration_s))
+    mel = log_mel(noise(duration_s), 80, frames)
+    assert mel.shape == (80, frames)
+    assert np.abs(mel - log_mel(noise(duration_s), 80)[:, :frames]).max() < 1e-6
+    runtime = CTranslate2Whisper(converted(checkpoint).folder, threads=1, compute_type="float32")
+    torch = pytest.importorskip("torch")
+    model = TorchWhisper(checkpoint, threads=1).model
+    positions = model.encoder.positional_embedding
+    model.encoder.positional_embedding = positions[: frames // 2]
+    with torch.inference_mode():
+        expected = model.encoder(torch.from_numpy(mel)[None])[0].numpy()
+    assert np.abs(np.asarray(runtime.encode(mel))[0] - expected).max() < 1e-2
 
 
 def test_a_long_utterance_is_heard_in_windows_with_times_that_go_on() -> None:
