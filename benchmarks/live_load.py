@@ -9,7 +9,8 @@ ordinary   the embedded profile. ``core_fraction_720p30``: processor time of the
            the wall clock, once it has started.
 combined   open_clip ViT-B-32 at 2 pictures/s, Whisper base, and a question every two seconds, at once, on all cores
            there are. The weights are random and of the true size: speeds are as they would be, words and tags are
-           not. Random weights never end a sentence, so Whisper decodes longer than it would. Before it, the model is
+           not. Random weights never end a sentence, so Whisper decodes longer than it would: to the most
+           tokens that can have been said (decision 14), and each utterance a second time. Before it, the model is
            exported and the tags become vectors (a minute, not measured); --prepared keeps what that made.
            ``combined_keyframes_per_s``: pictures described each second; ``data_age_p99_s``: how old a picture is when
            it can be recalled, 99th percentile.
@@ -61,13 +62,6 @@ save_file(open_clip.create_model("ViT-B-32").state_dict(), folder / "clip.safete
 model = Whisper(ModelDimensions(80, 1500, 512, 8, 6, 51865, 448, 512, 8, 6))
 torch.nn.init.normal_(model.decoder.positional_embedding, 0.0, 0.1)
 torch.save({"dims": model.dims.__dict__, "model_state_dict": model.state_dict()}, folder / "whisper.pt")
-"""
-
-CONVERSION_PROGRAM = """
-import sys
-from pathlib import Path
-from perception.whisper import load_whisper
-load_whisper("whisper", Path(sys.argv[1]), "", 1)
 """
 
 
@@ -169,9 +163,6 @@ def prepare(folder: Path) -> Path:
     command = [sys.executable, str(harness.PROJECT / "run_agent.py"), "setup", "--config", str(profile)]
     environment = {**os.environ, "XDG_CACHE_HOME": str(folder)}
     subprocess.run(command, check=True, stdout=sys.stderr, env=environment)
-    # A first start does this too, and hears nothing meanwhile.
-    command = [sys.executable, "-c", CONVERSION_PROGRAM, str(whisper)]
-    subprocess.run(command, check=True, cwd=harness.PROJECT, stdout=subprocess.DEVNULL, env=environment)
     return profile
 
 

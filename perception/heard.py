@@ -53,7 +53,8 @@ class _Transcription:
 class HeardTeller:
     """Tells what was heard of one source after ``watermark_s``. Use inside ``async with teller.telling()``.
 
-    ``waits`` is false for a live source: an utterance that finds all recognisers busy goes without its words.
+    ``waits`` is false for a live source: an utterance that finds all recognisers busy goes without its words. While
+    they load, hearing waits instead, and captured sound behind it in its own bounded queue.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class HeardTeller:
         else:
             self._partials.ended(event.t0_s)
             transcription = _Transcription(event, heard_s)
-            if self._waits or self._ahead.value:
+            if self._waits or self._pool.loading or self._ahead.value:
                 await self._ahead.acquire()
                 self._tasks.start_soon(self._transcribe, transcription)
             else:  # the recognisers are too slow; that there was speech is known all the same

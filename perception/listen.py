@@ -23,6 +23,7 @@ from perception.file_source import audio_stream, open_container
 from perception.hear import Heard, Hearing
 from perception.heard import COUNTED, HeardTeller
 from perception.listen_live import listen_live
+from perception.live_track import opened
 from perception.segment_speech import SpeechModel, load_silero
 from perception.sound_events import SoundEvents, load_sound_events
 from perception.transcribe import choose_recogniser
@@ -53,23 +54,50 @@ async def main(service: Service) -> None:
     heard_before = await remembered(service, "audio")
     counters = dict.fromkeys(COUNTED, 0.0)
     async with TranscriberPool(recogniser, hearing.workers) as pool:
-        notes = tuple(note for note in (await pool.check() or lacking, unnamed) if note)
+        notes = [note for note in (lacking, unnamed) if note]
         for note in notes:
             service.log.warning("%s", note)
-        service.report(notes=notes)
+        service.report(notes=tuple(notes))
         if "live" in service.params:
             live = msgspec.convert(service.params["live"], LiveSource)
             known_s = heard_before.get(live.source) or 0.0
             encoders = active_encoders(pool.engine, events)
             begin = functools.partial(Hearing, hearing, model, events)
-            await listen_live(service, pool, begin, live, known_s, counters, encoders, notes)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_load_meanwhile, service, pool, live, events, notes)
+                await listen_live(service, pool, begin, live, known_s, counters, encoders, notes)
+                tasks.cancel_scope.cancel()
             return
+        await _load(service, pool, notes)
         for source in service.params["sources"]:
             watermark_s = heard_before.get(source["source"], 0.0)
             if watermark_s is not None and not service.stopping.is_set():
                 await _FileListener(service, source, pool, model, events, watermark_s, counters).run()
         await service.outbox.drained()
     service.report(idle=True)
+
+
+async def _load(service: Service, pool: TranscriberPool, notes: list[str]) -> None:
+    """Have the recogniser loaded, or told why another takes its place."""
+    instead = await pool.check()
+    if instead:
+        service.log.warning("%s", instead)
+        notes.insert(0, instead)
+        service.report(notes=tuple(notes))
+
+
+async def _load_meanwhile(
+    service: Service, pool: TranscriberPool, source: LiveSource, events: SoundEvents | None, notes: list[str]
+) -> None:
+    """The same while a live source is listened to already, told while it lasts."""
+    asked_for = pool.engine
+    waiting = f"{asked_for} is being loaded; what is said meanwhile is transcribed then"
+    notes.append(waiting)
+    await _load(service, pool, notes)
+    notes.remove(waiting)
+    service.report(notes=tuple(notes))
+    if pool.engine != asked_for:
+        await service.outbox.send(opened(source, "audio", active_encoders(pool.engine, events)))
 
 
 def active_encoders(transcriber: str, events: SoundEvents | None) -> dict[str, str]:

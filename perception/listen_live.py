@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
@@ -46,11 +46,12 @@ async def listen_live(
     watermark_s: float,
     counters: dict[str, float],
     encoders: dict[str, str],
-    notes: tuple[str, ...] = (),
+    notes: Sequence[str] = (),
 ) -> None:
     """Listen until the process is to stop; told is what comes after ``watermark_s``.
 
-    ``begin`` makes the stage that hears anew, after each break; ``notes`` are what else is to be said.
+    ``begin`` makes the stage that hears anew, after each break; ``notes`` are what else is to be said, and
+    may change meanwhile.
 
     Raises:
         UserError: the source has no sound, and never will.
@@ -173,7 +174,7 @@ class _LiveListener:
         ears: Ears,
         teller: HeardTeller,
         counters: dict[str, float],
-        notes: tuple[str, ...],
+        notes: Sequence[str],
     ) -> None:
         self._service = service
         self._source = source
@@ -199,7 +200,7 @@ class _LiveListener:
                     if service.paused:
                         capture.pause()
                         await self._tell(await service.in_thread(self._ears.pause))
-                        service.report(idle=True, notes=self._notes)
+                        service.report(idle=True, notes=tuple(self._notes))
                         await anyio.sleep(LOOK_UP_S)
                         continue
                     capture.resume()
@@ -227,7 +228,7 @@ class _LiveListener:
             self._counters["captured"] = float(self._ears.inbox.captured)
             self._counters["drift_ppm"] = round(self._ears.drift_ppm, 1)
             self._service.report(
-                source=self._source.source, idle=False, notes=self._notes, counters=dict(self._counters)
+                source=self._source.source, idle=False, notes=tuple(self._notes), counters=dict(self._counters)
             )
         if step.heard_s is not None:
             self._service.report(media_s=step.heard_s)

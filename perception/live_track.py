@@ -15,6 +15,18 @@ from runtime.sources import LiveSource
 _DRAIN_S = 5.0
 
 
+def opened(source: LiveSource, track: Track, encoders: dict[str, str]) -> SourceOpened:
+    """That the track is open, and what perceives it; said again where that changes."""
+    return SourceOpened(
+        source=source.source,
+        track=track,
+        kind=source.kind,
+        uri=source.shown,
+        started_wall_s=source.started_wall_s,
+        encoders=encoders,
+    )
+
+
 async def tell_track(
     service: Service, source: LiveSource, track: Track, encoders: dict[str, str], perceive: Callable[[], Awaitable[str]]
 ) -> None:
@@ -26,20 +38,12 @@ async def tell_track(
     Raises:
         UserError: the device has nothing to perceive, and never will.
     """
-    opened = SourceOpened(
-        source=source.source,
-        track=track,
-        kind=source.kind,
-        uri=source.shown,
-        started_wall_s=source.started_wall_s,
-        encoders=encoders,
-    )
-    await service.outbox.send(opened)
+    await service.outbox.send(opened(source, track, encoders))
     over = await perceive()
     if over and source.kind != "stream":
         raise UserError(over)
     if over:
-        await service.outbox.send(replace(opened, missing=over, encoders={}))
+        await service.outbox.send(replace(opened(source, track, {}), missing=over))
     await service.outbox.send(SourceEnded(source=source.source, track=track, t_s=round_time(service.clock.now())))
     service.report(idle=True)
     with anyio.move_on_after(_DRAIN_S):

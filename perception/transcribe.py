@@ -117,6 +117,24 @@ def choose_recogniser(config: HearingConfig, threads: int, live: bool = False) -
     return replace(chosen, name="whisper", checkpoint=str(files[0])), ""
 
 
+def prepare(config: HearingConfig) -> str:
+    """Derive now what the first start would have to: Whisper for CTranslate2. What there is then, in one line.
+
+    Raises:
+        ConfigError, WeightsError: see `choose_recogniser`; or the checkpoint is damaged.
+    """
+    recogniser, lacking = choose_recogniser(config, threads=1)
+    if recogniser.name not in ("whisper", "whisper-ctranslate2") or find_spec("ctranslate2") is None:
+        return lacking or f"speech by {recogniser.name}: nothing to prepare"
+    from perception.whisper_conversion import converted
+
+    try:
+        made = converted(Path(recogniser.checkpoint))
+    except ValueError as error:
+        raise WeightsError(str(error)) from error
+    return f"{Path(recogniser.checkpoint).stem}: converted for CTranslate2 ({made.compute_type}, checked against torch)"
+
+
 def _installed(name: str) -> bool:
     """Whether the packages are here. CTranslate2 needs torch too, once, to read a checkpoint."""
     wanted = ["whisper", "torch"] + (["ctranslate2"] if name == "whisper-ctranslate2" else [])

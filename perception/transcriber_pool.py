@@ -50,6 +50,7 @@ class TranscriberPool:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._decoder = msgspec.msgpack.Decoder(Transcript)
+        self._checked: anyio.Event | None = None  # while it is being loaded
         self.failures = 0
         self.engine = recogniser.name
 
@@ -69,15 +70,28 @@ class TranscriberPool:
         return sorted(worker.process.pid for worker in self._all)
 
     @property
+    def loading(self) -> bool:
+        """Whether `check` is under way: what is to be transcribed waits for it."""
+        return self._checked is not None
+
+    @property
     def free(self) -> bool:
         """Whether an utterance would be begun at once."""
-        return self._limit.available_tokens >= 1
+        return not self.loading and self._limit.available_tokens >= 1
 
     async def check(self) -> str:
         """Load a recogniser that has weights of its own, so that what is wrong with them shows before anything is
-        heard; in one line why PocketSphinx takes its place, or nothing. ``engine`` is then what transcribes."""
+        transcribed; in one line why PocketSphinx takes its place, or nothing. ``engine`` is then what transcribes."""
         if self._recogniser == ALWAYS:
             return ""
+        self._checked = anyio.Event()
+        try:
+            return await self._load()
+        finally:
+            self._checked.set()
+            self._checked = None
+
+    async def _load(self) -> str:
         worker = await self._start()
         try:
             with anyio.fail_after(_LOADING_S):
@@ -104,6 +118,8 @@ class TranscriberPool:
             WorkerFailed: the replacement failed too.
         """
         request = frame(Request.of(samples, voice, partial))
+        if self._checked is not None:
+            await self._checked.wait()
         async with self._limit:
             for _ in range(2):
                 worker = self._idle.pop() if self._idle else await self._start()
@@ -133,7 +149,7 @@ class TranscriberPool:
     async def transcribe_partial(self, samples: Samples, voice: Probabilities) -> Transcript | None:
         """What is said so far of an utterance that goes on; None at once unless a worker stays free for the
         utterances that have ended, or if it fails."""
-        if self._limit.available_tokens < 2:
+        if self.loading or self._limit.available_tokens < 2:
             return None
         try:
             return await self.transcribe(samples, voice, partial=True)

@@ -33,6 +33,8 @@ class ProcessRow(Struct, frozen=True):
 PROBE = "perception.file_source"
 # The module whose ``prepare(vision)`` derives what the profile's picture encoder needs, and says what it is.
 PREPARE = "perception.clip_files"
+# The module whose ``prepare(hearing)`` derives what the profile's speech recogniser needs, and says what it is.
+PREPARE_HEARING = "perception.transcribe"
 # The module whose ``configured_space(vision)`` names the vector space of the profile's picture encoder.
 SPACES = "perception.spaces"
 # The module whose ``load_redescriber(perception)`` gives the stage that describes remembered pictures anew.

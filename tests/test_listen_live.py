@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,6 +17,7 @@ from benchmarks.loopback import SOUND_RATE_HZ, Loopback, moving_square
 from perception import listen, live_sound
 from perception.capture import CaptureFailed
 from perception.live_sound import Microphone
+from perception.transcriber_pool import TranscriberPool
 from runtime.config import LiveConfig, parse_config
 from runtime.messages import SourceEnded, SourceOpened
 from runtime.service import Service
@@ -139,8 +142,8 @@ def knocks_heard(world: World) -> list[float]:
     return [sound.t0_s for sound in world.observations("sound") if sound.data["class"] == "impulse"]
 
 
-async def listening(where: str, then: Callable[[World], Any]) -> World:
-    world = World(where, parse_config(QUICK, "test"))
+async def listening(where: str, then: Callable[[World], Any], hearing: dict[str, str] | None = None) -> World:
+    world = World(where, parse_config({"perception": {**QUICK["perception"], "hearing": hearing or {}}}, "test"))
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listen.main, cast(Service, world))
@@ -190,3 +193,36 @@ async def test_in_a_pause_the_microphone_is_closed_and_then_opened_again(monkeyp
     world = await listening("mic", then)
     assert not [note for note in world.notes if "cannot be heard" in note]
     assert not [gap for gap in world.observations("gap") if "stopped sending" in gap.text]
+
+
+async def test_a_source_is_heard_while_its_recogniser_loads_and_what_took_its_place_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for package in ("whisper", "torch"):
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed")
+    damaged = tmp_path / "damaged.pt"
+    damaged.write_bytes(b"no checkpoint")
+    loads, load = anyio.Event(), TranscriberPool._load
+
+    async def load_late(pool: TranscriberPool) -> str:
+        await loads.wait()
+        return await load(pool)
+
+    monkeypatch.setattr(TranscriberPool, "_load", load_late)
+    hearing = {"transcribe": "whisper", "whisper": str(damaged)}
+    with Loopback(moving_square((160, 120)), rate_hz=10.0, clip_s=4.0, sound=knocks(4.0, [0.5, 2.5])) as camera:
+
+        async def then(world: World) -> None:
+            await world.until(lambda: knocks_heard(world))
+            assert "whisper is being loaded" in world.notes[-1]
+            loads.set()
+            await world.until(lambda: len(opened(world)) == 2)
+
+        world = await listening(camera.url("ts"), then, hearing)
+    assert [told.encoders["speech"] for told in opened(world)] == ["whisper", "pocketsphinx"]
+    assert "speech by PocketSphinx instead of whisper" in world.notes[-1]
+
+
+def opened(world: World) -> list[SourceOpened]:
+    return [message for message in world.sent if isinstance(message, SourceOpened)]

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from perception.audio import Samples
-from perception.transcribe import ALWAYS, Recogniser, choose_recogniser
+from perception.transcribe import ALWAYS, Recogniser, choose_recogniser, prepare
 from perception.transcriber_pool import TranscriberPool
 from perception.whisper import Whisper, fitted_frames
 from perception.whisper_features import Mel, log_mel, tokenizer
@@ -221,6 +221,33 @@ def test_whisper_is_chosen_where_its_weights_are_and_named_where_they_are_not(
     assert "not installed" in choose_recogniser(given, 2)[1]
     with pytest.raises(ConfigError, match="full profile"):
         choose_recogniser(HearingConfig(transcribe="whisper-torch"), 2)
+
+
+def test_what_is_said_while_whisper_loads_waits_for_it(checkpoint: Path) -> None:
+    async def hear() -> tuple[bool, bool, object, str, int]:
+        async with TranscriberPool(Recogniser("whisper", str(checkpoint), language="en"), 2) as pool:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(pool.check)
+                await anyio.wait_all_tasks_blocked()
+                loading, free = pool.loading, pool.free
+                partial = await pool.transcribe_partial(noise(1.0), VOICE)
+                heard = await pool.transcribe(noise(1.0))
+            return loading, free, partial, heard.language, len(pool.pids)
+
+    assert anyio.run(hear) == (True, False, None, "en", 1)
+
+
+def test_setup_prepares_what_the_first_start_would_have_to(
+    checkpoint: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    said = prepare(HearingConfig(transcribe="whisper", whisper=str(checkpoint)))
+    assert said.startswith("random: converted for CTranslate2 (")
+    assert len(list(tmp_path.rglob("model.bin"))) == 1
+    damaged = tmp_path / "damaged.pt"
+    damaged.write_bytes(b"PK\x03\x04 and nothing more")
+    with pytest.raises(WeightsError, match=r"damaged\.pt"):
+        prepare(HearingConfig(transcribe="whisper", whisper=str(damaged)))
 
 
 def test_a_damaged_checkpoint_is_told_in_one_line_and_pocketsphinx_takes_over(cache: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from runtime.config import Config
 from runtime.interfaces.terminal import ERR, OUT
-from runtime.processes import PREPARE
+from runtime.processes import PREPARE, PREPARE_HEARING
 from runtime.weights import WEIGHTS, Weights, cache_dir, locate, locate_repository
 from runtime.weights_fetch import fetch, fetch_repository
 
@@ -38,7 +38,8 @@ def set_up(config: Config) -> None:
         WeightsError: something cannot be fetched or used; what was fetched before stays.
     """
     weights, repository = wanted_weights(config), wanted_repository(config)
-    if not weights and not repository and config.perception.vision.describe == "layout":
+    sees, hears = config.perception.vision.describe != "layout", config.perception.hearing.transcribe != "pocketsphinx"
+    if not weights and not repository and not sees and not hears:
         OUT.print("this profile needs no weights; `run_agent.py setup --config full` fetches those of the full one")
         return
     absent = [row for row in weights if locate(row.name) is None]
@@ -52,9 +53,12 @@ def set_up(config: Config) -> None:
     if repository and locate_repository(repository) is None:
         OUT.print(f"{repository} (answers): fetching")
         fetch_repository(repository)
-    if config.perception.vision.describe != "layout":
+    if sees:
         OUT.print("preparing the model that describes pictures (minutes, the first time) ...")
         OUT.print(importlib.import_module(PREPARE).prepare(config.perception.vision))
+    if hears:
+        OUT.print("preparing the model that hears speech ...")
+        OUT.print(importlib.import_module(PREPARE_HEARING).prepare(config.perception.hearing))
     OUT.print("all is here")
 
 
