@@ -66,7 +66,8 @@ def main() -> int:
         print(f"no speech in {options.media / 'audio' / 'speech'}", file=sys.stderr)
         return 2
     model = load_silero()
-    starts = voice_starts(recordings, options.media, model)
+    silent = without_speech(options.media)
+    starts = voice_starts([path for path in recordings if path not in silent], options.media, model)
     utterances = list(utterances_of(recordings, model))[: options.utterances]
     works = {name: work_s(run, utterances[:most]) for name, run, most in transcribers(options.model)}
     lengths_s = [u.t1_s - u.t0_s for u in utterances]
@@ -97,6 +98,13 @@ def main() -> int:
     if not options.no_history and options.model == "base" and options.media == harness.DEFAULT_MEDIA:
         harness.remember("speech", figures)
     return 0
+
+
+def without_speech(media: Path) -> set[Path]:
+    """Recordings whose transcript, by the index of the media, is empty: their loudest noise is no voice to notice."""
+    index = media / "INDEX.json"
+    files = json.loads(index.read_text(encoding="utf-8"))["files"] if index.is_file() else []
+    return {media / row["file"] for row in files if row.get("transcript") == ""}
 
 
 def sound_of(path: Path) -> Samples:
