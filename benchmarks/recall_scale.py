@@ -270,7 +270,7 @@ def main(argv: list[str] | None = None) -> int:
         tenth, _ = measure(folder / f"{options.keys // 10}-keys", options.keys // 10)
         whole, vectors = measure(folder / f"{options.keys}-keys", options.keys)
         figures: dict[str, Any] = {"keys": options.keys, **whole, "tenth": {"keys": options.keys // 10, **tenth}}
-        rival_keys = min(options.rival_keys or tenth["keys"], options.keys)
+        rival_keys = min(options.rival_keys or options.keys // 10, options.keys)
         figures["others"] = compare(rival_keys, vectors, options.without)
         figures["rival_keys"] = rival_keys
     print(json.dumps(figures) if options.json else as_table(figures))
