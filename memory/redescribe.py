@@ -16,7 +16,7 @@ import msgspec
 
 from memory.blocks import rewrite_keys
 from memory.erase import resketch
-from memory.keys import Key, observation_key
+from memory.keys import Key, counted_terms, observation_key
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from memory.removal import count_terms, uncharge, uncount_terms
 from memory.vector_segments import drop_from_cells, move_vectors
@@ -89,8 +89,7 @@ def _reword(writing: Writing, changed: Sequence[tuple[int, Key, Key]]) -> None:
     rewrite_keys(connection, changed)
     # What a frame has before and after is never counted down to nothing between.
     for _, _, after in changed:
-        terms = {*after.own, *after.speaker}
-        count_terms(connection, [(term, 1) for term in terms])
-        for term in terms:
+        count_terms(connection, [(term, 1) for term in counted_terms(after)])
+        for term in {*after.own, *after.speaker}:
             learn(connection, term)
     writing.unlearn(uncount_terms(connection, [(seq, before) for seq, before, _ in changed]))
