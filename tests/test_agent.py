@@ -183,7 +183,7 @@ def test_a_process_that_will_not_live_leaves_a_gap_and_the_rest_goes_on(tmp_path
 def test_ctrl_c_stops_in_order_and_the_next_replay_goes_on_from_there(first: tuple[Path, Run], tmp_path: Path) -> None:
     memory = tmp_path / "memory"
     # Slow enough not to be over before this test, on a busy machine, gets to interrupt it.
-    process = start("replay", SAMPLE, "--memory", memory, "--ask", "what?", "--speed", "3")
+    process = start("replay", SAMPLE, "--memory", memory, "--ask", "what?", "--speed", "2")
     wait_until_remembered(memory, 15.0, process)
     process.send_signal(signal.SIGINT)
     stopped = finish(process)
