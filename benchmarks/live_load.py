@@ -9,9 +9,9 @@ ordinary   the embedded profile. ``core_fraction_720p30``: processor time of the
            the wall clock, once it has started.
 combined   open_clip ViT-B-32 at 2 pictures/s, Whisper base, and a question every two seconds, at once, on all cores
            there are. The weights are random and of the true size: speeds are as they would be, words and tags are
-           not. Random weights never end a sentence, so Whisper decodes longer than it would: to the most
-           tokens that can have been said (decision 14), and each utterance a second time. Before it, the model is
-           exported and the tags become vectors (a minute, not measured); --prepared keeps what that made.
+           not. Random weights never end a sentence; to these one is certain whatever they hear, `SENTENCE`, as long
+           as six seconds of speech. Before it, the model is exported and the tags become vectors (a minute, not
+           measured); --prepared keeps what that made.
            ``combined_keyframes_per_s``: pictures described each second; ``data_age_p99_s``: how old a picture is when
            it can be recalled, 99th percentile.
 
@@ -47,6 +47,7 @@ SETTLE_S = 10.0
 # Until the first picture is remembered, at most.
 START_S = 120.0
 QUESTION_EVERY_S = 2.0
+SENTENCE = " I put the keys next to the radio in the kitchen, and then I went out to the garden."
 QUESTIONS = ("What do you see now?", "Where is the red car?", "What was said?", "Is there a person?", "What changed?")
 _SCENE, _SPEECH = "video/vtest_pedestrians.mp4", "audio/speech/jfk_ask_not.flac"
 
@@ -55,12 +56,19 @@ import sys, logging, torch, open_clip
 from pathlib import Path
 from safetensors.torch import save_file
 from whisper.model import ModelDimensions, Whisper
+from whisper.tokenizer import get_tokenizer
 logging.disable()
 folder = Path(sys.argv[1])
 torch.manual_seed(0)
 save_file(open_clip.create_model("ViT-B-32").state_dict(), folder / "clip.safetensors")
 model = Whisper(ModelDimensions(80, 1500, 512, 8, 6, 51865, 448, 512, 8, 6))
-torch.nn.init.normal_(model.decoder.positional_embedding, 0.0, 0.1)
+words = get_tokenizer(multilingual=True)
+tokens = [*words.encode(sys.argv[2]), words.eot]
+decoder = model.decoder
+decoder.positional_embedding.data[:] = decoder.token_embedding.weight[words.eot].detach() * 50.0
+# What stands at the place of a prompt's last token makes the first of the sentence likeliest.
+first = len(words.sot_sequence_including_notimestamps) - 1
+decoder.positional_embedding.data[first : first + len(tokens)] = decoder.token_embedding.weight[tokens].detach() * 50.0
 torch.save({"dims": model.dims.__dict__, "model_state_dict": model.state_dict()}, folder / "whisper.pt")
 """
 
@@ -151,7 +159,7 @@ def prepare(folder: Path) -> Path:
     if not (clip.exists() and whisper.exists()):
         harness.progress("making random weights of the true size ...")
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "-c", WEIGHTS_PROGRAM, str(folder)], check=True, stderr=subprocess.DEVNULL)
+        subprocess.run([sys.executable, "-c", WEIGHTS_PROGRAM, str(folder), SENTENCE], check=True, stderr=subprocess.DEVNULL)
     profile.write_text(
         "perception:\n"
         "  sampling: {base_hz: 2.0, still_interval_s: 0.5}\n"

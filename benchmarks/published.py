@@ -1,4 +1,4 @@
-"""The tables of the README, kept equal to the newest lines of benchmarks/history.jsonl.
+"""The tables of README.md and docs/benchmarks.md, kept equal to the newest lines of benchmarks/history.jsonl.
 
     python -m benchmarks.published        write them (`make bench` does so at its end)
 
@@ -8,15 +8,21 @@ A table stands between `<!-- NAME -->` and `<!-- /NAME -->`, as it was printed, 
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import clips, harness, replay_speed
+from benchmarks import clips, harness, locomo, recall_scale, replay_speed, week
 
-README = harness.PROJECT / "README.md"
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"clips": clips.as_table, "replay_speed": replay_speed.as_table}
+PAGES = (harness.PROJECT / "README.md", harness.PROJECT / "docs" / "benchmarks.md")
+# The others are figures with names.
+TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
+    "clips": clips.as_table,
+    "locomo": locomo.as_table,
+    "recall_scale": recall_scale.as_table,
+    "replay_speed": replay_speed.as_table,
+    "week": week.as_table,
+}
 
 
 def newest() -> dict[str, dict[str, Any]]:
@@ -27,28 +33,40 @@ def newest() -> dict[str, dict[str, Any]]:
     return {line["benchmark"]: line for line in lines}
 
 
+def figures_table(figures: dict[str, Any]) -> str:
+    """Figures with their names; one level of groups is named with what it groups."""
+    rows: list[tuple[str, object]] = []
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            rows += [(f"{name}: {part}", own) for part, own in value.items() if not isinstance(own, dict | list)]
+        else:
+            rows.append((name, value))
+    return harness.table(("figure", "value"), rows)
+
+
 def block(line: dict[str, Any]) -> str:
-    """What stands in the README for a line of the history."""
+    """What stands on a page for a line of the history."""
     on = line["machine"]
     made = f"{line['date'][:10]}, commit {line['commit']}{' with changes' if line['dirty'] else ''}"
     where = f"{on['cores']} cores of {on['cpu']}, {on['memory_gb']:.0f} GB, Python {on['python']}"
     if on.get("load_before", 0.0) > 0.5:
         where += f", with a load of {on['load_before']} from other programs"
-    return f"```text\n{TABLES[line['benchmark']](line['figures'])}\n```\n\nMeasured {made}, on {where}."
+    return f"```text\n{TABLES.get(line['benchmark'], figures_table)(line['figures'])}\n```\n\nMeasured {made}, on {where}."
 
 
 def with_tables(text: str) -> str:
-    """The README's text with every table as measured last."""
+    """A page's text with every table on it as measured last."""
     for name, line in newest().items():
-        if name in TABLES:
-            marked = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-            found = block(line)
-            text = marked.sub(lambda match, found=found: f"{match[1]}{found}\n{match[2]}", text)  # type: ignore[misc]
+        before, after = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        if before in text:
+            head, rest = text.split(before, 1)
+            text = f"{head}{before}{block(line)}\n{after}{rest.split(after, 1)[1]}"
     return text
 
 
 def main() -> int:
-    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for page in PAGES:
+        page.write_text(with_tables(page.read_text(encoding="utf-8")), encoding="utf-8")
     return 0
 
 

@@ -41,8 +41,8 @@ from perception.whisper_features import HOP_SAMPLES, WINDOW_FRAMES, log_mel
 from runtime.config import HearingConfig
 
 CORES = 2
-# What two cores run, of all rows.
-BEST = f"whisper CTranslate2 int8, {CORES} threads"
+# As shipped on two cores: each of two workers has one thread (decision 14).
+SHIPPED = "whisper CTranslate2 int8, 1 thread"
 # Of rows to compare with.
 FEW = 6
 ALL = sys.maxsize
@@ -72,13 +72,13 @@ def main() -> int:
     works = {name: work_s(run, utterances[:most]) for name, run, most in transcribers(options.model)}
     lengths_s = [u.t1_s - u.t0_s for u in utterances]
     ratios = {name: sum(work) / sum(lengths_s[: len(work)]) for name, work in works.items()}
-    best = works[BEST]
+    best = works[SHIPPED]
     head_start_s = HearingConfig().min_silence_s - HearingConfig().pad_s
     figures = {
         "voice_start_ms": round(statistics.median(starts), 1),
         "voice_start_p90_ms": round(float(np.percentile(starts, 90)), 1),
         "voices_missed": sum(start == np.inf for start in starts),
-        "transcript_ratio": round(ratios[BEST], 3),
+        "transcript_ratio": round(ratios[SHIPPED], 3),
         "transcript_after_ratio": round(sum(max(0.0, s - head_start_s) for s in best) / sum(lengths_s), 3),
         "whisper": f"{options.model}, random weights, {TOKENS_PER_S} tokens a second",
         "ratios": {name: round(value, 3) for name, value in ratios.items()},
@@ -221,12 +221,13 @@ def transcribers(size: str) -> Iterator[tuple[str, Callable[[Utterance], object]
         torch.save({"dims": model.dims.__dict__, "model_state_dict": model.state_dict()}, checkpoint)
         folder.mkdir()
         write_model(model, folder)
-        runtime = CTranslate2Whisper(folder, CORES, "int8")
-        yield BEST, on(runtime), ALL
-        yield f"{BEST}, greedy", on(runtime, 1), FEW
-        yield f"{BEST}, windows of 30 s", on(runtime, fit=False), FEW
-        yield "whisper CTranslate2 int8, 1 thread", on(CTranslate2Whisper(folder, 1, "int8")), FEW
-        yield f"whisper CTranslate2 float32, {CORES} threads", on(CTranslate2Whisper(folder, CORES, "float32")), FEW
+        runtime = CTranslate2Whisper(folder, 1, "int8")
+        yield SHIPPED, on(runtime), ALL
+        yield f"{SHIPPED}, greedy", on(runtime, 1), FEW
+        yield f"{SHIPPED}, windows of 30 s", on(runtime, fit=False), FEW
+        two = CTranslate2Whisper(folder, CORES, "int8")
+        yield f"whisper CTranslate2 int8, {CORES} threads", on(two), ALL
+        yield "whisper CTranslate2 float32, 1 thread", on(CTranslate2Whisper(folder, 1, "float32")), FEW
         yield f"whisper torch float32, {CORES} threads, windows of 30 s", on(TorchWhisper(checkpoint, CORES)), FEW
     sphinx = PocketSphinx()
     yield "pocketsphinx, 1 thread", lambda utterance: sphinx.transcribe(utterance.samples), FEW

@@ -258,7 +258,7 @@ def plot(figures: dict[str, Any], path: Path) -> None:
     from matplotlib import pyplot
 
     drawing, panels = pyplot.subplots(
-        1, len(shares_of(figures)), figsize=(11, 3.6), sharey=True, layout="constrained", squeeze=False
+        1, len(shares_of(figures)), figsize=(11, 4), sharey=True, layout="constrained", squeeze=False
     )
     names = [name for name, _ in AGES]
     for panel, share in zip(panels[0], shares_of(figures), strict=True):
@@ -273,7 +273,8 @@ def plot(figures: dict[str, Any], path: Path) -> None:
         panel.set_ylim(-0.04, 1.04)
         panel.grid(alpha=0.3)
     panels[0, 0].set_ylabel("needles found, pictures there")
-    panels[0, -1].legend(loc="center right")
+    lines, labels = panels[0, 0].get_legend_handles_labels()
+    drawing.legend(lines, labels, loc="outside lower center", ncols=len(labels))
     path.parent.mkdir(parents=True, exist_ok=True)
     drawing.savefig(path, dpi=110)
     pyplot.close(drawing)

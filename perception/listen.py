@@ -47,7 +47,7 @@ async def main(service: Service) -> None:
     Where there is ``service.params["live"]``, listen to that live source instead, until the process is to stop.
     """
     hearing = service.config.perception.hearing
-    recogniser, lacking = choose_recogniser(hearing, service.config.perception.threads, "live" in service.params)
+    recogniser, lacking = choose_recogniser(hearing, service.config.perception.threads)
     model = await service.in_thread(load_silero)
     events, unnamed = await service.in_thread(load_sound_events, hearing.sound_events if hearing.sounds else "off")
     service.ready()

@@ -21,8 +21,8 @@ from runtime.service import Service
 
 # Less speech than this is a word at most, and half of it misheard.
 _FIRST_S = 0.8
-# The next hypothesis takes in this much more, at least; and rests for eight times what the last one took, so that at
-# most a ninth of a core goes into what will be thrown away.
+# The next hypothesis takes in this much more, at least; and rests for eight times what the last one took, foreseen or
+# not, so that at most a ninth of a core goes into what will be thrown away.
 _EVERY_S = 0.8
 _REST = 8.0
 
@@ -106,23 +106,28 @@ class Partials:
         return known is not None and (known.t0_s, known.t1_s) == (utterance.t0_s, utterance.t1_s)
 
     async def _transcribe_foreseen(self, foreseen: _Foreseen) -> None:
-        utterance = foreseen.utterance
+        utterance, began_s = foreseen.utterance, anyio.current_time()
         try:
             foreseen.transcript = await self._pool.transcribe(utterance.samples, utterance.voice)
         except WorkerFailed:  # told when the utterance itself fails
             return
         finally:
             foreseen.done.set()
+            self._rest(utterance, anyio.current_time() - began_s)
         self._tell(utterance, foreseen.transcript)
 
     async def _transcribe(self, utterance: Utterance) -> None:
         began_s = anyio.current_time()
         transcript = await self._pool.transcribe_partial(utterance.samples, utterance.voice)
-        took_s = anyio.current_time() - began_s
         self._busy = False
-        self._not_before_s = utterance.t1_s + max(_EVERY_S, _REST * took_s)
+        self._rest(utterance, anyio.current_time() - began_s)
         if transcript is not None:
             self._tell(utterance, transcript)
+
+    def _rest(self, utterance: Utterance, took_s: float) -> None:
+        """No hypothesis of what goes on for a while, after that of ``utterance`` took so long."""
+        if utterance.t0_s == self._open_s:
+            self._not_before_s = max(self._not_before_s, utterance.t1_s + max(_EVERY_S, _REST * took_s))
 
     def _tell(self, utterance: Utterance, transcript: Transcript) -> None:
         """Publish a hypothesis, unless what was said is over by now."""

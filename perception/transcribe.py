@@ -85,11 +85,10 @@ TRANSCRIBERS: dict[str, Callable[[Recogniser], Transcriber]] = {
 ALWAYS = Recogniser("pocketsphinx")
 
 
-def choose_recogniser(config: HearingConfig, threads: int, live: bool = False) -> tuple[Recogniser, str]:
+def choose_recogniser(config: HearingConfig, threads: int) -> tuple[Recogniser, str]:
     """The recogniser that the profile asks for, and one line to tell where it is not the best there is.
 
-    ``threads`` are divided among the workers; ``live``, where seldom more than one utterance is to be transcribed and
-    that one soon, each has them all. ``auto``: Whisper where its package and weights are here.
+    ``threads`` are divided among the workers. ``auto``: Whisper where its package and weights are here.
 
     Raises:
         ConfigError: there is none of that name, or its package is not installed.
@@ -100,7 +99,7 @@ def choose_recogniser(config: HearingConfig, threads: int, live: bool = False) -
     if name == "pocketsphinx":
         return ALWAYS, ""
     weights = config.whisper if Path(config.whisper).suffix else f"whisper/{config.whisper}"
-    each = threads if live else max(1, threads // config.workers)
+    each = max(1, threads // config.workers)
     chosen = Recogniser(name, language=config.language, threads=each, whole=config.whisper_whole_windows)
     if name != "auto":
         if not _installed(name):
