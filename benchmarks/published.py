@@ -51,7 +51,8 @@ def block(line: dict[str, Any]) -> str:
     where = f"{on['cores']} cores of {on['cpu']}, {on['memory_gb']:.0f} GB, Python {on['python']}"
     if on.get("load_before", 0.0) > 0.5:
         where += f", with a load of {on['load_before']} from other programs"
-    return f"```text\n{TABLES.get(line['benchmark'], figures_table)(line['figures'])}\n```\n\nMeasured {made}, on {where}."
+    table = TABLES.get(line["benchmark"], figures_table)(line["figures"])
+    return f"```text\n{table}\n```\n\nMeasured {made}, on {where}."
 
 
 def with_tables(text: str) -> str:
