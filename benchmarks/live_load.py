@@ -1,12 +1,13 @@
 """What live perception costs, and whether it keeps up when everything runs at once.
 
-    python -m benchmarks.live_load [--seconds 45] [--only ordinary|combined] [--prepared DIR] [--json]
+    python -m benchmarks.live_load [--seconds 45] [--only ordinary|quiet|combined] [--prepared DIR] [--json]
 
 A 720p stream of 30 frames/s with sound is served on this machine from a process of its own, and perceived by
 `run_agent.py live` as any stream is.
 
 ordinary   the embedded profile. ``core_fraction_720p30``: processor time of the whole agent, every process of it, by
-           the wall clock, once it has started.
+           the wall clock, once it has started. Somebody speaks five seconds of six.
+quiet      the same, and nobody speaks: ``core_fraction_quiet``.
 combined   open_clip ViT-B-32 at 2 pictures/s, Whisper base, and a question every two seconds, at once, on all cores
            there are. The weights are random and of the true size: speeds are as they would be, words and tags are
            not. Random weights never end a sentence; to these one is certain whatever they hear, `SENTENCE`, as long
@@ -88,32 +89,33 @@ def main() -> int:
     parser = harness.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=45.0, help="of each run, once it has settled")
     parser.add_argument("--prepared", type=Path, metavar="DIR", help="keep the models of the combined run here")
-    parser.add_argument("--only", choices=("ordinary", "combined"))
+    parser.add_argument("--only", choices=("ordinary", "quiet", "combined"))
     options = parser.parse_args()
     figures: dict[str, Any] = {"seconds": options.seconds}
     rows: list[Sequence[object]] = []
-    with Loopback(scene(), rate_hz=RATE_HZ, clip_s=CLIP_S, sound=sound()) as camera:
-        url = camera.url("ts")
-        if options.only != "combined":
-            harness.progress("ordinary: the embedded profile ...")
-            seen = watch(url, "embedded", options.seconds, ())
-            figures["core_fraction_720p30"] = round(seen.cpu_s / seen.wall_s, 3)
-            rows += report("ordinary", seen)
-        if options.only != "ordinary":
+    for run, heard, key in (("ordinary", sound, "core_fraction_720p30"), ("quiet", room, "core_fraction_quiet")):
+        if options.only in (None, run):
+            harness.progress(f"{run}: the embedded profile ...")
+            with Loopback(scene(), rate_hz=RATE_HZ, clip_s=CLIP_S, sound=heard()) as camera:
+                seen = watch(camera.url("ts"), "embedded", options.seconds, ())
+            figures[key] = round(seen.cpu_s / seen.wall_s, 3)
+            rows += report(run, seen)
+    if options.only in (None, "combined"):
+        with Loopback(scene(), rate_hz=RATE_HZ, clip_s=CLIP_S, sound=sound()) as camera:
             with tempfile.TemporaryDirectory(prefix="mindstream-load-") as scratch:
                 folder = options.prepared.absolute() if options.prepared else Path(scratch)
                 profile = prepare(folder)
                 harness.progress("combined: ViT-B-32, Whisper base, questions ...")
                 environment = {"XDG_CACHE_HOME": str(folder)}
-                seen = watch(url, str(profile), options.seconds, QUESTIONS, environment)
-            frames = seen.counts.get("frame", 0)
-            figures["combined_keyframes_per_s"] = round(frames / seen.wall_s, 2)
-            figures["data_age_p99_s"] = round(float(np.percentile(seen.ages_s, 99)), 2) if seen.ages_s else None
-            figures["combined_core_fraction"] = round(seen.cpu_s / seen.wall_s, 3)
-            figures["combined_utterances"] = seen.counts.get("speech", 0)
-            figures["combined_answers"] = len(seen.answers)
-            rows += report("combined", seen)
-    print(json.dumps(figures) if options.json else harness.table(("stage", "ordinary/combined", "value"), rows))
+                seen = watch(camera.url("ts"), str(profile), options.seconds, QUESTIONS, environment)
+        frames = seen.counts.get("frame", 0)
+        figures["combined_keyframes_per_s"] = round(frames / seen.wall_s, 2)
+        figures["data_age_p99_s"] = round(float(np.percentile(seen.ages_s, 99)), 2) if seen.ages_s else None
+        figures["combined_core_fraction"] = round(seen.cpu_s / seen.wall_s, 3)
+        figures["combined_utterances"] = seen.counts.get("speech", 0)
+        figures["combined_answers"] = len(seen.answers)
+        rows += report("combined", seen)
+    print(json.dumps(figures) if options.json else harness.table(("stage", "run", "value"), rows))
     full = options.only is None and options.seconds >= parser.get_default("seconds")
     if full and not options.no_history:
         harness.remember("live_load", figures)
@@ -153,13 +155,20 @@ def sound() -> Any:
     return np.pad(samples, (0, round(CLIP_S * SOUND_RATE_HZ) - len(samples))).astype(np.float32)
 
 
+def room() -> Any:
+    """The hiss of a room in which nobody speaks, as `sound`."""
+    samples = np.random.default_rng(7).normal(0.0, 0.002, round(CLIP_S * SOUND_RATE_HZ))
+    return samples.astype(np.float32)
+
+
 def prepare(folder: Path) -> Path:
     """Make random weights of the true size and a profile that names them; export them. The profile's path."""
     profile, clip, whisper = folder / "load.yaml", folder / "clip.safetensors", folder / "whisper.pt"
     if not (clip.exists() and whisper.exists()):
         harness.progress("making random weights of the true size ...")
         folder.mkdir(parents=True, exist_ok=True)
-        subprocess.run([sys.executable, "-c", WEIGHTS_PROGRAM, str(folder), SENTENCE], check=True, stderr=subprocess.DEVNULL)
+        command = [sys.executable, "-c", WEIGHTS_PROGRAM, str(folder), SENTENCE]
+        subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     profile.write_text(
         "perception:\n"
         "  sampling: {base_hz: 2.0, still_interval_s: 0.5}\n"
