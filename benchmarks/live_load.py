@@ -101,13 +101,15 @@ def main() -> int:
             figures[key] = round(seen.cpu_s / seen.wall_s, 3)
             rows += report(run, seen)
     if options.only in (None, "combined"):
-        with Loopback(scene(), rate_hz=RATE_HZ, clip_s=CLIP_S, sound=sound()) as camera:
-            with tempfile.TemporaryDirectory(prefix="mindstream-load-") as scratch:
-                folder = options.prepared.absolute() if options.prepared else Path(scratch)
-                profile = prepare(folder)
-                harness.progress("combined: ViT-B-32, Whisper base, questions ...")
-                environment = {"XDG_CACHE_HOME": str(folder)}
-                seen = watch(camera.url("ts"), str(profile), options.seconds, QUESTIONS, environment)
+        with (
+            Loopback(scene(), rate_hz=RATE_HZ, clip_s=CLIP_S, sound=sound()) as camera,
+            tempfile.TemporaryDirectory(prefix="mindstream-load-") as scratch,
+        ):
+            folder = options.prepared.absolute() if options.prepared else Path(scratch)
+            profile = prepare(folder)
+            harness.progress("combined: ViT-B-32, Whisper base, questions ...")
+            environment = {"XDG_CACHE_HOME": str(folder)}
+            seen = watch(camera.url("ts"), str(profile), options.seconds, QUESTIONS, environment)
         frames = seen.counts.get("frame", 0)
         figures["combined_keyframes_per_s"] = round(frames / seen.wall_s, 2)
         figures["data_age_p99_s"] = round(float(np.percentile(seen.ages_s, 99)), 2) if seen.ages_s else None
