@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from reasoning.context import Context
-from reasoning.draft import Draft, mark, one, unique
+from reasoning.draft import Claim, Draft, mark, one, sentence, unique
 from reasoning.questions import Question
 from reasoning.sights import (
+    SPEAKING,
     WHICH_PEOPLE,
     Sighting,
     about_people,
@@ -13,13 +16,17 @@ from reasoning.sights import (
     clothing,
     event_asked,
     people,
+    people_in,
+    prominent,
     unknown_nouns,
 )
-from reasoning.words import stem, words
+from reasoning.words import number_in_words, stem, words
 from runtime.messages import Observation
 
 TOLD = 2
 _WEAR = frozenset(map(stem, ("wear", "dressed")))
+# "Tell me about the woman", as `reasoning.wording` puts it.
+_OPEN = re.compile(r"what is there about\b")
 _WAY = frozenset(map(stem, ("side", "direction", "way", "where")))
 # What is worn there is smaller than the colours of a figure tell.
 _NOT_TOLD = frozenset(("face", "head", "hand", "hands", "feet", "neck"))
@@ -28,6 +35,8 @@ _NOT_TOLD = frozenset(("face", "head", "hand", "hands", "feet", "neck"))
 async def answer_people(question: Question, context: Context) -> Draft | None:
     """What is asked of the people who fit; None if it is something else, or nobody fits."""
     asked = asked_stems(question.text)
+    if question.kind == "who" and not question.strong and not unknown_nouns(question.body):
+        return await (_speakers if asked & SPEAKING else _anybody)(question, context)
     if not about_people(question.text) or unknown_nouns(question.body) or _NOT_TOLD & set(words(question.text)):
         return None
     if question.expects == "duration":
@@ -37,7 +46,38 @@ async def answer_people(question: Question, context: Context) -> Draft | None:
         return _told(dressed, asked)
     if asked & _WAY:
         return _told(await people(context, question.body, event_asked(question.text)), asked)
+    if _OPEN.match(question.text.lower()):
+        return await _anybody(question, context)
     return None
+
+
+async def _speakers(question: Question, context: Context) -> Draft | None:
+    """That somebody speaks, and when: who it is no voice tells."""
+    spoken = await context.scan("speech")
+    if not spoken:
+        return None
+    chosen = spoken[-1] if question.time.pick == "last" else spoken[0]
+    text = f"Somebody speaks from {mark(chosen.t0_s)} on; I cannot tell voices apart, so I cannot say who"
+    return Draft((Claim(sentence(text), (chosen,)),), 0.0, abstained=True)
+
+
+async def _anybody(question: Question, context: Context) -> Draft | None:
+    """Who is to be seen: people as they look, by name nobody."""
+    seen = await people(context, question.body)
+    if not seen:
+        frames = await context.frames()
+        best = max(frames, key=people_in, default=None)
+        if best is None or not prominent(frames, max(1, people_in(best))):
+            return None
+        number = people_in(best)
+        named = f"{number_in_words(number)} {'person' if number == 1 else 'people'}"
+        seen = [Sighting(best.t0_s, best, f"I see {named}")]
+    shown = seen[-1:] if question.time.pick == "last" else seen[:TOLD]
+    left = len(seen) - len(shown)
+    more = f"; {number_in_words(left)} more later" if left > 0 and not question.time.pick else ""
+    told = "; ".join(f"{s.said} {mark(s.t0_s)}" for s in shown)
+    text = f"{told}{more}; who it is I cannot tell"
+    return one(text, *unique(s.observation for s in shown), confidence=0.5)
 
 
 async def _there(question: Question, context: Context) -> list[Sighting]:

@@ -102,6 +102,8 @@ def _no(question: Question, beyond: list[str], told: bool) -> Draft:
             else "hear or read"
         )
         return refusal(f"No, I did not {verb} anything about {about}")
+    if question.alternatives:
+        return refusal(f"I cannot tell whether it is {join(question.alternatives, 'or')}. {ABILITY}")
     if not beyond:
         return refusal("No, I did not see or hear that happen")
     return refusal(f"No, I did not see or hear {about}. {ABILITY}, so I could have missed it")

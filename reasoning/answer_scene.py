@@ -6,6 +6,8 @@ memory systems on such questions (SimpleStream, 2026).
 
 from __future__ import annotations
 
+import re
+
 from reasoning.answer_presence import ABILITY
 from reasoning.answer_words import answer_words
 from reasoning.context import Context
@@ -36,6 +38,8 @@ from reasoning.words import number_in_words
 from runtime.messages import Observation
 
 SPEAKING_S = 2.0
+# "Now", outside of what is quoted.
+_NOW = re.compile(r'("[^"]*")|\s*\b[Nn]ow\b')
 EVENTS_TOLD = 4
 SIDES_TOLD = 2
 DESCRIBED = 4
@@ -99,6 +103,18 @@ async def answer_now(question: Question, context: Context) -> Draft:
         said = join(quote(clause_around(o.text.replace(" / ", " ").split(), (), 20)) for o in texts[:3])
         return one(f"I read {said} now {mark(frame.t0_s)}", frame, *texts[:3], confidence=0.8)
     return _describe_now(frame, visible)
+
+
+async def as_its_end(draft: Draft, context: Context) -> Draft:
+    """What is told of "now", of a recording that has ended: its last moment, and said to be that."""
+    end_s = await context.ended_s()
+    if end_s is None:
+        return draft
+    lead = f"The recording {context.source or context.view.source} ended at {mark(end_s)[1:-1]}; this was its end"
+    claims = [
+        Claim(sentence(_NOW.sub(lambda found: found[1] or "", claim.text)), claim.cites) for claim in draft.claims
+    ]
+    return Draft((Claim(sentence(lead)), *claims), draft.confidence, draft.abstained)
 
 
 async def answer_summary(question: Question, context: Context) -> Draft:

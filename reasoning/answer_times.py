@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from msgspec import Struct
 
+from reasoning.alternatives import precedence
 from reasoning.attribution import asks_of_world
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, clause_around, join, mark, marks, one, quote, refusal, sentence, unique
@@ -103,6 +104,9 @@ async def answer_order(question: Question, context: Context) -> Draft:
         wants_last = question.has("last", "later", "latest")
         verb = "leaves" if leaving else "comes"
         lead = f"{other} {verb} last" if wants_last else f"{name} {verb} first"
+        asked = precedence(question.text)
+        if asked and asked[1]:
+            lead = f"{'Yes' if (early is a) == (asked[1] == 'before') else 'No'}, {lead}"
         text = f"{lead}: {name} at {mark(early.t0_s)}, {other} at {mark(late.t0_s)}"
         return one(text, *early.cites, *late.cites, confidence=min(a.confidence, b.confidence))
     for moment, name, missing in ((a, first, second), (b, second, first)):

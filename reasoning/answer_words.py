@@ -30,6 +30,8 @@ _PLACED = re.compile(
     r"\b(?:beside|next to|near|above|below|beneath|under|behind|over|across|"
     r"(?:on|in|at) (?:the|his|her|their|its|a|an))\b"
 )
+# Asked what was said or written before or after something, what is nearest to it is meant.
+NEXT_TO = 2
 # Without any word of the question evidenced, what was said is only offered, never asserted.
 OFFERED = 0.45
 # How soon the next utterance or caption follows when it goes on with the same sentence.
@@ -242,6 +244,8 @@ async def _all_said_or_read(question: Question, context: Context, reading: bool)
         listed = [o for o in listed if in_region(question, o)] or listed
     if not listed:
         return await nothing_said_or_read(question, context)
+    if not question.time.pick and (context.t0_s is None) != (context.t1_s is None):
+        listed = listed[-NEXT_TO:] if context.t0_s is None else listed[:NEXT_TO]
     if question.time.pick == "last":
         listed = [o for o in listed if reading and listed[-1].t0_s - o.t0_s <= TOGETHER_S] or listed[-1:]
     elif question.time.pick == "first":

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from reasoning.answer_again import answer_again, unclear
+from reasoning.answer_recordings import named_source
 from reasoning.attribution import attribute
 from reasoning.backends import Backend, Verdict
 from reasoning.citations import check_claim, cite
@@ -33,6 +34,8 @@ from reasoning.follow_up import InFull, Recalled, Unclear, resolve
 from reasoning.memory_client import MemoryClient
 from reasoning.present import CallsWatcher, Present
 from reasoning.questions import Question, parse_question
+from reasoning.small_talk import small_talk
+from reasoning.wording import mend_slips
 from runtime.clock import Clock
 from runtime.config import ReasoningConfig
 from runtime.messages import (
@@ -50,6 +53,7 @@ from runtime.messages import (
 
 UNSUPPORTED = "I cannot support an answer with anything I remember."
 ONE_SOURCE = ("count", "summary", "now")
+_ONLY_NAMED = re.compile(r"(?:(?:and|but|so|what|how|is it|was it)\b ?)*[?.! ]*", re.IGNORECASE)
 # Who composed what no back end was asked for.
 CONVERSATION = "conversation"
 
@@ -58,11 +62,21 @@ Orders = Callable[[str, str], Awaitable[Draft | None]]
 Piece = Claim | TraceStep | Verdict
 
 
+class Wording(Struct, frozen=True):
+    """The words of a question: ``text`` without the recording it names (``named``, "" is none), ``mended`` as it was
+    meant where it was typed otherwise."""
+
+    text: str
+    mended: str = ""
+    named: str = ""
+
+
 class Understood(Struct, frozen=True):
-    """What is asked. ``in_full`` is a follow-up with what it leans on; ``source`` the one it is about ("" is any).
+    """What is asked. ``in_full`` is a follow-up with what it leans on (``leaned``), or a misspelt question mended;
+    ``source`` the one it is about ("" is any).
 
     ``said`` is the answer where it takes no back end: to an order, to a correction (``correction``, to be remembered),
-    to a question about the last answer.
+    to a question about the last answer, or ``aside`` to what is no question at all and belongs to no conversation.
     """
 
     question: Question
@@ -70,24 +84,28 @@ class Understood(Struct, frozen=True):
     in_full: str = ""
     said: Draft | None = None
     correction: Observation | None = None
+    leaned: bool = False
+    aside: bool = False
 
 
 class Composed(Struct, frozen=True):
-    """An answer, and the conversation it belongs to."""
+    """An answer to what was ``understood``, and the conversation it belongs to."""
 
     answer: Answer
+    understood: Understood
     conversation: Conversation
     view: View
-    correction: Observation | None = None
 
     def keep(self) -> tuple[Observation, ...]:
         """Add the turn to its conversation; what comes back is to be remembered."""
+        if self.understood.aside:
+            return ()
         answer, conversation = self.answer, self.conversation
-        asked, leaned = answer.question, bool(answer.understood)
+        asked, leaned, correction = answer.question, self.understood.leaned, self.understood.correction
         observations = as_observations(conversation, asked, leaned, answer, self.view)
-        if self.correction is not None:
-            observations += (self.correction,)
-        corrected = str(self.correction.data.get("asked") or "") if self.correction is not None else ""
+        if correction is not None:
+            observations += (correction,)
+        corrected = str(correction.data.get("asked") or "") if correction is not None else ""
         folded = conversation.add(
             PastTurn(
                 asked=asked,
@@ -135,7 +153,10 @@ class Composer:
         )
         conversation = await self.conversations.open(request.conversation, view)
         before = [turn for turn in conversation.turns if _is_visible(turn, view)]
-        asked = await self._understand(request, before, view)
+        wording = _worded(request, view, before)
+        if wording.named:
+            view = msgspec.structs.replace(view, source=wording.named, as_of_s=view.limits[wording.named])
+        asked = await self._understand(request, wording, before, view)
         understood_s = self._clock.now() - began_s
         said_now = [p.text for p in being_said if p.source in view.limits and asked.source in ("", p.source)]
         context = Context(
@@ -158,13 +179,17 @@ class Composer:
             else:
                 told.latency_s.setdefault("recall", understood_s + context.spent_s)
                 await self._say(piece, asked, context, told)
-        return Composed(told.answer(request, asked, view, self._backend.name), conversation, view, asked.correction)
+        return Composed(told.answer(request, asked, view, self._backend.name), asked, conversation, view)
 
-    async def _understand(self, request: AskRequest, before: Sequence[PastTurn], view: View) -> Understood:
+    async def _understand(
+        self, request: AskRequest, wording: Wording, before: Sequence[PastTurn], view: View
+    ) -> Understood:
         """What is asked, given the turns before it."""
-        text = request.question
+        text = wording.text
         last = before[-1] if before else None
         plain = parse_question(text, view.as_of_s)
+        if beside := small_talk(text):
+            return Understood(plain, said=beside, aside=True)
         if self._orders and (ordered := await self._orders(text, request.conversation)) is not None:
             return Understood(plain, said=ordered)
         if corrected := parse_correction(text, last):
@@ -176,16 +201,19 @@ class Composer:
         if isinstance(leaning, Recalled):
             return Understood(plain, said=answer_again(leaning, before[-1], await self._cited(before[-1], view)))
         question = plain if leaning is None else _question_of(leaning, view)
+        if question.ongoing and self._watchers and request.as_of_s is None:
+            question = msgspec.structs.replace(question, kind="now")
         # Times, counts and summaries are of one source, the one being watched; words may be in any.
         about_one = question.time.bounded or question.time.now or question.kind in ONE_SOURCE
-        source = (leaning.source if leaning else "") or (view.source if about_one else "")
-        return Understood(question, source, leaning.text if leaning else "")
+        source = wording.named or (leaning.source if leaning else "") or (view.source if about_one else "")
+        in_full = leaning.text if leaning else wording.mended
+        return Understood(question, source, in_full, leaned=leaning is not None)
 
     def _present(self, request: AskRequest, asked: Understood, view: View) -> Present | None:
         """What is to be seen now, where that is what is asked: of the camera that is named, else of all."""
         if not self._watchers or asked.question.kind != "now" or request.as_of_s is not None:
             return None
-        return Present(self._watchers, view, request.source or (asked.source if asked.in_full else ""))
+        return Present(self._watchers, view, request.source or (asked.source if asked.leaned else ""))
 
     async def _pieces(self, asked: Understood, context: Context) -> AsyncIterator[Piece]:
         """What is said, and at last how sure it is: by the user's own words, or by the back end, or both."""
@@ -271,6 +299,19 @@ def name_source(text: str, cites: Sequence[Observation], view: View) -> str:
     if len(view.limits) < 2 or len(sources) != 1 or view.source in sources or any(name in text for name in sources):
         return text
     return re.sub(r"([.!?]?)$", rf" (in {sources.pop()})\1", text, count=1)
+
+
+def _worded(request: AskRequest, view: View, before: Sequence[PastTurn]) -> Wording:
+    """The question as the rules read it; "and in yard.mp4?" asks of that recording what was asked before."""
+    text = mend_slips(request.question)
+    mended = text if text != request.question else ""
+    if request.as_of_s is not None or len(view.limits) < 2:
+        return Wording(text, mended)
+    named, text = named_source(text, view.limits)
+    if named and before and _ONLY_NAMED.fullmatch(text):
+        text = named_source(before[-1].understood, view.limits)[1]
+        mended = f"{text.rstrip('?.! ')}, in {named}?"
+    return Wording(text, mended, named)
 
 
 def _question_of(asked: InFull, view: View) -> Question:

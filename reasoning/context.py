@@ -258,6 +258,15 @@ class Context:
         ]
         return bool(sources) and all(record.missing.get(track) for record in sources)
 
+    async def ended_s(self) -> float | None:
+        """When the source asked about came to its end, in media seconds; None while it goes on, or up to its View."""
+        source = self.source or self.view.source
+        record = next((record for record in (await self.status()).sources if record.source == source), None)
+        if record is None or not record.ended or set(record.watermarks) - set(record.ended):
+            return None
+        end_s = max(record.watermarks.values(), default=0.0)
+        return end_s if self.view.limits.get(source, 0.0) >= end_s else None
+
     async def _scan(self, request: ScanRequest) -> tuple[Observation, ...]:
         with self._waiting():
             reply = await self.memory.scan(request)

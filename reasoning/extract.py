@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
+import msgspec
+
 from reasoning.answer_colours import answer_colour
 from reasoning.answer_compare import answer_pair, answer_sources, compares_sources
 from reasoning.answer_counts import answer_count
 from reasoning.answer_people import answer_people
 from reasoning.answer_presence import ABILITY, answer_presence
+from reasoning.answer_recordings import answer_recordings, asks_recordings
 from reasoning.answer_scene import (
     answer_coming,
     answer_now,
     answer_sound,
     answer_summary,
     answer_where,
+    as_its_end,
     describe_window,
 )
 from reasoning.answer_times import answer_order, answer_when, first_moment
@@ -27,6 +31,7 @@ from reasoning.backends import Verdict
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, join, mark, refusal, sentence, unique
 from reasoning.given_up import admit
+from reasoning.languages import ANOTHER, foreign_language, without_function_words
 from reasoning.last_seen import answer_last_seen, nothing_seen, parse_last_seen
 from reasoning.questions import Kind, Question, noun_phrases
 from reasoning.sceptic import Sceptic
@@ -41,6 +46,8 @@ WRITTEN_TYPES = ("name", "number", "date", "title", "web address")
 ASIDE_S = 0.001
 # Under this the nearest evidence is chance.
 NEAREST = 0.2
+# A question that is not understood is answered by its words alone only where nearly all of them were found.
+NAMED_WORDS = 0.8
 # Not said to be spoken or written: the words must be the better evidence for it.
 UNSAID = 0.9
 
@@ -66,6 +73,10 @@ class ExtractiveBackend:
 
     async def draft(self, question: Question, context: Context) -> Draft:
         """The whole answer, or a refusal where the evidence is too weak."""
+        if asks_recordings(question):
+            return await answer_recordings(question, context)
+        if (language := foreign_language(question.text)) and not question.phrases:
+            return await _answer_foreign(question, context, language)
         if question.strong:  # it asks for a fact, not for what is said or written as such
             context = context.through(Sceptic(context.memory, question))
         window = await narrow(question, context)
@@ -78,7 +89,9 @@ class ExtractiveBackend:
         )
         if not draft.abstained and draft.confidence < self.abstain_below:
             draft = _too_weak(question, draft)
-        return draft if question.kind == "now" else await admit(draft, window)
+        if question.kind == "now":
+            return await as_its_end(draft, context)
+        return await admit(draft, window)
 
 
 async def narrow(question: Question, context: Context) -> Context | Draft:
@@ -180,6 +193,22 @@ def _too_weak(question: Question, draft: Draft) -> Draft:
         return refused
     told = Claim(f"The nearest to it: {nearest.text}", nearest.cites)
     return Draft((*refused.claims, told), draft.confidence, abstained=True)
+
+
+async def _answer_foreign(question: Question, context: Context, language: str) -> Draft:
+    """What was said or written in the words of a question that is not in English, where it has them all; else that it
+    was not understood."""
+    asked = set(without_function_words(question.strong, language))
+    terms = tuple(term for term in question.terms if term.word in asked)
+    if terms:
+        sought = msgspec.structs.replace(question, kind="what", inner="what", terms=terms, expects="", head="")
+        draft = await answer_words(sought, context)
+        if not draft.abstained and draft.confidence >= NAMED_WORDS:
+            return draft
+    seems = f"this seems to be {language}" if language != ANOTHER else "this is in another language"
+    return refusal(
+        f"Without a language model I understand questions in English only, and {seems}; please ask in English"
+    )
 
 
 async def _compared(question: Question, context: Context) -> Draft | None:

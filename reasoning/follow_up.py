@@ -18,6 +18,7 @@ from reasoning.lexicon import COLOURS
 from reasoning.questions import Question, parse_question
 from reasoning.sights import PEOPLE
 from reasoning.time_words import JUST_S, parse_time_words
+from reasoning.wording import plain_wording
 from reasoning.words import fold, number_value, ordinal_value, stem, words
 
 # What lies on the very edge of the cited moment is that moment, not before or after it.
@@ -94,8 +95,9 @@ _FRAME_PRONOUN = re.compile(r"\b(?:is|was) (?:it|this|that) about\b|\bin (?:it|t
 
 def resolve(text: str, last: PastTurn | None, as_of_s: float) -> Resolved | None:
     """What ``text`` asks, given the exchange before it; None where it stands alone."""
-    low = _LEAD.sub("", re.sub(r"[?!.\s]+$", "", fold(text.strip())))
-    led = low != re.sub(r"[?!.\s]+$", "", fold(text.strip()))
+    asked = re.sub(r"[?!.\s]+$", "", fold(text.strip()))
+    led = bool(_LEAD.match(asked))
+    low = plain_wording(_LEAD.sub("", asked))
     step = _BARE_STEP.match(low)
     if step or (led and low in ("that", "then")):
         return _stepped(low, last) if last else Unclear(low)

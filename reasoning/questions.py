@@ -13,7 +13,9 @@ from typing import Literal
 
 from msgspec import Struct
 
+from reasoning.alternatives import alternatives_in, precedence
 from reasoning.time_words import TimeWords, parse_time_words
+from reasoning.wording import plain_wording
 from reasoning.words import STOP_WORDS, fold, number_value, ordinal_value, split_words, stem, words
 
 Kind = Literal[
@@ -85,9 +87,18 @@ _SUMMARY = re.compile(
     r"\b(?:summari[sz]e|summary|recap|overview|what (?:has )?happen(?:s|ed|ing)?(?: (?:in|here|there|then|next|"
     r"so far|today|in the (?:video|clip|film)))?\s*[?.!]*$|what (?:is|was|were|are) (?:happening|going on)|"
     r"what did i miss|describe (?:the|this|what)|"
-    r"what (?:is|was) (?:the |this )?(?:video|clip|film|recording|it|this) about|"
-    r"what have you (?:seen|heard)|what did you see)"
+    r"what (?:is|was) (?:the |this |that |all )?(?:video|clip|film|movie|recording|talk|it|this|that)(?: all)? about|"
+    r"what have you (?:seen|heard)|what did you see|what do you see\s*[?.!]*$|"
+    r"what can you (?:see|hear)(?: and (?:see|hear))?\s*[?.!]*$|"
+    r"tl;?dr|\bgist\b|in a nutshell|\b(?:sum|wrap) (?:it|this|that|everything|things) up\b|"
+    r"\b(?:run|walk|talk) me through|"
+    r"^(?:is|are|was|were|do|does|did|has) (?:there )?(?:anything|something)(?: (?:else|\w+ly))?"
+    r"(?: (?:happen|go|took?)\w*| "
+    r"(?:interesting|unusual|special|notable|new|exciting|worth \w+))|"
+    r"^any(?:thing)? (?:interesting|unusual|special|notable|new|exciting|happen\w*|going on)\b)"
 )  # fmt: skip
+# Of these the present is asked, where anything goes on.
+_GOES_ON = re.compile(r"\b(?:what (?:is|are) (?:\w+ )?(?:happening|going on)|what do you see)\b")
 _COLOUR = re.compile(r"\b(?:what|which) colou?rs?\b|\bcolou?r of\b")
 _QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{1,80})[\"“”«»]|(?<!\w)'([^']{2,80})'(?!\w)")
 
@@ -102,7 +113,7 @@ class Term(Struct, frozen=True):
 class Question(Struct, frozen=True):
     """A parsed question.
 
-    text          as asked.
+    text          as asked, in plain wording.
     body          without its time words.
     kind          what family of answers it wants; ``now`` questions keep their own kind in ``inner``.
     terms         content words in order, strong (weight 1) and weak (0.25).
@@ -112,6 +123,7 @@ class Question(Struct, frozen=True):
     head          the noun asked for ("telescope" in "which telescope"), "".
     alternatives  the two things of an "A or B" question.
     spoken/read/seen  whether the wording points to that channel.
+    ongoing       a summary in the present tense: of what goes on now, where anything does.
     """
 
     text: str
@@ -129,6 +141,7 @@ class Question(Struct, frozen=True):
     spoken: bool = False
     read: bool = False
     seen: bool = False
+    ongoing: bool = False
 
     @property
     def strong(self) -> tuple[str, ...]:
@@ -148,19 +161,22 @@ class Question(Struct, frozen=True):
 
 def parse_question(text: str, as_of_s: float, start_s: float = 0.0) -> Question:
     """Parse ``text``, asked when ``as_of_s`` seconds of media had been seen."""
-    text = " ".join(text.split())
-    time = parse_time_words(text, as_of_s, start_s)
+    text = plain_wording(" ".join(text.split()))
+    precedes = precedence(text)
+    # "Did the car come before the bus?": the bus bounds no window then.
+    time = TimeWords(text) if precedes else parse_time_words(text, as_of_s, start_s)
     low = fold(text)
     body = time.rest
     low_body = fold(body)
-    alternatives = _alternatives(text)
+    alternatives = (precedes[0], precedes[2]) if precedes else alternatives_in(text)
     inner = _kind(low, low_body, alternatives)
     expects, several, wanted, head = _expected(low, inner)
     phrases = _phrases(body)
+    ongoing = inner == "summary" and bool(_GOES_ON.search(low))
     return Question(
         text=text,
         body=body,
-        kind="now" if time.now and inner != "summary" else inner,
+        kind="now" if time.now and (inner != "summary" or ongoing) else inner,
         time=time,
         inner=inner,
         terms=content_terms(body, phrases, head),
@@ -173,6 +189,7 @@ def parse_question(text: str, as_of_s: float, start_s: float = 0.0) -> Question:
         spoken=bool(_SPOKEN.search(low)),
         read=bool(_READ.search(low)) or bool(_NAMED.search(low) and expects in ("name", "title")),
         seen=bool(_SEEN.search(low)),
+        ongoing=ongoing and not time.bounded,
     )
 
 
@@ -201,9 +218,9 @@ def _kind(low: str, low_body: str, alternatives: tuple[str, ...]) -> Kind:
         return "count"
     if _WHEN.search(opening) or _WHEN.search(low):
         return "when"
-    if alternatives and _ORDER.search(low):
+    if alternatives and _ORDER.search(low):  # `precedence`, too
         return "order"
-    if _AUXILIARY.search(opening):
+    if _AUXILIARY.search(opening) or opening.startswith(("if ", "whether ")):
         return "presence"
     if _COLOUR.search(low):
         return "colour"
@@ -228,27 +245,6 @@ def _kind(low: str, low_body: str, alternatives: tuple[str, ...]) -> Kind:
     if spoken:
         return "spoken"
     return "what"
-
-
-def _alternatives(text: str) -> tuple[str, ...]:
-    found = re.search(
-        r"^(.*?)(?:[:,]|\bfirst\b|\blast\b|\bearlier\b|\blater\b)\s*([^:,?]+?),?\s+or\s+([^:,?]+?)\s*[?.!]*$",
-        text,
-        re.IGNORECASE,
-    )
-    if not found:
-        found = re.search(
-            r"^(.*?\b(?:is|are|was|were|do|does|did|with|by)\b)\s+([^:,?]+?),?\s+or\s+([^:,?]+?)\s*[?.!]*$",
-            text,
-            re.IGNORECASE,
-        )
-    if not found:
-        return ()
-    first, second = (
-        re.sub(r"^(?:is it|was it|about|the|a|an)\s+", "", part.strip(), flags=re.IGNORECASE)
-        for part in found.groups()[1:]
-    )
-    return (first, second) if first and second else ()
 
 
 _NOUN_TYPES: tuple[tuple[str, AnswerType], ...] = (

@@ -157,6 +157,7 @@ def _amount(number: str) -> float:
 
 
 def _take_now(reader: _Reader) -> None:
+    reader.take(r"\b(?:up to|until|till|before) now\b")  # of all there was
     if reader.take(
         r"\b(?:right now|just at this moment|at (?:the|this) (?:very )?moment|at present|currently|now)\b"
         r"(?! that\b| we\b)"

@@ -87,10 +87,12 @@ def appears(t_s: float, kind: str, text: str, *, k: int = 0, **data: Any) -> Obs
 class ListedMemory:
     """Holds observations in a list. ``gate`` holds calls up until it is set; ``failing`` is raised by calls.
 
-    ``gated`` is the call that the gate holds up: "view", or "recall" (which scans, too).
+    ``gated`` is the call that the gate holds up: "view", or "recall" (which scans, too). ``ended_s`` is when its source
+    came to its end, None where it goes on.
     """
 
     def __init__(self, *observations: Observation, as_of_s: float | None = None, missing: str = "") -> None:
+        self.ended_s: float | None = None
         self.observations = list(observations)
         self.as_of_s = as_of_s if as_of_s is not None else max((o.t1_s for o in observations), default=0.0)
         self.missing = missing
@@ -165,7 +167,16 @@ class ListedMemory:
 
     async def status(self, request: StatusRequest) -> MemoryStatus:
         missing = {self.missing: f"no {self.missing} track"} if self.missing else {}
-        record = SourceRecord(source=SOURCE, kind="file", uri="", fingerprint="", started_wall_s=0.0, missing=missing)
+        record = SourceRecord(
+            source=SOURCE,
+            kind="file",
+            uri="",
+            fingerprint="",
+            started_wall_s=0.0,
+            missing=missing,
+            watermarks={"video": self.as_of_s if self.ended_s is None else self.ended_s},
+            ended={} if self.ended_s is None else {"video": "end"},
+        )
         return MemoryStatus(generation=1, sources=(record,), observations={}, spans={}, bytes=0)
 
 

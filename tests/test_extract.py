@@ -392,3 +392,41 @@ async def test_an_empty_memory_answers_every_kind() -> None:
         draft = await answer(ListedMemory(), text)
         assert draft.abstained
         assert draft.text
+
+
+async def test_what_was_said_before_something_is_what_was_said_last_before_it() -> None:
+    draft = await answer(ListedMemory(*TALK), "What was said before Portland?")
+    assert [o.t0_s for o in cited(draft)] == [12.0, 20.0]
+    after = await answer(ListedMemory(*TALK), "What was said after the lighthouse?")
+    assert [o.t0_s for o in cited(after)] == [12.0, 20.0]
+
+
+async def test_whether_one_thing_came_before_another_is_answered_yes_or_no() -> None:
+    yes = await answer(ListedMemory(*TALK), "Is the lighthouse mentioned before Portland?")
+    assert yes.text.startswith("Yes, the lighthouse comes first: the lighthouse at [0:06]")
+    no = await answer(ListedMemory(*TALK), "Was Portland mentioned before the lighthouse?")
+    assert no.text.startswith("No, the lighthouse comes first")
+
+
+async def test_a_choice_between_things_beyond_sight_is_not_answered_with_no() -> None:
+    draft = await answer(ListedMemory(frame(1.0, "a bright picture")), "Is it indoors or outdoors?")
+    assert draft.abstained
+    assert draft.text.startswith("I cannot tell whether it is indoors or outdoors.")
+
+
+async def test_who_it_is_is_not_told_but_who_is_to_be_seen_and_when_somebody_speaks() -> None:
+    seen = await answer(ListedMemory(*STREET), "Who is in the video?")
+    assert not seen.abstained
+    assert seen.text.endswith("who it is I cannot tell.")
+    heard = await answer(ListedMemory(*TALK), "who's talking?")
+    assert heard.abstained
+    assert heard.text == "Somebody speaks from [0:01] on; I cannot tell voices apart, so I cannot say who."
+
+
+async def test_a_question_in_another_language_is_owned_up_to_unless_its_very_words_were_said() -> None:
+    draft = await answer(ListedMemory(*TALK), "Was steht auf dem Schild?")
+    assert draft.abstained
+    assert "in English only, and this seems to be German" in draft.text
+    spoken = said(1.0, 3.0, "der leuchtturm steht in portland")
+    found = await answer(ListedMemory(spoken), "Wo ist der Leuchtturm?")
+    assert cited(found) == [spoken]

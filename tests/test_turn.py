@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 import anyio.to_thread
+import msgspec
 import pytest
 
 from reasoning.backends import Verdict
@@ -27,9 +28,12 @@ from runtime.messages import (
     Interrupt,
     Message,
     PartialTranscript,
+    ScanReply,
+    ScanRequest,
     SpeechStarted,
     TraceStep,
     View,
+    ViewRequest,
 )
 from tests.listed_memory import ListedMemory, said
 
@@ -95,6 +99,59 @@ async def test_question_and_answer_are_remembered_and_are_no_evidence() -> None:
         answer = (await collect(turns, "Is a lighthouse question mentioned?"))[-1]
     assert isinstance(answer, Answer)
     assert not {c.channel for c in answer.citations} & {"question", "answer"}
+
+
+async def test_small_talk_belongs_to_no_conversation() -> None:
+    memory = ListedMemory(MORNING, LIGHT)
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        await collect(turns, "What is said about the lighthouse?")
+        thanked = (await collect(turns, "ok, thanks"))[-1]
+        before = (await collect(turns, "and before that?"))[-1]
+        await turns.settle()
+    assert isinstance(thanked, Answer) and isinstance(before, Answer)
+    assert (thanked.answer, thanked.abstained, thanked.citations) == ("You are welcome.", False, ())
+    assert "good morning" in before.answer
+    assert [o.text for o in memory.remembered if o.channel == "question"] == [
+        "What is said about the lighthouse?",
+        "and before that?",
+    ]
+
+
+async def test_a_misspelt_question_is_answered_as_it_was_meant_and_the_asker_is_shown_how() -> None:
+    memory = ListedMemory(MORNING, LIGHT)
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        answer = (await collect(turns, "waht is siad about the lighthouse?"))[-1]
+        await turns.settle()
+    assert isinstance(answer, Answer)
+    assert answer.answer == 'I heard: "the lighthouse is closed" [0:06].'
+    assert answer.understood == "what is said about the lighthouse?"
+    assert "follow_up" not in memory.remembered[0].data or not memory.remembered[0].data["follow_up"]
+
+
+class TwoSources(ListedMemory):
+    """A memory of two recordings, the second of which was opened last."""
+
+    async def view(self, request: ViewRequest) -> View:
+        return View(generation=1, limits={"clip": 9.0, "yard.mp4": 5.0}, source="yard.mp4", as_of_s=5.0)
+
+    async def scan(self, request: ScanRequest) -> ScanReply:
+        reply = await super().scan(request)
+        return ScanReply(observations=tuple(o for o in reply.observations if request.source in ("", o.source)))
+
+
+async def test_a_question_that_names_a_recording_is_asked_of_that_one() -> None:
+    other = msgspec.structs.replace(said(1.0, 3.0, "the gate is open"), source="yard.mp4", id="yard.mp4/speech/1")
+    memory = TwoSources(MORNING, LIGHT, other)
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        first = (await collect(turns, "What was said last?"))[-1]
+        named = (await collect(turns, "What was said last in yard.mp4?"))[-1]
+        again = (await collect(turns, "and in the clip recording?"))[-1]
+    assert isinstance(first, Answer) and isinstance(named, Answer) and isinstance(again, Answer)
+    assert [c.source for c in named.citations] == ["yard.mp4"] and "the gate is open" in named.answer
+    assert [c.source for c in again.citations] == ["clip"] and "lighthouse" in again.answer
 
 
 async def test_a_new_question_gives_up_the_running_one_of_its_conversation_only() -> None:

@@ -1,0 +1,130 @@
+"""A question as people type it, put as the rules read it: contractions, polite and terse forms, slips of the fingers.
+
+`plain_wording` leaves what is asked as it is ("what's there?", "tell me who came", "any cars?") and is part of every
+parse. `mend_slips` guesses at misspelt words of the question's frame ("waht", "hapened"), so the asker is shown what
+was made of it. What a question is about is touched by neither: names and things are sought as they are spelt, and near
+spellings of them where the evidence is (`words.likeness`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from reasoning.words import edit_distance, split_words, stem
+
+_WH = r"(?:what|who|whose|whom|where|when|why|how|which)"
+_HAS = r"(?=\s+(?:happened|been|changed|gone|come|become|got|left)\b)"
+_PLAIN: tuple[tuple[str, str], ...] = (
+    (rf"\b({_WH}|there)['’]?s\b{_HAS}", r"\1 has"),
+    (rf"\b({_WH}|there)['’]s\b|\b(what|who|where|when|how|there)s\b(?=\s)", r"\1\2 is"),
+    (rf"\b({_WH})['’]re\b", r"\1 are"),
+    (r"\bgimme\b", "give me"),
+    (r"\bppl\b", "people"),
+    (r"\b(?:pls|plz)\b", "please"),
+    # How one asks to be told says nothing of what is asked.
+    (r"^(?:(?:hi|hello|hey)(?:\s+(?:there|mindstream))?|please|ok(?:ay)?|so|um+|uh+|erm?|hm+)[\s,.!:]+(?=\w)", ""),
+    (r"^(?:(?:can|could|would|will) you (?:please )?)?(?:tell|let) me(?: please)?,? (?:know )?(?=\w)", ""),
+    (
+        r"^(?:do you (?:happen to )?(?:know|remember|recall)|did you (?:notice|see)|can you (?:remember|say|see)|"
+        rf"i (?:want|need|would like|wonder|am wondering)(?: to know)?|i'd like to know),? (?=(?:{_WH}|if|whether)\b)",
+        "",
+    ),
+    (r"[,\s]+(?:please|thanks|thank you)\s*([?.!]*)$", r"\1"),
+    (
+        r"^(?:what (?:can|could|do) you (?:tell|say|know|remember)(?: me)?|(?:something|more|everything|all))? ?"
+        r"\babout (?=\w)",
+        "what is there about ",
+    ),
+    # "Describe the woman" asks of her; "describe the scene" is a summary.
+    (
+        r"^describe (?=(?:the |this |that )?(?:\w+ )?"
+        r"(?:m[ae]n|wom[ae]n|person|people|boys?|girls?|lady|guy|child(?:ren)?)\b)",
+        "what is there about ",
+    ),
+    (r"^(?:if|whether) there (is|are|was|were)\b", r"\1 there"),
+    # Terse: "any cars?", "anybody there?", "anything about London?".
+    (
+        r"^(?:(?:is|are|was|were) there )?any(?:thing|body|one)? (?:(?:said|mentioned|written) )?about\b",
+        "is there any mention of",
+    ),
+    (r"^(any(?:one|body)?\b (?!(?:of|who|way|more|else|longer)\b)\w+(?: \w+){0,3}\s*[?.!]*)$", r"is there \1"),
+)
+_PLAIN_RES = tuple((re.compile(pattern, re.IGNORECASE), instead) for pattern, instead in _PLAIN)
+
+# Words that ask, sought only where a question begins: "Wen" and "wat" inside it may be names.
+_ASKING = split_words("what where when which whose who how")
+_OPENING = re.compile(r"^(?:(?:and|but|so|in|at|on|from|to|for|with|by|ok|please|hi|hello|hey)\W+)*$", re.IGNORECASE)
+# "Hwo" is as near to "how" as to "who".
+_HOW = re.compile(r"\s+(?:many|much|often|long|far|old|big|tall|fast|did|do|does|was|were|come|can)\b", re.IGNORECASE)
+# Short words of the frame: two letters swapped, no more.
+_SHORT = split_words("the does did many said says sign show there from this that was with they last")
+# Long ones: one letter wrong, missing, too many or swapped.
+_LONG = split_words(
+    """
+    happened happening happens happen people person written writing between before during colour picture screen
+    summary summarise summarize someone somebody anyone anybody minute minutes second seconds beginning mentioned
+    speaking describe language caption appears appeared visible
+    """
+)
+# Words of their own that are a slip away from one of those.
+_OWN = frozenset(
+    split_words(
+        """
+        hat hen here were any man may say sad aid doe dose odes sing sin fist three thee form saw saws host hose shoe
+        shoo shows color colors colours tree their wheel wheat whit whoa hoe hew owe own wish witch hitch whale
+        parson minuet seconded happy mention wit lats salt slat writhing
+        """
+    )
+)
+
+
+def plain_wording(text: str) -> str:
+    """``text`` with its contractions written out, and without what only asks to be told."""
+    for pattern, instead in _PLAIN_RES:
+        text = pattern.sub(instead, text, count=1)
+    return text.strip()
+
+
+def mend_slips(text: str) -> str:
+    """``text`` with misspelt words of a question's frame as they should be; ``text`` itself where there are none."""
+
+    def mended(found: re.Match[str]) -> str:
+        word = found[0].lower()
+        is_opening = bool(_OPENING.match(text[: found.start()]))
+        # A capital inside a sentence is a name's.
+        if word in _OWN or word in _KNOWN or (found[0][0].isupper() and not is_opening):
+            return found[0]
+        asking = ["how", *_ASKING] if _HOW.match(text[found.end() :]) else _ASKING
+        fitting = _near(word, asking, _is_asking_slip) if is_opening else ""
+        fitting = fitting or _near(word, _SHORT, _is_swap) or _near(word, _LONG, _is_long_slip)
+        if not fitting:
+            return found[0]
+        return fitting.capitalize() if found[0][0].isupper() else fitting
+
+    return re.sub(r"(?<![\w'’\"“.@/-])[A-Za-z]{3,}(?![\w'’\"”@/-])", mended, text)
+
+
+def _near(word: str, among: list[str], is_slip: Callable[[str, str], bool]) -> str:
+    return next((target for target in among if is_slip(word, target)), "")
+
+
+def _is_swap(word: str, target: str) -> bool:
+    """Whether two neighbouring letters changed places."""
+    return len(word) == len(target) and sorted(word) == sorted(target) and edit_distance(word, target, 1) == 1
+
+
+def _is_asking_slip(word: str, target: str) -> bool:
+    """A swap, a letter left out of four or more, or one typed twice."""
+    if _is_swap(word, target):
+        return True
+    if len(word) == len(target) - 1 and len(target) > 3:
+        return edit_distance(word, target, 1) == 1
+    return re.sub(r"(.)\1+", r"\1", word) == target
+
+
+def _is_long_slip(word: str, target: str) -> bool:
+    return stem(word) != stem(target) and edit_distance(word, target, 1) == 1
+
+
+_KNOWN = frozenset([*_ASKING, *_SHORT, *_LONG])
