@@ -39,7 +39,12 @@ def alternatives_in(text: str) -> tuple[str, ...]:
     if not found:
         return ()
     first, second = (
-        re.sub(r"^(?:(?:is|was) )?(?:it|he|she|they|this|that|there|about|the|a|an)\s+", "", part.strip(), flags=re.IGNORECASE)
+        re.sub(
+            r"^(?:(?:is|was) )?(?:it|he|she|they|this|that|there|about|the|a|an)\s+",
+            "",
+            part.strip(),
+            flags=re.IGNORECASE,
+        )
         for part in found.groups()[1:]
     )
     return (first, second) if first and second else ()

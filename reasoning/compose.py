@@ -188,10 +188,10 @@ class Composer:
         text = wording.text
         last = before[-1] if before else None
         plain = parse_question(text, view.as_of_s)
-        if beside := small_talk(text):
-            return Understood(plain, said=beside, aside=True)
         if self._orders and (ordered := await self._orders(text, request.conversation)) is not None:
             return Understood(plain, said=ordered)
+        if beside := small_talk(text):
+            return Understood(plain, said=beside, aside=True)
         if corrected := parse_correction(text, last):
             said = acknowledge(corrected, await self._cited(last, view) if last and corrected.corrects else ())
             return Understood(plain, said=said, correction=as_correction(corrected, request.conversation, last, view))

@@ -161,7 +161,7 @@ class Question(Struct, frozen=True):
 
 def parse_question(text: str, as_of_s: float, start_s: float = 0.0) -> Question:
     """Parse ``text``, asked when ``as_of_s`` seconds of media had been seen."""
-    text = plain_wording(" ".join(text.split()))
+    text = plain_wording(text)
     precedes = precedence(text)
     # "Did the car come before the bus?": the bus bounds no window then.
     time = TimeWords(text) if precedes else parse_time_words(text, as_of_s, start_s)

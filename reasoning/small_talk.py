@@ -43,14 +43,22 @@ _REPLIES: tuple[tuple[str, str], ...] = (
         r"|(?:what|who) is mindstream|introduce yourself|are you (?:an? )?(?:ai|robot|bot|human|person|machine|real)",
         WHAT_I_DO,
     ),
+    (
+        r"(?:please |can you |could you )*(?:forget|erase|delete|wipe)\b(?!.*\b(?:was|were|did|said)\b).*",
+        "I erase by command only, since nothing brings it back: run_agent.py forget --last 10m, or --text WORDS, beside "
+        "me as I run. It shows what would go first.",
+    ),
     (r"no+|nope|nah", 'Then tell me what is right, as in "no, that was Anna", and I will go by that.'),
 )
+LONGEST = 200
 _REPLY_RES = tuple((re.compile(rf"(?:{said})"), reply) for said, reply in _REPLIES)
 _NOTHING = 'I did not catch a question in that. Ask in words, or say "help".'
 
 
 def small_talk(text: str) -> Draft | None:
     """The reply to what is no question about anything perceived; None to a question, a correction or an order."""
+    if len(text) > LONGEST:
+        return None
     said = " ".join(fold(text).split()).strip(" ,.!?;:")
     if not any(character.isalnum() for character in said):
         return _reply(_NOTHING)

@@ -81,9 +81,10 @@ _OWN = frozenset(
 
 def plain_wording(text: str) -> str:
     """``text`` with its contractions written out, and without what only asks to be told."""
+    text = " ".join(text.split())
     for pattern, instead in _PLAIN_RES:
         text = pattern.sub(instead, text, count=1)
-    return text.strip()
+    return text
 
 
 def mend_slips(text: str) -> str:

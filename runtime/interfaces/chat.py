@@ -30,9 +30,13 @@ HELP = """Ask anything about what was seen, heard or read; answers cite their mo
   /pause, /resume   see and hear nothing for a while
   /pause ID, /resume ID, /remove ID   a standing query (ID is q1, or words of it, or all)
   /trace     how the last answer was found: what was looked up, and what befell the model
+  /forget    how to have things erased
   /talk      what is said next is meant for the agent (live, with --voice)
   /help      this
   /quit      leave (also Ctrl-D; Ctrl-C stops an answer, at the prompt it leaves)"""
+
+FORGET = """What is erased is gone for good, so it has a command of its own, which shows first what would go. Beside this chat:
+  run_agent.py forget --last 10m      (or --text WORDS, or --from 1:20 --to 1:40; --memory DIR as here)"""
 
 
 class Chat:
@@ -85,6 +89,8 @@ class Chat:
                 print_trace(self._last)
             case "/standing":
                 print_standing(await self.client.standing(StandingRequest()))
+            case "/forget":
+                OUT.print(FORGET, markup=False)
             case "/pause" | "/resume" if not rest:
                 note(told_of_pause(await self.client.pause(name == "/pause"), name == "/pause"))
             case "/pause" | "/resume" | "/remove":
