@@ -35,7 +35,7 @@ HELP = """Ask anything about what was seen, heard or read; answers cite their mo
   /help      this
   /quit      leave (also Ctrl-D; Ctrl-C stops an answer, at the prompt it leaves)"""
 
-FORGET = """What is erased is gone for good: it has a command of its own, which shows first what would go. Beside this chat:
+FORGET = """What is erased is gone for good, so a command of its own shows first what would go. Beside this chat:
   run_agent.py forget --last 10m      (or --text WORDS, or --from 1:20 --to 1:40; --memory DIR as here)"""
 
 
