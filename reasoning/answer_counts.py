@@ -46,7 +46,8 @@ STATED = 0.5
 async def answer_count(question: Question, context: Context) -> Draft:
     """A number with what was counted, or a refusal."""
     asked = asked_stems(question.text)
-    often = question.has("often", "times", "frequently")
+    # "Times", not "at the same time".
+    often = bool({"often", "times", "frequently"} & set(words(question.text)))
     counted = asked_stems(question.head)
     if counted & (SHOT | CHANGE) or (often and asked & SHOT and asked & CHANGE):
         return await _pictures(question, context, changes=bool(asked & CHANGE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from reasoning.context import Context
-from reasoning.draft import Claim, Draft, mark, one, sentence, unique
+from reasoning.draft import Claim, Draft, mark, one, refusal, sentence, unique
 from reasoning.questions import Question
 from reasoning.sights import (
     SPEAKING,
@@ -27,6 +27,7 @@ TOLD = 2
 _WEAR = frozenset(map(stem, ("wear", "dressed")))
 # "Tell me about the woman", as `reasoning.wording` puts it.
 _OPEN = re.compile(r"what is there about\b")
+_DOING = re.compile(r"\bwhat (?:is|are|was|were|does|did|do)\b.+\b(?:doing|do)\b")
 _WAY = frozenset(map(stem, ("side", "direction", "way", "where")))
 # What is worn there is smaller than the colours of a figure tell.
 _NOT_TOLD = frozenset(("face", "head", "hand", "hands", "feet", "neck"))
@@ -35,7 +36,7 @@ _NOT_TOLD = frozenset(("face", "head", "hand", "hands", "feet", "neck"))
 async def answer_people(question: Question, context: Context) -> Draft | None:
     """What is asked of the people who fit; None if it is something else, or nobody fits."""
     asked = asked_stems(question.text)
-    if question.kind == "who" and not question.strong and not unknown_nouns(question.body):
+    if question.kind == "who" and not question.strong and not question.expects and not unknown_nouns(question.body):
         return await (_speakers if asked & SPEAKING else _anybody)(question, context)
     if not about_people(question.text) or unknown_nouns(question.body) or _NOT_TOLD & set(words(question.text)):
         return None
@@ -46,6 +47,8 @@ async def answer_people(question: Question, context: Context) -> Draft | None:
         return _told(dressed, asked)
     if asked & _WAY:
         return _told(await people(context, question.body, event_asked(question.text)), asked)
+    if _DOING.search(question.text.lower()):
+        return _told(await _there(question, context), asked)
     if _OPEN.match(question.text.lower()):
         return await _anybody(question, context)
     return None
@@ -68,7 +71,7 @@ async def _anybody(question: Question, context: Context) -> Draft | None:
         frames = await context.frames()
         best = max(frames, key=people_in, default=None)
         if best is None or not prominent(frames, max(1, people_in(best))):
-            return None
+            return refusal("I made out no people; I recognise frontal faces, and people who move before a still camera")
         number = people_in(best)
         named = f"{number_in_words(number)} {'person' if number == 1 else 'people'}"
         seen = [Sighting(best.t0_s, best, f"I see {named}")]

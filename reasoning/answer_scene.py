@@ -10,10 +10,11 @@ import re
 
 from reasoning.answer_presence import ABILITY
 from reasoning.answer_words import answer_words
+from reasoning.captions import as_captioned, captions
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, clause_around, join, mark, one, quote, refusal, sentence, unique
 from reasoning.present import age
-from reasoning.questions import Question
+from reasoning.questions import Question, noun_phrases
 from reasoning.sights import (
     DARKNESS,
     MOTION_VERBS,
@@ -41,6 +42,8 @@ SPEAKING_S = 2.0
 # "Now", outside of what is quoted.
 _NOW = re.compile(r'("[^"]*")|\s*\b[Nn]ow\b')
 EVENTS_TOLD = 4
+# How much of what happens each channel tells: words, then who comes; colours of a picture least.
+SAID, READ, CAME, SHOWN = 1.0, 0.9, 0.8, 0.4
 SIDES_TOLD = 2
 DESCRIBED = 4
 MOVING_ABOVE = 0.02
@@ -69,7 +72,7 @@ async def answer_where(question: Question, context: Context) -> Draft:
         said = await answer_words(question, context)
         if not said.abstained:
             return said
-    about = join((beyond or list(question.strong))[:2]) or "that"
+    about = join(noun_phrases(question.text, beyond or question.strong)[:2]) or "that"
     return refusal(f"I cannot tell where: I did not recognise {about}. {ABILITY}, not places or things")
 
 
@@ -127,26 +130,44 @@ async def answer_summary(question: Question, context: Context) -> Draft:
     ]
     # What began before the window is of the time before it, unless there is nothing else.
     spoken = [o for o in spoken if context.t0_s is None or o.t0_s >= context.t0_s] or spoken
-    told: list[tuple[float, Claim]] = []
-    for o in _spread(spoken, 2):
-        told.append(
-            (
-                o.t0_s,
-                Claim(sentence(f"At {mark(o.t0_s)} I heard: {quote(clause_around(o.text.split(), (), 16))}"), (o,)),
-            )
-        )
-    for o in _spread(texts, 1 if spoken else 2):
-        plain = clause_around(o.text.replace(" / ", " ").split(), (), 14)
-        told.append((o.t0_s, Claim(sentence(f"At {mark(o.t0_s)} I read {quote(plain)}"), (o,))))
-    for o in _spread(objects, max(1, EVENTS_TOLD - len(told) - 1)):
-        told.append((o.t0_s, Claim(sentence(f"At {mark(o.t0_s)} {o.text}"), (o,))))
+    objects = [o for o in objects if context.t0_s is None or o.t0_s >= context.t0_s]
+    captioned = captions(spoken, texts)
+    repeated = {text.id for found in captioned.values() for text in found}
+    texts = [o for o in texts if o.id not in repeated]
     pictures = _distinct([f for i, f in enumerate(frames) if f.text and (i == 0 or f.data.get("cut"))])
-    for frame in _spread(pictures, max(1, EVENTS_TOLD - len(told))):
-        told.append((frame.t0_s, Claim(sentence(f"At {mark(frame.t0_s)} I see {_brief(frame.text)}"), (frame,))))
+    told = [(o.t0_s, SAID, _heard(o, captioned.get(o.id, ()))) for o in _spread(spoken, EVENTS_TOLD)]
+    for o in _spread(texts, EVENTS_TOLD):
+        plain = clause_around(o.text.replace(" / ", " ").split(), (), 14)
+        told.append((o.t0_s, READ, Claim(sentence(f"At {mark(o.t0_s)} I read {quote(plain)}"), (o,))))
+    for o in _spread(objects, EVENTS_TOLD):
+        told.append((o.t0_s, CAME, Claim(sentence(f"At {mark(o.t0_s)} {o.text}"), (o,))))
+    for frame in _spread(pictures, EVENTS_TOLD):
+        text = sentence(f"At {mark(frame.t0_s)} I see {_brief(frame.text)}")
+        told.append((frame.t0_s, SHOWN, Claim(text, (frame,))))
     if not told:
         return refusal("I did not see or hear anything then")
-    told.sort(key=lambda entry: entry[0])
-    return Draft(tuple(claim for _, claim in told[:EVENTS_TOLD]), 0.8)
+    return Draft(tuple(_over_all(told)), 0.8)
+
+
+def _over_all(told: list[tuple[float, float, Claim]]) -> list[Claim]:
+    """Claims over all of the time, in its order, that cite `EVENTS_TOLD` observations at most: what tells the most
+    first, then whatever lies farthest from those chosen, by what it tells."""
+    left = sorted(told, key=lambda entry: (-entry[1], entry[0]))
+    chosen: list[tuple[float, float, Claim]] = []
+    room = EVENTS_TOLD
+    while left := [entry for entry in left if len(entry[2].cites) <= room]:
+        best = max(left, key=lambda entry: entry[1] * min((abs(entry[0] - c[0]) for c in chosen), default=1.0))
+        left.remove(best)
+        chosen.append(best)
+        room -= len(best[2].cites)
+    return [claim for *_, claim in sorted(chosen, key=lambda entry: entry[:2])]
+
+
+def _heard(o: Observation, texts: tuple[Observation, ...]) -> Claim:
+    """An utterance in a summary, by its captions where it has some."""
+    if texts:
+        return Claim(sentence(f"At {mark(texts[0].t0_s)} is said, as captioned, {as_captioned(texts[:2])}"), texts[:2])
+    return Claim(sentence(f"At {mark(o.t0_s)} I heard: {quote(clause_around(o.text.split(), (), 16))}"), (o,))
 
 
 async def answer_sound(question: Question, context: Context) -> Draft:
@@ -195,10 +216,12 @@ async def answer_coming(question: Question, context: Context) -> Draft | None:
 
 
 def _spread(observations: list[Observation], count: int) -> list[Observation]:
-    """``count`` of them, evenly over the list, the first included."""
+    """``count`` of them, evenly over the list, the first and the last included."""
     if len(observations) <= count:
         return observations
-    return [observations[i * len(observations) // count] for i in range(count)]
+    if count < 2:
+        return observations[:count]
+    return [observations[i * (len(observations) - 1) // (count - 1)] for i in range(count)]
 
 
 async def _speaking_now(question: Question, near: Context, as_of_s: float) -> Draft:

@@ -111,10 +111,12 @@ async def answer_order(question: Question, context: Context) -> Draft:
         return one(text, *early.cites, *late.cites, confidence=min(a.confidence, b.confidence))
     for moment, name, missing in ((a, first, second), (b, second, first)):
         if moment:
+            name, missing = _as_asked(name, question.text), _as_asked(missing, question.text)
             text = f"I found {name} at {mark(moment.t0_s)}, but nothing of {missing}, so I cannot say which came first"
             return Draft((Claim(sentence(text), moment.cites),), 0.0, abstained=True)
     return refusal(
-        f"I cannot say which came first: I did not recognise {first} or {second}"
+        "I cannot say which came first: I did not recognise "
+        f"{_as_asked(first, question.text)} or {_as_asked(second, question.text)}"
         f"{_encoders(question, unknown_nouns(f'{first} {second}'))}"
     )
 

@@ -30,6 +30,8 @@ _PLACED = re.compile(
     r"\b(?:beside|next to|near|above|below|beneath|under|behind|over|across|"
     r"(?:on|in|at) (?:the|his|her|their|its|a|an))\b"
 )
+# "At 0:20", with its slack on either side.
+MOMENT_S = 6.0
 # Asked what was said or written before or after something, what is nearest to it is meant.
 NEXT_TO = 2
 # Without any word of the question evidenced, what was said is only offered, never asserted.
@@ -78,6 +80,8 @@ async def nothing_said_or_read(question: Question, context: Context) -> Draft:
         return refusal(f"I did not hear that: there is no sound{within}")
     if question.kind == "spoken" and not heard:
         return refusal(f"I did not hear that: nobody speaks{within} as far as I can hear")
+    if question.kind == "read" and not [o for o in await context.scan("text", limit=50) if legible(o)]:
+        return refusal(f"I read no writing{within}")
     verb = {"spoken": "hear", "read": "read"}.get(question.kind, "hear or read")
     text = f"I did not {verb} anything about {topic(question)}"
     unclear = [o for o in heard if not o.text.strip()][:LISTED]
@@ -235,6 +239,8 @@ async def _unplaced(question: Question, context: Context, found: list[Passage]) 
 async def _all_said_or_read(question: Question, context: Context, reading: bool) -> Draft:
     """No word of the question can be evidenced: offer what was said or written, if that is little enough."""
     channel: Channel = "text" if reading else "speech"
+    if reading and question.time.bounded and (shown := await _on_screen(context)):
+        return shown
     scanned = await context.scan(channel)
     captioned = await _captions_around(scanned, context) if scanned and not reading else {}
     listed = (
@@ -264,6 +270,23 @@ async def _all_said_or_read(question: Question, context: Context, reading: bool)
     # The fewer there are, the surer it is that the one meant is among them.
     few = question.time.bounded or bool(question.time.pick) or len(listed) <= LISTED
     return Draft((Claim(sentence(text), unique(cites)),), 0.6 if few else OFFERED)
+
+
+async def _on_screen(context: Context) -> Draft | None:
+    """What the picture in the middle of a short window shows in writing, whenever that came into view, the newest
+    first; None where the window is no moment, or its picture shows none."""
+    if context.t0_s is None or context.t1_s is None or context.t1_s - context.t0_s > MOMENT_S:
+        return None
+    frames = await context.frames()
+    middle_s = (context.t0_s + context.t1_s) / 2
+    frame = min(frames, key=lambda f: (abs(f.t0_s - middle_s), f.t0_s), default=None)
+    visible = [o for o in await context.by_id(frame.evidence) if o.channel == "text" and legible(o)] if frame else []
+    if frame is None or not visible:
+        return None
+    newest = sorted(visible, key=lambda o: (-o.t0_s, -line_height(o), o.id))[:LISTED]
+    more = f", and {len(visible) - len(newest)} more" if len(visible) > len(newest) else ""
+    text = f"On screen at {mark(frame.t0_s)} I read {join(quote(_short(o)) for o in newest)}{more}"
+    return Draft((Claim(sentence(text), unique([frame, *newest])),), 0.6)
 
 
 def _shown(o: Observation, captioned: tuple[Observation, ...]) -> str:

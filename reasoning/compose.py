@@ -52,6 +52,8 @@ from runtime.messages import (
 )
 
 UNSUPPORTED = "I cannot support an answer with anything I remember."
+# "And then?" after an answer that found nothing goes on from the one before that.
+GOES_BACK = 3
 ONE_SOURCE = ("count", "summary", "now")
 _ONLY_NAMED = re.compile(r"(?:(?:and|but|so|what|how|is it|was it)\b ?)*[?.! ]*", re.IGNORECASE)
 # Who composed what no back end was asked for.
@@ -195,7 +197,8 @@ class Composer:
         if corrected := parse_correction(text, last):
             said = acknowledge(corrected, await self._cited(last, view) if last and corrected.corrects else ())
             return Understood(plain, said=said, correction=as_correction(corrected, request.conversation, last, view))
-        leaning = resolve(text, last, view.as_of_s)
+        cited = next((turn for turn in reversed(before[-GOES_BACK:]) if turn.cites), None)
+        leaning = resolve(text, last, view.as_of_s, cited)
         if isinstance(leaning, Unclear):
             return Understood(plain, said=unclear(leaning.word))
         if isinstance(leaning, Recalled):

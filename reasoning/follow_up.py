@@ -16,7 +16,7 @@ from msgspec import Struct
 from reasoning.conversation import PastTurn
 from reasoning.lexicon import COLOURS
 from reasoning.questions import Question, parse_question
-from reasoning.sights import PEOPLE
+from reasoning.sights import PEOPLE, about_people
 from reasoning.time_words import JUST_S, parse_time_words
 from reasoning.wording import plain_wording
 from reasoning.words import fold, number_value, ordinal_value, stem, words
@@ -85,6 +85,7 @@ _MORE = re.compile(
 _ABOUT = re.compile(r"^(?:what|how) about (?:the )?(.+)$|^(?:the same (?:for|with|about)) (.+)$")
 # "He" and "she" are people, seldom what the question before was about: "what did she say about trains?".
 _PRONOUN = re.compile(r"\b(?:it|that|this|they|them|those|these)\b(?! (?:video|clip|film|recording|scene|picture)\b)")
+_HE_OR_SHE = re.compile(r"\b(?:he|she)\b")
 _WHO = re.compile(
     r"^who (?:(?:was|is|were) (?:it|that|this|he|she|they)|"
     r"(?:said|says|spoke|was (?:speaking|talking|saying))(?: (?:it|that|this))?)$"
@@ -93,14 +94,18 @@ _SEVERAL = re.compile(r"\b(?:they|them)\b")
 _FRAME_PRONOUN = re.compile(r"\b(?:is|was) (?:it|this|that) about\b|\bin (?:it|this|that)\b|\bgoing on\b|\bit say\b")
 
 
-def resolve(text: str, last: PastTurn | None, as_of_s: float) -> Resolved | None:
-    """What ``text`` asks, given the exchange before it; None where it stands alone."""
+def resolve(text: str, last: PastTurn | None, as_of_s: float, cited: PastTurn | None = None) -> Resolved | None:
+    """What ``text`` asks, given the exchange before it; None where it stands alone.
+
+    ``cited`` is the newest exchange with a moment to go on from, where that is not the last.
+    """
+    cited = cited or last
     asked = re.sub(r"[?!.\s]+$", "", fold(text.strip()))
     led = bool(_LEAD.match(asked))
     low = plain_wording(_LEAD.sub("", asked))
     step = _BARE_STEP.match(low)
     if step or (led and low in ("that", "then")):
-        return _stepped(low, last) if last else Unclear(low)
+        return _stepped(low, cited) if cited else Unclear(low)
     for pattern, what in ((_WHEN, "when"), (_EVIDENCE, "evidence"), (_AGAIN, "answer")):
         if pattern.match(low):
             return Recalled(what) if last else Unclear(low)  # type: ignore[arg-type]
@@ -111,12 +116,14 @@ def resolve(text: str, last: PastTurn | None, as_of_s: float) -> Resolved | None
     if last is None:
         return None
     if inner := _INNER_STEP.search(low):
-        return _inner_step(low, inner, last)
+        return _inner_step(low, inner, cited or last)
     if led and _is_ellipsis(low):
         return _instead(_original(text, re.sub(r"^about ", "", low)), last, as_of_s)
     question = parse_question(text, as_of_s)
     if question.kind in ("summary", "now") or question.phrases:
         return None
+    if not question.spoken and _HE_OR_SHE.search(low) and (meant := _of_person(low, cited or last)):
+        return meant
     pointing = _WHO.match(low) or _PRONOUN.search(low)
     if pointing and not _FRAME_PRONOUN.search(low) and not question.strong and not question.time.bounded:
         return _pointed(text, low, question, last, as_of_s)
@@ -206,6 +213,16 @@ def _pointed(text: str, low: str, question: Question, last: PastTurn, as_of_s: f
     return InFull(full, source=window[2])
 
 
+def _of_person(low: str, last: PastTurn) -> Resolved | None:
+    """ "Which way did he go?": of the person just told of, from when he was. None where the last answer was of none."""
+    if not last.cites or last.cites[0].channel not in ("object", "frame") or not about_people(last.understood):
+        return None
+    first = last.cites[0]
+    worn = next((word for word in words(last.understood) if word in COLOURS), "")
+    full = _HE_OR_SHE.sub(f"the person in {worn}" if worn else "the person", low, count=1)
+    return InFull(_asked(full), max(0.0, first.t0_s - AROUND_S), None, "first", first.source)
+
+
 def _is_ellipsis(low: str) -> bool:
     """ "And the bus?", "and at 0:40?", "and yesterday evening?": a phrase without a verb of its own."""
     if len(words(low)) > ELLIPSIS_WORDS:
@@ -271,6 +288,8 @@ def _edge_s(last: PastTurn, backwards: bool) -> tuple[float, str]:
     """The begin (or end) of what the last answer cited, and its source."""
     source = last.cites[0].source
     mine = [cite for cite in last.cites if cite.source == source]
+    if last.cites[0].channel == "frame":  # what a picture shows may have been there for long
+        mine = mine[:1]
     return (min(c.t0_s for c in mine) if backwards else max(c.t1_s for c in mine)), source
 
 

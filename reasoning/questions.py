@@ -42,6 +42,7 @@ FRAMING = frozenset(
     corner row middle centre upper lower next really come enter pass go put number smallest largest several
     question colour color wide close change ask thing things shown itself trying try other many use time
     bright dark visible
+    act acting star starring cast
     heading headline slide poster banner author cover notice board ticket credit
     """
     )
@@ -51,6 +52,7 @@ _SPOKEN = re.compile(
     r"asks?|asked|asking|answers|answered|replie[sd]|reply|announce[sd]?|narrat\w+|explain(?:s|ed)?|describe[sd]?|"
     r"discuss(?:es|ed)?|argue[sd]?|claim(?:s|ed)?|hear|heard|voice|speaker|according to (?:him|her|them|the (?:"
     r"narrator|speaker|man|woman|voice|lecturer|presenter|reporter|host|guest|teacher|author))|quote[sd]?|"
+    r"(?:does|did|do) (?:\w+ ){1,3}answer|"
     r"sentence|lecturer|speech|sings?|sang|lyrics|utter(?:s|ed)?|promise[sd]?|request(?:s|ed)?)\b"
 )
 _READ = re.compile(
@@ -63,7 +65,8 @@ _SIGN_SAYS = re.compile(
     r"\bdoes it say on\b|"
     r"\b(?:does|do|did) (?:the|this|that|these|those) (?:\w+ ){0,3}?(?:signs?|slides?|labels?|captions?|subtitles?|"
     r"texts?|titles?|cards?|posters?|screens?|banners?|pages?|watermarks?|logos?|headlines?|buttons?|letters?|covers?|"
-    r"notices?|boards?|displays?|notes?|tickets?|credits) (?:say|read|show|mean)\b"
+    r"notices?|boards?|displays?|notes?|tickets?|credits|answers?|messages?|"
+    r"paragraphs?|articles?|websites?) (?:say|read|show|mean)\b"
 )
 _NAMED = re.compile(r"\b(?:named|shown|given)\b")
 _SEEN = re.compile(
@@ -282,7 +285,7 @@ def _expected(low: str, kind: Kind) -> tuple[AnswerType, bool, int | None, str]:
             if head and (re.fullmatch(pattern, head) or re.match(rf"(?:{pattern})\b", phrase)):
                 return kind_of, several or (wanted or 1) > 1, wanted, head
     if kind == "who" and re.search(
-        r"\b(?:wrote|written|directed|produced|made|named|called|is named|"
+        r"\b(?:wrote|written|acts?|acted|acting|stars?|starring|directed|produced|made|named|called|is named|"
         r"(?:author|actor|director|producer|composer|writer|singer|editor)s?|actress(?:es)?)\b",
         low,
     ):

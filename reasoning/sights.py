@@ -66,8 +66,15 @@ MANNER = _stems(
     """wear enter leave pass walk appear come go cross stand sit bright dark first second third again together same time
     front behind near across way entrance foot total once twice background foreground right left top bottom upper lower
     side edge centre middle present alone shown visible simultaneously most moment through ever around play direction
-    all past by stay nothing"""
+    all past by stay nothing get become"""
 )
+# "After she left", "the car left the yard": gone, not a side.
+_LEFT = re.compile(
+    r"(?<!the )(?<!at )(?<!on )(?<!to )(?<!from )(?<!top )(?<!bottom )(?<!upper )(?<!lower )(?<!far )"
+    r"(?<!your )(?<!his )\bleft\b(?=\s*(?:$|[?.!,]|the\b|again\b|first\b|last\b))"
+)
+_GONE = re.compile(r"^(?:and |so |then )*where (?:did|does|has|have|do|is|are)\b.+\b(?:go|gone|going|disappear\w*)\b")
+_DRESSED = re.compile(rf"\bones? (?:in|wearing|with) (?:the |a |an )?(?:\w+ ){{0,2}}?(?:{'|'.join(sorted(COLOURS))})\b")
 _KNOWN = PEOPLE | MOVING | SHOT | CHANGE | WRITING | SPEAKING | SOUND | CLOTHING | DARKNESS | MANNER | FRAMING
 _SIDES = ("left", "right", "top", "bottom")
 
@@ -103,7 +110,8 @@ def unknown_nouns(text: str, roles_known: bool = False) -> list[str]:
 
 
 def about_people(text: str) -> bool:
-    return bool(asked_stems(text) & PEOPLE)
+    """Whether ``text`` speaks of people; "the one in red" is one, too."""
+    return bool(asked_stems(text) & PEOPLE) or bool(_DRESSED.search(text.lower()))
 
 
 def about_cuts(text: str) -> bool:
@@ -167,7 +175,8 @@ def _parts_asked(asked: frozenset[str]) -> tuple[str, ...]:
 
 def event_asked(text: str) -> str:
     """Which event ``text`` is about: "leaves" or "appears"."""
-    return "leaves" if asked_stems(text) & LEAVING else "appears"
+    low = text.lower()
+    return "leaves" if asked_stems(text) & LEAVING or _LEFT.search(low) or _GONE.search(low) else "appears"
 
 
 async def writing(context: Context, text: str) -> list[Sighting]:

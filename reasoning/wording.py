@@ -24,6 +24,11 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"\b(?:pls|plz)\b", "please"),
     # How one asks to be told says nothing of what is asked.
     (r"^(?:(?:hi|hello|hey)(?:\s+(?:there|mindstream))?|please|ok(?:ay)?|so|um+|uh+|erm?|hm+)[\s,.!:]+(?=\w)", ""),
+    (
+        r"^(?:(?:can|could|would|will) you (?:please )?)?(?:tell me|what (?:can|could|do) you "
+        r"(?:tell|say|know|remember)(?: me)?)(?: (?:something|more|everything|all))? about (?=\w)",
+        "what is there about ",
+    ),
     (r"^(?:(?:can|could|would|will) you (?:please )?)?(?:tell|let) me(?: please)?,? (?:know )?(?=\w)", ""),
     (
         r"^(?:do you (?:happen to )?(?:know|remember|recall)|did you (?:notice|see)|can you (?:remember|say|see)|"
@@ -31,17 +36,15 @@ _PLAIN: tuple[tuple[str, str], ...] = (
         "",
     ),
     (r"[,\s]+(?:please|thanks|thank you)\s*([?.!]*)$", r"\1"),
-    (
-        r"^(?:what (?:can|could|do) you (?:tell|say|know|remember)(?: me)?|(?:something|more|everything|all))? ?"
-        r"\babout (?=\w)",
-        "what is there about ",
-    ),
     # "Describe the woman" asks of her; "describe the scene" is a summary.
     (
         r"^describe (?=(?:the |this |that )?(?:\w+ )?"
         r"(?:m[ae]n|wom[ae]n|person|people|boys?|girls?|lady|guy|child(?:ren)?)\b)",
         "what is there about ",
     ),
+    (r"^how (?:does|did|do) (?:it|this|that|the \w+|things) (?:end|finish|stop)\b", "what happens at the end"),
+    (r"^how (?:does|did|do) (?:it|this|that|the \w+|things) (?:begin|start)\b", "what happens at the beginning"),
+    (r"^what am i (?:looking at|seeing|watching)\b", "what do you see"),
     (r"^(?:if|whether) there (is|are|was|were)\b", r"\1 there"),
     # Terse: "any cars?", "anybody there?", "anything about London?".
     (

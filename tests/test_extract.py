@@ -198,7 +198,7 @@ async def test_order_with_one_side_unknown_says_so_and_abstains() -> None:
     draft = await answer(ListedMemory(*STREET), "Which comes first, the person in the red top or the elephant?")
     assert draft.abstained
     assert "[0:05]" in draft.text
-    assert "nothing of elephant" in draft.text
+    assert "nothing of the elephant" in draft.text
 
 
 @pytest.mark.parametrize(
@@ -430,3 +430,30 @@ async def test_a_question_in_another_language_is_owned_up_to_unless_its_very_wor
     spoken = said(1.0, 3.0, "der leuchtturm steht in portland")
     found = await answer(ListedMemory(spoken), "Wo ist der Leuchtturm?")
     assert cited(found) == [spoken]
+
+
+async def test_a_summary_reaches_from_the_begin_to_the_end() -> None:
+    chatter = [said(float(t), t + 1.5, f"word number {t} of the talk") for t in range(0, 20, 2)]
+    late = appears(80.0, "moving", "a red moving thing enters from the left")
+    draft = await answer(ListedMemory(*chatter, late), "Summarise.")
+    assert cited(draft)[0].t0_s == 0.0
+    assert cited(draft)[-1] == late
+    assert len(draft.claims) == 4
+
+
+async def test_what_is_on_screen_at_a_moment_may_have_come_long_before() -> None:
+    sign, note = written(2.0, "EXIT"), written(30.0, "Closed at noon", k=1)
+    memory = ListedMemory(
+        sign, note, frame(2.0, "grey", sign), frame(31.0, "grey", sign, note), frame(40.0, "grey", sign)
+    )
+    draft = await answer(memory, "What was on screen at 0:31?")
+    assert draft.text == 'On screen at [0:31] I read "Closed at noon" and "EXIT".'
+    assert cited(draft)[0].channel == "frame"
+    assert (await answer(memory, "What does the sign say at 0:40?")).text == 'On screen at [0:40] I read "EXIT".'
+
+
+async def test_people_at_the_same_time_are_not_how_often_they_came() -> None:
+    frames = [frame(float(t), "a street", people=n) for t, n in enumerate((1, 2, 2, 1))]
+    memory = ListedMemory(*frames, *STREET)
+    draft = await answer(memory, "How many people are there at most at the same time?")
+    assert draft.text.startswith("I made out at most two people at once")

@@ -17,6 +17,7 @@ def asked(question: str, channel: Channel = "object", t0_s: float = 28.0, t1_s: 
 CAR = asked("When does the white car appear?")
 TRAINS = asked("What does she say about trains?", "speech", 42.3, 45.0)
 CROWD = asked("How many people are in the picture?")
+PERSON = asked("When does the person in the red top appear?")
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,7 @@ CROWD = asked("How many people are in the picture?")
         ("what else?", TRAINS, "What does she say about trains after 0:45?"),
         ("Where are they?", CROWD, "Where are the people?"),
         ("and cars?", CROWD, "How many cars are in the picture?"),
+        ("which way did he go?", PERSON, "Which way did the person in red go?"),
         ("how about now?", CROWD, "How many people are in the picture now?"),
     ],
 )
@@ -100,3 +102,18 @@ def test_they_are_people_or_several_things_else_whoever_is_meant() -> None:
     language = asked("When did somebody speak of the language?", "speech")
     assert resolve("What did they say?", language, 80.0) is None
     assert resolve("What did they say?", CAR, 80.0) is None
+
+
+def test_he_is_the_person_just_told_of_from_then_on() -> None:
+    found = resolve("where did she go?", PERSON, 80.0)
+    assert isinstance(found, InFull)
+    assert (found.t0_s, found.t1_s, found.pick) == (26.5, None, "first")
+    assert resolve("What did she say?", PERSON, 80.0) is None
+    assert resolve("Where did he go?", CAR, 80.0) is None
+
+
+def test_a_step_goes_on_from_the_newest_moment_there_is() -> None:
+    nothing = PastTurn("Is there a dog?", "Is there a dog?", "No.", abstained=True)
+    assert isinstance(resolve("and then?", nothing, 80.0), Unclear)
+    found = resolve("and then?", nothing, 80.0, cited=CAR)
+    assert isinstance(found, InFull) and found.text == "What happened just after 0:28?"
