@@ -25,6 +25,8 @@ def answer_again(asked: Recalled, last: PastTurn, cites: Sequence[Observation]) 
     """An answer from the turn before. ``cites`` are the observations it cited, as far as they still exist."""
     if asked.what == "answer":
         return Draft((Claim(last.answer, tuple(cites)),), 1.0, last.abstained)
+    if asked.what == "question":
+        return Draft((Claim(sentence(f"You asked: {quote(last.asked)}")),), 1.0)
     if not cites:
         return refusal("I found nothing to go by for my last answer, so I can give neither a time nor a source")
     if asked.what == "when":

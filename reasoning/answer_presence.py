@@ -24,6 +24,7 @@ from reasoning.sights import (
     WRITING,
     about_people,
     asked_stems,
+    colours_of,
     crowd,
     cuts,
     event_asked,
@@ -41,6 +42,7 @@ from reasoning.words import COMPOUND, match, words
 
 ABILITY = "With the embedded encoders I recognise people, movement, colours, writing, speech and kinds of sound"
 MOVING_ABOVE = 0.02
+_ANYTHING = frozenset(("anything", "something", "things"))
 SHOWN = 3
 
 
@@ -64,6 +66,8 @@ async def answer_presence(question: Question, context: Context) -> Draft:
             return await _moving(question, context)
         if asked & DARKNESS and not beyond:
             return await _dark(context)
+        if not beyond and _ANYTHING & set(words(question.text)) and (coloured := await _coloured(question, context)):
+            return coloured
     if beyond and not told:
         named = await things(context, beyond)
         if named and not await unnamed_by_tags(context, question.body):
@@ -208,6 +212,20 @@ async def _moving(question: Question, context: Context) -> Draft:
         return refusal("No, I saw nothing move")
     said = moved[0].text if found else "something moves"
     return one(f"Yes, {said} {mark(moved[0].t0_s)}", moved[0], confidence=0.7)
+
+
+async def _coloured(question: Question, context: Context) -> Draft | None:
+    """Whether anything of a colour is there: what moves in it, or a part of the picture that stands out in it."""
+    wanted = colours_of(question.text)
+    if not wanted:
+        return None
+    if seen := [s.observation for s in await moving(context, question.text)]:
+        return one(f"Yes, {seen[0].text} {mark(seen[0].t0_s)}", seen[0], confidence=0.6)
+    for frame in await context.frames():
+        for patch in frame.data.get("patches") or []:
+            if colours_of(str(patch[0])) & wanted:
+                return one(f"Yes, a {patch[0]} patch at the {patch[1]} {mark(frame.t0_s)}", frame, confidence=0.6)
+    return refusal(f"No, I saw nothing {' or '.join(sorted(wanted))} that stands out")
 
 
 async def _dark(context: Context) -> Draft:

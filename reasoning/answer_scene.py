@@ -42,6 +42,8 @@ SPEAKING_S = 2.0
 # "Now", outside of what is quoted.
 _NOW = re.compile(r'("[^"]*")|\s*\b[Nn]ow\b')
 EVENTS_TOLD = 4
+# Of what happened first, or last.
+FIRST_TOLD = 2
 # How much of what happens each channel tells: words, then who comes; colours of a picture least.
 SAID, READ, CAME, SHOWN = 1.0, 0.9, 0.8, 0.4
 SIDES_TOLD = 2
@@ -146,6 +148,9 @@ async def answer_summary(question: Question, context: Context) -> Draft:
         told.append((frame.t0_s, SHOWN, Claim(text, (frame,))))
     if not told:
         return refusal("I did not see or hear anything then")
+    if question.time.pick:
+        told.sort(key=lambda entry: entry[:2])
+        told = told[:FIRST_TOLD] if question.time.pick == "first" else told[-FIRST_TOLD:]
     return Draft(tuple(_over_all(told)), 0.8)
 
 
@@ -186,8 +191,8 @@ async def describe_window(question: Question, context: Context) -> Draft | None:
     frames = [frame for frame in await context.frames() if frame.text]
     if not frames:
         return None
-    middle = frames[len(frames) // 2]
-    return one(f"At {mark(middle.t0_s)} I see {_brief(middle.text)}", middle, confidence=0.5)
+    chosen = frames[{"first": 0, "last": -1}.get(question.time.pick, len(frames) // 2)]
+    return one(f"At {mark(chosen.t0_s)} I see {_brief(chosen.text)}", chosen, confidence=0.5)
 
 
 def _distinct(frames: list[Observation]) -> list[Observation]:

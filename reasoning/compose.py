@@ -78,7 +78,7 @@ class Understood(Struct, frozen=True):
     ``source`` the one it is about ("" is any).
 
     ``said`` is the answer where it takes no back end: to an order, to a correction (``correction``, to be remembered),
-    to a question about the last answer, or ``aside`` to what is no question at all and belongs to no conversation.
+    to a question about the last answer, or ``aside`` to what asks nothing of the world and belongs to no conversation.
     """
 
     question: Question
@@ -202,7 +202,8 @@ class Composer:
         if isinstance(leaning, Unclear):
             return Understood(plain, said=unclear(leaning.word))
         if isinstance(leaning, Recalled):
-            return Understood(plain, said=answer_again(leaning, before[-1], await self._cited(before[-1], view)))
+            said = answer_again(leaning, before[-1], await self._cited(before[-1], view))
+            return Understood(plain, said=said, aside=leaning.what == "question")
         question = plain if leaning is None else _question_of(leaning, view)
         if question.ongoing and self._watchers and request.as_of_s is None:
             question = msgspec.structs.replace(question, kind="now")

@@ -6,6 +6,7 @@ finds the window of time, sends the question to its room, and abstains under the
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
@@ -48,6 +49,8 @@ ASIDE_S = 0.001
 NEAREST = 0.2
 # A question that is not understood is answered by its words alone only where nearly all of them were found.
 NAMED_WORDS = 0.8
+_WHY = re.compile(r"(?:and |so |but )?(?:why|how come|what for)\b", re.IGNORECASE)
+NO_REASONS = "I cannot tell why: nobody said or wrote it, and I do not guess at reasons"
 # Not said to be spoken or written: the words must be the better evidence for it.
 UNSAID = 0.9
 
@@ -139,6 +142,9 @@ async def _answer_heard(question: Question, context: Context) -> Draft:
 
 async def _answer_open(question: Question, context: Context) -> Draft:
     """ "What ..." and "who ..." with no channel named: words said or read, or the picture of a given time."""
+    if _WHY.match(question.text):
+        told = await answer_words(question, context) if question.strong else None
+        return told if told and not told.abstained else refusal(NO_REASONS)
     if pictured := await _named(question, context) or await answer_people(question, context):
         return pictured
     known = not (question.spoken or question.read or unknown_nouns(question.body))

@@ -42,7 +42,7 @@ class InFull(Struct, frozen=True):
 class Recalled(Struct, frozen=True):
     """A question about the last answer itself."""
 
-    what: Literal["when", "evidence", "answer"]
+    what: Literal["when", "evidence", "answer", "question"]
 
 
 class Unclear(Struct, frozen=True):
@@ -75,8 +75,12 @@ _EVIDENCE = re.compile(
     r"where (?:did|do) you (?:see|hear|read|get|have) (?:that|this|it)(?: from)?)$"
 )
 _AGAIN = re.compile(
-    r"^(?:what did you (?:just )?say|(?:can you |could you )?(?:please )?(?:say|repeat) (?:that|it)(?: again)?|"
+    r"^(?:what did you (?:just )?(?:say|answer|tell me)(?: (?:before|last|just now))?|"
+    r"(?:can you |could you )?(?:please )?(?:say|repeat) (?:that|it)(?: again)?|"
     r"(?:once )?again|repeat|pardon|sorry|come again)$"
+)
+_ASKED = re.compile(
+    r"^what (?:did i (?:just )?ask(?: you)?|was my (?:last |previous )?question)(?: (?:before|last|just now|first))?$"
 )
 _MORE = re.compile(
     r"^(?:(?:what|anything|something|who|where) else(?: .{0,30})?|more|"
@@ -106,11 +110,11 @@ def resolve(text: str, last: PastTurn | None, as_of_s: float, cited: PastTurn | 
     step = _BARE_STEP.match(low)
     if step or (led and low in ("that", "then")):
         return _stepped(low, cited) if cited else Unclear(low)
-    for pattern, what in ((_WHEN, "when"), (_EVIDENCE, "evidence"), (_AGAIN, "answer")):
+    for pattern, what in ((_WHEN, "when"), (_EVIDENCE, "evidence"), (_AGAIN, "answer"), (_ASKED, "question")):
         if pattern.match(low):
             return Recalled(what) if last else Unclear(low)  # type: ignore[arg-type]
     if _MORE.match(low):
-        return _further(last) if last else Unclear(low)
+        return _further(low, cited, as_of_s) if cited else Unclear(low)
     if about := _ABOUT.match(low):
         return _instead(_original(text, about[1] or about[2]), last, as_of_s) if last else Unclear(low)
     if last is None:
@@ -164,12 +168,14 @@ def _inner_step(low: str, inner: re.Match[str], last: PastTurn) -> Resolved:
     return _window(_asked(text), at_s, backwards, source, ("last" if backwards else "first") if bare else "")
 
 
-def _further(last: PastTurn) -> Resolved:
-    """ "What else?": the same question about the time after what was cited."""
+def _further(low: str, last: PastTurn, as_of_s: float) -> Resolved:
+    """ "What else?": the same question about the time after what was cited; "who else is there?": that, then."""
     if not last.cites:
         return Unclear("that")
     at_s, source = _edge_s(last, backwards=False)
-    return _window(f"{_bare(last.understood)} after {_clock(at_s)}?", at_s, False, source, "")
+    own = re.match(r"(who) else( .+)", low)
+    asked = f"{own[1]}{own[2]}" if own else _bare(parse_question(last.understood, as_of_s).body)
+    return _window(_asked(f"{asked} after {_clock(at_s)}"), at_s, False, source, "")
 
 
 def _instead(said: str, last: PastTurn, as_of_s: float) -> Resolved:

@@ -89,7 +89,7 @@ _ORDER = re.compile(r"\b(?:first|earlier|sooner|before|last|later|latest|earlies
 _SUMMARY = re.compile(
     r"\b(?:summari[sz]e|summary|recap|overview|what (?:has )?happen(?:s|ed|ing)?(?: (?:in|here|there|then|next|"
     r"so far|today|in the (?:video|clip|film)))?\s*[?.!]*$|what (?:is|was|were|are) (?:happening|going on)|"
-    r"what did i miss|describe (?:the|this|what)|"
+    r"what did i miss|what (?:has |have )?changed\s*[?.!]*$|describe (?:the|this|what)|"
     r"what (?:is|was) (?:the |this |that |all )?(?:video|clip|film|movie|recording|talk|it|this|that)(?: all)? about|"
     r"what have you (?:seen|heard)|what did you see|what do you see\s*[?.!]*$|"
     r"what can you (?:see|hear)(?: and (?:see|hear))?\s*[?.!]*$|"

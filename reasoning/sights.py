@@ -137,7 +137,7 @@ async def people(context: Context, text: str, event: str = "appears") -> list[Si
     colour is asked for: each is told by its own text, as what it was seen as.
     """
     appearing = [o for o in await context.scan("object") if o.data.get("event") == event]
-    wanted = _colours(text)
+    wanted = colours_of(text)
     parts = _parts_asked(asked_stems(text))
 
     def fits(o: Observation) -> bool:
@@ -229,7 +229,7 @@ async def fullest(context: Context) -> list[Sighting]:
 
 async def moving(context: Context, text: str = "", event: str = "appears") -> list[Sighting]:
     """Moving things coming into view (or leaving it), of the colours ``text`` names if any."""
-    wanted = _colours(text)
+    wanted = colours_of(text)
     return [
         Sighting(o.t0_s, o, o.text)
         for o in await context.scan("object")
@@ -302,5 +302,6 @@ def _same_colour(colour: str) -> str:
     return _ALIKE.get(basic, basic)
 
 
-def _colours(text: str) -> set[str]:
+def colours_of(text: str) -> set[str]:
+    """The colours that ``text`` names, alike ones as one."""
     return {_same_colour(word) for word in words(text) if word in COLOURS}

@@ -62,7 +62,7 @@ _OPENING = re.compile(r"^(?:(?:and|but|so|in|at|on|from|to|for|with|by|ok|please
 _HOW = re.compile(r"\s+(?:many|much|often|long|far|old|big|tall|fast|did|do|does|was|were|come|can)\b", re.IGNORECASE)
 # Short words of the frame: two letters swapped, no more.
 _SHORT = split_words("the does did many said says sign show there from this that was with they last")
-# Long ones: one letter wrong, missing, too many or swapped.
+# Long ones: a letter left out, one typed twice, two swapped. Another letter makes another word ("waiting").
 _LONG = split_words(
     """
     happened happening happens happen people person written writing between before during colour picture screen
@@ -76,7 +76,7 @@ _OWN = frozenset(
         """
         hat hen here were any man may say sad aid doe dose odes sing sin fist three thee form saw saws host hose shoe
         shoo shows color colors colours tree their wheel wheat whit whoa hoe hew owe own wish witch hitch whale
-        parson minuet seconded happy mention wit lats salt slat writhing
+        peaking minuets minuet happy mention wit lats salt slat
         """
     )
 )
@@ -100,8 +100,8 @@ def mend_slips(text: str) -> str:
         if word in _OWN or word in _KNOWN or (found[0][0].isupper() and not is_opening):
             return found[0]
         asking = ["how", *_ASKING] if _HOW.match(text[found.end() :]) else _ASKING
-        fitting = _near(word, asking, _is_asking_slip) if is_opening else ""
-        fitting = fitting or _near(word, _SHORT, _is_swap) or _near(word, _LONG, _is_long_slip)
+        fitting = _near(word, asking, _is_slip) if is_opening else ""
+        fitting = fitting or _near(word, _SHORT, _is_swap) or _near(word, _LONG, _is_slip)
         if not fitting:
             return found[0]
         return fitting.capitalize() if found[0][0].isupper() else fitting
@@ -110,7 +110,7 @@ def mend_slips(text: str) -> str:
 
 
 def _near(word: str, among: list[str], is_slip: Callable[[str, str], bool]) -> str:
-    return next((target for target in among if is_slip(word, target)), "")
+    return next((target for target in among if stem(word) != stem(target) and is_slip(word, target)), "")
 
 
 def _is_swap(word: str, target: str) -> bool:
@@ -118,17 +118,15 @@ def _is_swap(word: str, target: str) -> bool:
     return len(word) == len(target) and sorted(word) == sorted(target) and edit_distance(word, target, 1) == 1
 
 
-def _is_asking_slip(word: str, target: str) -> bool:
+def _is_slip(word: str, target: str) -> bool:
     """A swap, a letter left out of four or more, or one typed twice."""
     if _is_swap(word, target):
         return True
     if len(word) == len(target) - 1 and len(target) > 3:
         return edit_distance(word, target, 1) == 1
-    return re.sub(r"(.)\1+", r"\1", word) == target
-
-
-def _is_long_slip(word: str, target: str) -> bool:
-    return stem(word) != stem(target) and edit_distance(word, target, 1) == 1
+    return len(word) == len(target) + 1 and any(
+        word[i] == word[i + 1] and word[:i] + word[i + 1 :] == target for i in range(len(target))
+    )
 
 
 _KNOWN = frozenset([*_ASKING, *_SHORT, *_LONG])

@@ -457,3 +457,15 @@ async def test_people_at_the_same_time_are_not_how_often_they_came() -> None:
     memory = ListedMemory(*frames, *STREET)
     draft = await answer(memory, "How many people are there at most at the same time?")
     assert draft.text.startswith("I made out at most two people at once")
+
+
+async def test_reasons_are_not_guessed() -> None:
+    assert (await answer(ListedMemory(*STREET), "Why did she leave?")).text.startswith("I cannot tell why")
+    told = said(3.0, 6.0, "the museum is closed because of the storm")
+    assert cited(await answer(ListedMemory(told), "Why is the museum closed?")) == [told]
+
+
+async def test_anything_of_a_colour_is_looked_for_in_what_stands_out() -> None:
+    memory = ListedMemory(frame(2.0, "grey", patches=[["bright red", "left", 0.2]]))
+    assert (await answer(memory, "Is there anything red?")).text == "Yes, a bright red patch at the left [0:02]."
+    assert (await answer(memory, "Is there anything green?")).abstained

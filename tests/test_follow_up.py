@@ -117,3 +117,16 @@ def test_a_step_goes_on_from_the_newest_moment_there_is() -> None:
     assert isinstance(resolve("and then?", nothing, 80.0), Unclear)
     found = resolve("and then?", nothing, 80.0, cited=CAR)
     assert isinstance(found, InFull) and found.text == "What happened just after 0:28?"
+
+
+def test_going_on_and_on_leaves_earlier_times_behind() -> None:
+    last = asked("What happened just after 0:10?", "object", 22.0, 23.0)
+    found = resolve("what else?", last, 80.0)
+    assert isinstance(found, InFull) and found.text == "What happened after 0:23?"
+    found = resolve("who else is there?", last, 80.0)
+    assert isinstance(found, InFull) and found.text == "Who is there after 0:23?"
+
+
+def test_what_was_asked_before_is_recalled_from_the_conversation() -> None:
+    assert resolve("What did I ask before?", CAR, 80.0) == Recalled("question")
+    assert resolve("what did you say before?", CAR, 80.0) == Recalled("answer")

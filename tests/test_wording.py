@@ -30,7 +30,8 @@ def test_misspelt_words_of_the_frame_are_mended(typed: str, meant: str) -> None:
     "text",
     [
         "What is written on the hat?", "Who wrote the form?", "When does Wen arrive?", "What did Sadi say?",
-        "Is there a parson on the screen?", 'What does "teh" mean?', "Does she sing?", "Who are the three men?",
+        "Is there a parson on the screen?", "What are you waiting for?",
+        'What does "teh" mean?', "Does she sing?", "Who are the three men?",
         "What is the colour of the shoe?", "What is the color of the shoe?",
     ],
 )  # fmt: skip
