@@ -7,6 +7,8 @@ Otherwise the answer is "No, I did not ...", marked as abstained, and says what 
 
 from __future__ import annotations
 
+import re
+
 from reasoning import lexicon
 from reasoning.context import Context
 from reasoning.draft import Draft, clause_around, join, mark, marks, one, quote, refusal
@@ -42,6 +44,7 @@ from reasoning.words import COMPOUND, match, words
 
 ABILITY = "With the embedded encoders I recognise people, movement, colours, writing, speech and kinds of sound"
 MOVING_ABOVE = 0.02
+_EITHER = re.compile(r"(?:is|are|was|were) (?:it|this|that|he|she|they)\b", re.IGNORECASE)
 _ANYTHING = frozenset(("anything", "something", "things"))
 SHOWN = 3
 
@@ -106,7 +109,7 @@ def _no(question: Question, beyond: list[str], told: bool) -> Draft:
             else "hear or read"
         )
         return refusal(f"No, I did not {verb} anything about {about}")
-    if question.alternatives:
+    if question.alternatives and _EITHER.match(question.text):
         return refusal(f"I cannot tell whether it is {join(question.alternatives, 'or')}. {ABILITY}")
     if not beyond:
         return refusal("No, I did not see or hear that happen")
@@ -225,7 +228,8 @@ async def _coloured(question: Question, context: Context) -> Draft | None:
         for patch in frame.data.get("patches") or []:
             if colours_of(str(patch[0])) & wanted:
                 return one(f"Yes, a {patch[0]} patch at the {patch[1]} {mark(frame.t0_s)}", frame, confidence=0.6)
-    return refusal(f"No, I saw nothing {' or '.join(sorted(wanted))} that stands out")
+    named = " or ".join(word for word in words(question.text) if word in lexicon.COLOURS)
+    return refusal(f"No, I saw nothing {named} that stands out")
 
 
 async def _dark(context: Context) -> Draft:

@@ -175,6 +175,17 @@ def _heard(o: Observation, texts: tuple[Observation, ...]) -> Claim:
     return Claim(sentence(f"At {mark(o.t0_s)} I heard: {quote(clause_around(o.text.split(), (), 16))}"), (o,))
 
 
+async def answer_speech_length(context: Context) -> Draft:
+    """How long somebody speaks in all."""
+    spoken = await context.scan("speech")
+    if not spoken:
+        return refusal("I heard nobody speak")
+    seconds = sum(o.t1_s - o.t0_s for o in spoken)
+    first, last = spoken[0], spoken[-1]
+    text = f"I heard speech for {age(seconds)} in all, from {mark(first.t0_s)} to {mark(last.t1_s)}"
+    return one(text, first, last, confidence=0.6)
+
+
 async def answer_sound(question: Question, context: Context) -> Draft:
     """The sounds of the window and whether somebody speaks, in order of time."""
     heard = [o for o in await context.scan("sound", "speech") if o.data.get("class") != "silence"]

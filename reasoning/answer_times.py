@@ -54,6 +54,9 @@ from runtime.messages import Observation
 # Every asked word, as heard or read, or nearly: a time is only worth giving for the right event.
 SURE = 0.6
 LISTED = 3
+# Fewer words after the asked ones are no more than the end of their sentence.
+REST_WORDS = 3
+_STOPPING = frozenset(("stop",))
 LABEL_WORDS = 3
 # A page that is there when a recording begins is read by then.
 FROM_START_S = 1.0
@@ -162,6 +165,17 @@ async def first_moment(text: str, context: Context, coming: bool = False) -> Mom
     return None
 
 
+def said_until_s(moment: Moment, text: str) -> float | None:
+    """When the last word of ``text`` was said inside the utterance a moment rests on; None where little follows it."""
+    o = moment.cites[0]
+    asked = [term.word for term in content_terms(text)]
+    timed = [(words(str(entry[0])), float(entry[2])) for entry in o.data.get("words") or []]
+    last = max((i for i, (spoken, _) in enumerate(timed) if any(match(word, spoken) for word in asked)), default=None)
+    if o.channel != "speech" or last is None or len(timed) - 1 - last < REST_WORDS:
+        return None
+    return timed[last][1]
+
+
 def _is_label(observation: Observation, strong: Sequence[Term]) -> bool:
     """Whether the words stand in lines of one or two words only."""
     lines = [words(str(line[0])) for line in observation.data.get("lines") or []] or [words(observation.text)]
@@ -170,7 +184,7 @@ def _is_label(observation: Observation, strong: Sequence[Term]) -> bool:
 
 async def _from_words(question: Question, context: Context) -> Draft | None:
     terms = evidence_terms(question)
-    if not question.phrases and all(stem(term.word) in SPEAKING for term in terms):
+    if not question.phrases and all(stem(term.word) in SPEAKING | _STOPPING for term in terms):
         if question.read or asked_stems(question.text) & WRITING:
             return await _writing_appears(question, context)
         if question.spoken and asked_stems(question.text) & SPEAKING:

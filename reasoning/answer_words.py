@@ -30,6 +30,8 @@ _PLACED = re.compile(
     r"\b(?:beside|next to|near|above|below|beneath|under|behind|over|across|"
     r"(?:on|in|at) (?:the|his|her|their|its|a|an))\b"
 )
+# Word times of a recogniser overlap by so much.
+WORD_SLACK_S = 0.05
 # "At 0:20", with its slack on either side.
 MOMENT_S = 6.0
 # Asked what was said or written before or after something, what is nearest to it is meant.
@@ -250,7 +252,8 @@ async def _all_said_or_read(question: Question, context: Context, reading: bool)
         listed = [o for o in listed if in_region(question, o)] or listed
     if not listed:
         return await nothing_said_or_read(question, context)
-    if not question.time.pick and (context.t0_s is None) != (context.t1_s is None):
+    one_sided = (context.t0_s is None) != (context.t1_s is None)
+    if not question.time.pick and one_sided:
         listed = listed[-NEXT_TO:] if context.t0_s is None else listed[:NEXT_TO]
     if question.time.pick == "last":
         listed = [o for o in listed if reading and listed[-1].t0_s - o.t0_s <= TOGETHER_S] or listed[-1:]
@@ -260,7 +263,8 @@ async def _all_said_or_read(question: Question, context: Context, reading: bool)
     shown = sorted(largest[:LISTED], key=lambda o: (o.t0_s, o.id))
     verb = "I read" if reading else "I heard"
     more = f", and {len(listed) - len(shown)} more" if len(listed) > len(shown) else ""
-    text = f"{verb}: {join(_shown(o, captioned.get(o.id, ())) for o in shown)}{more}"
+    within = context if one_sided else None
+    text = f"{verb}: {join(_shown(o, captioned.get(o.id, ()), within) for o in shown)}{more}"
     cites = [cited for o in shown for cited in (o, *captioned.get(o.id, ()))]
     unclear = [] if reading else [o for o in scanned if not o.text.strip() and o.id not in captioned]
     if unclear and not question.time.pick:
@@ -289,9 +293,13 @@ async def _on_screen(context: Context) -> Draft | None:
     return Draft((Claim(sentence(text), unique([frame, *newest])),), 0.6)
 
 
-def _shown(o: Observation, captioned: tuple[Observation, ...]) -> str:
-    """What was read or heard, with its captions; these alone where nothing of it was understood."""
-    heard = f"{quote(_short(o)) if o.text.strip() else 'words'} {mark(o.t0_s)}"
+def _shown(o: Observation, captioned: tuple[Observation, ...], within: Context | None) -> str:
+    """What was read or heard, with its captions; these alone where nothing of it was understood.
+
+    Of an utterance that reaches over the edge of the window ``within`` only what lies in it.
+    """
+    said = (_part(o, within) if within else "") or _short(o)
+    heard = f"{quote(said) if o.text.strip() else 'words'} {mark(o.t0_s)}"
     return f"{heard}, captioned {as_captioned(captioned)}" if captioned else heard
 
 
@@ -301,6 +309,19 @@ async def _captions_around(spoken: Sequence[Observation], context: Context) -> d
     return captions(
         await context.scan("speech", t0_s=t0_s, t1_s=t1_s), await context.scan("text", t0_s=t0_s, t1_s=t1_s)
     )
+
+
+def _part(o: Observation, window: Context) -> str:
+    """The words of an utterance said inside the window, "" where that is all of them, or none."""
+    timed = [(str(word), float(t0_s)) for word, t0_s, *_ in o.data.get("words") or []]
+    after_s = window.t0_s if window.t0_s is not None else float("-inf")
+    before_s = window.t1_s if window.t1_s is not None else float("inf")
+    kept = [word for word, t0_s in timed if after_s - WORD_SLACK_S <= t0_s < before_s]
+    if not kept or len(kept) == len(timed):
+        return ""
+    if window.t0_s is None:
+        return f"{'... ' if len(kept) > QUOTE_WORDS else ''}{' '.join(kept[-QUOTE_WORDS:])} ..."
+    return f"... {clause_around(kept, ())}"
 
 
 def _short(observation: Observation) -> str:

@@ -21,12 +21,13 @@ from reasoning.answer_scene import (
     answer_coming,
     answer_now,
     answer_sound,
+    answer_speech_length,
     answer_summary,
     answer_where,
     as_its_end,
     describe_window,
 )
-from reasoning.answer_times import answer_order, answer_when, first_moment
+from reasoning.answer_times import answer_order, answer_when, first_moment, said_until_s
 from reasoning.answer_words import answer_words
 from reasoning.backends import Verdict
 from reasoning.context import Context
@@ -112,7 +113,13 @@ async def narrow(question: Question, context: Context) -> Context | Draft:
         if time.anchor.relation == "before":
             t1_s = begins_s - ASIDE_S
         elif time.anchor.relation == "after":
+            within_s = said_until_s(moment, time.anchor.text) if question.kind == "spoken" else None
             t0_s = ends_s + ASIDE_S
+            # After these very words comes the rest of their utterance; as it does where nothing else is said.
+            if within_s is not None and (
+                '"' in time.anchor.text or not await context.within(t0_s, None).scan("speech")
+            ):
+                t0_s = within_s
         else:
             t0_s, t1_s = begins_s, max(ends_s, begins_s + 1.0)
     if t0_s is None and t1_s is None:
@@ -137,6 +144,8 @@ async def _answer_heard(question: Question, context: Context) -> Draft:
         not question.strong and question.has("heard", "hear") and not question.has("say", "said", "words")
     ):
         return await answer_sound(question, context)
+    if question.expects == "duration" and not question.strong:
+        return await answer_speech_length(context)
     return await answer_words(question, context)
 
 

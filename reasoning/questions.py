@@ -96,7 +96,7 @@ _SUMMARY = re.compile(
     r"tl;?dr|\bgist\b|in a nutshell|\b(?:sum|wrap) (?:it|this|that|everything|things) up\b|"
     r"\b(?:run|walk|talk) me through|"
     r"^(?:is|are|was|were|do|does|did|has) (?:there )?(?:anything|something)(?: (?:else|\w+ly))?"
-    r"(?: (?:happen|go|took?)\w*| "
+    r"(?: (?:happen\w*|go(?:es|ing) on|takes? place|took place)| "
     r"(?:interesting|unusual|special|notable|new|exciting|worth \w+))|"
     r"^any(?:thing)? (?:interesting|unusual|special|notable|new|exciting|happen\w*|going on)\b)"
 )  # fmt: skip

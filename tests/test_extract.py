@@ -469,3 +469,24 @@ async def test_anything_of_a_colour_is_looked_for_in_what_stands_out() -> None:
     memory = ListedMemory(frame(2.0, "grey", patches=[["bright red", "left", 0.2]]))
     assert (await answer(memory, "Is there anything red?")).text == "Yes, a bright red patch at the left [0:02]."
     assert (await answer(memory, "Is there anything green?")).abstained
+
+
+async def test_after_very_words_comes_the_rest_of_their_utterance() -> None:
+    memory = ListedMemory(*TALK)
+    quoted = await answer(memory, 'What is said after "the lighthouse"?')
+    assert quoted.text.startswith('I heard: "... was built by two brothers" [0:06]')
+    unquoted = await answer(memory, "What is said after the lighthouse?")
+    assert cited(unquoted)[0].t0_s == 12.0
+    last = await answer(
+        ListedMemory(said(1.0, 9.0, "the train to london leaves at seven in the evening")),
+        "What was said after London?",
+    )
+    assert '"... leaves at seven in the evening"' in last.text
+
+
+async def test_how_long_somebody_speaks_and_when_he_stops() -> None:
+    memory = ListedMemory(*TALK)
+    assert (await answer(memory, "How long does the narrator speak?")).text == (
+        "I heard speech for 19 s in all, from [0:01] to [0:44]."
+    )
+    assert "ends at [0:44]" in (await answer(memory, "When does she stop talking?")).text
