@@ -79,10 +79,10 @@ class ExtractiveBackend:
         """The whole answer, or a refusal where the evidence is too weak."""
         if asks_recordings(question):
             return await answer_recordings(question, context)
-        if (language := foreign_language(question.text)) and not question.phrases:
-            return await _answer_foreign(question, context, language)
         if question.strong:  # it asks for a fact, not for what is said or written as such
             context = context.through(Sceptic(context.memory, question))
+        if (language := foreign_language(question.text)) and not question.phrases:
+            return await _answer_foreign(question, context, language)
         window = await narrow(question, context)
         if isinstance(window, Draft):
             return await admit(window, context)

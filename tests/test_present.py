@@ -87,6 +87,15 @@ async def test_a_model_sees_the_picture_of_this_moment_and_may_cite_it() -> None
     assert not answer.abstained
 
 
+async def test_what_goes_on_is_asked_of_the_moment_where_a_camera_watches() -> None:
+    for question in ("what's going on?", "What do you see?"):
+        eye = Eye(shows(SOURCE, 60.4, 60.6))
+        async with asking(says_so, KEPT) as (_, turns):
+            watch(turns, {"video:clip": eye})
+            await ask(turns, question)
+        assert eye.asked == 1, question
+
+
 async def test_where_no_picture_comes_in_time_the_newest_kept_one_is_shown_with_its_age() -> None:
     kept = with_picture(KEPT)
     async with asking(says_so, kept) as (server, turns):
