@@ -135,8 +135,8 @@ async def _pictures(question: Question, context: Context, changes: bool) -> Draf
         return one(f"The picture changes {times}, at {marks(shown)}{more}", *shown, confidence=0.65)
     begins = _pictures_begin(frames)
     shown = begins[:MARKED]
-    noun = "picture" if len(begins) == 1 else "pictures"
-    text = f"I saw {number_in_words(len(begins))} different {noun}, beginning at {marks(shown)}"
+    noun = "picture" if len(begins) == 1 else "different pictures"
+    text = f"I saw {number_in_words(len(begins))} {noun}, beginning at {marks(shown)}"
     return one(text + (" and later" if len(begins) > MARKED else ""), *shown, confidence=0.5)
 
 

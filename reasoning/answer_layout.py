@@ -64,6 +64,8 @@ def _asks_title(question: Question) -> bool:
     # In the body: "after the title" asks for something else.
     title_asked = bool({"title", "heading", "headline"} & set(words(question.body)))
     named = question.head == "name" and question.has(*_TITLED)
+    if question.has("biggest", "largest") and question.has("text", "writing", "words", "letters", "line"):
+        return not set(question.strong) - {"biggest"}
     return not set(question.strong) - set(_TITLED) and (question.expects == "title" or title_asked or named)
 
 

@@ -44,6 +44,8 @@ from reasoning.words import COMPOUND, match, words
 
 ABILITY = "With the embedded encoders I recognise people, movement, colours, writing, speech and kinds of sound"
 MOVING_ABOVE = 0.02
+# Mean brightness (0..1) under and over which a picture is called dark and bright.
+DIM, BRIGHT = 0.3, 0.55
 _EITHER = re.compile(r"(?:is|are|was|were) (?:it|this|that|he|she|they)\b", re.IGNORECASE)
 _ANYTHING = frozenset(("anything", "something", "things"))
 SHOWN = 3
@@ -61,15 +63,17 @@ async def answer_presence(question: Question, context: Context) -> Draft:
             return await _sound(question, context)
         if asked & WRITING and not question.phrases and not beyond:
             return await _writing(question, context)
-        if asked & SHOT and asked & CHANGE:
-            return await _cut(context)
+        is_anything = bool(_ANYTHING & set(words(question.text)))
+        if asked & CHANGE and (asked & SHOT or (is_anything and not beyond)):
+            changed = await _cut(context)
+            return await _moving(question, context) if is_anything and changed.abstained else changed
         if about_people(question.text) and not beyond:
             return await _people(question, context)
         if asked & MOVING and not beyond:
             return await _moving(question, context)
         if asked & DARKNESS and not beyond:
-            return await _dark(context)
-        if not beyond and _ANYTHING & set(words(question.text)) and (coloured := await _coloured(question, context)):
+            return await (_brightness if question.alternatives else _dark)(context)
+        if not beyond and is_anything and (coloured := await _coloured(question, context)):
             return coloured
     if beyond and not told:
         named = await things(context, beyond)
@@ -230,6 +234,17 @@ async def _coloured(question: Question, context: Context) -> Draft | None:
                 return one(f"Yes, a {patch[0]} patch at the {patch[1]} {mark(frame.t0_s)}", frame, confidence=0.6)
     named = " or ".join(word for word in words(question.text) if word in lexicon.COLOURS)
     return refusal(f"No, I saw nothing {named} that stands out")
+
+
+async def _brightness(context: Context) -> Draft:
+    """Whether the pictures are bright or dark, most of them."""
+    known = [f for f in await context.frames() if "brightness" in f.data]
+    if not known:
+        return refusal("I saw no picture then")
+    middle = sorted(known, key=lambda f: (float(f.data["brightness"]), f.t0_s))[len(known) // 2]
+    value = float(middle.data["brightness"])
+    how = "dark" if value < DIM else "bright" if value > BRIGHT else "neither bright nor dark"
+    return one(f"The picture is mostly {how}, for example at {mark(middle.t0_s)}", middle, confidence=0.6)
 
 
 async def _dark(context: Context) -> Draft:

@@ -31,9 +31,11 @@ from reasoning.sights import (
     moving,
     people,
     people_in,
+    place_asked,
     unknown_nouns,
     vehicle_named,
     vehicles,
+    writing,
 )
 from reasoning.words import number_in_words
 from runtime.messages import Observation
@@ -70,6 +72,12 @@ async def answer_where(question: Question, context: Context) -> Draft:
             caveat = f"; I cannot tell {vehicle_named(vehicle)} from other moving things" if vehicle else ""
             text = "; ".join(f"{o.text} {mark(o.t0_s)}" for o in shown) + caveat
             return one(text, *shown, confidence=0.5)
+    if not beyond and not question.strong and asked & WRITING:
+        written = [s.observation for s in await writing(context, question.text) if s.observation.data.get("region")]
+        if written:
+            shown = written[-1:] if question.time.pick == "last" else written[:SIDES_TOLD]
+            text = join(f"{quote(_brief_text(o))} is at the {o.data['region']} {mark(o.t0_s)}" for o in shown)
+            return one(text, *shown, confidence=0.6)
     if not question.seen or question.spoken or question.read:
         said = await answer_words(question, context)
         if not said.abstained:
@@ -202,8 +210,32 @@ async def describe_window(question: Question, context: Context) -> Draft | None:
     frames = [frame for frame in await context.frames() if frame.text]
     if not frames:
         return None
+    if side := place_asked(question.text):
+        return await _describe_place(side, frames[len(frames) // 2], context)
     chosen = frames[{"first": 0, "last": -1}.get(question.time.pick, len(frames) // 2)]
     return one(f"At {mark(chosen.t0_s)} I see {_brief(chosen.text)}", chosen, confidence=0.5)
+
+
+async def _describe_place(side: str, frame: Observation, context: Context) -> Draft | None:
+    """What is at one side of the picture: its colour, what stands out there, what is written there."""
+    wanted = set(side.split())
+    told = [f"a {patch[0]} patch" for patch in frame.data.get("patches") or [] if wanted <= set(str(patch[1]).split())]
+    colour = (frame.data.get("regions") or {}).get(side)
+    texts = [
+        o for o in await context.by_id(frame.evidence)
+        if o.channel == "text" and wanted <= set(str(o.data.get("region", "")).split())
+    ][:2]  # fmt: skip
+    parts = [*([f"mostly {colour}"] if colour else []), *dict.fromkeys(told)]
+    parts += [f"the words {quote(_brief_text(o))}" for o in texts]
+    if not parts:
+        return None
+    caveat = "; what it is I cannot tell" if told else ""
+    text = f"At the {side} I see {join(parts)} {mark(frame.t0_s)}{caveat}"
+    return one(text, *unique([frame, *texts]), confidence=0.45)
+
+
+def _brief_text(o: Observation) -> str:
+    return clause_around(o.text.replace(" / ", " ").split(), (), 14)
 
 
 def _distinct(frames: list[Observation]) -> list[Observation]:

@@ -65,6 +65,9 @@ _MOST = frozenset(("most", "busiest", "largest"))
 _NTH = re.compile(
     r"\bthe (\w+) (?:person|pedestrian|man|woman|visitor) (?:\w+ )?(?:enter|come|appear|arrive|leave|walk)"
 )
+_GETS_DARK = re.compile(
+    r"\b(?:is|was|does|did|has|gets?|got|goes|go|went|turns?) (?:it|everything|all)?\b.*\b(?:dark|black)\W*$"
+)
 JUST_MOVING = frozenset(stem(word) for word in ("move", "start", "begin"))
 
 
@@ -251,7 +254,7 @@ async def _speech_begins(question: Question, context: Context) -> Draft | None:
 async def _from_pictures(text: str, context: Context) -> list[Sighting]:
     """Times in pictures (and of sounds) that fit, or none where a word lies beyond the encoders."""
     asked = asked_stems(text)
-    if asked & BLACK and asked & SHOT and not unknown_nouns(text):
+    if asked & BLACK and (asked & SHOT or _GETS_DARK.search(text.lower())) and not unknown_nouns(text):
         return await dark(context)
     if about_cuts(text):
         changes = await cuts(context)

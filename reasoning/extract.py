@@ -37,7 +37,7 @@ from reasoning.languages import ANOTHER, foreign_language, without_function_word
 from reasoning.last_seen import answer_last_seen, nothing_seen, parse_last_seen
 from reasoning.questions import Kind, Question, noun_phrases
 from reasoning.sceptic import Sceptic
-from reasoning.sights import about_people, about_vehicles, unknown_nouns
+from reasoning.sights import about_people, about_vehicles, place_asked, unknown_nouns
 from reasoning.things import beyond, name_things, things
 
 Room = Callable[[Question, Context], Awaitable[Draft]]
@@ -172,7 +172,8 @@ async def _answer_open(question: Question, context: Context) -> Draft:
         return Draft(draft.claims, draft.confidence * UNSAID, draft.abstained)
     if question.expects:
         return await answer_words(question, context)
-    pictured = await describe_window(question, context) if question.time.bounded or question.seen else None
+    looks = question.time.bounded or question.seen or place_asked(question.body)
+    pictured = await describe_window(question, context) if looks else None
     return pictured or await name_things(context) or _beyond_sight(question)
 
 

@@ -76,6 +76,7 @@ _LEFT = re.compile(
 _GONE = re.compile(r"^(?:and |so |then )*where (?:did|does|has|have|do|is|are)\b.+\b(?:go|gone|going|disappear\w*)\b")
 _DRESSED = re.compile(rf"\bones? (?:in|wearing|with) (?:the |a |an )?(?:\w+ ){{0,2}}?(?:{'|'.join(sorted(COLOURS))})\b")
 _KNOWN = PEOPLE | MOVING | SHOT | CHANGE | WRITING | SPEAKING | SOUND | CLOTHING | DARKNESS | MANNER | FRAMING
+_PLACES = {"upper": "top", "above": "top", "lower": "bottom", "below": "bottom", "center": "centre", "middle": "centre"}
 _SIDES = ("left", "right", "top", "bottom")
 
 
@@ -284,6 +285,14 @@ def side_asked(text: str) -> str:
     """The side of the picture ``text`` speaks of, or ""."""
     spoken = words(text)
     return next((side for side in _SIDES if side in spoken), "")
+
+
+def place_asked(text: str) -> str:
+    """The part of the picture that ``text`` speaks of, as regions are named ("top left", "centre"), or ""."""
+    spoken = [_PLACES.get(word, word) for word in words(text)]
+    rows = [word for word in ("top", "bottom") if word in spoken]
+    columns = [word for word in ("left", "right") if word in spoken]
+    return " ".join([*rows[:1], *columns[:1]]) or ("centre" if "centre" in spoken else "")
 
 
 def prominent(frames: Sequence[Observation], number: int) -> bool:

@@ -1,0 +1,133 @@
+"""The embedded answerer on what people ask in plain words: before and after, who, why, how it looks, what was there."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.listed_memory import ListedMemory, appears, frame, said, written
+from tests.test_extract import STREET, TALK, answer, cited
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_what_was_said_before_something_is_what_was_said_last_before_it() -> None:
+    draft = await answer(ListedMemory(*TALK), "What was said before Portland?")
+    assert [o.t0_s for o in cited(draft)] == [12.0, 20.0]
+    after = await answer(ListedMemory(*TALK), "What was said after the lighthouse?")
+    assert [o.t0_s for o in cited(after)] == [12.0, 20.0]
+
+
+async def test_whether_one_thing_came_before_another_is_answered_yes_or_no() -> None:
+    yes = await answer(ListedMemory(*TALK), "Is the lighthouse mentioned before Portland?")
+    assert yes.text.startswith("Yes, the lighthouse comes first: the lighthouse at [0:06]")
+    no = await answer(ListedMemory(*TALK), "Was Portland mentioned before the lighthouse?")
+    assert no.text.startswith("No, the lighthouse comes first")
+
+
+async def test_a_choice_between_things_beyond_sight_is_not_answered_with_no() -> None:
+    draft = await answer(ListedMemory(frame(1.0, "a bright picture")), "Is it indoors or outdoors?")
+    assert draft.abstained
+    assert draft.text.startswith("I cannot tell whether it is indoors or outdoors.")
+
+
+async def test_who_it_is_is_not_told_but_who_is_to_be_seen_and_when_somebody_speaks() -> None:
+    seen = await answer(ListedMemory(*STREET), "Who is in the video?")
+    assert not seen.abstained
+    assert seen.text.endswith("who it is I cannot tell.")
+    heard = await answer(ListedMemory(*TALK), "who's talking?")
+    assert heard.abstained
+    assert heard.text == "Somebody speaks from [0:01] on; I cannot tell voices apart, so I cannot say who."
+
+
+async def test_a_question_in_another_language_is_owned_up_to_unless_its_very_words_were_said() -> None:
+    draft = await answer(ListedMemory(*TALK), "Was steht auf dem Schild?")
+    assert draft.abstained
+    assert "in English only, and this seems to be German" in draft.text
+    spoken = said(1.0, 3.0, "der leuchtturm steht in portland")
+    found = await answer(ListedMemory(spoken), "Wo ist der Leuchtturm?")
+    assert cited(found) == [spoken]
+
+
+async def test_a_summary_reaches_from_the_begin_to_the_end() -> None:
+    chatter = [said(float(t), t + 1.5, f"word number {t} of the talk") for t in range(0, 20, 2)]
+    late = appears(80.0, "moving", "a red moving thing enters from the left")
+    draft = await answer(ListedMemory(*chatter, late), "Summarise.")
+    assert cited(draft)[0].t0_s == 0.0
+    assert cited(draft)[-1] == late
+    assert len(draft.claims) == 4
+
+
+async def test_what_is_on_screen_at_a_moment_may_have_come_long_before() -> None:
+    sign, note = written(2.0, "EXIT"), written(30.0, "Closed at noon", k=1)
+    memory = ListedMemory(
+        sign, note, frame(2.0, "grey", sign), frame(31.0, "grey", sign, note), frame(40.0, "grey", sign)
+    )
+    draft = await answer(memory, "What was on screen at 0:31?")
+    assert draft.text == 'On screen at [0:31] I read "Closed at noon" and "EXIT".'
+    assert cited(draft)[0].channel == "frame"
+    assert (await answer(memory, "What does the sign say at 0:40?")).text == 'On screen at [0:40] I read "EXIT".'
+
+
+async def test_people_at_the_same_time_are_not_how_often_they_came() -> None:
+    frames = [frame(float(t), "a street", people=n) for t, n in enumerate((1, 2, 2, 1))]
+    memory = ListedMemory(*frames, *STREET)
+    draft = await answer(memory, "How many people are there at most at the same time?")
+    assert draft.text.startswith("I made out at most two people at once")
+
+
+async def test_reasons_are_not_guessed() -> None:
+    assert (await answer(ListedMemory(*STREET), "Why did she leave?")).text.startswith("I cannot tell why")
+    told = said(3.0, 6.0, "the museum is closed because of the storm")
+    assert cited(await answer(ListedMemory(told), "Why is the museum closed?")) == [told]
+
+
+async def test_anything_of_a_colour_is_looked_for_in_what_stands_out() -> None:
+    memory = ListedMemory(frame(2.0, "grey", patches=[["bright red", "left", 0.2]]))
+    assert (await answer(memory, "Is there anything red?")).text == "Yes, a bright red patch at the left [0:02]."
+    assert (await answer(memory, "Is there anything green?")).abstained
+
+
+async def test_after_very_words_comes_the_rest_of_their_utterance() -> None:
+    memory = ListedMemory(*TALK)
+    quoted = await answer(memory, 'What is said after "the lighthouse"?')
+    assert quoted.text.startswith('I heard: "... was built by two brothers" [0:06]')
+    unquoted = await answer(memory, "What is said after the lighthouse?")
+    assert cited(unquoted)[0].t0_s == 12.0
+    last = await answer(
+        ListedMemory(said(1.0, 9.0, "the train to london leaves at seven in the evening")),
+        "What was said after London?",
+    )
+    assert '"... leaves at seven in the evening"' in last.text
+
+
+async def test_how_long_somebody_speaks_and_when_he_stops() -> None:
+    memory = ListedMemory(*TALK)
+    assert (await answer(memory, "How long does the narrator speak?")).text == (
+        "I heard speech for 19 s in all, from [0:01] to [0:44]."
+    )
+    assert "ends at [0:44]" in (await answer(memory, "When does she stop talking?")).text
+
+
+PLACED = (
+    frame(2.0, "dim", brightness=0.2, regions={"left": "brown"}, patches=[["green", "top left", 0.1]]),
+    frame(3.0, "black", brightness=0.01),
+)
+
+
+@pytest.mark.parametrize(
+    ("question", "says"),
+    [
+        ("What's on the left?", "At the left I see mostly brown and a green patch [0:02]; what it is I cannot tell."),
+        ("Is it bright or dark?", "The picture is mostly dark, for example at [0:02]."),
+        ("When does it get dark?", "The picture is black at [0:03]."),
+        ("Where is the text?", '"Closed at noon" is at the bottom right [0:01].'),
+        ("What's the biggest text?", 'The largest writing, which should be the title, reads "Closed at noon" [0:01].'),
+        ("Did anything change?", "Yes, the picture changes at [0:09]."),
+    ],
+)
+async def test_the_look_of_a_picture_is_asked_in_plain_words(question: str, says: str) -> None:
+    sign = written(1.0, "Closed at noon", region="bottom right")
+    memory = ListedMemory(
+        sign, frame(1.0, "bright"), *PLACED, *([frame(9.0, cut=True)] if "change" in question else [])
+    )
+    assert (await answer(memory, question)).text == says
