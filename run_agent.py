@@ -38,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     as_json.add_argument("--json", action="store_true", help="one JSON object a line on standard output")
 
     replay = commands.add_parser("replay", parents=[common, as_json], help="perceive recorded files and ask about them")
-    replay.add_argument("files", nargs="+", metavar="FILE", help="video or audio files, replayed in this order")
+    replay.add_argument("files", nargs="+", metavar="FILE|FOLDER", help="video or audio, in this order")
     replay.add_argument("--speed", type=_speed, default="max", metavar="max|N", help="N times real time (default: max)")
     replay.add_argument("--ask", action="append", default=[], metavar="Q", help="ask at the end; may be repeated")
     replay.add_argument(

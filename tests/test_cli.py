@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import UserError
+from runtime.interfaces.recordings import find_recordings
 from runtime.interfaces.replay_command import TimedQuestion, read_questions
 from tests.agent_runs import PROJECT, SAMPLE, run
 
@@ -50,6 +52,16 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_a_directory_is_not_a_clip(tmp_path: Path) -> None:
     line = run("replay", tmp_path, "--memory", tmp_path / "m").assert_one_clear_line()
     assert "director" in line or "folder" in line
+
+
+def test_a_folder_stands_for_the_recordings_in_it(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for name in ("b.mp4", "a.mp4", ".hidden.mp4"):
+        shutil.copy(SAMPLE, tmp_path / name)
+    (tmp_path / "notes.txt").write_text("not a film")
+    (tmp_path / "older").mkdir()
+    found = find_recordings([str(tmp_path)])
+    assert [Path(recording.path).name for recording in found] == ["a.mp4", "b.mp4"]
+    assert "passed over what cannot be played: notes.txt" in " ".join(capfd.readouterr().err.split())
 
 
 def test_one_bad_file_among_good_ones_stops_the_replay_before_it_begins(tmp_path: Path) -> None:

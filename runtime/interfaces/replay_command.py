@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from runtime.errors import CallError, ProcessFailed, UserError
 from runtime.interfaces.chat import Chat
 from runtime.interfaces.client import Client
 from runtime.interfaces.notices import Notices, standing_request
+from runtime.interfaces.recordings import find_recordings
 from runtime.interfaces.reembed import tell_mismatch
 from runtime.interfaces.terminal import (
     AnswerPrinter,
@@ -29,7 +29,7 @@ from runtime.interfaces.terminal import (
     note,
 )
 from runtime.messages import TRACKS, Answer, AskRequest, SourceRecord
-from runtime.processes import FILE_PERCEIVERS, PROBE
+from runtime.processes import FILE_PERCEIVERS
 from runtime.replay import Recording, SourcePlan, plan_sources
 from runtime.supervisor import ProcessEvent
 
@@ -94,7 +94,7 @@ async def replay(
     Raises:
         UserError, ProcessFailed: see the messages.
     """
-    recordings = [_probe(path) for path in files]
+    recordings = find_recordings(files)
     is_new = not has_memory(memory_dir)
     events_in, events_out = anyio.create_memory_object_stream[ProcessEvent](1000)
     async with open_agent(memory_dir, config, events_in.send_nowait) as agent, anyio.create_task_group() as tasks:
@@ -162,17 +162,6 @@ async def _begin_again(
         if record.fingerprint in fingerprints:
             await client.readd(record.source)
     return (await client.status()).sources
-
-
-def _probe(path: str) -> Recording:
-    info = importlib.import_module(PROBE).probe(path)
-    return Recording(
-        path=str(Path(path).absolute()),
-        fingerprint=info.fingerprint,
-        started_wall_s=info.started_wall_s,
-        duration_s=info.duration_s,
-        missing=info.missing,
-    )
 
 
 def _announce(plan: SourcePlan) -> None:
