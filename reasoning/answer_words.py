@@ -241,8 +241,8 @@ async def _unplaced(question: Question, context: Context, found: list[Passage]) 
 async def _all_said_or_read(question: Question, context: Context, reading: bool) -> Draft:
     """No word of the question can be evidenced: offer what was said or written, if that is little enough."""
     channel: Channel = "text" if reading else "speech"
-    if reading and question.time.bounded and (shown := await _on_screen(context)):
-        return shown
+    if reading and question.time.bounded and (visible := await _on_screen(context)):
+        return visible
     scanned = await context.scan(channel)
     captioned = await _captions_around(scanned, context) if scanned and not reading else {}
     listed = (
