@@ -44,6 +44,7 @@ RESAMPLES = 2000
 # What can be taken away alone, and how.
 PARTS: dict[str, tuple[str, Any]] = {
     "neighbours": ("memory.enrich.NEIGHBOUR_WEIGHTS", ()),
+    "lending less to what says little": ("memory.enrich.HALF_LENT", 0.0),
     "the day and the source's name": ("memory.word_scores.CONTEXT_WEIGHT", 0.0),
     "lending a question's words more": ("memory.enrich.ASKED", 1.0),
     "near spellings": ("memory.matches.NEAR_TERMS", 0),

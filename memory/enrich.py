@@ -1,8 +1,8 @@
 """Keys enriched by neighbours, made when the question is asked and only from what it can see.
 
-An utterance also counts the words of the few utterances before and after it, less with distance; what
-follows a question counts the question's words more, because it answers them. What is seen and read is
-found by its own words; what happened beside it in the other lanes can only raise it.
+An utterance also counts the words of the few utterances before and after it, less with distance and less the less it
+says itself; what follows a question counts the question's words more and whole, because it answers them. What is seen
+and read is found by its own words; what happened beside it in the other lanes can only raise it.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ LONG_NEIGHBOUR_WEIGHTS = (0.8, 0.6, 0.4, 0.2)
 BACKWARD = 0.7
 ASKED = 2.5
 BESIDE_WEIGHT = 0.2
+# An utterance of so many terms is lent half: "mm-hmm" beside what fits is not what was looked for.
+HALF_LENT = 8.0
 
 
 def neighbour_weights(asked: int) -> tuple[float, ...]:
@@ -30,13 +32,19 @@ def neighbour_weights(asked: int) -> tuple[float, ...]:
     return NEIGHBOUR_WEIGHTS if asked <= LONG_QUERY else LONG_NEIGHBOUR_WEIGHTS
 
 
+def share_lent(terms: Ints, asked: int) -> Floats:
+    """0..1, how much of what its neighbours and its event lend an utterance of so many terms gets, where a query asks
+    for so many words; all of it where that describes a stretch of talk, in which the short ones lie as well."""
+    own = np.maximum(terms, 1.0)
+    share: Floats = own / (own + (HALF_LENT if asked <= LONG_QUERY else 0.0))
+    return share
+
+
 class Neighbourhood:
     """Who stands near the candidates, and what they lend them. Candidates are positions in the index, ascending;
-    ``weights`` is of `neighbour_weights`."""
+    ``asked``: for how many words the query asks."""
 
-    def __init__(
-        self, index: Index, visible: Visible, candidates: Ints, window_s: float, weights: tuple[float, ...]
-    ) -> None:
+    def __init__(self, index: Index, visible: Visible, candidates: Ints, window_s: float, asked: int) -> None:
         self._window_s = window_s
         self._at = candidates
         self._t0_s: Floats = index.column("t0_s")  # type: ignore[assignment]
@@ -49,7 +57,8 @@ class Neighbourhood:
         # Of what was said, which rows of candidates; their neighbours (distance, row) as positions, -1 where there is
         # none, and the share each lends of its length and of its words.
         self._said = np.flatnonzero(self._lane == 0)
-        self.there, self._shares, self._weights = self._find_neighbours(visible, weights)
+        weights = neighbour_weights(asked)
+        self.there, self._shares, self._weights = self._find_neighbours(visible, weights, asked)
         means = visible.lane_terms / np.maximum(visible.lane_sizes, 1)
         means[0] *= 1.0 + sum(weights) * (1.0 + BACKWARD)
         self._mean_length: Floats = np.maximum(means, 1.0)
@@ -82,7 +91,7 @@ class Neighbourhood:
                 lent.append(BESIDE_WEIGHT * (1.0 - gap_s[near] / self._window_s))
         return np.concatenate(found), np.concatenate(lent)
 
-    def _find_neighbours(self, visible: Visible, weights: tuple[float, ...]) -> tuple[Ints, Floats, Floats]:
+    def _find_neighbours(self, visible: Visible, weights: tuple[float, ...], asked: int) -> tuple[Ints, Floats, Floats]:
         here = self._at[self._said]
         begin_s, end_s = self._t0_s[here], self._t1_s[here]
         there = np.empty((2 * len(weights), len(here)), np.int64)
@@ -98,9 +107,10 @@ class Neighbourhood:
                 row = backward * len(weights) + distance
                 there[row] = at
                 shares[row] = lends * (weight * (BACKWARD if backward else 1.0))
-        words = shares.copy()
+        words = shares * share_lent(self._terms[here], asked)
         if len(weights):
-            words[0, self._asks[there[0]]] *= ASKED
+            answers = self._asks[there[0]]  # as a single word may
+            words[0, answers] = shares[0, answers] * ASKED
         return there, shares, words
 
     def _gap_to_nearest(self, mine: Ints, others: Ints) -> Floats:

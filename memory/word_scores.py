@@ -11,9 +11,10 @@ import numpy as np
 from msgspec import Struct
 
 from memory.arrays import Floats, Ints, find
+from memory.blocks import LANE_OF_CODE
 from memory.bm25 import saturate
 from memory.candidates import CANDIDATES
-from memory.enrich import Neighbourhood, neighbour_weights
+from memory.enrich import Neighbourhood, share_lent
 from memory.held_terms import HeldTerms
 from memory.index import Index
 from memory.matches import Match
@@ -37,7 +38,7 @@ def score_words(
     index: Index, visible: Visible, matches: list[Match], held: HeldTerms, at: Ints, window_s: float
 ) -> WordScores:
     """Scores of the candidates ``at`` (positions, ascending); neighbours are at most ``window_s`` apart."""
-    around = Neighbourhood(index, visible, at, window_s, neighbour_weights(len(matches)))
+    around = Neighbourhood(index, visible, at, window_s, len(matches))
     lengths = around.lengths()
     here, there = held.at(at), held.at(around.there)
     spoken = [_are_among(match.speaker, at) for match in matches]
@@ -89,6 +90,8 @@ def score_events(index: Index, matches: list[Match], at: Ints, leaf: Floats) -> 
         by_event = np.bincount(begins + event[members], counts, minlength=number)
         total += match.idf * saturate(by_event.astype(np.float64), np.ones(number))
     scores: Floats = np.where(leaf > 0, total[first[source[at]] + event[at]], 0.0)
+    said = LANE_OF_CODE[index.column("channel")[at]] == 0
+    scores[said] *= share_lent(index.column("terms")[at[said]], len(matches))
     return scores
 
 

@@ -60,7 +60,9 @@ QUESTION_WORDS = frozenset(
     these they this those though through to too up us ve very was wasn we were what whatever when where whether
     which while who whom whose why will with without would yes you your yours happen happens happened occur
     occurs occurred kind sort type thing things describe mention mentioned mentions called video clip recording
-    scene show shows shown seen see saw hear heard visible appear appears audible
+    scene show shows shown seen see saw hear heard visible appear appears audible discuss discussed discusses
+    discussing discussion elaborate elaborated explain explained opinion opinions summarise summarize summary
+    talk talked talking talks think thinks thought
     """.split()
 )
 

@@ -80,6 +80,8 @@ def test_stems_are_porters(word: str, expected: str) -> None:
 def test_a_query_keeps_its_content_words_unless_it_has_none() -> None:
     assert [t.term for t in query_terms("What did the man say about telescopes?")] == ["man", "telescop"]
     assert [t.term for t in query_terms("who is it?")] == ["who", "be", "it"]
+    assert [t.term for t in query_terms("Summarize the discussion about solar cells")] == ["solar", "cell"]
+    assert [t.term for t in query_terms("what did they talk about?")][-2:] == ["talk", "about"]
 
 
 def test_the_observation_with_the_words_comes_first_and_others_not_at_all(tmp_path: Path) -> None:
@@ -109,6 +111,21 @@ def test_an_answer_is_found_by_the_words_of_its_question(tmp_path: Path) -> None
     hits = recall(store := store_of(tmp_path, *talk), "where is the ladder")
     assert texts(hits) == ["behind the shed", "where do you keep the ladder?"]
     assert (hits[0].why["coverage"], hits[0].why["coverage_neighbours"]) == (0.0, 1.0)
+    store.close()
+
+
+def test_who_only_nods_is_not_listed_before_who_says_something(tmp_path: Path) -> None:
+    talk = [
+        say(0.0, 2.0, "the battery costs two euros more"),
+        say(2.0, 3.0, "mm-hmm"),
+        say(3.0, 5.0, "and a solar cell would cost even more"),
+        say(100.0, 104.0, "the supplier of the cheapest one was closed all through last week"),
+        say(104.0, 106.0, "so nobody knows what a battery costs"),
+    ]
+    hits = recall(store := store_of(tmp_path, *talk), "battery costs")
+    # Two neighbours of the nod fit, and only one of the supplier.
+    assert texts(hits)[-1] == "mm-hmm"
+    assert "the supplier of the cheapest one was closed all through last week" in texts(hits)
     store.close()
 
 
