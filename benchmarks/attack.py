@@ -44,9 +44,9 @@ from benchmarks.attack_cases import ATTACKS, SCENES, TARGET, Ask, Attack, Scene
 from benchmarks.attack_models import scripted
 from benchmarks.attack_more import LIES, REWORDED
 from benchmarks.chat_server import serve_chat
+from memory.answerer import Answerer
 from memory.integrate import Integration
 from memory.observe import Batch
-from memory.remember import Answerer
 from memory.segment import SegmentOptions
 from memory.store import Store
 from reasoning.backends import Backend

@@ -28,10 +28,10 @@ from msgspec import structs
 
 from benchmarks import harness
 from benchmarks.week_stream import DAY_S, KINDS, SOURCE, Clips, Week, perceive
-from memory.budget import MIB, Budget
+from memory.budget import MIB, Budget, budget_of
 from memory.charges import Stage
 from memory.recall import Recall, RecallOptions
-from memory.remember import Recorder, budget_of
+from memory.recorder import Recorder
 from memory.store import Store
 from memory.views import open_view
 from memory.worth import Holding, Policy, WorthPerByte

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from memory.budget import Closed
 from memory.consolidate import Consolidator
+from memory.keeper import Closed
 from memory.segment import SegmentOptions
 from memory.sketch import clock
 from memory.writing import Writing

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from memory.archive import export_memory, import_memory
+from memory.export_archive import export_memory
 from memory.forget import forget
+from memory.import_archive import import_memory
 from memory.observe import Batch
 from memory.reader import scan
 from memory.store import Store

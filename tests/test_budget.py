@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from memory.budget import MIB, Budget, Keeper, share_out
+from memory.budget import MIB, Budget, share_out
 from memory.charges import LEVELS, Stage, charge_since, charged
 from memory.integrate import Integration
+from memory.keeper import Keeper
 from memory.observe import Batch
 from memory.reader import read_spans
 from memory.segment import SegmentOptions

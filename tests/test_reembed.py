@@ -18,8 +18,8 @@ from memory.consolidate import Consolidator
 from memory.observe import Batch
 from memory.reader import read_spans, read_status, scan
 from memory.recall import Recall, RecallOptions
+from memory.recorder import Recorder
 from memory.redescribe import foreign_frames, redescribe
-from memory.remember import Recorder
 from memory.segment import SegmentOptions
 from memory.store import Store
 from memory.vector_segments import segment_vectors

@@ -10,12 +10,14 @@ from typing import Literal
 import pytest
 from msgspec import structs
 
-from memory.archive import export_memory, import_memory
-from memory.budget import MIB, Budget, Keeper
+from memory.budget import MIB, Budget
 from memory.choice import LOW_TRUST_SHARE
 from memory.compress import Kept, Member, Pooling
+from memory.export_archive import export_memory
 from memory.forget import forget
+from memory.import_archive import import_memory
 from memory.integrate import Integration
+from memory.keeper import Keeper
 from memory.migrations import MIGRATIONS, migrate
 from memory.observe import Batch
 from memory.reader import read_spans
