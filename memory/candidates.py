@@ -12,8 +12,9 @@ import numpy as np
 
 from memory.arrays import Floats, Ints, union
 from memory.bm25 import saturate
-from memory.enrich import BACKWARD, neighbour_weights
+from memory.enrich import BACKWARD, neighbour_weights, share_lent
 from memory.held_terms import HeldTerms
+from memory.index import Index
 from memory.matches import Match
 from memory.visible import Visible
 from memory.wanted import Wanted
@@ -24,7 +25,9 @@ CANDIDATES_BESIDE = 3000
 SCORED = 4000
 
 
-def gather(visible: Visible, wanted: Wanted, matches: list[Match], held: HeldTerms, with_vector: Ints) -> Ints:
+def gather(
+    index: Index, visible: Visible, wanted: Wanted, matches: list[Match], held: HeldTerms, with_vector: Ints
+) -> Ints:
     """Positions of the candidates, ascending; ``with_vector`` are among them."""
     weights = neighbour_weights(len(matches))
     found = [with_vector]
@@ -46,7 +49,8 @@ def gather(visible: Visible, wanted: Wanted, matches: list[Match], held: HeldTer
             break
     at = union(*found)
     if len(at) > SCORED:
-        likely = _held_around(at, held, visible, weights)
+        share = share_lent(index.column("terms")[at], len(matches))  # type: ignore[arg-type]
+        likely = _held_around(at, held, visible, weights, share)
         at = union(_most(at, likely, SCORED), with_vector)
     return at
 
@@ -64,8 +68,9 @@ def _beside(positions: Ints, visible: Visible, weights: tuple[float, ...]) -> In
     return beside[visible.among(beside)]
 
 
-def _held_around(at: Ints, held: HeldTerms, visible: Visible, weights: tuple[float, ...]) -> Floats:
-    """About what BM25 gives each of these positions: each term once, by who holds it nearest."""
+def _held_around(at: Ints, held: HeldTerms, visible: Visible, weights: tuple[float, ...], share: Floats) -> Floats:
+    """About what BM25 gives each of these positions: each term once, by who holds it nearest. ``share``: of what is
+    lent, how much each gets."""
     nearest = []
     for following, share in ((visible.previous, 1.0), (visible.next, BACKWARD)):
         there = at
@@ -73,7 +78,10 @@ def _held_around(at: Ints, held: HeldTerms, visible: Visible, weights: tuple[flo
             there = following[there]  # -1 at the end of a row, and from there on; nothing is held at -1
             nearest.append((share * weight, there))
     nearest.sort(key=lambda lender: -lender[0])
-    return held.first_share([(1.0, at), *((saturate(weight, 1.0), there) for weight, there in nearest)])
+    own = held.share(at)
+    return own + share * (
+        held.first_share([(1.0, at), *((saturate(weight, 1.0), there) for weight, there in nearest)]) - own
+    )
 
 
 def _most(at: Ints, value: Floats, n: int) -> Ints:

@@ -90,7 +90,7 @@ class Recall:
             )
             nearest = vectors.nearest(limit)
         with held_terms(index, matches) as held:
-            at = gather(visible, wanted, matches, held, nearest[0])
+            at = gather(index, visible, wanted, matches, held, nearest[0])
             if not len(at):
                 return []
             words = score_words(index, visible, matches, held, at, options.neighbour_window_s)
