@@ -43,7 +43,7 @@ DEPTHS = (5, 10, 20)
 RESAMPLES = 2000
 # What can be taken away alone, and how.
 PARTS: dict[str, tuple[str, Any]] = {
-    "neighbours": ("memory.enrich.NEIGHBOUR_WEIGHTS", ()),
+    "neighbours": ("memory.enrich.NEIGHBOUR_WEIGHTS", (0.0,)),
     "lending less to what says little": ("memory.enrich.HALF_LENT", 0.0),
     "the day and the source's name": ("memory.word_scores.CONTEXT_WEIGHT", 0.0),
     "lending a question's words more": ("memory.enrich.ASKED", 1.0),
