@@ -49,8 +49,8 @@ def gather(
             break
     at = union(*found)
     if len(at) > SCORED:
-        share = share_lent(index.column("terms")[at], len(matches))  # type: ignore[arg-type]
-        likely = _held_around(at, held, visible, weights, share)
+        lent = share_lent(index.column("terms")[at], len(matches))  # type: ignore[arg-type]
+        likely = _held_around(at, held, visible, weights, lent)
         at = union(_most(at, likely, SCORED), with_vector)
     return at
 
@@ -68,9 +68,9 @@ def _beside(positions: Ints, visible: Visible, weights: tuple[float, ...]) -> In
     return beside[visible.among(beside)]
 
 
-def _held_around(at: Ints, held: HeldTerms, visible: Visible, weights: tuple[float, ...], share: Floats) -> Floats:
-    """About what BM25 gives each of these positions: each term once, by who holds it nearest. ``share``: of what is
-    lent, how much each gets."""
+def _held_around(at: Ints, held: HeldTerms, visible: Visible, weights: tuple[float, ...], lent: Floats) -> Floats:
+    """About what BM25 gives each of these positions: each term once, by who holds it nearest. ``lent``: how much each
+    gets of what the others lend."""
     nearest = []
     for following, share in ((visible.previous, 1.0), (visible.next, BACKWARD)):
         there = at
@@ -79,9 +79,9 @@ def _held_around(at: Ints, held: HeldTerms, visible: Visible, weights: tuple[flo
             nearest.append((share * weight, there))
     nearest.sort(key=lambda lender: -lender[0])
     own = held.share(at)
-    return own + share * (
-        held.first_share([(1.0, at), *((saturate(weight, 1.0), there) for weight, there in nearest)]) - own
-    )
+    whole = held.first_share([(1.0, at), *((saturate(weight, 1.0), there) for weight, there in nearest)])
+    likely: Floats = own + lent * (whole - own)
+    return likely
 
 
 def _most(at: Ints, value: Floats, n: int) -> Ints:
