@@ -7,7 +7,10 @@ microphone exist in software only; the microphone's clock drifts by 120 ppm, whi
 blocks come up to 30 ms late. Once a minute a flash and a click happen at the same instant.
 
 Keys:
-    rss_growth_mb    resident memory of all processes together, end of the run minus a third of it into the run
+    rss_growth_mb    resident memory of all processes together, end of the run minus a third of it into the run;
+                     ``rss_growth_by_process`` the same of each
+    own_growth_mb    the same without the pages of files that are mapped: memory reads its file through such a map,
+                     whose pages the kernel takes back when it needs them, and which the byte budget limits
     uncounted_drops  pictures captured and neither attended to nor counted as dropped, looks whose frame is not in
                      memory, and seconds that neither a frame, a gap nor a counted drop accounts for
     av_offset_ms     largest distance in media time between a flash and its click as memory has them; a click is
@@ -16,6 +19,7 @@ Keys:
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import statistics
 import sys
@@ -28,6 +32,7 @@ from typing import Any
 
 import anyio
 import msgspec
+import psutil
 
 from benchmarks import harness
 from benchmarks.live_mains import CAMERA_HZ, EVENT_S
@@ -62,7 +67,8 @@ async def measure(folder: Path, minutes: float, times: float) -> dict[str, Any]:
         AUDIO.name: begin_session(parse_source("mic"), now_wall_s, ()),
     }
     wall_s = 60.0 * minutes / times
-    samples: list[tuple[float, float]] = []
+    samples: list[tuple[float, dict[str, float]]] = []
+    own_mb: list[tuple[float, dict[str, float]]] = []
     async with (
         open_agent(folder, _config(), perceivers=(VIDEO, AUDIO)) as agent,
         anyio.create_task_group() as tasks,
@@ -78,13 +84,14 @@ async def measure(folder: Path, minutes: float, times: float) -> dict[str, Any]:
         tasks.start_soon(agent.perceive, params)
         while (run_s := time.monotonic() - epoch_s) < wall_s:
             await anyio.sleep(min(1.0, wall_s / 60))
-            samples.append((run_s, sum(beat.rss_bytes for beat in client.heartbeats.values()) / 1e6))
+            samples.append((run_s, {name: beat.rss_bytes / 1e6 for name, beat in client.heartbeats.items()}))
+            own_mb.append((run_s, {name: _own_mb(beat.pid) for name, beat in client.heartbeats.items()}))
             if len(samples) % 30 == 0:
-                harness.progress(f"{run_s * times / 60:.0f} of {minutes:.0f} minutes, {samples[-1][1]:.0f} MB")
+                resident_mb = sum(samples[-1][1].values())
+                harness.progress(f"{run_s * times / 60:.0f} of {minutes:.0f} minutes, {resident_mb:.0f} MB")
         beats = dict(client.heartbeats)
         tasks.cancel_scope.cancel()
-    early = [mb for t_s, mb in samples if wall_s / 3 <= t_s < wall_s / 2]
-    late = [mb for t_s, mb in samples if t_s >= wall_s * 0.85]
+    growth_mb, own_growth_mb = _growth_mb(samples, wall_s), _growth_mb(own_mb, wall_s)
     video = beats[VIDEO.name]
     busy = video.drops.get("video:busy", 0)
     # One picture may lie in the slot, one in the hands of attention; the counters are of the last heartbeat.
@@ -101,8 +108,10 @@ async def measure(folder: Path, minutes: float, times: float) -> dict[str, Any]:
     offsets_ms = [1000 * min(abs(click - flash) for click in clicks) for flash in flashes] if clicks else []
     heard_ms = [offset_ms for offset_ms in offsets_ms if offset_ms < 1000 * EVENT_S / 2]
     return {
-        "rss_growth_mb": round(statistics.median(late) - statistics.median(early), 1),
-        "rss_mb": round(statistics.median(late)),
+        "rss_growth_mb": round(sum(growth_mb.values()), 1),
+        "rss_growth_by_process": {name: round(mb, 1) for name, mb in sorted(growth_mb.items())},
+        "own_growth_mb": round(sum(own_growth_mb.values()), 1),
+        "rss_mb": round(sum(samples[-1][1].values())),
         "uncounted_drops": int(lost),
         "counted_drops": sum(sum(beat.drops.values()) for beat in beats.values()),
         "av_offset_ms": round(max(heard_ms), 1) if heard_ms else None,
@@ -110,6 +119,25 @@ async def measure(folder: Path, minutes: float, times: float) -> dict[str, Any]:
         "drift_ppm": beats[AUDIO.name].counters.get("drift_ppm"),
         "minutes": minutes,
     }
+
+
+def _growth_mb(samples: list[tuple[float, dict[str, float]]], wall_s: float) -> dict[str, float]:
+    """Process -> median of the end of the run minus that of a third of it into the run."""
+
+    def median(name: str, from_s: float, until_s: float) -> float:
+        return statistics.median(mb[name] for t_s, mb in samples if from_s <= t_s < until_s)
+
+    names = set(samples[-1][1]).intersection(*(mb for t_s, mb in samples if t_s >= wall_s / 3))
+    return {name: median(name, wall_s * 0.85, math.inf) - median(name, wall_s / 3, wall_s / 2) for name in names}
+
+
+def _own_mb(pid: int) -> float:
+    """Resident pages of a process that are not a file's."""
+    try:
+        memory = psutil.Process(pid).memory_info()
+    except psutil.Error:
+        return 0.0
+    return float(memory.rss - memory.shared) / 1e6
 
 
 def _times(database: sqlite3.Connection, source: LiveSource, channel: str, more: str = "") -> list[float]:

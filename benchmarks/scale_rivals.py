@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -32,14 +31,14 @@ class SqliteVec:
     what = "sqlite-vec brute force (float32) + FTS5"
 
     def __init__(self, directory: Path, vectors: NDArray[np.float16], lines: Iterable[str]) -> None:
+        import apsw  # Python's own sqlite3 is often built without extensions
         import sqlite_vec
 
         began_s = time.perf_counter()
-        self._connection = sqlite3.connect(directory / "rival.db")
-        if not hasattr(self._connection, "enable_load_extension"):
-            raise ImportError("this Python's sqlite3 loads no extensions")
+        self._connection = apsw.Connection(str(directory / "rival.db"))
         self._connection.enable_load_extension(True)
-        sqlite_vec.load(self._connection)
+        self._connection.load_extension(sqlite_vec.loadable_path())
+        self._connection.execute("BEGIN")
         self._connection.execute(f"CREATE VIRTUAL TABLE v USING vec0(vector float[{vectors.shape[1]}])")
         self._connection.execute("CREATE VIRTUAL TABLE t USING fts5(line)")
         self._connection.executemany("INSERT INTO t(rowid, line) VALUES (?,?)", enumerate(lines))
@@ -48,7 +47,7 @@ class SqliteVec:
             self._connection.executemany(
                 "INSERT INTO v(rowid, vector) VALUES (?,?)", ((first + i, row.tobytes()) for i, row in enumerate(part))
             )
-        self._connection.commit()
+        self._connection.execute("COMMIT")
         self.build_s = time.perf_counter() - began_s
 
     def search(self, query: str, vector: NDArray[np.float16], n: int) -> list[int]:
@@ -60,8 +59,8 @@ class SqliteVec:
         words = self._connection.execute(
             "SELECT rowid FROM t WHERE t MATCH ? ORDER BY rank LIMIT ?", (match, n)
         ).fetchall()
-        fuse([row for (row,) in near], [row for (row,) in words])
-        return [row for (row,) in near]
+        fuse([int(row) for (row,) in near], [int(row) for (row,) in words])
+        return [int(row) for (row,) in near]
 
 
 class LanceDb:
