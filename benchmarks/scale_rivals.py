@@ -35,7 +35,7 @@ class SqliteVec:
         import sqlite_vec
 
         began_s = time.perf_counter()
-        self._connection = apsw.Connection(str(directory / "rival.db"))
+        self._connection: Any = apsw.Connection(str(directory / "rival.db"))
         self._connection.enable_load_extension(True)
         self._connection.load_extension(sqlite_vec.loadable_path())
         self._connection.execute("BEGIN")
@@ -51,16 +51,16 @@ class SqliteVec:
         self.build_s = time.perf_counter() - began_s
 
     def search(self, query: str, vector: NDArray[np.float16], n: int) -> list[int]:
-        near = self._connection.execute(
+        near = self._rows(
             "SELECT rowid FROM v WHERE vector MATCH ? AND k = ? ORDER BY distance",
             (vector.astype(np.float32).tobytes(), n),
-        ).fetchall()
+        )
         match = " OR ".join('"' + word.replace('"', "") + '"' for word in query.split())
-        words = self._connection.execute(
-            "SELECT rowid FROM t WHERE t MATCH ? ORDER BY rank LIMIT ?", (match, n)
-        ).fetchall()
-        fuse([int(row) for (row,) in near], [int(row) for (row,) in words])
-        return [int(row) for (row,) in near]
+        fuse(near, self._rows("SELECT rowid FROM t WHERE t MATCH ? ORDER BY rank LIMIT ?", (match, n)))
+        return near
+
+    def _rows(self, sql: str, values: tuple[Any, ...]) -> list[int]:
+        return [row[0] for row in self._connection.execute(sql, values)]
 
 
 class LanceDb:

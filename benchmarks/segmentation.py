@@ -186,6 +186,15 @@ def read_clips(memory: Path, annotations: dict[str, dict[str, Any]]) -> list[Cli
     return [Clip(observations, annotations[name]) for name, observations in of.items()]
 
 
+def as_table(figures: dict[str, Any]) -> str:
+    """The figures as the table that is printed and published."""
+    table = figures["table"]
+    header = ("boundaries", *table["surprise"])
+    rows = [(name, *row.values()) for name, row in table.items()]
+    over = f"{figures['clips']} clips, {figures['boundaries']} annotated boundaries, +-{figures['tolerance_s']:g} s"
+    return f"{over}\n\n{harness.table(header, rows)}"
+
+
 def main(argv: list[str] | None = None) -> int:
     parser = harness.parser(__doc__)
     parser.add_argument("--media", type=Path, default=harness.DEFAULT_MEDIA, help="the folder of clips")
@@ -206,10 +215,7 @@ def main(argv: list[str] | None = None) -> int:
     table = {name: score(clips, method, given.tolerance_s) for name, method in METHODS.items()}
     annotated = sum(len(clip.annotated) for clip in clips)
     figures = {"clips": len(clips), "boundaries": annotated, "tolerance_s": given.tolerance_s, "table": table}
-    header = ("boundaries", *table["surprise"])
-    rows = [(name, *row.values()) for name, row in table.items()]
-    text = f"{len(clips)} clips, {annotated} annotated boundaries, +-{given.tolerance_s:g} s\n\n"
-    print(json.dumps(figures) if given.json else text + harness.table(header, rows))
+    print(json.dumps(figures) if given.json else as_table(figures))
     if given.tolerance_s == parser.get_default("tolerance_s") and not given.no_history:
         harness.remember("segmentation", figures)
     return 0
