@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sys
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import anyio
 import anyio.lowlevel
@@ -15,6 +20,7 @@ from runtime.interfaces.voice import synthesis
 from runtime.interfaces.voice.addressed import Addressed, AddressOptions, after_phrase, asks
 from runtime.interfaces.voice.converse import VoiceConversation
 from runtime.interfaces.voice.echo import EchoGate, Spoken
+from runtime.interfaces.voice.player import Loudspeaker
 from runtime.interfaces.voice.sentences import SentenceSplitter
 from runtime.interfaces.voice.synthesis import Speech, load_synthesizer, sound_starts_s
 from runtime.messages import Answer, AnswerPart, AskRequest, Message, PartialTranscript, SpeechStarted
@@ -285,7 +291,116 @@ async def test_words_over_its_own_voice_interrupt_too() -> None:
     assert agent.interrupted == ["voice"]
 
 
+async def test_a_voice_that_fails_leaves_the_answer_written_and_is_told_once() -> None:
+    agent, loud = Agent("A red cup. ", "A blue cup. ", "A green cup."), Loud()
+
+    async def play(speech: Speech) -> None:
+        loud.plays += 1
+        raise MindstreamError("the loudspeaker failed (unplugged)")
+
+    loud.play = play  # type: ignore[method-assign]
+
+    async def script(say: Callable[[Message], None]) -> AsyncIterator[Callable[[], bool]]:
+        say(said("what is on the table"))
+        yield lambda: loud.plays == 1
+
+    shown = await talk(agent, loud, script)
+    assert shown == [
+        "you: what is on the table",
+        "agent: from here on answers are written, not spoken: the loudspeaker failed (unplugged)",
+        "agent: A red cup. A blue cup. A green cup.",
+    ]
+    assert loud.plays == 1
+
+
+async def test_a_loudspeaker_that_fails_says_so_in_our_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    class PortAudioError(Exception):
+        pass
+
+    def play(*_: object, **__: object) -> None:
+        raise PortAudioError("Error opening OutputStream: Device unavailable [PaErrorCode -9985]")
+
+    portaudio = SimpleNamespace(
+        PortAudioError=PortAudioError, check_output_settings=lambda device: None, play=play, stop=lambda: None
+    )
+    monkeypatch.setitem(sys.modules, "sounddevice", portaudio)
+    with pytest.raises(MindstreamError, match=r"the loudspeaker failed .*Device unavailable"):
+        await Loudspeaker("").play(Speech(np.zeros(160, np.float32), 16_000))
+
+
 # --- synthesis ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def piper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> synthesis.Piper:
+    """A voice of Piper's signature that gives each phoneme's id as a sample, times the length scale, and half of it."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed: it builds the voice")
+    from onnx import TensorProto, helper
+
+    def spoken(name: str, kind: int, shape: list[str | int]) -> Any:
+        return helper.make_tensor_value_info(name, kind, shape)
+
+    graph = helper.make_graph(
+        [
+            helper.make_node("Cast", ["input"], ["ids"], to=TensorProto.FLOAT),
+            helper.make_node("Constant", [], ["second"], value_ints=[1]),
+            helper.make_node("Gather", ["scales", "second"], ["length"]),
+            helper.make_node("Mul", ["ids", "length"], ["scaled"]),
+            helper.make_node("Cast", ["input_lengths"], ["count"], to=TensorProto.FLOAT),
+            helper.make_node("Div", ["scaled", "count"], ["row"]),
+            helper.make_node("Constant", [], ["axis"], value_ints=[1]),
+            helper.make_node("Unsqueeze", ["row", "axis"], ["output"]),
+        ],
+        "voice",
+        [
+            spoken("input", TensorProto.INT64, ["batch", "phonemes"]),
+            spoken("input_lengths", TensorProto.INT64, ["batch"]),
+            spoken("scales", TensorProto.FLOAT, [3]),
+        ],
+        [spoken("output", TensorProto.FLOAT, ["batch", 1, "time"])],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "voice.onnx")
+    known = "_^$ ,.?:həlˈowɜːldæɪsɹaɛnbt"
+    config = {
+        "audio": {"sample_rate": 22050},
+        "espeak": {"voice": "en-us"},
+        "inference": {"noise_scale": 0.667, "length_scale": 1, "noise_w": 0.8},
+        "num_speakers": 1,
+        "phoneme_id_map": {phoneme: [k] for k, phoneme in enumerate(known)} | {"\u0303": [99]},
+    }
+    (tmp_path / "voice.onnx.json").write_text(json.dumps(config), encoding="utf-8")
+    monkeypatch.setattr(synthesis, "locate", lambda name: (tmp_path / "voice.onnx", tmp_path / "voice.onnx.json"))
+    monkeypatch.setattr(synthesis, "find_espeak", lambda: "espeak-ng")
+    return synthesis.Piper()
+
+
+def test_piper_is_given_marks_between_clauses_and_neither_flags_of_languages_nor_whole_accents(
+    piper: synthesis.Piper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"Hello,": "həlˈoʊ\n", "3.5 worlds:": "3 wɜːld\n", 'it is "Dr. Blanc"?': "ɪt ɪz\n(fr)blˈɑ̃(en-us)\n"}
+    monkeypatch.setattr(synthesis, "_run", lambda command, text: given[text].encode())
+    said = piper.phonemes('Hello, 3.5 worlds: it is "Dr. Blanc"?')
+    assert said == "həlˈoʊ, 3 wɜːld: ɪt ɪz blˈɑ\u0303?"
+    # Begin and a pad, each known phoneme and a pad, the end; what the voice does not know is left out.
+    assert piper.phoneme_ids("ha\u0303ʊ?") == [1, 0, 8, 0, 22, 0, 99, 0, 6, 0, 2]
+
+
+def test_piper_speaks_the_ids_of_a_sentence_at_the_rate_of_its_voice(
+    piper: synthesis.Piper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synthesis, "_run", lambda command, text: "hə\n".encode())
+    speech = piper.speak("Huh.")
+    ids = np.array([1, 0, 8, 0, 9, 0, 5, 0, 2], np.float32)
+    assert speech.sample_rate_hz == 22050
+    assert speech.samples == pytest.approx(ids / ids.max())  # as loud as may be
+
+
+def test_a_piper_voice_that_is_damaged_is_told_in_one_line(piper: synthesis.Piper, tmp_path: Path) -> None:
+    (tmp_path / "voice.onnx").write_bytes(b"no network")
+    synthesizer, why = load_synthesizer("piper")
+    assert synthesizer is None
+    assert "damaged, or no Piper voice" in why and "\n" not in why
 
 
 @pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")

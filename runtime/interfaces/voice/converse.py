@@ -132,9 +132,16 @@ class VoiceConversation:
             async for sentence in take:
                 if self._synthesizer is None or self._player is None:
                     continue
-                speech = await anyio.to_thread.run_sync(self._synthesizer.speak, sentence, abandon_on_cancel=True)
-                now_s = self._now()
-                starts_s = tuple(now_s + start_s for start_s in sound_starts_s(speech))
-                until_s = now_s + len(speech.samples) / speech.sample_rate_hz
-                self._gate.play(Spoken(sentence, now_s, until_s, starts_s))
-                await self._player.play(speech)
+                try:
+                    await self._say(sentence, self._synthesizer, self._player)
+                except MindstreamError as error:
+                    self._synthesizer = None
+                    self._tell("agent", f"from here on answers are written, not spoken: {error}")
+
+    async def _say(self, sentence: str, synthesizer: Synthesizer, player: Player) -> None:
+        speech = await anyio.to_thread.run_sync(synthesizer.speak, sentence, abandon_on_cancel=True)
+        now_s = self._now()
+        starts_s = tuple(now_s + start_s for start_s in sound_starts_s(speech))
+        until_s = now_s + len(speech.samples) / speech.sample_rate_hz
+        self._gate.play(Spoken(sentence, now_s, until_s, starts_s))
+        await player.play(speech)

@@ -12,7 +12,11 @@ from runtime.interfaces.voice.synthesis import Speech
 
 class Player(Protocol):
     async def play(self, speech: Speech) -> None:
-        """Return when it has been heard, or was stopped."""
+        """Return when it has been heard, or was stopped.
+
+        Raises:
+            MindstreamError: the loudspeaker cannot be used any more.
+        """
         ...
 
     def stop(self) -> None:
@@ -44,6 +48,8 @@ class Loudspeaker:
         try:
             self._sounddevice.play(speech.samples, speech.sample_rate_hz, device=self._device, blocksize=512)
             await anyio.to_thread.run_sync(self._sounddevice.wait, abandon_on_cancel=True)
+        except (ValueError, self._sounddevice.PortAudioError) as error:
+            raise MindstreamError(f"the loudspeaker failed ({' '.join(str(error).split())[:80]})") from error
         finally:
             self.stop()
 

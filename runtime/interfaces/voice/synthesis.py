@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 import subprocess
+import unicodedata
 import wave
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -21,6 +23,11 @@ Samples = npt.NDArray[np.float32]
 
 _TIMEOUT_S = 20.0
 VOICE = "piper/en_US-lessac-medium"
+# Where a clause ends within a sentence, and the mark that a clause ends with, whatever closes after it.
+_CLAUSE_END = re.compile(r"(?<=[,;:])\s+")
+_MARK = re.compile(r"""([.,;:?!])["')\]”’]*$""")
+# espeak-ng's flags around words of another language: "(fr)" before, "(en)" behind.
+_LANGUAGE_FLAG = re.compile(r"\([^)]+\)")
 
 
 class Speech(Struct, frozen=True):
@@ -91,9 +98,7 @@ class Piper:
             raise WeightsError(f"{model}: damaged, or no Piper voice ({' '.join(str(error).split())[:100]})") from error
 
     def speak(self, sentence: str) -> Speech:
-        voice = str(self._config.get("espeak", {}).get("voice", "en-us"))
-        phonemes = _run([self._command, "-q", "--ipa", "-v", voice, "--stdin"], sentence).decode(errors="replace")
-        ids = self.phoneme_ids(" ".join(phonemes.split()))
+        ids = self.phoneme_ids(self.phonemes(sentence))
         inference = self._config.get("inference", {})
         scales = [
             inference.get("noise_scale", 0.667),
@@ -107,8 +112,23 @@ class Piper:
         }
         if int(self._config.get("num_speakers", 1)) > 1:
             inputs["sid"] = np.array([0], np.int64)
-        sound = np.asarray(self._session.run(None, inputs)[0], np.float32).reshape(-1)
-        return Speech(np.clip(sound, -1.0, 1.0), self._rate_hz)
+        try:
+            sound = np.asarray(self._session.run(None, inputs)[0], np.float32).reshape(-1)
+        except Exception as error:  # ONNX Runtime's errors have no common base
+            raise MindstreamError(f"{VOICE} failed: {' '.join(str(error).split())[:100]}") from error
+        # As loud as it may be, as Piper's own program has it: voices differ.
+        return Speech(sound / max(1e-8, float(np.abs(sound).max(initial=0.0))), self._rate_hz)
+
+    def phonemes(self, sentence: str) -> str:
+        """IPA with the marks between clauses and at the end, which voices are trained to hear; decomposed, so that
+        each accent is a phoneme of its own."""
+        voice = str(self._config.get("espeak", {}).get("voice", "en-us"))
+        clauses = []
+        for clause in _CLAUSE_END.split(sentence.strip()):
+            ipa = _run([self._command, "-q", "--ipa", "-v", voice, "--stdin"], clause).decode(errors="replace")
+            mark = _MARK.search(clause)
+            clauses.append(" ".join(_LANGUAGE_FLAG.sub("", ipa).split()) + (mark[1] if mark else ""))
+        return unicodedata.normalize("NFD", " ".join(clauses))
 
     def phoneme_ids(self, phonemes: str) -> list[int]:
         """Begin, each known phoneme with a pad behind it, end; phonemes the voice does not know are left out."""
