@@ -7,10 +7,13 @@ sound of one moment get the same media time.
 
 from __future__ import annotations
 
+import errno
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 import av.error
@@ -31,6 +34,7 @@ _STAMPLESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "image2pipe", "m4v"})
 _PROTOCOLS = "crypto,data,http,https,httpproxy,rtmp,rtmps,rtp,rtsp,rtsps,srt,srtp,tcp,tls,udp"
 # Enough to find the tracks of a stream; FFmpeg's own five seconds would be missed at every start.
 _ANALYSE_US, _ANALYSE_BYTES = 1_000_000, 2_000_000
+_NO_MEDIA = "what comes from there is no video or sound, or it breaks off at once"
 _MISSING: dict[Track, str] = {"video": "no picture", "audio": "no audio track"}
 
 
@@ -70,8 +74,12 @@ class StreamReader:
             self._container = av.open(
                 source.address, options=options, timeout=(live.open_s, live.stall_s), metadata_errors="replace"
             )
+        except av.error.ProtocolNotFoundError as error:
+            scheme = urlsplit(source.address).scheme
+            raise CaptureOver(f"the FFmpeg that comes with PyAV here has no {scheme}; take another address") from error
         except (FFmpegError, OSError, ValueError) as error:
-            raise CaptureFailed(f"{self._shown} cannot be opened: {_why(error, live.open_s)}") from error
+            why = _why_unopened(error, source.address, live.open_s)
+            raise CaptureFailed(f"{self._shown} cannot be opened: {why}") from error
         self._stream: Any = (video_stream if track == "video" else audio_stream)(self._container)
         if self._stream is None:
             self._container.close()
@@ -108,7 +116,7 @@ class StreamReader:
             except StopIteration:
                 break
             except (FFmpegError, OSError) as error:
-                raise CaptureFailed(f"{self._shown}: {_why(error, self._stall_s, opened=True)}") from error
+                raise CaptureFailed(f"{self._shown}: {_why_broken(error, self._stall_s)}") from error
             stamp_s = None if packet.dts is None else self._seconds(packet.dts, packet)
             if stamp_s is not None:
                 self._pace(stamp_s)
@@ -137,14 +145,41 @@ class StreamReader:
             time.sleep(min(max(0.0, self._began_s + stamp_s - started_s - self._now()), 1.0))
 
 
-def _why(error: Exception, deadline_s: float, opened: bool = False) -> str:
-    """FFmpeg's error in words."""
+def _why_unopened(error: Exception, address: str, deadline_s: float) -> str:
+    """Why there is no stream, in words a user can act on; FFmpeg's own where they are."""
+    parts = urlsplit(address)
     if isinstance(error, av.error.ExitError | TimeoutError):  # how PyAV's own timeout interrupts it
-        return f"it stopped sending for {deadline_s:g} s" if opened else f"no answer within {deadline_s:g} s"
+        return f"no answer within {deadline_s:g} s"
     if isinstance(error, ConnectionRefusedError):
         return "the connection was refused; is it switched on?"
     if isinstance(error, av.error.HTTPUnauthorizedError):
-        return "it wants a user name and password; write them as rtsp://USER:PASSWORD@..."
+        return f"it wants a user name and password; write them as {parts.scheme}://USER:PASSWORD@..."
     if isinstance(error, av.error.HTTPNotFoundError):
         return "there is nothing under this address (404)"
+    if isinstance(error, av.error.HTTPServerError):
+        return "the server there fails (an error 5xx)"
+    if isinstance(error, av.error.InvalidDataError):
+        return _NO_MEDIA
+    if isinstance(error, OSError) and error.errno == errno.EIO:  # how FFmpeg tells of very different things
+        return _NO_MEDIA if _is_known(parts.hostname) else f"no machine is known as {parts.hostname}"
+    return _in_one_line(error)
+
+
+def _why_broken(error: Exception, deadline_s: float) -> str:
+    """Why an open stream goes on no more."""
+    if isinstance(error, av.error.ExitError | TimeoutError):
+        return f"it stopped sending for {deadline_s:g} s"
+    if isinstance(error, OSError) and error.errno == errno.EIO:
+        return "the connection broke off"
+    return _in_one_line(error)
+
+
+def _in_one_line(error: Exception) -> str:
     return " ".join(str(getattr(error, "strerror", None) or error).split())
+
+
+def _is_known(host: str | None) -> bool:
+    try:
+        return bool(socket.getaddrinfo(host, None))
+    except OSError:
+        return False

@@ -73,15 +73,18 @@ def parse_source(text: str, mask: tuple[Rect, ...] = ()) -> LiveSource:
     name, where = "", text
     if (match := re.match(r"([\w.-]+)=(.+)$", text)) is not None:
         name, where = match[1], match[2]
-    scheme = urlsplit(where).scheme if "://" in where else ""
-    if scheme:
+    try:
+        parts = urlsplit(where if "://" in where else "")
+        _ = parts.port
+    except ValueError as error:
+        raise UserError(f"source {text!r} is no address: {error}") from error
+    if scheme := parts.scheme:
         if scheme not in STREAM_SCHEMES:
             known = ", ".join(STREAM_SCHEMES)
             raise UserError(f"source {text!r}: {scheme}:// is no stream that can be watched; known are {known}")
-        host = urlsplit(where).hostname
-        if not host:
+        if not parts.hostname:
             raise UserError(f"source {text!r}: the address names no host")
-        return LiveSource(as_label(name or host), "stream", where, mask)
+        return LiveSource(as_label(name or parts.hostname), "stream", where, mask)
     kind, _, which = where.partition(":")
     if kind == "screen" and (not which or which.isdigit()):
         return LiveSource(as_label(name or where), "screen", which or "1", mask)

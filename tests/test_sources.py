@@ -26,7 +26,19 @@ def test_a_source_is_told_from_how_it_is_written(text: str, label: str, kind: st
     assert (source.label, source.kind, source.address) == (label, kind, address)
 
 
-@pytest.mark.parametrize("text", ["talk.mp4", "ftp://host/x", "rtsp:///no-host", "screen:left", ""])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "talk.mp4",
+        "ftp://host/x",
+        "http://host:99999/x",
+        "http://host:port/x",
+        "http://[::1/x",
+        "rtsp:///no-host",
+        "screen:left",
+        "",
+    ],
+)
 def test_what_is_no_source_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(UserError) as refused:
         parse_source(text)
