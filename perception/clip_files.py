@@ -116,8 +116,18 @@ def tag_vectors(folder: Path, manifest: Manifest, vocabulary: str) -> np.ndarray
 
 
 def export_folder(options: OpenClipConfig, checkpoint: Path) -> Path:
-    """Where the export of a checkpoint lies, whether it is there or not."""
-    model = Path(options.model).read_text(encoding="utf-8") if options.model.endswith(".json") else options.model
+    """Where the export of a checkpoint lies, whether it is there or not.
+
+    Raises:
+        ConfigError: the file that describes the model cannot be read.
+    """
+    model = options.model
+    if model.endswith(".json"):
+        try:
+            model = Path(model).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "not a text file"
+            raise ConfigError(f"perception.vision.open_clip.model: {options.model}: {why}") from error
     parts = (_EXPORT_VERSION, model, options.weights if "/" not in options.weights else "", digest(checkpoint))
     key = hashlib.sha256("\0".join((*parts, options.precision)).encode()).hexdigest()[:16]
     return cache_dir().parent / "exports" / key

@@ -41,6 +41,8 @@ SPACES = "perception.spaces"
 REDESCRIBE = "perception.redescribe"
 # The module whose ``spaces_in(folder)`` tells what a stored memory holds of each vector space.
 STORED = "memory.reader"
+# The module whose ``examine(reasoning)`` says by what answers are composed here.
+ANSWERS = "reasoning.backends"
 # The module that tells which cameras and microphones there are.
 DEVICES = "perception.devices"
 

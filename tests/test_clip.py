@@ -193,7 +193,7 @@ def test_auto_takes_the_model_where_its_weights_are_and_else_says_in_one_line_wh
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     encoder = ENCODERS["auto"](found, 1)
     assert encoder.space == "layout-v1"
-    assert "are not on this machine; run `run_agent.py setup`" in encoder.meaning
+    assert "are not on this machine; run `run_agent.py setup`" in encoder.lacking
     with pytest.raises(WeightsError, match=r"run `run_agent\.py setup`"):
         ENCODERS["open_clip"](found, 1)
     monkeypatch.setenv("XDG_CACHE_HOME", str(cached / "cache"))
@@ -203,6 +203,9 @@ def test_auto_takes_the_model_where_its_weights_are_and_else_says_in_one_line_wh
 def test_weights_that_nobody_knows_name_those_that_are_known(cached: Path) -> None:
     vision = config(cached, model="ViT-B-32", weights="laion5b").perception.vision
     with pytest.raises(ConfigError, match="'laion5b' is no file and no known name; known for ViT-B-32: datacomp_xl"):
+        load_clip_encoder(vision, 1)
+    vision = config(cached, model="gone.json").perception.vision
+    with pytest.raises(ConfigError, match=r"open_clip\.model: gone\.json: No such file"):
         load_clip_encoder(vision, 1)
 
 

@@ -18,7 +18,7 @@ from reasoning.context import Context
 from reasoning.draft import Claim
 from reasoning.questions import Question
 from runtime.config import ReasoningConfig
-from runtime.errors import ConfigError
+from runtime.errors import ConfigError, ModelError
 from runtime.messages import TraceStep
 
 # Runs a function in the one model thread of the process (`Service.in_thread`).
@@ -92,12 +92,44 @@ BACKENDS: dict[str, Callable[[ReasoningConfig, InThread], Backend]] = {
 }
 
 
+async def examine(config: ReasoningConfig) -> tuple[bool, str]:
+    """Whether answers can be composed here as the profile wants it, and by what, in one line; no model is loaded.
+
+    Raises:
+        ConfigError: see `load_backend`.
+    """
+    _check(config)
+    quotes = "quotes its evidence, no language model"
+    if config.backend == "extractive":
+        return True, quotes
+    if config.backend == "transformers":
+        from reasoning.backends.transformers_model import locate_model
+
+        try:
+            return True, f"a language model in this process: {locate_model(config.model)}"
+        except ModelError as error:
+            return False, f"{quotes}: {error}"
+    from reasoning.backends.find_server import NONE_FOUND, find_server
+
+    try:
+        server = await find_server(config.model)
+    except ModelError as error:
+        return False, f"{quotes}: {error}"
+    if server is not None:
+        return True, f"a language model: {server.name} at {server.base_url}"
+    return config.backend == "auto", f"{quotes}: {NONE_FOUND}"
+
+
 def load_backend(config: ReasoningConfig, in_thread: InThread) -> Backend:
     """The back end that ``reasoning.backend`` names.
 
     Raises:
         ConfigError: there is no such back end, or its settings cannot be.
     """
+    _check(config)
+    return BACKENDS[config.backend](config, in_thread)
+
+
+def _check(config: ReasoningConfig) -> None:
     if config.backend not in BACKENDS:
         raise ConfigError(f"reasoning.backend: no {config.backend!r}; there is {', '.join(sorted(BACKENDS))}")
-    return BACKENDS[config.backend](config, in_thread)

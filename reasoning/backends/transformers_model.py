@@ -13,6 +13,7 @@ import io
 import json
 import threading
 from collections.abc import AsyncGenerator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reasoning.backends import InThread
@@ -57,11 +58,11 @@ class ModelLoader:
         return model
 
 
-def load_model(config: ModelConfig, in_thread: InThread) -> TransformersModel:
-    """Load the model a profile names, onto the GPU if there is one. Takes seconds to minutes.
+def locate_model(config: ModelConfig) -> Path:
+    """The folder of the model a profile names.
 
     Raises:
-        ModelError: it is not on this machine, or cannot be loaded.
+        ModelError: none is named, or it is not on this machine.
     """
     folder = locate_repository(config.name) if config.name else None
     if folder is None:
@@ -69,6 +70,16 @@ def load_model(config: ModelConfig, in_thread: InThread) -> TransformersModel:
             f"{config.name} is not on this machine; run `run_agent.py setup`" if config.name else "no model is named"
         )
         raise ModelError(f"reasoning.model.name: {named}, or give a folder with a Hugging Face model")
+    return folder
+
+
+def load_model(config: ModelConfig, in_thread: InThread) -> TransformersModel:
+    """Load the model a profile names, onto the GPU if there is one. Takes seconds to minutes.
+
+    Raises:
+        ModelError: it is not on this machine, or cannot be loaded.
+    """
+    folder = locate_model(config)
     try:
         torch: Any = importlib.import_module("torch")
         transformers: Any = importlib.import_module("transformers")

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 
 from runtime.config import Config
 from runtime.interfaces.terminal import ERR, OUT
+from runtime.interfaces.voice.synthesis import VOICE
 from runtime.processes import PREPARE, PREPARE_HEARING
 from runtime.weights import WEIGHTS, Weights, cache_dir, locate, locate_repository
 from runtime.weights_fetch import fetch, fetch_repository
@@ -16,12 +17,16 @@ from runtime.weights_fetch import fetch, fetch_repository
 
 def wanted_weights(config: Config) -> list[Weights]:
     """The weights a profile names by a name of ours; what it names by a path is the user's own."""
-    vision, hearing = config.perception.vision, config.perception.hearing
+    vision, hearing, voice = config.perception.vision, config.perception.hearing, config.voice
     names = []
     if vision.describe != "layout":
         names.append(f"open_clip/{vision.open_clip.model}/{vision.open_clip.weights}")
     if hearing.transcribe == "auto" or hearing.transcribe.startswith("whisper"):
         names.append(f"whisper/{hearing.whisper}")
+    if hearing.sounds and hearing.sound_events == "auto":
+        names.append("yamnet")
+    if voice.synthesis == "piper" or (voice.synthesis == "auto" and voice.mode != "off"):
+        names.append(VOICE)
     return [WEIGHTS[name] for name in names if name in WEIGHTS]
 
 
