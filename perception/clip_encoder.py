@@ -44,6 +44,7 @@ class ClipEncoder:
         self.space = manifest.space
         self.dimensions = manifest.dimensions
         self.names_things = tagger is not None
+        self.lacking = ""
         named = "things by name, " if self.names_things else ""
         self.meaning = f"open_clip {manifest.space} ({named}colours and arrangement; {tower.meaning})"
 

@@ -62,6 +62,8 @@ class Encoder(Protocol):
     """Whether its descriptions have tags."""
     meaning: str
     """What it can and cannot tell, in one line for the user."""
+    lacking: str
+    """Why it is not what the profile would rather have, in one line for the user; mostly ""."""
 
     def describe(self, bgrs: Sequence[np.ndarray]) -> list[Description]:
         """Describe pictures, each uint8 (height, width, 3) blue-green-red, of any size from 1x1."""
@@ -82,8 +84,10 @@ class LayoutEncoder:
     batch = 1
     names_things = False
 
-    def __init__(self, remark: str = "") -> None:
-        self.meaning = f"{LAYOUT_SPACE} (colours and arrangement{remark})"
+    meaning = f"{LAYOUT_SPACE} (colours and arrangement)"
+
+    def __init__(self, lacking: str = "") -> None:
+        self.lacking = lacking
 
     def describe(self, bgrs: Sequence[np.ndarray]) -> list[Description]:
         return [self._describe(bgr) for bgr in bgrs]
@@ -117,7 +121,7 @@ def _load_best(vision: VisionConfig, threads: int) -> Encoder:
     try:
         return _load_open_clip(vision, threads)
     except WeightsError as error:
-        return LayoutEncoder(f"; {error}")
+        return LayoutEncoder(f"pictures by colours and arrangement alone: {error}")
 
 
 # Each loader takes the profile and the threads it may use, and raises WeightsError where it cannot be had.

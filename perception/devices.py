@@ -1,12 +1,11 @@
-"""What this machine can perceive with: its cameras, its microphones, its screen."""
+"""What this machine can perceive with: its cameras, its microphones, its screens."""
 
 from __future__ import annotations
-
-import os
 
 from perception.capture import CaptureOver
 from perception.live_sound import microphones as microphones
 from perception.live_video import cameras as cameras
+from perception.live_video import why_no_screen as why_no_screen
 
 
 def why_no_microphone() -> str:
@@ -15,8 +14,3 @@ def why_no_microphone() -> str:
         return "" if microphones() else "no microphone is connected"
     except CaptureOver as error:
         return str(error)
-
-
-def has_screen() -> bool:
-    """Whether there is a screen that can be captured."""
-    return bool(os.environ.get("DISPLAY")) and os.environ.get("XDG_SESSION_TYPE") != "wayland"

@@ -45,6 +45,6 @@ async def tell_track(
     if over:
         await service.outbox.send(replace(opened(source, track, {}), missing=over))
     await service.outbox.send(SourceEnded(source=source.source, track=track, t_s=round_time(service.clock.now())))
-    service.report(idle=True)
+    service.report(idle=True, notes=(f"{source.label}: {over}",) if over else ())
     with anyio.move_on_after(_DRAIN_S):
         await service.outbox.drained()

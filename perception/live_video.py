@@ -107,6 +107,13 @@ def cameras() -> list[str]:
     return found
 
 
+def why_no_screen() -> str:
+    """Why no screen can be captured, in one line; "" if one can."""
+    if os.environ.get("XDG_SESSION_TYPE") == "wayland":
+        return "the screen cannot be captured under Wayland; log in to an Xorg session"
+    return "" if os.environ.get("DISPLAY") else "there is no screen here: DISPLAY is not set"
+
+
 class Screen:
     """A screen of this machine, looked at ``screen_hz`` times a second."""
 
@@ -114,10 +121,8 @@ class Screen:
         import mss
         import mss.exception
 
-        if os.environ.get("XDG_SESSION_TYPE") == "wayland":
-            raise CaptureOver("the screen cannot be captured under Wayland; log in to an Xorg session")
-        if not os.environ.get("DISPLAY"):
-            raise CaptureOver("there is no screen here: DISPLAY is not set")
+        if why := why_no_screen():
+            raise CaptureOver(why)
         self._failure = mss.exception.ScreenShotError
         try:
             self._screens = mss.MSS()

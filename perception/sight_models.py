@@ -50,6 +50,12 @@ class SightModels:
         return meanings
 
     @property
+    def lacking(self) -> tuple[str, ...]:
+        """Why pictures are not described as the profile would rather have it, if so; the models must be loaded."""
+        assert self._loaded is not None
+        return (self._loaded[0].lacking,) if self._loaded[0].lacking else ()
+
+    @property
     def batch(self) -> int:
         """How many looks a stage gains from being given at once; the models must be loaded."""
         assert self._loaded is not None

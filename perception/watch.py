@@ -131,7 +131,9 @@ class _FileWatcher:
                 encoders=await service.in_thread(self._models.load) if info.has_video else {},
             )
         )
-        if not info.has_video:
+        if info.has_video:
+            service.report(notes=self._models.lacking)
+        else:
             await service.outbox.send(SourceEnded(source=name, track="video", t_s=0.0, reason="end"))
             return
         await self._watch_picture(source, watermark_s)

@@ -155,9 +155,10 @@ class _LiveWatcher:
                 self._service.log.info("%s: %s", self._source.label, level.what)
 
     def _notes(self) -> tuple[str, ...]:
-        """That less is looked at than the profile says, if so."""
+        """That less is seen than the profile says, if so."""
         level = self._budget.level
-        return () if level == LEVELS[0] else (f"{self._source.label}: {level.what}, to keep the processor budget",)
+        lowered = () if level == LEVELS[0] else (f"{self._source.label}: {level.what}, to keep the processor budget",)
+        return (*self._models.lacking, *lowered)
 
     # --- attention, in its own thread --------------------------------------------------------------
 
@@ -273,7 +274,7 @@ class _LiveWatcher:
         self._asked.give(None)
         # Nothing to do until it is back, so that its standing still is no fault of ours.
         notes = away_notes(self._source.label, "video", item.reason)
-        self._service.report(source=self._source.source, idle=True, notes=notes)
+        self._service.report(source=self._source.source, idle=True, notes=(*notes, *self._models.lacking))
 
     def _wait_for_look(self, stretch: int, look: Look) -> None:
         """The newest looks wait, as many as are gladly taken at once; one too many is merged into the one before it."""

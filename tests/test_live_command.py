@@ -18,6 +18,10 @@ import pytest
 
 from benchmarks.chat_server import Json, Reply, serve_chat
 from benchmarks.loopback import Loopback, moving_square
+from perception import devices
+from runtime.config import Config
+from runtime.errors import UserError
+from runtime.interfaces.live_command import chosen_sources
 from tests.agent_runs import DEADLINE_S, run, start
 from tests.test_present import pictures
 from tests.test_with_model import prompt
@@ -58,6 +62,37 @@ def test_with_nothing_connected_there_is_one_clear_line(tmp_path: Path) -> None:
 
 def test_a_recording_or_a_wrong_address_is_refused_in_one_line(tmp_path: Path) -> None:
     assert "replay" in run("live", "talk.mp4", "--memory", tmp_path / "memory").assert_one_clear_line()
+
+
+@pytest.mark.parametrize(
+    ("named", "mic", "kinds"),
+    [
+        ((), None, ["camera", "microphone"]),
+        (("0",), None, ["camera", "microphone"]),
+        (("door=rtsp://x/", "0"), None, ["stream", "camera", "microphone"]),
+        (("door=rtsp://x/",), None, ["stream"]),
+        (("door=rtsp://x/", "0"), "off", ["stream", "camera"]),
+        (("0", "mic:USB"), None, ["camera", "microphone"]),
+        (("mic:USB",), None, ["microphone"]),
+    ],
+)
+def test_the_microphone_goes_with_a_camera_and_a_stream_brings_its_own_sound(
+    named: tuple[str, ...], mic: str | None, kinds: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "cameras", lambda: ["/dev/video0"])
+    monkeypatch.setattr(devices, "why_no_microphone", lambda: "")
+    assert [source.kind for source in chosen_sources(named, mic, False, Config())] == kinds
+
+
+def test_without_a_display_the_screen_is_left_out_and_alone_it_is_nothing_to_watch(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("DISPLAY", raising=False)
+    monkeypatch.delenv("XDG_SESSION_TYPE", raising=False)
+    assert [s.kind for s in chosen_sources(("door=rtsp://x/",), "off", True, Config())] == ["stream"]
+    assert capsys.readouterr().err == "not watching the screen: there is no screen here: DISPLAY is not set\n"
+    with pytest.raises(UserError, match="DISPLAY is not set"):
+        chosen_sources(("screen",), "off", False, Config())
 
 
 @pytest.mark.slow

@@ -278,7 +278,7 @@ def test_a_line_says_what_memory_holds_of_other_encoders_and_what_to_do() -> Non
 class Naming:
     """An encoder that names one thing in every picture."""
 
-    space, dimensions, batch, names_things, meaning = "naming", 2, 3, True, "a thing"
+    space, dimensions, batch, names_things, meaning, lacking = "naming", 2, 3, True, "a thing", ""
 
     def describe(self, bgrs: Sequence[np.ndarray]) -> list[Description]:
         vector = np.array([1.0, 0.0], "<f2").tobytes()

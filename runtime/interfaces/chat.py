@@ -15,6 +15,7 @@ from runtime.interfaces.notices import print_standing, standing_request
 from runtime.interfaces.terminal import (
     OUT,
     AnswerPrinter,
+    answer_json,
     note,
     observation_line,
     print_status,
@@ -48,12 +49,14 @@ class Chat:
         sources: tuple[str, ...],
         status_line: Callable[[], str],
         talk: Callable[[], str] | None = None,
+        as_json: bool = False,
     ) -> None:
         self.client = client
         self.sources = sources
         self._status_line = status_line
         self._last: Answer | None = None
         self._talk = talk
+        self._as_json = as_json
 
     async def run(self) -> bool:
         """Answer until the user leaves or the input ends. Returns whether the user left."""
@@ -99,7 +102,7 @@ class Chat:
                 OUT.print(f"unknown command {unknown}; /help lists them", markup=False)
 
     async def _answer(self, question: str) -> None:
-        printer = AnswerPrinter()
+        printer = None if self._as_json else AnswerPrinter()
         request = AskRequest(question=question, sources=self.sources)
         with anyio.open_signal_receiver(signal.SIGINT) as signals:
             async with anyio.create_task_group() as tasks:
@@ -107,12 +110,24 @@ class Chat:
                 async def stop_on_ctrl_c() -> None:
                     async for _ in signals:
                         tasks.cancel_scope.cancel()
+                        if printer is not None:
+                            printer.stopped()
+                        note("stopped")
+                        return
 
                 tasks.start_soon(stop_on_ctrl_c)
-                async for part in self.client.ask(request):
-                    printer.part(part)
-                    if isinstance(part, Answer):
-                        self._last = part
+                try:
+                    async for part in self.client.ask(request):
+                        if printer is not None:
+                            printer.part(part)
+                        elif isinstance(part, Answer):
+                            print(answer_json(part), flush=True)
+                        if isinstance(part, Answer):
+                            self._last = part
+                except CallError as error:  # here, where it is not yet in a group
+                    if printer is not None:
+                        printer.stopped()
+                    note(f"no answer: {error}")
                 tasks.cancel_scope.cancel()
 
     async def _prompted(self) -> AsyncIterator[str]:

@@ -15,27 +15,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from msgspec import Struct
 from rich.text import Text
 
 from runtime.agent import MAX_RUN_DIR_BYTES, RUN_DIR_PREFIX
 from runtime.config import Config
 from runtime.errors import StoreError, WeightsError
+from runtime.interfaces.abilities import Finding, abilities
 from runtime.interfaces.reembed import configured_space, mismatch
 from runtime.interfaces.setup import wanted_weights
 from runtime.interfaces.terminal import OUT, byte_size
-from runtime.processes import STORED
+from runtime.processes import DEVICES, STORED
 from runtime.weights import locate
 
 LOW_DISK_BYTES = 500_000_000
-
-
-class Finding(Struct, frozen=True):
-    """One line: ``state`` is "ok", "absent" (optional, at a cost) or "broken" (the agent cannot work)."""
-
-    state: str
-    what: str
-    text: str
 
 
 def examine(config: Config, memory_dir: Path) -> int:
@@ -80,21 +72,13 @@ def _devices(config: Config, memory_dir: Path) -> list[Finding]:
     cameras = Finding("ok", "cameras", ", ".join(names)) if names else (
         Finding("absent", "cameras", "none found; recordings, screens and network streams can be watched")
     )  # fmt: skip
-    return [cameras, _microphones()]
-
-
-def _microphones() -> Finding:
-    cost = "no microphone can be heard; the sound of recordings and streams can"
-    try:
-        import sounddevice
-    except ImportError:
-        return Finding("absent", "microphones", f"sounddevice is not installed; {cost}")
-    except OSError:
-        return Finding("absent", "microphones", f"PortAudio is not installed (package libportaudio2); {cost}")
-    names = [device["name"] for device in sounddevice.query_devices() if device["max_input_channels"] > 0]
-    if not names:
-        return Finding("absent", "microphones", f"none found; {cost}")
-    return Finding("ok", "microphones", ", ".join(names))
+    devices = importlib.import_module(DEVICES)
+    if why := devices.why_no_microphone():
+        microphones = Finding("absent", "microphones", f"{why}; the sound of recordings and streams can be heard")
+    else:
+        microphones = Finding("ok", "microphones", ", ".join(devices.microphones()))
+    why = devices.why_no_screen()
+    return [cameras, microphones, Finding("absent" if why else "ok", "screen", why or "can be watched")]
 
 
 def _weights(config: Config, memory_dir: Path) -> list[Finding]:
@@ -198,35 +182,10 @@ def _described_by(config: Config, memory_dir: Path) -> list[Finding]:
     return [Finding("ok", "pictures in memory", ", ".join(f"{held.vectors} by {s}" for s, held in spaces.items()))]
 
 
-def _encoders(config: Config, memory_dir: Path) -> list[Finding]:
-    vision, hearing = config.perception.vision, config.perception.hearing
-    wanted = wanted_weights(config)
-    try:
-        here = {row.used_for for row in wanted if locate(row.name) is not None}
-    except WeightsError:
-        here = set()
-    by_name = any("image" in use for use in here) or (vision.describe == "open_clip" and not wanted)
-    sees = "things by name (open_clip), " if by_name else ""
-    lacks = "" if by_name else "; not things by name"
-    heard = (
-        "Whisper: speech in many languages"
-        if "speech to text" in here
-        else f"{'pocketsphinx' if wanted else hearing.transcribe}: English speech, about one word in four misheard"
-    )
-    return [
-        Finding("ok", "sees", f"{sees}change, motion, colours, layout, people and faces{lacks}"),
-        Finding("ok" if vision.read_text else "absent", "reads", "RapidOCR" if vision.read_text else "switched off"),
-        Finding("ok", "hears", heard),
-        Finding("ok", "answers", f"{config.reasoning.backend}: {_ANSWERS.get(config.reasoning.backend, '')}"),
-    ]
+def _abilities(config: Config, memory_dir: Path) -> list[Finding]:
+    return abilities(config)
 
-
-_ANSWERS = {
-    "auto": "a language model if a server is found (OPENAI_BASE_URL, or one on its usual port here), else quotes",
-    "extractive": "quotes its evidence, no language model",
-    "openai": "a language model behind a server",
-}
 
 _CHECKS: tuple[Callable[[Config, Path], list[Finding]], ...] = (
-    _machine, _devices, _packages, _models, _weights, _storage, _described_by, _encoders
+    _machine, _devices, _packages, _models, _weights, _storage, _described_by, _abilities
 )  # fmt: skip

@@ -17,16 +17,17 @@ from runtime.config import Config
 from runtime.errors import CallError, StoreError, UserError
 from runtime.interfaces.chat import Chat
 from runtime.interfaces.client import Client
+from runtime.interfaces.notices import Notices
 from runtime.interfaces.reembed import tell_mismatch
+from runtime.interfaces.remarks import tell_remarks
 from runtime.interfaces.replay_command import TimedQuestion
-from runtime.interfaces.terminal import AnswerPrinter, LiveMeter, answer_json, media_time, note
+from runtime.interfaces.terminal import AnswerPrinter, LiveMeter, answer_json, note
 from runtime.interfaces.voice.start import start_voice
-from runtime.messages import AWAY_MARK, Answer, AskRequest, SourceRecord
+from runtime.messages import Answer, AskRequest, SourceRecord
 from runtime.processes import DEVICES, member
 from runtime.sources import KIND_TRACKS, LiveSource, begin_session, distinct, parse_source
 from runtime.supervisor import ProcessEvent
 
-WATCH_S = 0.2
 # How long a question given with its time waits for what is perceived by then.
 CATCH_UP_S = 2.0
 
@@ -46,11 +47,16 @@ def chosen_sources(named: Sequence[str], mic: str | None, screen: bool, config: 
     sources = [msgspec.structs.replace(s, mask=s.mask or config.perception.vision.mask) for s in sources]
     if screen and not any(source.kind == "screen" for source in sources):
         sources.append(parse_source("screen"))
+    if (no_screen := devices.why_no_screen()) and any(source.kind == "screen" for source in sources):
+        sources = [source for source in sources if source.kind != "screen"]
+        if not sources:
+            raise UserError(no_screen)
+        note(f"not watching the screen: {no_screen}")
     if not sources and (found := devices.cameras()):
         sources.append(msgspec.structs.replace(parse_source(found[0]), label="camera"))
     if mic is not None and mic != "off":
         sources.append(parse_source(f"mic:{mic}"))
-    elif mic is None and all(source.kind in ("camera", "screen") for source in sources):
+    elif mic is None and _wants_microphone(sources):
         if why := devices.why_no_microphone():
             if sources:
                 note(f"listening to nothing: {why}")
@@ -63,6 +69,12 @@ def chosen_sources(named: Sequence[str], mic: str | None, screen: bool, config: 
             "name a source, such as rtsp://HOST/PATH, or use --screen"
         )
     return distinct(sources)
+
+
+def _wants_microphone(sources: Sequence[LiveSource]) -> bool:
+    """Whether the system's microphone goes with them: with a camera, the screen or nothing, unless one is named."""
+    kinds = {source.kind for source in sources}
+    return "microphone" not in kinds and (not kinds or bool(kinds & {"camera", "screen"}))
 
 
 async def live(
@@ -91,10 +103,12 @@ async def live(
     ):
         client = Client(agent.run_dir, agent.members, agent.context)
         await tasks.start(client.run)
+        notices = Notices(client, config.reasoning.standing.bell, as_json)
         known: tuple[SourceRecord, ...] = ()
         if not is_new:
             await agent.until_ready()
             await tell_mismatch(client, config)
+            await notices.pass_over()
             known = (await client.status()).sources
             await _end_forsaken(client, known)
         now_wall_s, epoch_s = time.time(), time.monotonic()
@@ -104,14 +118,14 @@ async def live(
             note(f"{source.label}: {source.kind} {source.shown}".rstrip())
         meter = LiveMeter(client, epoch_s)
         tasks.start_soon(_tell_events, events_out, client, {s.label: s for s in session})
-        tasks.start_soon(_tell_outages, client)
+        tasks.start_soon(tell_remarks, client)
         tasks.start_soon(_perceive, agent, session, epoch_s)
         try:
             with anyio.move_on_after(for_s):
                 async with anyio.create_task_group() as beside:
                     beside.start_soon(_ask_in_time, client, session, questions, epoch_s, as_json)
                     talk = start_voice(agent, client, config, voice, epoch_s, beside)
-                    if for_s is None and await Chat(client, (), meter.line, talk).run():
+                    if for_s is None and await Chat(client, (), meter.line, talk, as_json).run():
                         beside.cancel_scope.cancel()
                     elif for_s is None:
                         note(f"no terminal: perceiving until stopped; `chat --memory {memory_dir}` talks to this agent")
@@ -152,26 +166,6 @@ async def _tell_events(
                 if event.kind == "lost" and event.process == member(track, label).name:
                     with suppress(CallError):
                         await client.lost(track, event.text, (source.source,))
-
-
-async def _tell_outages(client: Client) -> None:
-    """Say when a source is not perceived, and when it is again."""
-    away: dict[str, tuple[str, float]] = {}
-    while True:
-        for name, beat in list(client.heartbeats.items()):
-            if beat.paused:
-                continue
-            told = next((text for text in beat.notes if AWAY_MARK in text), "") if beat.idle else ""
-            before, since_s = away.get(name, ("", 0.0))
-            if told and told != before:
-                note(told if not before else f"still: {told}")
-                away[name] = (told, since_s or time.monotonic())
-            elif before and not told:
-                track, _, label = name.partition(":")
-                verb = "seen" if track == "video" else "heard"
-                note(f"{label} is {verb} again after {media_time(time.monotonic() - since_s)}")
-                del away[name]
-        await anyio.sleep(WATCH_S)
 
 
 async def _ask_in_time(

@@ -18,6 +18,7 @@ from runtime.interfaces.client import Client
 from runtime.interfaces.notices import Notices, standing_request
 from runtime.interfaces.recordings import find_recordings
 from runtime.interfaces.reembed import tell_mismatch
+from runtime.interfaces.remarks import tell_remarks
 from runtime.interfaces.terminal import (
     AnswerPrinter,
     ReplayMeter,
@@ -123,6 +124,7 @@ async def replay(
         timed, at_end = _in_order(asked, plans)
         todo = [plan for plan in plans if not plan.complete]
         tasks.start_soon(_tell_events, events_out, client, tuple(plan.source for plan in todo))
+        tasks.start_soon(tell_remarks, client)
         params = {"sources": [plan.params() for plan in todo], "speed": speed}
         if record_dir is not None:
             params["record_dir"] = str(record_dir)
@@ -147,7 +149,7 @@ async def replay(
         if chat:
             tasks.start_soon(accompany)
             tasks.start_soon(_learn_encoders, client, plans, meter)
-            await Chat(client, tuple(plan.source for plan in plans), meter.line).run()
+            await Chat(client, tuple(plan.source for plan in plans), meter.line, as_json=as_json).run()
         else:
             await accompany()
         tasks.cancel_scope.cancel()

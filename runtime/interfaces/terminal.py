@@ -111,6 +111,11 @@ class AnswerPrinter:
         if part.notice:
             note(part.notice)
 
+    def stopped(self) -> None:
+        """Nothing more will come: what was begun ends its line."""
+        if self._begun:
+            OUT.print()
+
     def _write(self, text: str) -> None:
         """Print on from where the last part ended, breaking lines between words."""
         for word in re.findall(r"\s*\S+|\s+$", text):
