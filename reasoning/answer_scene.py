@@ -14,7 +14,7 @@ from reasoning.captions import as_captioned, captions
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, clause_around, join, mark, one, quote, refusal, sentence, unique
 from reasoning.present import age
-from reasoning.questions import Question, noun_phrases
+from reasoning.questions import Question, noun_phrases, parse_question
 from reasoning.sights import (
     DARKNESS,
     MOTION_VERBS,
@@ -39,7 +39,10 @@ from reasoning.sights import (
 )
 from reasoning.words import number_in_words
 from runtime.messages import Observation
+from runtime.sources import session_of
 
+# A picture older than this is not of now.
+NOW_S = 20.0
 SPEAKING_S = 2.0
 # "Now", outside of what is quoted.
 _NOW = re.compile(r'("[^"]*")|\s*\b[Nn]ow\b')
@@ -51,6 +54,8 @@ SAID, READ, CAME, SHOWN = 1.0, 0.9, 0.8, 0.4
 SIDES_TOLD = 2
 DESCRIBED = 4
 MOVING_ABOVE = 0.02
+# A camera as a question names it: "at the front door", "in the garden camera".
+_NAMED = r"\b(?:(?:at|in|on|by|before|from|through|of) )?(?:the )?{}(?: camera)?\b"
 
 
 async def answer_where(question: Question, context: Context) -> Draft:
@@ -87,13 +92,30 @@ async def answer_where(question: Question, context: Context) -> Draft:
 
 
 async def answer_now(question: Question, context: Context) -> Draft:
-    """What is there at the moment of asking, from the freshest frames."""
+    """What is there at the moment of asking, from the freshest frames: of every camera there is, or the one named."""
     as_of_s = context.view.as_of_s
-    near = context.within(max(0.0, as_of_s - 20.0), as_of_s)
+    if asked_stems(question.text) & SPEAKING and not question.read:
+        return await _speaking_now(question, context.within(max(0.0, as_of_s - NOW_S), as_of_s), as_of_s)
+    watched = [reply.source for reply in await context.present.look()] if context.present else []
+    if len(watched) < 2:
+        return await _before_one(question, context)
+    labels = {source: session_of(source)[0] or source for source in watched}
+    for source, label in labels.items():
+        named = re.compile(_NAMED.format(re.escape(label).replace(r"\-", "[- ]")), re.I)
+        if named.search(question.text):
+            return await _before_one(parse_question(named.sub(" ", question.text), as_of_s), context.of(source))
+    drafts = [(label, await _before_one(question, context.of(source))) for source, label in labels.items()]
+    claims = tuple(Claim(f"{label}: {claim.text}", claim.cites) for label, draft in drafts for claim in draft.claims)
+    abstained = all(draft.abstained for _, draft in drafts)
+    return Draft(claims, max(draft.confidence for _, draft in drafts), abstained)
+
+
+async def _before_one(question: Question, context: Context) -> Draft:
+    """The same before one camera."""
+    as_of_s = context.view.limits.get(context.source, context.view.as_of_s)
+    near = context.within(max(0.0, as_of_s - NOW_S), as_of_s)
     frames = await near.scan("frame", newest_first=True, limit=4)
     asked = asked_stems(question.text)
-    if asked & SPEAKING and not question.read:
-        return await _speaking_now(question, near, as_of_s)
     if not frames:
         return await _describe_last(context)
     frame = frames[-1]

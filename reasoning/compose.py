@@ -32,7 +32,7 @@ from reasoning.corrections import (
 from reasoning.draft import Claim, Draft
 from reasoning.follow_up import InFull, Recalled, Unclear, resolve
 from reasoning.memory_client import MemoryClient
-from reasoning.present import CallsWatcher, Present
+from reasoning.present import CallsWatcher, Present, together
 from reasoning.questions import Question, parse_question
 from reasoning.small_talk import small_talk
 from reasoning.wording import mend_slips
@@ -50,6 +50,7 @@ from runtime.messages import (
     View,
     ViewRequest,
 )
+from runtime.sources import session_of
 
 UNSUPPORTED = "I cannot support an answer with anything I remember."
 # "And then?" after an answer that found nothing goes on from the one before that.
@@ -160,11 +161,15 @@ class Composer:
             view = msgspec.structs.replace(view, source=wording.named, as_of_s=view.limits[wording.named])
         asked = await self._understand(request, wording, before, view)
         understood_s = self._clock.now() - began_s
-        said_now = [p.text for p in being_said if p.source in view.limits and asked.source in ("", p.source)]
+        source, seen = asked.source, view
+        if source == view.source and not (request.source or asked.in_full):
+            seen = together(view)  # it was taken to be about what is watched, not named
+            source = "" if len(seen.limits) > 1 and seen is not view else source
+        said_now = [p.text for p in being_said if p.source in seen.limits and source in ("", p.source)]
         context = Context(
             self._memory,
-            view,
-            source=asked.source,
+            seen,
+            source=source,
             limit=self._config.recall_limit,
             history=conversation.history() if len(before) == len(conversation.turns) else (),
             being_said=" / ".join(said_now) if asked.question.time.now and request.as_of_s is None else "",
@@ -298,11 +303,17 @@ class _Told:
 
 
 def name_source(text: str, cites: Sequence[Observation], view: View) -> str:
-    """``text`` with the source of its citations, where that is not the one being watched."""
+    """``text`` with the source of its citations, where that is not the one being watched; its label is enough for one
+    that is perceived beside it."""
     sources = {o.source for o in cites}
-    if len(view.limits) < 2 or len(sources) != 1 or view.source in sources or any(name in text for name in sources):
+    if len(view.limits) < 2 or len(sources) != 1 or view.source in sources:
         return text
-    return re.sub(r"([.!?]?)$", rf" (in {sources.pop()})\1", text, count=1)
+    name = sources.pop()
+    label, moment = session_of(name)
+    if name in text or (label and text.startswith(f"{label}: ")):
+        return text
+    shown = label if label and moment == session_of(view.source)[1] else name
+    return re.sub(r"([.!?]?)$", rf" (in {shown})\1", text, count=1)
 
 
 def _worded(request: AskRequest, view: View, before: Sequence[PastTurn]) -> Wording:

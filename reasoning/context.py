@@ -32,6 +32,7 @@ from runtime.messages import (
     TimeWindow,
     View,
 )
+from runtime.sources import session_of
 
 # A clip of some minutes is read whole; of more, recall chooses.
 READ_WHOLE = 800
@@ -196,8 +197,7 @@ class Context:
                 found.update((n.id, n) for n in near if n.source == o.source)
             if not hits:
                 found.update((o.id, o) for o in whole)
-        ordered = sorted(found.values(), key=lambda o: (o.source, o.t0_s, o.id))
-        return [(o, max(0.0, scores.get(o.id, 0.0))) for o in ordered]
+        return [(o, max(0.0, scores.get(o.id, 0.0))) for o in self._in_order(found.values())]
 
     async def events(self) -> tuple[Span, ...]:
         """The events of the window, in order of time."""
@@ -270,7 +270,13 @@ class Context:
     async def _scan(self, request: ScanRequest) -> tuple[Observation, ...]:
         with self._waiting():
             reply = await self.memory.scan(request)
-        return tuple(sorted(reply.observations, key=lambda o: (o.source, o.t0_s, o.id)))
+        return tuple(self._in_order(reply.observations))
+
+    def _in_order(self, observations: Iterable[Observation]) -> list[Observation]:
+        """In order of time, of each source apart where their clocks are not one."""
+        moments = {session_of(name)[1] for name in self.view.limits}
+        one_clock = len(moments) == 1 and "" not in moments
+        return sorted(observations, key=lambda o: ("" if one_clock else o.source, o.t0_s, o.id))
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:

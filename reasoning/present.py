@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import anyio
+import msgspec
 
 from reasoning.draft import mark
 from runtime.errors import CallError
 from runtime.messages import LookReply, LookRequest, Message, Observation, View, observation_id
+from runtime.sources import session_of
 
 # Seconds: a camera gives the next picture sooner, and an answer must not wait for one that does not.
 LOOK_S = 0.2
@@ -65,6 +67,18 @@ class Present:
                 since = f"since {mark(shown.paused_since_s)[1:-1]}, {age(shown.now_s - shown.paused_since_s)} ago"
                 return f"Watching is paused {since}: I see nothing now."
         return ""
+
+
+def together(view: View) -> View:
+    """The View of all that is perceived beside the source it is about: a camera and its microphone, several cameras.
+
+    Live sources of one session share their clock, so that times, counts and "now" are of all of them.
+    """
+    _, moment = session_of(view.source)
+    if not moment:
+        return view
+    limits = {name: limit_s for name, limit_s in view.limits.items() if session_of(name)[1] == moment}
+    return msgspec.structs.replace(view, limits=limits)
 
 
 def age(seconds: float) -> str:

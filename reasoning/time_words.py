@@ -25,6 +25,8 @@ EDGE_SHARE = 0.12
 EDGE_MIN_S = 5.0
 EDGE_MAX_S = 60.0
 JUST_NOW_S = 8.0
+# "What was just said?" is the newest of what was said lately; whoever asks it waited for the sentence to end.
+LATELY_S = 30.0
 # "Just before 0:42" is not all there was before.
 JUST_S = 15.0
 
@@ -74,6 +76,12 @@ _LENGTH = rf"{_NUMBER}\s*{_UNIT}(?:\s+(?:and\s+)?(?:{_NUMBER}\s*{_UNIT}|a half))
 _MOMENT = rf"(?:{_CLOCK}|(?:second|minute)\s+\d+(?:\.\d+)?|{_LENGTH})"
 _ABOUT = r"(?:about|around|approximately|roughly|circa|near)"
 _JUST = r"(?:right|just|shortly|immediately|directly|soon)\s+"
+# What may just have been done; "just" before other words says "only", or how near something is.
+_DONE = (
+    r"(?:said|say|mention(?:ed)?|spoken|speak|spoke|told|tell|ask(?:ed)?|talk(?:ed)?|hear|heard|see|seen|saw|shown|"
+    r"happen(?:ed)?|appear(?:ed)?|c[oa]me|go|gone|went|leave|left|enter(?:ed)?|arrived?|pass(?:ed)?|walk(?:ed)?|"
+    r"do|did|done|put|take|took|taken|open(?:ed)?|closed?|changed?|moved?)"
+)
 _CLAUSE_END = r"(?=\s*(?:[,;:?!]|$))"
 
 
@@ -173,6 +181,9 @@ def _take_ago(reader: _Reader) -> None:
         reader.set_window(reader.as_of_s - ago_s - slack_s, reader.as_of_s - ago_s + slack_s)
     if reader.take(r"\b(?:just now|a moment ago|moments ago|very recently)\b"):
         reader.set_window(reader.as_of_s - JUST_NOW_S, reader.as_of_s)
+    elif reader.take(rf"\bjust(?=\s+{_DONE}\b)"):
+        reader.set_window(reader.as_of_s - LATELY_S, reader.as_of_s)
+        reader.pick = "last"
 
 
 def _take_edges(reader: _Reader) -> None:

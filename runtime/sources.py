@@ -29,6 +29,8 @@ KIND_TRACKS: dict[str, tuple[Track, ...]] = {
 STREAM_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
 # Part of socket names, whose length is limited.
 LABEL_MAX = 24
+# What `begin_session` calls the sources of one session: their labels, and the moment they all began at.
+_SESSION = re.compile(r"(?P<label>.+)@(?P<moment>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)")
 _FORMS = "a camera (0, /dev/video2), the address of a stream (rtsp://...), screen, or mic"
 
 Rect = tuple[float, float, float, float]
@@ -128,3 +130,9 @@ def begin_session(source: LiveSource, now_wall_s: float, known: Iterable[str]) -
     while (name := f"{source.label}@{time.strftime('%Y-%m-%dT%H:%M:%S', time.localtime(moment_s))}") in taken:
         moment_s += 1.0
     return replace(source, source=name, started_wall_s=round(now_wall_s, 3))
+
+
+def session_of(source: str) -> tuple[str, str]:
+    """Label and moment in the name of a live source; sources of one moment share their clock. ("", "") of others."""
+    match = _SESSION.fullmatch(source)
+    return (match["label"], match["moment"]) if match else ("", "")

@@ -118,7 +118,8 @@ class ListedMemory:
         found = [
             o
             for o in self.visible(request.view)
-            if (not request.channels or o.channel in request.channels)
+            if request.source in ("", o.source)
+            and (not request.channels or o.channel in request.channels)
             and (not request.ids or o.id in request.ids)
             and (not request.windows or any(w.source == o.source and _touches(o, w) for w in request.windows))
             and (request.t0_s is None or o.t1_s >= request.t0_s)
@@ -135,7 +136,11 @@ class ListedMemory:
     async def recall(self, request: RecallRequest) -> RecallReply:
         self.searched.append(request)
         scan = ScanRequest(
-            view=request.view, channels=request.channels or PERCEIVED_CHANNELS, t0_s=request.t0_s, t1_s=request.t1_s
+            view=request.view,
+            source=request.source,
+            channels=request.channels or PERCEIVED_CHANNELS,
+            t0_s=request.t0_s,
+            t1_s=request.t1_s,
         )
         asked = words(request.query)
         hits = [

@@ -23,6 +23,8 @@ AS_OF_S = 200.0
         ("What happened two minutes ago?", 62.0, 98.0, "What happened?"),
         ("A minute and a half ago, who spoke?", 96.5, 123.5, "who spoke?"),
         ("What was that just now?", 192.0, 200.0, "What was that?"),
+        ("What was just said?", 170.0, 200.0, "What was said?"),
+        ("Who just came in?", 170.0, 200.0, "Who came in?"),
         ("At 1:17 what is heard?", 75.0, 79.0, "what is heard?"),
         ("Who enters at about 42 seconds?", 39.0, 45.0, "Who enters?"),
         ("What happens around 40 seconds?", 37.0, 43.0, "What happens?"),
@@ -49,6 +51,7 @@ def test_an_expression_becomes_a_window(question: str, t0_s: float, t1_s: float,
         "How many cars are in two lanes?",
         "What colour is the close-up?",
         "Where does the man sit on the second chair?",
+        "Is there just one person?",
     ],
 )
 def test_other_words_are_no_window(question: str) -> None:

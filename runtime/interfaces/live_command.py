@@ -174,14 +174,14 @@ async def _ask_in_time(
     """Ask each question when its time has come, in seconds since this began; one without a time at once."""
     for question in sorted(questions, key=lambda question: question.at_s or 0.0):
         await anyio.sleep(max(0.0, epoch_s + (question.at_s or 0.0) - time.monotonic()))
-        source = next((s.source for s in session if question.source in (s.label, s.source)), session[0].source)
+        named = next((s.source for s in session if question.source in (s.label, s.source)), "")
         if question.at_s is not None:
             # What was just seen should count; but a slow recogniser must not keep anybody from an answer.
             with anyio.move_on_after(CATCH_UP_S):
-                await client.watermarks.wait_for(source, question.at_s)
+                await client.watermarks.wait_for(named or session[0].source, question.at_s)
         printer = None if as_json else AnswerPrinter(question.question)
         try:
-            async for part in client.ask(AskRequest(question=question.question, source=source)):
+            async for part in client.ask(AskRequest(question=question.question, source=named)):
                 if printer is not None:
                     printer.part(part)
                 elif isinstance(part, Answer):
