@@ -305,10 +305,10 @@ async def test_a_voice_that_fails_leaves_the_answer_written_and_is_told_once() -
         yield lambda: loud.plays == 1
 
     shown = await talk(agent, loud, script)
-    assert shown == [
-        "you: what is on the table",
-        "agent: from here on answers are written, not spoken: the loudspeaker failed (unplugged)",
+    assert shown[0] == "you: what is on the table"
+    assert sorted(shown[1:]) == [
         "agent: A red cup. A blue cup. A green cup.",
+        "agent: from here on answers are written, not spoken: the loudspeaker failed (unplugged)",
     ]
     assert loud.plays == 1
 

@@ -123,7 +123,7 @@ def _packages(config: Config, memory_dir: Path) -> list[Finding]:
     for name, role in optional.items():
         try:
             version = importlib.metadata.version(name)
-            findings.append(Finding("ok", name, f"{version} (installed; the embedded profile does not use it)"))
+            findings.append(Finding("ok", name, f"{version} ({role} beyond the embedded ones)"))
         except importlib.metadata.PackageNotFoundError:
             findings.append(Finding("absent", name, f"not installed; only needed for {role} beyond the embedded ones"))
     return findings
