@@ -35,6 +35,7 @@ from reasoning.memory_client import MemoryClient
 from reasoning.present import CallsWatcher, Present, together
 from reasoning.questions import Question, parse_question
 from reasoning.small_talk import small_talk
+from reasoning.standing.orders import parse_order
 from reasoning.wording import mend_slips
 from runtime.clock import Clock
 from runtime.config import ReasoningConfig
@@ -162,7 +163,7 @@ class Composer:
         asked = await self._understand(request, wording, before, view)
         understood_s = self._clock.now() - began_s
         source, seen = asked.source, view
-        if source == view.source and not (request.source or asked.in_full):
+        if source == view.source and not (request.source or wording.named or asked.leaned):
             seen = together(view)  # it was taken to be about what is watched, not named
             source = "" if len(seen.limits) > 1 and seen is not view else source
         said_now = [p.text for p in being_said if p.source in seen.limits and source in ("", p.source)]
@@ -193,7 +194,8 @@ class Composer:
     ) -> Understood:
         """What is asked, given the turns before it."""
         text = wording.text
-        last = before[-1] if before else None
+        # "Tell me when ..." was no question, and what follows leans on the one before it.
+        last = next((turn for turn in reversed(before) if parse_order(turn.asked) is None), None)
         plain = parse_question(text, view.as_of_s)
         if self._orders and (ordered := await self._orders(text, request.conversation)) is not None:
             return Understood(plain, said=ordered)
@@ -207,7 +209,8 @@ class Composer:
         if isinstance(leaning, Unclear):
             return Understood(plain, said=unclear(leaning.word))
         if isinstance(leaning, Recalled):
-            said = answer_again(leaning, before[-1], await self._cited(before[-1], view))
+            assert last is not None  # there is nothing else that it could recall
+            said = answer_again(leaning, last, await self._cited(last, view))
             return Understood(plain, said=said, aside=leaning.what == "question")
         question = plain if leaning is None else _question_of(leaning, view)
         if question.ongoing and self._watchers and request.as_of_s is None:

@@ -29,6 +29,16 @@ def test_a_paused_source_is_said_to_be_paused_and_one_that_is_not_perceived_to_b
     assert "mic heard, 0.2 s old" in told
 
 
+def test_picture_and_sound_of_a_source_stand_together_and_say_once_what_befell_both() -> None:
+    told = line(
+        Heartbeat(process="audio:tv", pid=1, idle=False, data_age_s=0.3),
+        Heartbeat(process="video:tv", pid=2, idle=False, data_age_s=0.1),
+        Heartbeat(process="audio:door", pid=3, paused=True),
+        Heartbeat(process="video:door", pid=4, paused=True),
+    )
+    assert "door paused · tv 0 frames/s, 0.1 s old, heard, 0.3 s old ·" in told
+
+
 def test_a_track_that_there_is_not_is_not_missed() -> None:
     told = line(
         Heartbeat(process="video:door", pid=1, idle=False),

@@ -14,7 +14,7 @@ import pytest
 from reasoning.backends import Verdict
 from reasoning.compose import UNSUPPORTED, name_source
 from reasoning.context import Context
-from reasoning.draft import Claim
+from reasoning.draft import Claim, Draft, one
 from reasoning.extract import ExtractiveBackend
 from reasoning.questions import Question
 from reasoning.turn import Turns
@@ -492,3 +492,19 @@ async def test_a_turn_under_way_when_something_is_erased_is_given_up_and_its_con
         turns.forget()
         assert not turns._composer.conversations._open
     assert "erased" in str(failed[0])
+
+
+async def test_a_follow_up_leans_on_the_question_before_an_order_and_not_on_the_order() -> None:
+    async def orders(text: str, conversation: str) -> Draft | None:
+        return one("I will tell you", confidence=1.0) if text.startswith("Tell me when") else None
+
+    memory = ListedMemory(MORNING, LIGHT)
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        turns._composer._orders = orders
+        await collect(turns, "What is said about the lighthouse?")
+        await collect(turns, "Tell me when a ship comes in")
+        answer = (await collect(turns, "When was that?"))[-1]
+    assert isinstance(answer, Answer)
+    assert "[0:06]" in answer.answer
+    assert "ship" not in answer.understood

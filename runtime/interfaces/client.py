@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +59,8 @@ CALL_DEADLINE_S = 15.0
 # Erasing and archives touch all of memory, and may rewrite its file.
 PAUSE_DEADLINE_S, PAUSE_LOOK_S = 5.0, 0.05
 RULE_DEADLINE_S = 1800.0
+# Every process is heard from twice a second.
+HEARD_BY_S = 1.5
 
 
 class Client:
@@ -184,6 +186,13 @@ class Client:
     async def readd(self, source: str) -> None:
         """Let a source be perceived again from its begin, erased stretches too."""
         await self._rule(ReaddRequest(source=source))
+
+    async def hear_from(self, names: Iterable[str]) -> None:
+        """Wait until these processes have been heard from, a moment at most: one of them may have ended."""
+        wanted = set(names)
+        with anyio.move_on_after(HEARD_BY_S):
+            while not wanted <= self.heartbeats.keys():
+                await anyio.sleep(PAUSE_LOOK_S)
 
     async def pause(self, on: bool) -> tuple[str, ...]:
         """Pause what is perceived live, or go on with it; returns the processes it holds for, once it does.

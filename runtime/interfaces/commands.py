@@ -98,6 +98,8 @@ async def status(config: Config, memory_dir: Path, as_json: bool) -> None:
         if as_json:
             print(msgspec.json.encode(found).decode(), flush=True)
             return
+        if (card := find_agent(memory_dir)) is not None:
+            await client.hear_from(member.name for member in card.members)
         print_status(found, client.heartbeats)
         if line := mismatch(found.spaces, configured_space(config)):
             OUT.print(line, markup=False)

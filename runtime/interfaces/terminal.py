@@ -28,6 +28,7 @@ from runtime.messages import (
     PartialTranscript,
     RecallReply,
 )
+from runtime.processes import label_of
 from runtime.replay import SourcePlan, is_complete
 
 # Lines are broken between words for a person at a terminal, and left whole for a program that reads them.
@@ -211,7 +212,8 @@ def print_status(
 
 def told_of_pause(names: tuple[str, ...], on: bool) -> str:
     """What is said when the user paused, or goes on."""
-    return f"{'paused' if on else 'perceiving again'}: {', '.join(names)}" + ("; /resume goes on" if on else "")
+    sources = ", ".join(sorted({label_of(name) for name in names}))
+    return f"{'paused' if on else 'perceiving again'}: {sources}" + ("; /resume goes on" if on else "")
 
 
 def encoder_line(encoders: dict[str, str]) -> str:
@@ -284,28 +286,31 @@ class LiveMeter:
 
     def line(self) -> str:
         """The status line of the chat: each source with its pictures a second and the age of its data."""
-        parts = [media_time(time.monotonic() - self._epoch_s)]
         drops = 0
-        for name, beat in sorted(self.client.heartbeats.items()):
-            role, _, label = name.partition(":")
+        sources: dict[str, dict[str, None]] = {}
+        for name, beat in sorted(self.client.heartbeats.items(), reverse=True):  # seen before heard
+            label = label_of(name)
             if not label:
                 continue
             drops += sum(beat.drops.values())
-            if beat.ended:
-                continue
-            if beat.paused:
-                parts.append(f"{label} paused")
-            elif beat.idle:
-                away = any(AWAY_MARK in text for text in beat.notes)
-                parts.append(f"{label} away" if away else f"{label} ...")
-            elif role == "video":
-                rate_hz = self._rate_hz(name, beat.counters.get("captured", 0.0))
-                parts.append(f"{label} {rate_hz:.0f} frames/s, {beat.data_age_s:.1f} s old")
-            else:
-                parts.append(f"{label} heard, {beat.data_age_s:.1f} s old")
+            if not beat.ended:
+                sources.setdefault(label, {})[self._track(name, beat)] = None
+        parts = [media_time(time.monotonic() - self._epoch_s)]
+        parts += [f"{label} {', '.join(tracks)}" for label, tracks in sorted(sources.items())]
         stored = self.client.watermarks.stored
         parts += [f"{drops} drops", f"memory {byte_size(stored.bytes)}, {stored.observations} observations"]
         return f" {' · '.join(parts)} "
+
+    def _track(self, name: str, beat: Heartbeat) -> str:
+        """How a track is; picture and sound that are alike say so once."""
+        if beat.paused:
+            return "paused"
+        if beat.idle:
+            return "away" if any(AWAY_MARK in text for text in beat.notes) else "..."
+        if name.startswith("video"):
+            rate_hz = self._rate_hz(name, beat.counters.get("captured", 0.0))
+            return f"{rate_hz:.0f} frames/s, {beat.data_age_s:.1f} s old"
+        return f"heard, {beat.data_age_s:.1f} s old"
 
     def summary(self) -> str:
         """One closing line: what was perceived, and what was not."""
