@@ -25,7 +25,7 @@ EDGE_SHARE = 0.12
 EDGE_MIN_S = 5.0
 EDGE_MAX_S = 60.0
 JUST_NOW_S = 8.0
-# "What was just said?" is the newest of what was said lately; whoever asks it waited for the sentence to end.
+# What "just happened".
 LATELY_S = 30.0
 # "Just before 0:42" is not all there was before.
 JUST_S = 15.0
@@ -182,7 +182,10 @@ def _take_ago(reader: _Reader) -> None:
     if reader.take(r"\b(?:just now|a moment ago|moments ago|very recently)\b"):
         reader.set_window(reader.as_of_s - JUST_NOW_S, reader.as_of_s)
     elif reader.take(rf"\bjust(?=\s+{_DONE}\b)"):
-        reader.set_window(reader.as_of_s - LATELY_S, reader.as_of_s)
+        reader.said[-1] = "just now"
+        # What was just said is the newest that was said, however long ago: the answer tells when.
+        happened = re.search(r"\bhappen", reader.rest, re.IGNORECASE)
+        reader.set_window(reader.as_of_s - LATELY_S if happened else None, reader.as_of_s)
         reader.pick = "last"
 
 

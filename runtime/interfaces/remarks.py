@@ -75,7 +75,8 @@ class Remarks:
                 lines.append(f"{still}{label}{AWAY_MARK}{' or '.join(_VERBS[track] for track in alike)}: {reason}")
             else:
                 how = " and ".join(_VERBS[track] for track in alike)
-                lines.append(f"{label} is {how} again after {media_time(since_s - away_s)}")
+                long = f" after {media_time(since_s - away_s)}" if since_s - away_s >= 1.0 else ""
+                lines.append(f"{label} is {how} again{long}")
         return lines
 
     def _reason(self, label: str, track: Track) -> str:
