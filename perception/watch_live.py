@@ -39,6 +39,7 @@ _PROGRESS_S = 1.0
 # How often the processor time used is looked at.
 _BUDGET_S = 2.0
 _RESTARTED = "watching was interrupted"
+_LOADING = "the model that describes pictures is being loaded; nothing is seen until then"
 # How often it is looked up whether the user paused watching.
 _PAUSE_S = 0.2
 
@@ -72,7 +73,10 @@ async def watch_live(service: Service, models: SightModels, source: LiveSource, 
         UserError: the source has no picture, and never will.
         MindstreamError: its driver hangs.
     """
+    if service.config.perception.vision.describe != "layout":
+        service.report(notes=(_LOADING,))  # seconds; minutes where the model has to be exported first
     encoders = await service.in_thread(models.load)
+    service.report(notes=models.lacking)
     watcher = _LiveWatcher(service, models, source, watermark_s)
     await tell_track(service, source, "video", encoders, watcher.run)
 

@@ -40,12 +40,12 @@ def test_a_track_that_is_away_alone_is_told_before_long_and_another_reason_once_
     remarks = Remarks()
     dark = world(away("video:tv", "seen"), beat("audio:tv"))
     assert remarks.step(dark, 10.0) == []
-    assert remarks.step(dark, 11.6) == [f"tv cannot be seen: {REFUSED}"]
+    assert remarks.step(dark, 12.6) == [f"tv cannot be seen: {REFUSED}"]
     stopped = world(away("video:tv", "seen", "it stopped sending for 5 s"), beat("audio:tv"))
-    told = remarks.step(stopped, 20.0) + remarks.step(stopped, 22.0)
+    told = remarks.step(stopped, 20.0) + remarks.step(stopped, 23.0)
     assert told == ["still: tv cannot be seen: it stopped sending for 5 s"]
     well = world(beat("video:tv"), beat("audio:tv"))
-    assert remarks.step(well, 32.0) + remarks.step(well, 34.0) == ["tv is seen again after 0:22"]
+    assert remarks.step(well, 32.0) + remarks.step(well, 35.0) == ["tv is seen again after 0:22"]
 
 
 def test_nothing_is_told_of_a_source_in_a_pause_or_of_a_track_that_has_ended() -> None:
