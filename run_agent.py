@@ -23,6 +23,8 @@ EXAMPLES = """examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
+    from runtime.interfaces.forget_options import add_forget_options
+
     parser = argparse.ArgumentParser(
         prog="run_agent.py",
         description="Mindstream: an agent that sees, hears and remembers, and answers while it does.",
@@ -91,12 +93,7 @@ def build_parser() -> argparse.ArgumentParser:
     search.add_argument("--explain", action="store_true", help="show why each hit ranks where it does")
 
     forget = commands.add_parser("forget", parents=[common, as_json], help="erase a stretch of time or words, for good")
-    forget.add_argument("--from", dest="begin", default="", metavar="T", help='12:31, 90s, "yesterday 14:00", ...')
-    forget.add_argument("--to", dest="end", default="", metavar="T", help="likewise (default: now)")
-    forget.add_argument("--last", default="", metavar="LENGTH", help="the last 10m, 90s, 1h")
-    forget.add_argument("--text", default="", metavar="WORDS", help="whatever holds these words")
-    forget.add_argument("--source", default="", metavar="S", help="of this source alone")
-    forget.add_argument("--yes", action="store_true", help="without being asked")
+    add_forget_options(forget)
 
     commands.add_parser("pause", parents=[common], help="have a running agent see and hear nothing for a while")
     commands.add_parser("resume", parents=[common], help="have it perceive again")

@@ -9,7 +9,6 @@ process resumes or a message is delivered twice.
 # ruff: noqa: S608 - only names of columns and question marks are put into statements
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Iterable, Sequence
 
@@ -21,6 +20,7 @@ from memory.charges import Stage
 from memory.consolidate import erase_from_state, resketch_event, told_of_episode
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, insert_span, observation_of, span_of
 from memory.removal import uncharge
+from memory.unwelcome import wanted_pattern
 from memory.words import terms
 from memory.writing import Writing
 from runtime.errors import StoreError
@@ -44,12 +44,6 @@ class Found(Struct, frozen=True):
     @property
     def ids(self) -> list[str]:
         return [row[1] for row in self.rows.values()]
-
-
-def wanted_pattern(text: str) -> re.Pattern[str]:
-    """Finds ``text`` as whole words, however it is spaced and capitalised."""
-    parts = [re.escape(part) for part in text.split()]
-    return re.compile(r"(?<!\w)" + r"\s+".join(parts) + r"(?!\w)", re.IGNORECASE)
 
 
 def find_to_erase(connection: sqlite3.Connection, windows: Sequence[TimeWindow], text: str) -> Found:

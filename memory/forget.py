@@ -13,11 +13,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from memory.blocks import seqs_holding
-from memory.erase import Found, blank_sketches, erase, find_to_erase, wanted_pattern
+from memory.erase import Found, blank_sketches, erase, find_to_erase
 from memory.reader import snapshot
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from memory.store import FILE_NAME, Store
 from memory.traces import Noted, blot_out, find_traces, note_traces, still_held, vanished
+from memory.unwelcome import wanted_pattern
 from runtime.messages import PERCEIVED_CHANNELS, ForgetReply, ForgetRequest, Observation
 
 # Shown before the user agrees.
@@ -53,6 +54,8 @@ def forget(store: Store, request: ForgetRequest, log_folders: Sequence[Path] = (
         if request.text and found.rows and not request.windows:
             spans += blank_sketches(connection, request.text)
         noted = vanished(connection, noted)
+    if request.text:
+        store.unwelcome.add(request.text, _until_s(request))
     store.scrub()
     reader = store.reader()
     try:
@@ -92,6 +95,14 @@ def readd(store: Store, source: str) -> None:
     """
     with store.write() as writing:
         writing.begin_again(source)
+
+
+def _until_s(request: ForgetRequest) -> dict[str, float]:
+    """Media time by source up to which what holds the text is unwelcome: that of asking, or a window's end."""
+    if not request.windows:
+        return request.until_s
+    ends = {window.source: window.t1_s for window in request.windows}
+    return {source: min(t_s, ends[source]) for source, t_s in request.until_s.items() if source in ends}
 
 
 def _account(connection: sqlite3.Connection, found: Found, with_examples: bool = False) -> ForgetReply:

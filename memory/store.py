@@ -18,6 +18,7 @@ from pathlib import Path
 from memory.blocks import reindex
 from memory.budget import Budget
 from memory.migrations import SCHEMA, migrate, schema_version
+from memory.unwelcome import Unwelcome
 from memory.writing import Writing
 from runtime.errors import StoreError
 
@@ -68,6 +69,7 @@ class Store:
                 os.close(self._lock)
                 raise
         self._known_terms: set[str] = set()
+        self.unwelcome = Unwelcome()
         if self._is_unscrubbed():  # a process died between erasing and this
             with suppress(StoreError):
                 self.scrub()
@@ -106,7 +108,7 @@ class Store:
         with explained(self.where):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                writing = Writing(self._connection, self._known_terms)
+                writing = Writing(self._connection, self._known_terms, self.unwelcome)
                 yield writing
                 writing.finish()
                 self._connection.execute("COMMIT")

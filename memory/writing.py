@@ -17,6 +17,7 @@ from memory.keys import Key, counted_terms, observation_key
 from memory.observe import Batch, ends_track
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_observation, insert_span, observation_of
 from memory.removal import count_terms, remove_observations, remove_pictures
+from memory.unwelcome import Unwelcome
 from memory.views import tracks_of
 from memory.vocabulary import learn
 from runtime.errors import StoreError
@@ -30,11 +31,12 @@ KNOWN_TERMS_LIMIT = 100_000
 class Writing:
     """An open transaction, made by `Store.write`. ``generation`` is the number it will be visible under."""
 
-    def __init__(self, connection: sqlite3.Connection, known_terms: set[str]) -> None:
+    def __init__(self, connection: sqlite3.Connection, known_terms: set[str], unwelcome: Unwelcome) -> None:
         self.connection = connection
         self._known_terms = known_terms
+        self._unwelcome = unwelcome
         self._sources: dict[str, tuple[int, float]] = {}
-        self._erasures: dict[int, list[tuple[str, float, float]]] | None = None
+        self._erasures: dict[str, list[tuple[str, float, float]]] | None = None
         self.generation = self._generation() + 1
         self.stored = 0
         self.erased = 0
@@ -55,6 +57,7 @@ class Writing:
             self.add_observation(observation)
         for (source, track), t_s in batch.watermarks.items():
             self.advance(source, track, t_s)
+            self._unwelcome.passed(source, t_s)
         for (source, track), reason in batch.ended.items():
             self.end_track(source, track, reason)
         for (publisher, epoch), seq in batch.sequence.items():
@@ -91,11 +94,13 @@ class Writing:
     def add_observation(self, observation: Observation) -> bool:
         """Store and index one observation, with the trust it deserves; False if it was there, or was erased."""
         source, started_wall_s = self._source(observation.source)
-        if self._is_erased(observation, source):
+        if self._is_erased(observation):
             self.erased += 1
             return False
         observation = msgspec.structs.replace(
-            observation, trust=trust_of(observation, self._trust_of_evidence(observation))
+            observation,
+            trust=trust_of(observation, self._trust_of_evidence(observation)),
+            evidence=self._evidence_there(observation),
         )
         seq = insert_observation(
             self.connection, observation, source, self.generation, round(started_wall_s + observation.t0_s, 3)
@@ -208,23 +213,50 @@ class Writing:
             self.connection.execute(insert, (*stone, erased_wall_s))
             self._erasures = None
 
-    def _is_erased(self, observation: Observation, source: int) -> bool:
+    def _is_erased(self, observation: Observation) -> bool:
         """Whether this was forgotten at the user's wish before, or rests on what was."""
-        if self._erasures is None:
-            self._erasures = {}
-            for of, *stone in self.connection.execute("SELECT source, channel, t0_s, t1_s FROM erasures"):
-                self._erasures.setdefault(of, []).append(tuple(stone))
-        stones = self._erasures.get(source, ())
-        if not stones or observation.channel == "gap":
+        if observation.channel == "gap":
             return False
+        if self._unwelcome.holds(observation):
+            return True
         if observation.channel in PERCEIVED_CHANNELS:
             t0_s, t1_s = observation.t0_s, observation.t1_s
-            return any(
+            if any(
                 channel in ("", observation.channel) and t0_s <= stone_t1_s and t1_s >= stone_t0_s
-                for channel, stone_t0_s, stone_t1_s in stones
-            )
+                for channel, stone_t0_s, stone_t1_s in self._stones().get(observation.source, ())
+            ):
+                return True
+            # A picture on its way in which a forgotten word can be read.
+            return self._unwelcome.began_in_time(observation) and bool(self._evidence_gone(observation))
         # A turn that was under way: it may quote what has been erased meanwhile.
-        return len(self._trust_of_evidence(observation)) < len(set(observation.evidence))
+        stones = self._stones()
+        gone = self._evidence_gone(observation) if stones else ()
+        return any(id_.startswith(f"{source}/") for id_ in gone for source in stones)
+
+    def _stones(self) -> dict[str, list[tuple[str, float, float]]]:
+        """Source -> (channel or "" for all, t0_s, t1_s) of its tombstones."""
+        if self._erasures is None:
+            self._erasures = {}
+            stones = "SELECT name, channel, t0_s, t1_s FROM erasures JOIN sources USING (source)"
+            for source, *stone in self.connection.execute(stones):
+                self._erasures.setdefault(source, []).append(tuple(stone))
+        return self._erasures
+
+    def _evidence_there(self, observation: Observation) -> tuple[str, ...]:
+        """Its evidence; without what was erased, where it goes on after it (a sign that is still there)."""
+        if observation.channel not in PERCEIVED_CHANNELS or observation.source not in self._stones():
+            return observation.evidence
+        gone = self._evidence_gone(observation)
+        return tuple(id_ for id_ in observation.evidence if id_ not in gone)
+
+    def _evidence_gone(self, observation: Observation) -> set[str]:
+        """Ids of its evidence that are not in memory."""
+        ids = set(observation.evidence)
+        if ids:
+            marks = ",".join("?" * len(ids))
+            there = self.connection.execute(f"SELECT id FROM observations WHERE id IN ({marks})", tuple(ids))
+            ids.difference_update(id_ for (id_,) in there)
+        return ids
 
     def _trust_of_evidence(self, observation: Observation) -> list[float]:
         """Trust of what a derived observation rests on, as far as it is there."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ from perception.live_track import tell_track
 from perception.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage, away_notes
 from perception.transcriber_pool import TranscriberPool
 from runtime.errors import MindstreamError
-from runtime.messages import Observation
+from runtime.messages import Done, Forgotten, Observation
 from runtime.service import Service
 from runtime.sources import LiveSource
 
@@ -74,6 +75,8 @@ class Ears:
         self.inbox: Inbox[SoundPiece] = Inbox(size, functools.partial(service.drop, "audio:busy"))
         self._align = AlignSound(watermark_s)
         self.hearing: Hearing | None = None
+        # Set where hearing is to begin anew, and what it has heard half of is let go.
+        self.anew = threading.Event()
         self._outage = Outage(source.source, "audio")
         self._connection = 0
         self._heard_s = max(0.0, watermark_s)
@@ -102,6 +105,9 @@ class Ears:
             MindstreamError: the thread that captures hangs in a driver.
         """
         taken = self.inbox.take(LOOK_UP_S)
+        if self.anew.is_set():
+            self.anew.clear()
+            self.hearing = None
         if taken.item is None:
             return self._without_sound(taken)
         if taken.connection != self._connection:
@@ -195,7 +201,8 @@ class _LiveListener:
         capture.start()
         over = ""
         try:
-            async with self._teller.telling():
+            async with self._teller.telling(), anyio.create_task_group() as tasks:
+                tasks.start_soon(service.serve, {Forgotten: self._let_go})
                 while not over and not service.stopping.is_set():
                     if service.paused:
                         capture.pause()
@@ -207,9 +214,16 @@ class _LiveListener:
                     step = await service.in_thread(self._ears.step)
                     await self._tell(step)
                     over = step.over
+                tasks.cancel_scope.cancel()
         finally:
             capture.stop()
         return over
+
+    async def _let_go(self, forgotten: Forgotten) -> Done:
+        """Keep nothing of what the user had forgotten; what is said from now on begins anew."""
+        if any(window.source == self._source.source for window in forgotten.windows):
+            self._ears.anew.set()
+        return Done()
 
     async def _tell(self, step: _Step) -> None:
         for event in step.heard:

@@ -27,7 +27,7 @@ from perception.sampling_budget import LEVELS, CpuUse, SamplingBudget
 from runtime.calls import Handler
 from runtime.config import VisionConfig
 from runtime.errors import MindstreamError
-from runtime.messages import LookRequest, Message, Observation, Progress, round_time
+from runtime.messages import Done, Forgotten, LookRequest, Message, Observation, Progress, round_time
 from runtime.service import Service
 from runtime.sources import LiveSource
 
@@ -94,6 +94,8 @@ class _LiveWatcher:
         self._waiting: list[tuple[int, Look]] = []
         self._glance: tuple[int, Glance] | None = None
         self._paused = False
+        # Set where attention is to begin anew.
+        self._anew = threading.Event()
         self._looking_s: float | None = None
         self._passed_s = self._marked_s = max(0.0, watermark_s)
         self._budget = SamplingBudget(service.config.perception.cpu_budget)
@@ -111,7 +113,7 @@ class _LiveWatcher:
             self._live.reopen_min_s,
             self._live.reopen_max_s,
         )
-        handlers: dict[type[Message], Handler] = {LookRequest: self._asked.look}
+        handlers: dict[type[Message], Handler] = {LookRequest: self._asked.look, Forgotten: self._let_go}
         capture.start()
         try:
             async with anyio.create_task_group() as tasks:
@@ -147,6 +149,15 @@ class _LiveWatcher:
                 self._passed_s = self._service.clock.now()
                 self._mark()
             await anyio.sleep(_PAUSE_S)
+
+    async def _let_go(self, forgotten: Forgotten) -> Done:
+        """Keep nothing of what the user had forgotten: what is still there is another view, noticed as if it came."""
+        if any(window.source == self._source.source for window in forgotten.windows):
+            self._anew.set()
+            self._waiting.clear()
+            self._glance = None
+            self._asked.give(None)
+        return Done()
 
     async def _keep_budget(self) -> None:
         """Tell the stages to look less while this process uses more than it may, and more when it may again."""
@@ -193,6 +204,9 @@ class _LiveWatcher:
                 if away is not None and (not self._post(away) or away.over):
                     return
                 continue
+            if self._anew.is_set():
+                self._anew.clear()
+                attention = None
             shot = taken.item
             t_s = round_time(max(shot.t_s, seen_s + 0.001))
             anew = attention is None or taken.connection != connection

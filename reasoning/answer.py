@@ -65,12 +65,17 @@ async def main(service: Service) -> None:
     async with anyio.create_task_group() as tasks:
         turns = Turns(tasks, memory, backend, config, MonotonicClock(), service.log, standing.order, watchers)
 
+        # Source -> media time up to which what began to be said is told of only once memory has taken it.
+        forgotten_s: dict[str, float] = {}
+
         async def listen_for_voices() -> None:
             async for delivery in service.subscribe("voice", "partial"):
                 if isinstance(delivery.message, SpeechStarted):
                     turns.hear(delivery.message)
                     standing.hear(delivery.message)
                 elif isinstance(delivery.message, PartialTranscript):
+                    if delivery.message.t0_s <= forgotten_s.get(delivery.message.source, -1.0):
+                        continue
                     turns.follow(delivery.message)
                     standing.follow(delivery.message)
 
@@ -82,7 +87,10 @@ async def main(service: Service) -> None:
         async def search_memory(request: SearchRequest) -> RecallReply:
             return await search(request, memory)
 
-        async def let_go(_: Forgotten) -> Done:
+        async def let_go(forgotten: Forgotten) -> Done:
+            forgotten_s.update(forgotten.until_s)
+            if vectors is not None:
+                vectors.forget()
             turns.forget()
             await standing.forget()
             return Done()

@@ -56,3 +56,7 @@ class QuestionVectors:
         if len(self._kept) > KEPT:
             self._kept.popitem(last=False)
         return self._kept[text]
+
+    def forget(self) -> None:
+        """Remember none: they are of questions that may have been erased from memory."""
+        self._kept.clear()

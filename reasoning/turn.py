@@ -150,6 +150,7 @@ class Turns:
         for turn in self._running.values():
             turn.give_up(CallCancelled(ERASED))
         self._composer.conversations.clear()
+        self._being_said.clear()
 
     def hear(self, voice: SpeechStarted) -> None:
         """Somebody began to speak: give up the turns of those who talk to the agent through that source."""

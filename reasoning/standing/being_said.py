@@ -37,6 +37,11 @@ class BeingSaid:
         while self._begun:
             yield self._begun.popleft()
 
+    def forget(self) -> None:
+        """Nothing of it is to be told any more."""
+        self._begun.clear()
+        self._awaited.clear()
+
     def told(self, notice: Notice) -> None:
         """The notice waits for its utterance to be in memory."""
         self._awaited[notice.query, notice.citation.source] = notice

@@ -85,6 +85,10 @@ class Gate:
                 found.append(Candidate(query, observation, *candidate))
         return found
 
+    def forget(self) -> None:
+        """Remember nothing that was noticed; how long queries still cool down stays."""
+        self._seen_s.clear()
+
     def told(self, candidate: Candidate) -> None:
         """The user was told of it: its query cools down."""
         self._told_s[candidate.query, candidate.observation.source] = candidate.observation.t0_s

@@ -13,7 +13,8 @@ from __future__ import annotations
 import logging
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import anyio
 import anyio.to_thread
@@ -75,6 +76,7 @@ class Standing:
         self._newest = Stored(generation=0, watermarks={})
         self._arrived = anyio.Event()
         self._looking = anyio.Lock()
+        self._look_scope = anyio.CancelScope()
         self._read_to_s: dict[str, float] = {}
         self._over: set[str] = set()
         self._said = BeingSaid()
@@ -101,9 +103,14 @@ class Standing:
         )
 
     async def forget(self) -> None:
-        """Something is erased from memory: what was told, which may quote it, is forgotten too."""
-        self._book.forget_told()
-        await self._save()
+        """Something is erased from memory: what was told, or is looked at just now, may quote it and is let go too."""
+        self._look_scope.cancel()
+        async with self._looking:
+            self._said.forget()
+            self._gate.forget()
+            self._book.forget_told()
+            await self._save()
+        self._arrived.set()
 
     async def _obey(self, order: Order, conversation: str) -> tuple[Draft, bool]:
         with anyio.move_on_after(CATCH_UP_S):
@@ -142,16 +149,23 @@ class Standing:
             except MindstreamError as error:  # memory restarts; what is new now is new then
                 self._log.warning("standing queries: %s", error)
 
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """One look at a time, which `forget` breaks off; what it had not finished is looked at again."""
+        async with self._looking:
+            with anyio.CancelScope() as self._look_scope:
+                yield
+
     async def look_at_speech(self) -> None:
         """Look at what has begun to be said and is in no memory yet."""
-        async with self._looking:
+        async with self._alone():
             for begun in self._said.take():
                 for candidate in self._gate.step(begun):
                     await self._consider(candidate, self._book.generation)
 
     async def catch_up(self) -> None:
         """Look at all that is in memory by now and has not been looked at."""
-        async with self._looking:
+        async with self._alone():
             newest = self._newest
             generation = (await self._memory.status(StatusRequest())).generation if not newest.generation else 0
             generation = max(newest.generation, generation)

@@ -11,7 +11,8 @@ import anyio.to_thread
 
 from runtime.errors import CallError, UserError
 from runtime.interfaces.client import Client
-from runtime.interfaces.notices import print_standing, standing_request
+from runtime.interfaces.erasure_commands import ForgetTalk
+from runtime.interfaces.notices import print_standing, standing_request, typed_request
 from runtime.interfaces.terminal import (
     OUT,
     AnswerPrinter,
@@ -22,22 +23,19 @@ from runtime.interfaces.terminal import (
     print_trace,
     told_of_pause,
 )
-from runtime.messages import Answer, AskRequest, StandingRequest
+from runtime.messages import Answer, AskRequest
 
 HELP = """Ask anything about what was seen, heard or read; answers cite their moments as [m:ss].
   /status    processes, sources, encoders and the size of memory
   /timeline  the newest things noticed
-  /standing  what I will tell you about ("tell me when ...", "whenever ..., let me know" makes one)
+  /standing  what I will tell you about ("tell me when ...", "whenever ..., let me know" or /standing add makes one)
+  /forget    --last 10m, --from T --to T or --text WORDS: erase it, for good; what goes is shown first
   /pause, /resume   see and hear nothing for a while
   /pause ID, /resume ID, /remove ID   a standing query (ID is q1, or words of it, or all)
   /trace     how the last answer was found: what was looked up, and what befell the model
-  /forget    how to have things erased
   /talk      what is said next is meant for the agent (live, with --voice)
   /help      this
   /quit      leave (also Ctrl-D; Ctrl-C stops an answer, at the prompt it leaves)"""
-
-FORGET = """What is erased is gone for good, so a command of its own shows first what would go. Beside this chat:
-  run_agent.py forget --last 10m      (or --text WORDS, or --from 1:20 --to 1:40; --memory DIR as here)"""
 
 
 class Chat:
@@ -57,6 +55,7 @@ class Chat:
         self._last: Answer | None = None
         self._talk = talk
         self._as_json = as_json
+        self._forgetting = ForgetTalk(client)
 
     async def run(self) -> bool:
         """Answer until the user leaves or the input ends. Returns whether the user left."""
@@ -73,7 +72,7 @@ class Chat:
                 elif text:
                     await self._answer(text)
             except (CallError, UserError) as error:
-                note(f"no answer: {error}")
+                note(str(error) if text.startswith("/") else f"no answer: {error}")
         return interactive
 
     async def _command(self, text: str) -> None:
@@ -91,9 +90,11 @@ class Chat:
             case "/trace":
                 print_trace(self._last)
             case "/standing":
-                print_standing(await self.client.standing(StandingRequest()))
+                action, _, words = rest.strip().partition(" ")
+                print_standing(await self.client.standing(typed_request(action or "list", words)))
             case "/forget":
-                OUT.print(FORGET, markup=False)
+                if await self._forgetting.hear(rest):
+                    self._last = None
             case "/pause" | "/resume" if not rest:
                 note(told_of_pause(await self.client.pause(name == "/pause"), name == "/pause"))
             case "/pause" | "/resume" | "/remove":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import zmq.asyncio
 
 from runtime.bus import Member, Subscription
 from runtime.calls import Caller, ControlSender
-from runtime.errors import DeadlineExceeded, RemoteError, StoreError, UserError
+from runtime.errors import CallError, DeadlineExceeded, RemoteError, StoreError, UserError
 from runtime.messages import (
     Answer,
     AnswerPart,
@@ -56,8 +57,9 @@ from runtime.replay import Watermarks
 
 ANSWER_DEADLINE_S = 60.0
 CALL_DEADLINE_S = 15.0
-# Erasing and archives touch all of memory, and may rewrite its file.
 PAUSE_DEADLINE_S, PAUSE_LOOK_S = 5.0, 0.05
+LET_GO_DEADLINE_S = 2.0
+# Erasing and archives touch all of memory, and may rewrite its file.
 RULE_DEADLINE_S = 1800.0
 # Every process is heard from twice a second.
 HEARD_BY_S = 1.5
@@ -70,7 +72,9 @@ class Client:
         self.watermarks = Watermarks()
         self.heartbeats: dict[str, Heartbeat] = {}
         self.being_said: dict[str, PartialTranscript] = {}
+        self._context = context
         self._run_dir = run_dir
+        self._perceivers = tuple(member.name for member in members if label_of(member.name))
         self._memory = Caller(context, run_dir, "memory")
         self._reasoning = Caller(context, run_dir, "reasoning")
         self._control = ControlSender(context, run_dir, "reasoning")
@@ -154,13 +158,34 @@ class Client:
 
     async def forget(self, request: ForgetRequest) -> ForgetReply:
         """Erase what the request says, or with ``preview`` only say what would go."""
+        if request.preview:
+            preview: ForgetReply = await self._rule(request)
+            return preview
         # Reasoning lets go before, so that no file of its own still tells of it, and after, of turns begun meanwhile.
-        if not request.preview:
-            await self._reasoning.call(Forgotten(), CALL_DEADLINE_S)
+        # What perceives lets go after: what is still on its way from it is refused by then.
+        forgotten = Forgotten(windows=() if request.text else request.windows, until_s=request.until_s)
+        await self._reasoning.call(forgotten, CALL_DEADLINE_S)
         reply: ForgetReply = await self._rule(request)
-        if not request.preview:
-            await self._reasoning.call(Forgotten(), CALL_DEADLINE_S)
+        await self._reasoning.call(forgotten, CALL_DEADLINE_S)
+        self.being_said.clear()
+        async with anyio.create_task_group() as tasks:
+            for name in self._perceivers if forgotten.windows and forgotten.until_s else ():
+                tasks.start_soon(self._let_go, name, forgotten)
         return reply
+
+    @property
+    def perceives_live(self) -> bool:
+        """Whether this agent perceives anything live."""
+        return bool(self._perceivers)
+
+    async def _let_go(self, name: str, forgotten: Forgotten) -> None:
+        """Have a process that perceives live notice anew what is there; one that is away holds nothing."""
+        caller = Caller(self._context, self._run_dir, name)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(caller.run)
+            with suppress(CallError):
+                await caller.call(forgotten, LET_GO_DEADLINE_S)
+            tasks.cancel_scope.cancel()
 
     async def foreign(self, request: ForeignRequest) -> ForeignReply:
         """Remembered frames whose vector is of another space."""

@@ -14,7 +14,7 @@ from runtime.errors import UserError
 from runtime.interfaces.attach import attached
 from runtime.interfaces.chat import Chat
 from runtime.interfaces.client import Client
-from runtime.interfaces.notices import Notices, print_standing, standing_json, standing_request
+from runtime.interfaces.notices import Notices, print_standing, standing_json, typed_request
 from runtime.interfaces.reembed import configured_space, mismatch, tell_mismatch
 from runtime.interfaces.terminal import (
     OUT,
@@ -81,8 +81,7 @@ async def standing(action: str, words: str, config: Config, memory_dir: Path, as
         UserError: it could not be done; the agent's own words say why.
     """
     async with attached(memory_dir, config, new=action == "add") as client:
-        request = standing_request(action, "" if action == "add" else words, words if action == "add" else "")
-        reply = await client.standing(request)
+        reply = await client.standing(typed_request(action, words))
         if not reply.done:
             raise UserError(reply.said)
         if as_json:

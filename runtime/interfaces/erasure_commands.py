@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import datetime
 import json
+import shlex
 import sys
-import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 import anyio.to_thread
@@ -18,11 +19,14 @@ from runtime.config import Config
 from runtime.errors import UserError
 from runtime.interfaces.attach import attached
 from runtime.interfaces.client import Client
-from runtime.interfaces.moments import latest, parse_length_s, parse_moment, stretch
+from runtime.interfaces.forget_options import add_forget_options
+from runtime.interfaces.moments import goes_on, known_until_s, latest, parse_length_s, parse_moment, stretch
 from runtime.interfaces.terminal import OUT, byte_size, media_time, note, observation_line, told_of_pause
-from runtime.messages import ArchiveReply, ForgetReply, ForgetRequest, TimeWindow
+from runtime.messages import ArchiveReply, ForgetReply, ForgetRequest, TimeWindow, round_time
 
 EXAMPLES_SHOWN = 6
+USAGE = "give --from and --to, --last 10m, or --text WORDS"
+STANDING = "standing.json"
 
 
 class Wish(msgspec.Struct, frozen=True):
@@ -35,39 +39,90 @@ class Wish(msgspec.Struct, frozen=True):
     source: str = ""
 
 
+class _Options(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; {USAGE}")
+
+
+def parse_wish(typed: str) -> tuple[Wish, bool]:
+    """The wish typed after `/forget`, with the options of the command, and whether it was agreed to with --yes.
+
+    Raises:
+        UserError: these are no such options.
+    """
+    options = _Options(prog="/forget", add_help=False)
+    add_forget_options(options)
+    try:
+        args = options.parse_args(shlex.split(typed))
+    except ValueError as error:
+        raise UserError(f"a quotation mark is missing; {USAGE}") from error
+    return Wish(args.begin, args.end, args.last, args.text, args.source), args.yes
+
+
 async def forget(wish: Wish, config: Config, memory_dir: Path, is_agreed: bool, as_json: bool) -> None:
     """Erase what the user wishes, after showing what would go, and prove that it is gone.
 
     Raises:
         UserError: the wish makes no sense, was not agreed to, or something of it stands in a file that is not ours.
     """
-    if not (wish.begin or wish.end or wish.last or wish.text):
-        raise UserError("forget what? give --from and --to, --last 10m, or --text WORDS")
-    if wish.last and (wish.begin or wish.end):
-        raise UserError("give either --last or --from and --to")
+    _check(wish)
     async with attached(memory_dir, config) as client:
-        windows = await _windows(wish, client)
-        request = ForgetRequest(windows=windows, text=wish.text, wall_s=round(time.time(), 3))
+        request = await _request(wish, client)
         found = await client.forget(msgspec.structs.replace(request, preview=True))
-        if not found.observations:
-            told = f"nothing in memory holds {wish.text!r}" if wish.text else "nothing was perceived in that time"
+        if not found.observations and not client.perceives_live:
             if as_json:
-                print(_as_json(found, windows, is_done=False), flush=True)
+                print(_as_json(found, request.windows, is_done=False), flush=True)
             else:
-                OUT.print(f"{told}; nothing to forget", markup=False)
+                OUT.print(f"{_nothing_found(wish)}; nothing to forget", markup=False)
             return
         if not as_json:
-            _show_preview(found)
+            _show_preview(found, wish)
         if not is_agreed and not await _is_agreed_to(as_json):
             raise UserError("nothing was forgotten: that needs your yes, or --yes")
         done = await client.forget(request)
         if as_json:
-            print(_as_json(done, windows, is_done=True), flush=True)
+            print(_as_json(done, request.windows, is_done=True), flush=True)
         else:
             _show_done(done, wish)
-    if done.traces:
-        names = ", ".join(done.traces)
-        raise UserError(f"forgotten, but it still stands in {names}: that is not memory's own; mend or delete it")
+    _check_traces(done)
+
+
+class ForgetTalk:
+    """`/forget` in a chat: shows what would go, and erases it when the user says `/forget yes`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._pending: tuple[Wish, ForgetRequest] | None = None
+
+    async def hear(self, typed: str) -> bool:
+        """What follows `/forget`; True if something was erased.
+
+        Raises:
+            UserError: as `forget`.
+        """
+        pending, self._pending = self._pending, None
+        is_agreed = typed.strip().lower() in ("yes", "y")
+        if is_agreed and pending is None:
+            raise UserError(f"forget what? {USAGE}")
+        if not is_agreed:
+            wish, is_agreed = parse_wish(typed)
+            _check(wish)
+            request = await _request(wish, self._client)
+            found = await self._client.forget(msgspec.structs.replace(request, preview=True))
+            if not found.observations and not self._client.perceives_live:
+                OUT.print(f"{_nothing_found(wish)}; nothing to forget", markup=False)
+                return False
+            _show_preview(found, wish)
+            pending = wish, request
+        assert pending is not None
+        if not is_agreed:
+            self._pending = pending
+            OUT.print("/forget yes erases all of this, for good.", markup=False)
+            return False
+        done = await self._client.forget(pending[1])
+        _show_done(done, pending[0])
+        _check_traces(done)
+        return True
 
 
 async def export(path: Path, config: Config, memory_dir: Path, as_json: bool) -> None:
@@ -114,16 +169,39 @@ async def pause(on: bool, config: Config, memory_dir: Path) -> None:
         OUT.print(told_of_pause(await client.pause(on), on), markup=False)
 
 
-async def _windows(wish: Wish, client: Client) -> tuple[TimeWindow, ...]:
+def _check(wish: Wish) -> None:
+    if not (wish.begin or wish.end or wish.last or wish.text):
+        raise UserError(f"forget what? {USAGE}")
+    if wish.last and (wish.begin or wish.end):
+        raise UserError("give either --last or --from and --to")
+
+
+def _check_traces(done: ForgetReply) -> None:
+    if STANDING in done.traces:
+        raise UserError("forgotten, but a standing query names it; remove that too (`standing remove ID`)")
+    if done.traces:
+        names = ", ".join(done.traces)
+        raise UserError(f"forgotten, but it still stands in {names}: that is not memory's own; mend or delete it")
+
+
+async def _request(wish: Wish, client: Client) -> ForgetRequest:
+    """The stretches that are meant, and how far what is being perceived has come.
+
+    Raises:
+        UserError: no such stretch or source.
+    """
     known = (await client.status()).sources
     now = datetime.datetime.now().astimezone()
+    now_wall_s = now.timestamp()
+    windows: tuple[TimeWindow, ...] = ()
     if wish.last:
-        return latest(parse_length_s(wish.last), wish.source, known, now.timestamp())
-    if wish.begin or wish.end or wish.source:
+        windows = latest(parse_length_s(wish.last), wish.source, known, now_wall_s)
+    elif wish.begin or wish.end or wish.source:
         begin = parse_moment(wish.begin, now) if wish.begin else None
         end = parse_moment(wish.end, now, is_end=True) if wish.end else None
-        return stretch(begin, end, wish.source, known, now.timestamp())
-    return ()
+        windows = stretch(begin, end, wish.source, known, now_wall_s)
+    until_s = {record.source: round_time(known_until_s(record, now_wall_s)) for record in known if goes_on(record)}
+    return ForgetRequest(windows=windows, text=wish.text, wall_s=round(now_wall_s, 3), until_s=until_s)
 
 
 async def _is_agreed_to(as_json: bool) -> bool:
@@ -134,7 +212,14 @@ async def _is_agreed_to(as_json: bool) -> bool:
     return said.strip().lower() in ("y", "yes")
 
 
-def _show_preview(found: ForgetReply) -> None:
+def _nothing_found(wish: Wish) -> str:
+    return f"nothing in memory holds {wish.text!r}" if wish.text else "nothing was perceived in that time"
+
+
+def _show_preview(found: ForgetReply, wish: Wish) -> None:
+    if not found.observations:
+        OUT.print(f"{_nothing_found(wish)} yet; what is still on its way there goes", markup=False)
+        return
     for observation in found.examples[:EXAMPLES_SHOWN]:
         OUT.print("  " + observation_line(observation), markup=False)
     more = sum(found.observations.values()) - len(found.examples[:EXAMPLES_SHOWN])
@@ -159,6 +244,8 @@ def _show_done(done: ForgetReply, wish: Wish) -> None:
 
 
 def _counted(found: ForgetReply) -> str:
+    if not found.observations:
+        return "nothing that was in memory"
     parts = [
         f"{n} {channel}{'s' if n > 1 and channel not in ('speech',) else ''}"
         for channel, n in found.observations.items()

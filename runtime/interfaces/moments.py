@@ -131,7 +131,7 @@ def latest(length_s: float, source: str, known: Sequence[SourceRecord], now_wall
         until_s = known_until_s(record, now_wall_s)
         if _is_live(record) and record.started_wall_s:
             since_s = now_wall_s - length_s - record.started_wall_s
-        elif _goes_on(record):
+        elif goes_on(record):
             since_s = until_s - length_s
         else:
             continue
@@ -148,7 +148,7 @@ def latest(length_s: float, source: str, known: Sequence[SourceRecord], now_wall
 def known_until_s(record: SourceRecord, now_wall_s: float) -> float:
     """Media time up to which anything of a source can be in memory, or on its way there."""
     until_s = max(record.watermarks.values(), default=0.0)
-    if _is_live(record) and _goes_on(record) and record.started_wall_s:
+    if _is_live(record) and goes_on(record) and record.started_wall_s:
         return max(until_s, now_wall_s - record.started_wall_s)
     return until_s
 
@@ -157,7 +157,8 @@ def _is_live(record: SourceRecord) -> bool:
     return record.kind != "file"
 
 
-def _goes_on(record: SourceRecord) -> bool:
+def goes_on(record: SourceRecord) -> bool:
+    """Whether more of it may come."""
     return any(track not in record.ended for track in record.watermarks)
 
 

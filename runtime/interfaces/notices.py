@@ -8,9 +8,12 @@ from typing import Any
 
 from rich.text import Text
 
+from runtime.errors import UserError
 from runtime.interfaces.client import Client
 from runtime.interfaces.terminal import OUT, media_time, shorten
 from runtime.messages import Notice, StandingQuery, StandingReply, StandingRequest, notice_json
+
+ACTIONS = ("list", "add", "pause", "resume", "remove")
 
 
 class Notices:
@@ -62,6 +65,17 @@ def standing_request(action: str, which: str = "", text: str = "") -> StandingRe
         all=everything,
         conversation="main",
     )
+
+
+def typed_request(action: str, words: str) -> StandingRequest:
+    """A request as it is typed: "add when the door opens", "pause q2", "list".
+
+    Raises:
+        UserError: there is no such action.
+    """
+    if action not in ACTIONS:
+        raise UserError(f"standing: there is no {action!r}; it takes {', '.join(ACTIONS)}")
+    return standing_request(action, "" if action == "add" else words, words if action == "add" else "")
 
 
 def print_standing(reply: StandingReply) -> None:

@@ -19,13 +19,16 @@ class TimeWindow(Message, frozen=True, tag="time_window"):
 class ForgetRequest(Message, frozen=True, tag="forget_request"):
     """Erase what lies in ``windows``, or what holds ``text``; with both, what holds ``text`` in ``windows``.
 
-    ``preview``: only say what would go. ``wall_s``: when it was asked, kept in the tombstone.
+    ``preview``: only say what would go. ``wall_s``: when it was asked, kept in the tombstone. ``until_s``: source ->
+    media time it had come to by then, of those that are being perceived; what holds ``text`` and began by then is
+    refused when it arrives.
     """
 
     windows: tuple[TimeWindow, ...] = ()
     text: str = ""
     preview: bool = False
     wall_s: float = 0.0
+    until_s: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class ForgetReply(Message, frozen=True, tag="forget_reply"):
@@ -53,7 +56,14 @@ class ForgetReply(Message, frozen=True, tag="forget_reply"):
 
 
 class Forgotten(Message, frozen=True, tag="forgotten"):
-    """To reasoning, before and after something is erased from memory: let go of what was made of it. -> `Done`"""
+    """To reasoning, before and after something is erased from memory, and to what perceives ``windows`` live: let go
+    of what was made of it. -> `Done`
+
+    ``until_s``: as in `ForgetRequest`; what was being said then is not told of before memory has taken it.
+    """
+
+    windows: tuple[TimeWindow, ...] = ()
+    until_s: dict[str, float] = msgspec.field(default_factory=dict)
 
 
 class ReaddRequest(Message, frozen=True, tag="readd_request"):
