@@ -66,8 +66,8 @@ _PLACE = re.compile(
 
 
 class Correction(Struct, frozen=True):
-    """What the user says is so. ``statement`` "" where only the answer was rejected; ``corrects`` whether it is about
-    the last answer."""
+    """What the user says is so. ``statement`` "" where only the answer was rejected, or nothing was told;
+    ``corrects`` whether it is about the last answer."""
 
     statement: str
     corrects: bool
@@ -79,7 +79,10 @@ def parse_correction(text: str, last: PastTurn | None) -> Correction | None:
     if not plain or plain.endswith("?"):
         return None
     if tells := _TELLS.match(plain):
-        return Correction(plain[tells.end() :].rstrip(".! "), corrects=False)
+        told = plain[tells.end() :].rstrip(".! ")
+        if _WH.match(fold(told)):
+            return None
+        return Correction(told if _tells_something(told) else "", corrects=False)
     lead = _LEAD.match(plain)
     rest = plain[lead.end() :] if lead else plain
     low = fold(rest)
@@ -94,8 +97,10 @@ def parse_correction(text: str, last: PastTurn | None) -> Correction | None:
             return (
                 Correction("", corrects=True) if len(words(lead[0])) > 1 or fold(lead[0]).startswith("wrong") else None
             )
-        return Correction(statement, corrects=True) if len(words(statement)) > 1 or _is_name(statement) else None
-    if _WH.search(low):
+        if len(words(statement)) < 2 and not _is_name(statement):
+            return None
+        return Correction(statement if _tells_something(statement) else "", corrects=True)
+    if _WH.search(low) or not _tells_something(statement):
         return None
     if last is not None and _POINTS.match(statement):
         return Correction(statement, corrects=True)
@@ -126,6 +131,8 @@ def as_correction(said: Correction, conversation: str, last: PastTurn | None, vi
 
 def acknowledge(said: Correction, cited: Sequence[Observation]) -> Draft:
     """What the user hears: that it was understood, and what it is taken to be about."""
+    if not said.statement and not said.corrects:
+        return refusal('Tell me what to remember, as in "remember that my keys are in the drawer"')
     if not said.statement:
         return refusal("I see that my answer was wrong. Tell me what is right, and I will go by it")
     perceived = [o for o in cited if o.channel != "correction"]
@@ -233,6 +240,20 @@ def _content(text: str) -> set[str]:
 
 # How a question asks for a thing says nothing of what it is about.
 _ASKING = {stem(word) for word in ("leave", "left", "put", "see", "saw", "seen", "find", "last", "know", "tell", "say")}
+
+
+def _tells_something(statement: str) -> bool:
+    """Whether any word of it says more than "that was the"."""
+    return any(word not in _EMPTY for word in words(statement))
+
+
+# Words that say nothing by themselves; "me" and "both" do.
+_EMPTY = frozenset(
+    """a an the this that these those there here it it's its is are was were be been being am do does did done has have
+    had having can could will would shall should may might must of at to from by for with and or but nor so if than
+    then as not no yes now please exactly actually really just only such s t ll re ve d isn't aren't wasn't weren't"""
+    .split()
+)  # fmt: skip
 
 
 def _is_name(text: str) -> bool:

@@ -103,7 +103,8 @@ _SUMMARY = re.compile(
 # Of these the present is asked, where anything goes on.
 _GOES_ON = re.compile(r"\b(?:what (?:is|are) (?:\w+ )?(?:happening|going on)|what do you see)\b")
 _COLOUR = re.compile(r"\b(?:what|which) colou?rs?\b|\bcolou?r of\b")
-_QUOTED = re.compile(r"[\"“”«»]([^\"“”«»]{1,80})[\"“”«»]|(?<!\w)'([^']{2,80})'(?!\w)")
+# What stands in quotation marks; an apostrophe is none.
+QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{1,80})[\"“”«»]|(?<!\w)['‘]([^'‘’]{2,80})['’](?!\w)")
 
 
 class Term(Struct, frozen=True):
@@ -335,7 +336,7 @@ def _head(low: str) -> tuple[str, int | None]:
 
 def _phrases(text: str) -> tuple[str, ...]:
     """Quoted strings and runs of capital words, as they are; an all-capital question has none."""
-    out = [next(filter(None, found.groups())).strip() for found in _QUOTED.finditer(text)]
+    out = [next(filter(None, found.groups())).strip() for found in QUOTED.finditer(text)]
     if not text.isupper():
         out += [
             run for run in re.findall(r"\b[^\W\d_a-zß-ÿ]{3,}(?:[\s-]+[^\W\d_a-zß-ÿ]{2,})*\b", text) if run.isupper()

@@ -171,3 +171,20 @@ async def test_a_rejection_that_says_nothing_is_asked_back() -> None:
         answer = await ask(turns, "That's wrong.")
     assert "Tell me what is right" in answer.answer and answer.abstained
     assert not [o for o in memory.observations if o.channel == "correction"]
+
+
+@pytest.mark.parametrize("text", ["No, that was", "No, it is.", "no, it was there", 'No, that was ""'])
+def test_a_correction_that_says_nothing_is_no_statement(text: str) -> None:
+    found = parse_correction(text, LAST)
+    assert found is not None and found.corrects and found.statement == ""
+    assert parse_correction(text, None) is None
+
+
+async def test_what_to_remember_must_be_said() -> None:
+    memory = a_memory()
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        answer = await ask(turns, "Remember that")
+        assert "Tell me what to remember" in answer.answer and answer.abstained
+    assert not [o for o in memory.observations if o.channel == "correction"]
+    assert parse_correction("Remember when we saw the dog", None) is None

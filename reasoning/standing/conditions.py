@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from reasoning.draft import join, quote
 from reasoning.lexicon import COLOURS
-from reasoning.questions import FRAMING
+from reasoning.questions import FRAMING, QUOTED
 from reasoning.sights import (
     CHANGE,
     CLOTHING,
@@ -29,6 +29,7 @@ from reasoning.sights import (
     sound_classes,
     vehicle_named,
 )
+from reasoning.standing.unfit import EXAMPLES, nothing_in, why_unfit
 from reasoning.words import STOP_WORDS, fold, number_value, stem, words
 
 Sign = Literal["voice", "said", "read", "person", "moving", "cut", "dark", "bright", "sound", "thing"]
@@ -55,6 +56,9 @@ _ARRIVES = frozenset(
     stem(word)
     for word in "appear enter come arrive walk show pass approach visit return join stand sit is step cross run".split()
 )
+# The border over which somebody comes or goes; "a red top" is none.
+_SIDE = re.compile(r"\b(?:from|at|on|over|to|towards?) the (left|right|top|bottom)\b")
+_WHERE = frozenset(stem(word) for word in "left right top bottom side first again below above together".split())
 _DARK = re.compile(
     r"\b(?:goes|gets|is|becomes|turns) (?:dark|black)\b|"
     r"\blights? (?:goes?|go|is|are|turned|switched)? ?(?:off|out)\b|\bdarkness\b"
@@ -68,7 +72,11 @@ _ENDS = re.compile(
     r"\b(?:stops?|ends?|ceases?|finish(?:es)?|is over|nobody|no one|"
     r"nothing|none|no longer|no more|not|isn't|doesn't|without)\b"
 )
-_QUOTED = re.compile(r"[\"“”'‘’]([^\"“”'‘’]{1,80})[\"“”'‘’]")
+ONLY_BEGINS = f"I notice what begins, not what ends or stays away, so I cannot wait for that; I can for {EXAMPLES}."
+NO_WORD = 'Which word is to be said? Name it, as in "somebody says Texas".'
+# What a sentence about speech may leave open, and what it must not end with.
+_OPEN_END = re.compile(r"\b(?:says?|saying|mentions?|mentioning|hear|of|about|for|utters?)$")
+_ANYTHING = frozenset("something anything everything anybody somebody someone anyone".split())
 _OR = re.compile(r"\bor\b")
 _SUBJECTS = frozenset(
     stem(word) for word in "someone somebody anyone anybody person people man woman he she they speaker".split()
@@ -79,11 +87,12 @@ _WEAK = frozenset(
 
 
 class Condition(Struct, frozen=True):
-    """What is waited for.
+    """What is waited for; without ``signs`` nothing, and ``unfit`` says why in a line.
 
     signs    by what it is recognised, surest first.
     words    those that speech or writing must carry: all of them, or one where there is ``any_word``.
-    event    of a person or a moving thing: "appears" or "leaves"; ``colours`` it must have, if any.
+    event    of a person or a moving thing: "appears" or "leaves"; ``colours`` it must have and ``sides`` where it must
+             come or go ("left", "right", "top", "bottom"), if any.
     sounds   classes of sound, as perception names them. ``names``: stems of things to be recognised by
              name: tags of pictures, labels of sounds.
     beyond   words of it that need an encoder that may not be there ("kettle").
@@ -95,21 +104,25 @@ class Condition(Struct, frozen=True):
     any_word: bool = False
     event: str = "appears"
     colours: tuple[str, ...] = ()
+    sides: tuple[str, ...] = ()
     sounds: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
+    unfit: str = ""
 
 
 def parse_condition(text: str) -> Condition:
     """The condition a sentence names: "somebody speaks of the budget", "a person in red enters"."""
+    if unfit := why_unfit(text):
+        return Condition(text, (), unfit=unfit)
     low = fold(text)
     stems = [stem(word) for word in words(text)]
     asked = frozenset(stems)
-    if _ENDS.search(low) and not _QUOTED.search(text) and not _SAYS.search(low):
-        return Condition(text, ())
+    if _ENDS.search(low) and not QUOTED.search(text) and not _SAYS.search(low):
+        return Condition(text, (), unfit=ONLY_BEGINS)
     if _VOICE.match(low):
         return Condition(text, ("voice",))
-    quoted = tuple(word for found in _QUOTED.findall(text) for word in words(found))
+    quoted = tuple(word for found in QUOTED.findall(text) for word in words(" ".join(found)))
     if quoted or _SAYS.search(low) or _READS.search(low) or _SPOKEN_WORD.search(low):
         return _of_words(text, low, quoted)
     if _DARK.search(low) or _BRIGHT.search(low):
@@ -122,35 +135,42 @@ def parse_condition(text: str) -> Condition:
     things = [
         word
         for word in content
-        if stem(word) not in PEOPLE | ROLES | MOVING | _ARRIVES | LEAVING and word not in COLOURS
+        if stem(word) not in PEOPLE | ROLES | MOVING | _ARRIVES | LEAVING and word not in _ANYTHING | COLOURS
     ]
     named = tuple(dict.fromkeys(stem(word) for word in things if stem(word) not in FRAMING))
     if heard := sound_classes(text):
         return Condition(text, ("sound", "thing") if named else ("sound",), sounds=heard, names=named)
     if asked & SOUND and not named:
         return Condition(text, ("sound",))
-    if asked & (PEOPLE | ROLES) and not [word for word in things if stem(word) not in CLOTHING]:
+    sides = tuple(dict.fromkeys(_SIDE.findall(low)))
+    if asked & (PEOPLE | ROLES) and not [word for word in things if stem(word) not in CLOTHING | _WHERE]:
         roles = tuple(word for word in content if stem(word) in ROLES)
-        return Condition(text, ("person",), event=event, colours=colours, beyond=roles)
+        return Condition(text, ("person",), event=event, colours=colours, sides=sides, beyond=roles)
     if (asked & MOVING or asked & {stem("something"), stem("anything")}) and not named:
-        return Condition(text, ("moving",), event=event, colours=colours)
+        return Condition(text, ("moving",), event=event, colours=colours, sides=sides)
     if asked & VEHICLES:
         vehicle = tuple(word for word in content if stem(word) in VEHICLES)
         return Condition(
-            text, ("thing", "moving"), event=event, colours=colours, names=tuple(map(stem, vehicle)), beyond=vehicle
-        )
+            text, ("thing", "moving"), event=event, colours=colours, sides=sides, names=tuple(map(stem, vehicle)),
+            beyond=vehicle,
+        )  # fmt: skip
     if asked & WRITING and not named:
         return Condition(text, ("read",))
+    if colours and not named:
+        return Condition(text, ("moving",), event=event, colours=colours, sides=sides)
+    if not named:
+        return Condition(text, (), unfit=nothing_in(text))
     told = tuple(dict.fromkeys(word for word in content if stem(word) not in _SUBJECTS))
-    nouns = tuple(dict.fromkeys(named)) or tuple(stem(word) for word in told)
-    return Condition(text, ("thing", "said", "read"), words=told, names=nouns, beyond=tuple(things) or told)
+    return Condition(text, ("thing", "said", "read"), words=told, names=named, beyond=tuple(things))
 
 
 def account(condition: Condition, encoders: Mapping[str, str], every: bool, has_model: bool = False) -> str:
     """What the agent will do about it and what it cannot, for the one who asked; a sentence or two."""
     if not condition.signs:
-        return "I notice what begins, not what ends or stays away, so I cannot wait for that."
+        return condition.unfit
     goes = "leave" if condition.event == "leaves" else "come into view"
+    if condition.sides:
+        goes += f" at the {join(condition.sides, 'or')}"
     wanted = _as_written(condition.text, condition.words, "or" if condition.any_word else "and")
     by = {
         "voice": "I hear somebody speak",
@@ -196,12 +216,19 @@ def _of_words(text: str, low: str, quoted: tuple[str, ...]) -> Condition:
     says, reads = bool(_SAYS.search(low)), bool(_READS.search(low))
     named = _SPOKEN_WORD.search(low)
     rest = " ".join(quoted) or (named[1] if named else _READS.sub(" ", _SAYS.sub(" ", low)))
-    wanted = tuple(dict.fromkeys(word for word in _content(rest) if stem(word) not in _SUBJECTS | _WEAK)) or quoted
+    telling = [word for word in _content(rest) if word not in _ANYTHING and stem(word) not in _SUBJECTS | _WEAK]
+    wanted = tuple(dict.fromkeys(telling)) or quoted
+    if not wanted:  # a number, a letter or nothing
+        wanted = tuple(word for word in words(rest) if number_value(word) is not None)
+    if not wanted and says:
+        open_end = _OPEN_END.search(low.rstrip(" .,;:!\"'“”‘’"))
+        others = {word for word in words(rest) if stem(word) not in _SUBJECTS} - _ANYTHING
+        return Condition(text, (), unfit=NO_WORD) if open_end or others else Condition(text, ("voice",))
     if not wanted:
-        return Condition(text, ("voice",) if says else ("read",))
+        return Condition(text, ("read",))
     on_screen = (reads and not says) or bool(re.search(r"\b(?:screen|sign|slide|caption|title|display|page)\b", low))
     signs: tuple[Sign, ...] = ("read",) if on_screen else ("said",) if says else ("said", "read")
-    return Condition(text, signs, words=wanted, any_word=bool(_OR.search(_QUOTED.sub(" ", rest if named else low))))
+    return Condition(text, signs, words=wanted, any_word=bool(_OR.search(QUOTED.sub(" ", rest if named else low))))
 
 
 def _content(text: str) -> list[str]:

@@ -181,6 +181,8 @@ def _is_object(sign: str, condition: Condition, o: Observation, close_up: bool) 
     """Whether it is the person or moving thing that is waited for. ``close_up``: a face is in view."""
     if o.data.get("event") != condition.event:
         return False
+    if condition.sides and not set(condition.sides) & set(str(o.data.get("side", "")).split()):
+        return False
     kind = o.data.get("kind")
     if sign == "person":
         fits = kind == "person" or (kind == "face" and not condition.colours)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from reasoning.standing.unfit import is_past
 from reasoning.words import fold
 
 Action = Literal["add", "list", "pause", "resume", "remove"]
@@ -73,14 +74,12 @@ _REMOVE = re.compile(
 _REMOVE_ALL = re.compile(
     r"^(?:stop|remove|cancel|delete|drop) all (?:the |my )?(?:alerts|standing queries|watches|notifications)$"
 )
-# "Tell me when the car arrived", "... if he said": a question about what was.
-_PAST = re.compile(
-    r"\b(?:was|were|did|had|has been|have been|\w{2,}ed|said|spoke|came|went|left|saw|heard|began|fell|rang|took|ran|"
-    r"drove|broke|woke|wrote|told|got|became|sat|stood|rose)\b"
+# An order that breaks off; but "tell me when" may well be about what was just said.
+_NOTHING_WHEN = re.compile(
+    rf"^{_POLITE}(?:let me know|(?:warn|alert|notify|inform|ping|wake|call) me)(?: please)?,?\s+(?:{_EVERY}|{_ONCE})$"
 )
-# "Is opened", "a painted door", "the left door", and words that only end like a past.
-_BEFORE_PARTICIPLE = re.compile(r"\b(?:is|are|gets?|being|be|becomes?|the|an?|in|to|of|with|has)\s+$")
-_ENDS_ALIKE = frozenset("red bed shed seed weed speed feed breed indeed need led".split())
+_LEAD = re.compile(rf"^{_POLITE}(?:always )?(?:{_TELL}(?: please)?,?(?:\s+|$))?(?:(?:{_EVERY}|{_ONCE})(?:\s+|$))?")
+_TELL_OTHER = re.compile(rf"^{_POLITE}(?:always )?{_TELL}\b(?! (?:{_EVERY}|{_ONCE})\b)")
 
 
 def parse_order(text: str) -> Order | None:
@@ -97,6 +96,8 @@ def parse_order(text: str) -> Order | None:
         if found := pattern.match(low):
             which = _which(found["which"])
             return Order(action, which="" if which == "all" else which, all=which == "all")  # type: ignore[arg-type]
+    if _NOTHING_WHEN.match(low):
+        return Order("add")
     if text.rstrip().endswith("?") and not re.match(r"(?:could|can|will|would) you\b", low):
         return None
     for pattern in (_ALWAYS_TELL, _TELL_WHEN, _WHEN_TELL, _WATCH_FOR, _WHENEVER):
@@ -104,18 +105,23 @@ def parse_order(text: str) -> Order | None:
         if not found:
             continue
         what = written[found.start("what") : found.end("what")].strip(" ,;:")
-        if not re.search(r"[a-z0-9]{2}", fold(what)) or _is_past(fold(what)):
+        if is_past(what):
             return None
         every = pattern is _ALWAYS_TELL or bool(found.groupdict().get("every"))
         return Order("add", condition=what, every=every)
     return None
 
 
-def _is_past(what: str) -> bool:
-    return any(
-        found[0] not in _ENDS_ALIKE and not _BEFORE_PARTICIPLE.search(what[: found.start()])
-        for found in _PAST.finditer(what)
-    )
+def bare_condition(text: str) -> str:
+    """What is to be waited for in a sentence that `parse_order` does not know: "" in a question, or where it says what
+    to tell and not when."""
+    written = " ".join(text.split())
+    low = fold(written)
+    if written.endswith("?") or _TELL_OTHER.match(low):
+        return ""
+    lead = _LEAD.match(low)
+    assert lead
+    return (written if len(low) == len(written) else low)[lead.end() :]
 
 
 def _which(said: str) -> str:

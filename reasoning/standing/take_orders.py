@@ -10,7 +10,7 @@ from reasoning.draft import Claim, Draft, quote, refusal, sentence
 from reasoning.memory_client import MemoryClient
 from reasoning.standing.book import Book
 from reasoning.standing.conditions import account, parse_condition
-from reasoning.standing.orders import Order, parse_order
+from reasoning.standing.orders import Order, bare_condition, parse_order
 from reasoning.words import fold, stem, words
 from runtime.messages import StandingQuery, StandingRequest, StatusRequest
 
@@ -47,9 +47,8 @@ class OrderTaker:
 
     async def _add(self, order: Order, conversation: str) -> tuple[Draft, bool]:
         condition = parse_condition(order.condition)
-        if not order.condition or not condition.signs:
-            what = account(condition, {}, order.every) if order.condition else "Tell me what to wait for"
-            return refusal(what), False
+        if not condition.signs:
+            return refusal(condition.unfit), False
         same = [
             query
             for query in self._book.queries.values()
@@ -93,7 +92,8 @@ def requested(request: StandingRequest) -> Order:
         return order
     # "Tell me when ..." and what follows its "when" mean the same here.
     written = (request.text, f"tell me {request.text}", f"tell me when {request.text}")
-    return next(filter(None, map(parse_order, written)), order)
+    order = next(filter(None, map(parse_order, written)), order)
+    return msgspec.structs.replace(order, condition=bare_condition(order.condition))
 
 
 def _listing(queries: list[StandingQuery]) -> Draft:
