@@ -35,11 +35,11 @@ import msgspec
 import psutil
 
 from benchmarks import harness
-from benchmarks.live_mains import CAMERA_HZ, EVENT_S
+from benchmarks.live_mains import CAMERA_HZ, EVENT_S, stand_in
 from runtime.agent import open_agent
 from runtime.config import Config, load_config
-from runtime.interfaces.client import Client
-from runtime.processes import PROCESSES, member
+from runtime.interfaces.attach import client_of
+from runtime.processes import member
 from runtime.sources import LiveSource, begin_session, parse_source
 
 VIDEO, AUDIO = member("video", "camera"), member("audio", "mic")
@@ -59,8 +59,7 @@ def _config() -> Config:
 
 async def measure(folder: Path, minutes: float, times: float) -> dict[str, Any]:
     """Run, and read the figures off the heartbeats and the memory file."""
-    for role in ("video", "audio"):
-        PROCESSES[role] = msgspec.structs.replace(PROCESSES[role], main=f"benchmarks.live_mains:hour_{role}")
+    stand_in(video="hour_video", audio="hour_audio")
     now_wall_s = time.time()
     sources = {
         VIDEO.name: begin_session(parse_source("camera=/dev/video0"), now_wall_s, ()),
@@ -71,11 +70,10 @@ async def measure(folder: Path, minutes: float, times: float) -> dict[str, Any]:
     own_mb: list[tuple[float, dict[str, float]]] = []
     async with (
         open_agent(folder, _config(), perceivers=(VIDEO, AUDIO)) as agent,
+        client_of(agent) as client,
         anyio.create_task_group() as tasks,
     ):
         await agent.until_ready()
-        client = Client(agent.run_dir, agent.members, agent.context)
-        await tasks.start(client.run)
         epoch_s = time.monotonic()
         params = {
             name: {"live": msgspec.to_builtins(source), "epoch_s": epoch_s, "times": times}

@@ -30,11 +30,13 @@ import msgspec
 import numpy as np
 
 from benchmarks import harness
+from benchmarks.live_mains import stand_in
 from runtime.agent import open_agent
 from runtime.config import load_config
+from runtime.interfaces.attach import client_of
 from runtime.interfaces.client import Client
 from runtime.messages import AskRequest, Heartbeat
-from runtime.processes import PROCESSES, member
+from runtime.processes import member
 from runtime.sources import begin_session, parse_source
 
 RATE_HZ = 30.0
@@ -83,17 +85,15 @@ async def measure(url: str, folder: Path, seconds: float) -> dict[str, Any]:
     """All figures, of the camera under ``url``."""
     slow = folder / "slow"
     slow.write_text("0")
-    for role, main in (("video", "slow_video"), ("reasoning", "told_reasoning")):
-        PROCESSES[role] = msgspec.structs.replace(PROCESSES[role], main=f"benchmarks.live_mains:{main}")
+    stand_in(video="slow_video", reasoning="told_reasoning")
     source = begin_session(parse_source(f"camera={url}"), time.time(), ())
     params = {"live": msgspec.to_builtins(source), "epoch_s": time.monotonic(), "slow_file": str(slow)}
     figures: dict[str, Any] = {}
     async with (
         open_agent(folder / "memory", load_config(), perceivers=(MEMBER,)) as agent,
+        client_of(agent) as client,
         anyio.create_task_group() as tasks,
     ):
-        client = Client(agent.run_dir, agent.members, agent.context)
-        await tasks.start(client.run)
         tasks.start_soon(agent.perceive, {MEMBER.name: params})
         await agent.until_ready()
         watched = _Agent(client, agent.run_dir)

@@ -20,7 +20,6 @@ from perception.audio import Samples
 from runtime.errors import MindstreamError
 
 # Whisper hears windows of 30 s at 100 frames a second (Radford et al. 2022, section 2.2).
-WINDOW_S = 30.0
 WINDOW_SAMPLES = 480_000
 WINDOW_FRAMES = 3000
 HOP_SAMPLES = 160

@@ -8,21 +8,15 @@ one back, hands its messages to a stage and compares what comes out, exactly.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO
 
 from runtime.errors import DecodeError
 from runtime.messages import Message, decode, encode
 
 _LENGTH = struct.Struct("<I")
 SUFFIX = ".recording"
-
-
-class Stage(Protocol):
-    """A plain stateful object: no I/O, no clock, no threads, so that what it does replays exactly."""
-
-    def step(self, message: Any, /) -> list[Any]: ...
 
 
 class Recorder:
@@ -55,8 +49,3 @@ def read_recording(path: Path) -> Iterator[Message]:
             if len(body) < length:
                 raise DecodeError(f"{path}: cut off")
             yield decode(body)
-
-
-def replay_through(stage: Stage, messages: Iterable[Any]) -> list[Any]:
-    """Everything ``stage`` says to ``messages``, in order."""
-    return [said for message in messages for said in stage.step(message)]

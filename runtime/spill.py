@@ -50,10 +50,6 @@ class LiveOutbox:
     def __len__(self) -> int:
         return len(self._outbox) + len(self._spilled)
 
-    @property
-    def spilled_bytes(self) -> int:
-        return self._bytes
-
     def put(self, *messages: Message) -> None:
         """Send in order, at once or when there is room; never waits."""
         for message in messages:

@@ -127,10 +127,6 @@ class Supervisor:
         child = self._children.get(name)
         return child is not None and child.process is not None and child.process.poll() is None
 
-    def has_given_up(self, name: str) -> bool:
-        """Whether this process is out of its restart budget."""
-        return name in self._children and self._children[name].failure is not None
-
     async def until_over(self, name: str) -> None:
         """Wait until a process has done all it was started for, or was given up."""
         await self._children[name].is_over.wait()

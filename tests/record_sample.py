@@ -16,7 +16,7 @@ import msgspec
 from memory.consolidate import Consolidator
 from memory.segment import SegmentOptions
 from runtime.messages import PERCEIVED_CHANNELS, Message, Observation, SourceEnded, Span
-from runtime.recording import SUFFIX, Recorder, read_recording, replay_through
+from runtime.recording import SUFFIX, Recorder, read_recording
 from tests.agent_runs import SAMPLE, run
 
 DATA = Path(__file__).resolve().parent / "data"
@@ -46,7 +46,8 @@ def spans_of_recordings() -> list[Span]:
     perceived = [m for m in messages if isinstance(m, Observation) and m.channel in PERCEIVED_CHANNELS]
     perceived.sort(key=lambda o: (o.t1_s, o.t0_s, o.channel, o.id))
     end = max((m for m in messages if isinstance(m, SourceEnded)), key=lambda ended: ended.t_s)
-    return replay_through(Consolidating(), [*perceived, end])
+    stage = Consolidating()
+    return [span for message in (*perceived, end) for span in stage.step(message)]
 
 
 def main() -> None:

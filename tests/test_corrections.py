@@ -11,10 +11,10 @@ from reasoning.conversation import PastTurn
 from reasoning.corrections import form_of, parse_correction
 from reasoning.extract import ExtractiveBackend
 from reasoning.turn import Turns
-from runtime.clock import VirtualClock
 from runtime.config import ReasoningConfig
 from runtime.messages import Answer, AskRequest, RememberRequest
 from tests.listed_memory import ListedMemory, appears, frame, said
+from tests.virtual_clock import VirtualClock
 
 pytestmark = pytest.mark.anyio
 

@@ -56,13 +56,13 @@ def test_what_finds_no_room_is_sent_later_in_order() -> None:
     make_room(outbox, 10)
     assert [m.t0_s for m in narrow.sent if isinstance(m, Observation)] == [1.0, 2.0, 3.0]
     assert not drops
-    assert outbox.spilled_bytes == 0
+    assert outbox._bytes == 0
 
 
 def test_of_progress_that_waits_only_the_newest_is_kept() -> None:
     outbox, narrow, _ = spilling(0, 1e6)
     outbox.put(*(progress(float(t)) for t in range(1000)))
-    assert len(narrow.sent) + outbox.spilled_bytes < 5000
+    assert len(narrow.sent) + outbox._bytes < 5000
     make_room(outbox, 10)
     assert narrow.sent == [progress(999.0)]
 
@@ -72,7 +72,7 @@ def test_beyond_the_bound_observations_become_a_counted_gap_that_no_progress_ove
     for t in range(10):
         outbox.put(frame(float(t), 10_000), progress(float(t)))
     assert drops == {"perceived:memory busy": 8}
-    assert outbox.spilled_bytes <= 27_000
+    assert outbox._bytes <= 27_000
     make_room(outbox, 100)
     told = [(m.channel, m.t0_s, m.t1_s) if isinstance(m, Observation) else m.t_s for m in narrow.sent]
     assert told == [("frame", 0.0, 0.0), 0.0, ("frame", 1.0, 1.0), 1.0, ("gap", 2.0, 9.0), 9.0]

@@ -18,7 +18,6 @@ from reasoning.draft import Claim, Draft, one
 from reasoning.extract import ExtractiveBackend
 from reasoning.questions import Question
 from reasoning.turn import Turns
-from runtime.clock import VirtualClock
 from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, RemoteError
 from runtime.messages import (
@@ -36,6 +35,7 @@ from runtime.messages import (
     ViewRequest,
 )
 from tests.listed_memory import ListedMemory, said
+from tests.virtual_clock import VirtualClock
 
 pytestmark = pytest.mark.anyio
 

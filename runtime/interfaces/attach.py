@@ -9,7 +9,7 @@ from pathlib import Path
 import anyio
 import zmq.asyncio
 
-from runtime.agent import find_agent, has_memory, open_agent
+from runtime.agent import Agent, find_agent, has_memory, open_agent
 from runtime.config import Config
 from runtime.errors import StoreError
 from runtime.interfaces.client import Client
@@ -25,19 +25,29 @@ async def attached(memory_dir: Path, config: Config, *, new: bool = False) -> As
     if card is not None:
         context = zmq.asyncio.Context()
         try:
-            async with anyio.create_task_group() as tasks:
-                client = Client(Path(card.run_dir), card.members, context)
-                await tasks.start(client.run)
+            async with _running(Client(Path(card.run_dir), card.members, context)) as client:
                 yield client
-                tasks.cancel_scope.cancel()
         finally:
             context.destroy(linger=0)
         return
     if not (new or has_memory(memory_dir)):
         raise StoreError(f"no memory in {memory_dir}; replay a file first, or give its folder with --memory")
-    async with open_agent(memory_dir, config) as agent, anyio.create_task_group() as tasks:
+    async with open_agent(memory_dir, config) as agent:
         await agent.until_ready()
-        client = Client(agent.run_dir, agent.members, agent.context)
+        async with client_of(agent) as client:
+            yield client
+
+
+@asynccontextmanager
+async def client_of(agent: Agent) -> AsyncIterator[Client]:
+    """A client of an agent that this process runs; it may be there before the agent is ready."""
+    async with _running(Client(agent.run_dir, agent.members, agent.context)) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _running(client: Client) -> AsyncIterator[Client]:
+    async with anyio.create_task_group() as tasks:
         await tasks.start(client.run)
         yield client
         tasks.cancel_scope.cancel()

@@ -18,14 +18,13 @@ from runtime.interfaces.notices import Notices, print_standing, standing_json, t
 from runtime.interfaces.reembed import configured_space, mismatch, tell_mismatch
 from runtime.interfaces.terminal import (
     OUT,
-    AnswerPrinter,
-    answer_json,
     byte_size,
     hits_json,
+    print_answer,
     print_hits,
     print_status,
 )
-from runtime.messages import Answer, AskRequest, SearchRequest
+from runtime.messages import AskRequest, SearchRequest
 
 
 @asynccontextmanager
@@ -41,12 +40,7 @@ async def told(memory_dir: Path, config: Config) -> AsyncIterator[Client]:
 async def ask(question: str, config: Config, memory_dir: Path, as_json: bool) -> None:
     """Answer one question from what memory holds."""
     async with told(memory_dir, config) as client:
-        printer = None if as_json else AnswerPrinter()
-        async for part in client.ask(AskRequest(question=question)):
-            if printer is not None:
-                printer.part(part)
-            elif isinstance(part, Answer):
-                print(answer_json(part), flush=True)
+        await print_answer(client, AskRequest(question=question), as_json)
 
 
 async def search(

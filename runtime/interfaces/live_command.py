@@ -15,15 +15,16 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from runtime.agent import Agent, find_agent, has_memory, open_agent
 from runtime.config import Config
 from runtime.errors import CallError, StoreError, UserError
+from runtime.interfaces.attach import client_of
 from runtime.interfaces.chat import Chat
 from runtime.interfaces.client import Client
 from runtime.interfaces.notices import Notices
 from runtime.interfaces.reembed import tell_mismatch
 from runtime.interfaces.remarks import tell_remarks
 from runtime.interfaces.replay_command import TimedQuestion
-from runtime.interfaces.terminal import AnswerPrinter, LiveMeter, answer_json, note
+from runtime.interfaces.terminal import LiveMeter, note, tell_answer
 from runtime.interfaces.voice.start import start_voice
-from runtime.messages import Answer, AskRequest, SourceRecord
+from runtime.messages import AskRequest, SourceRecord
 from runtime.processes import DEVICES, member
 from runtime.sources import KIND_TRACKS, LiveSource, begin_session, distinct, parse_source
 from runtime.supervisor import ProcessEvent
@@ -99,10 +100,9 @@ async def live(
     perceivers = tuple(members.values())
     async with (
         open_agent(memory_dir, config, events_in.send_nowait, perceivers) as agent,
+        client_of(agent) as client,
         anyio.create_task_group() as tasks,
     ):
-        client = Client(agent.run_dir, agent.members, agent.context)
-        await tasks.start(client.run)
         notices = Notices(client, config.reasoning.standing.bell, as_json)
         known: tuple[SourceRecord, ...] = ()
         if not is_new:
@@ -179,12 +179,4 @@ async def _ask_in_time(
             # What was just seen should count; but a slow recogniser must not keep anybody from an answer.
             with anyio.move_on_after(CATCH_UP_S):
                 await client.watermarks.wait_for(named or session[0].source, question.at_s)
-        printer = None if as_json else AnswerPrinter(question.question)
-        try:
-            async for part in client.ask(AskRequest(question=question.question, source=named)):
-                if printer is not None:
-                    printer.part(part)
-                elif isinstance(part, Answer):
-                    print(answer_json(part), flush=True)
-        except CallError as error:
-            note(f"no answer to {question.question!r}: {error}")
+        await tell_answer(client, AskRequest(question=question.question, source=named), as_json)

@@ -12,7 +12,8 @@ from msgspec import Struct
 
 from runtime.agent import has_memory, open_agent
 from runtime.config import Config
-from runtime.errors import CallError, ProcessFailed, UserError
+from runtime.errors import ProcessFailed, UserError
+from runtime.interfaces.attach import client_of
 from runtime.interfaces.chat import Chat
 from runtime.interfaces.client import Client
 from runtime.interfaces.notices import Notices, standing_request
@@ -20,16 +21,15 @@ from runtime.interfaces.recordings import find_recordings
 from runtime.interfaces.reembed import tell_mismatch
 from runtime.interfaces.remarks import tell_remarks
 from runtime.interfaces.terminal import (
-    AnswerPrinter,
     ReplayMeter,
     ReplayProgress,
-    answer_json,
     byte_size,
     encoder_line,
     media_time,
     note,
+    tell_answer,
 )
-from runtime.messages import TRACKS, Answer, AskRequest, SourceRecord
+from runtime.messages import TRACKS, AskRequest, SourceRecord
 from runtime.processes import FILE_PERCEIVERS
 from runtime.replay import Recording, SourcePlan, plan_sources
 from runtime.supervisor import ProcessEvent
@@ -98,9 +98,11 @@ async def replay(
     recordings = find_recordings(files)
     is_new = not has_memory(memory_dir)
     events_in, events_out = anyio.create_memory_object_stream[ProcessEvent](1000)
-    async with open_agent(memory_dir, config, events_in.send_nowait) as agent, anyio.create_task_group() as tasks:
-        client = Client(agent.run_dir, agent.members, agent.context)
-        await tasks.start(client.run)
+    async with (
+        open_agent(memory_dir, config, events_in.send_nowait) as agent,
+        client_of(agent) as client,
+        anyio.create_task_group() as tasks,
+    ):
         notices = Notices(client, config.reasoning.standing.bell, as_json)
         if tell_me or not is_new:
             await agent.until_ready()
@@ -214,15 +216,7 @@ async def _answer_all(
             as_of_s=as_of_s,
             sources=session,
         )
-        printer = None if as_json else AnswerPrinter(question.question)
-        try:
-            async for part in client.ask(request):
-                if printer is not None:
-                    printer.part(part)
-                elif isinstance(part, Answer):
-                    print(answer_json(part), flush=True)
-        except CallError as error:
-            note(f"no answer to {question.question!r}: {error}")
+        await tell_answer(client, request, as_json)
 
 
 async def _drawn(progress: ReplayProgress, work: Callable[[], Awaitable[None]]) -> None:

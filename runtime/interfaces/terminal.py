@@ -16,12 +16,14 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from runtime.errors import CallError
 from runtime.interfaces.client import Client
 from runtime.messages import (
     AWAY_MARK,
     UNDERSTOOD,
     Answer,
     AnswerPart,
+    AskRequest,
     Heartbeat,
     MemoryStatus,
     Observation,
@@ -125,6 +127,28 @@ class AnswerPrinter:
                 self._column, word = 0, word.lstrip()
             OUT.out(word, end="", highlight=False)
             self._column += cell_len(word)
+
+
+async def print_answer(client: Client, request: AskRequest, as_json: bool, heading: str = "") -> None:
+    """Ask, and print the answer as it comes, or as one JSON object when it is there.
+
+    Raises:
+        CallError: none came.
+    """
+    printer = None if as_json else AnswerPrinter(heading)
+    async for part in client.ask(request):
+        if printer is not None:
+            printer.part(part)
+        elif isinstance(part, Answer):
+            print(answer_json(part), flush=True)
+
+
+async def tell_answer(client: Client, request: AskRequest, as_json: bool) -> None:
+    """The same below its question, for one of many: where no answer came a line says so."""
+    try:
+        await print_answer(client, request, as_json, heading=request.question)
+    except CallError as error:
+        note(f"no answer to {request.question!r}: {error}")
 
 
 def print_trace(answer: Answer | None) -> None:
