@@ -13,8 +13,7 @@ Keys:
                      whose pages the kernel takes back when it needs them, and which the byte budget limits
     uncounted_drops  pictures captured and neither attended to nor counted as dropped, looks whose frame is not in
                      memory, and seconds that neither a frame, a gap nor a counted drop accounts for
-    av_offset_ms     largest distance in media time between a flash and its click as memory has them; a click is
-                     placed to 32 ms
+    av_offset_ms     largest distance in media time between a flash and its click as memory has them
 """
 
 from __future__ import annotations

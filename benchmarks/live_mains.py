@@ -25,8 +25,8 @@ SIZE = (320, 180)
 # What the microphone's clock is off by, and how late its blocks come at most.
 DRIFT_PPM, JITTER_S = 120.0, 0.03
 SAMPLE_RATE_HZ, BLOCK = 16_000, 4_096
-# A flash and a click at the same instant, about once a minute: no multiple of the 32 ms to which a click is placed, so
-# that its error shows.
+# A flash and a click at the same instant, about once a minute: no multiple of the 32 ms in which sound is looked at, so
+# that a click placed by them would show.
 EVENT_S = 60.5
 
 

@@ -241,11 +241,14 @@ class NameSounds:
             out += self._state(first, ended=True)
             strokes_in = strokes if kind == "impulse" else []
             level = float(levels.max()) if kind == "impulse" else _mean_db(levels)
-            t0, t1 = seconds(first * CHUNK_SAMPLES), seconds(after * CHUNK_SAMPLES)
+            begin = first * CHUNK_SAMPLES
+            if strokes_in and strokes_in[0] <= 1:
+                begin += _onset(chunks[: strokes_in[0] + 1])
+            t0, t1 = seconds(begin), seconds(after * CHUNK_SAMPLES)
             out.append(Sound(t0, t1, kind, round(level, 1), digital, len(strokes_in), labels=labels))
             run.kind, run.digital, run.stated, run.labels = kind, digital, after, labels
         if kind not in ("impulse", "silence") and len(strokes) <= 2:
-            out += self._inside(first, levels, strokes)
+            out += self._inside(first, chunks, levels, strokes)
         self._level = _mean_db(levels)
         if not news and (ended or after // self._restate_chunks > run.stated // self._restate_chunks):
             out += self._state(after, ended)
@@ -266,16 +269,17 @@ class NameSounds:
     def _label(self, chunks: Samples, kind: SoundClass) -> Labels:
         return self._events.label(chunks.reshape(-1), kind == "impulse") if self._events is not None else ()
 
-    def _inside(self, first: int, levels: npt.NDArray[np.float64], strokes: list[int]) -> list[Sound]:
+    def _inside(
+        self, first: int, chunks: Samples, levels: npt.NDArray[np.float64], strokes: list[int]
+    ) -> list[Sound]:
         """Strokes that stand out of a longer sound."""
         out = []
         for stroke in strokes:
             if levels[stroke] >= float(np.median(levels)) + 1.5 * _RISE_DB:
                 end = stroke + int(np.argmax(np.append(levels[stroke:] < levels[stroke] - _DECAY_DB, True)))
-                t0, t1 = (
-                    seconds((first + stroke) * CHUNK_SAMPLES),
-                    seconds((first + max(end, stroke + 1)) * CHUNK_SAMPLES),
-                )
+                from_chunk = max(0, stroke - 1)
+                begin = (first + from_chunk) * CHUNK_SAMPLES + _onset(chunks[from_chunk : stroke + 1])
+                t0, t1 = seconds(begin), seconds((first + max(end, stroke + 1)) * CHUNK_SAMPLES)
                 out.append(Sound(t0, t1, "impulse", round(float(levels[stroke]), 1), onsets=1))
         return out
 
@@ -317,8 +321,15 @@ def _impulses(before: npt.NDArray[np.float64], levels: npt.NDArray[np.float64]) 
         after = levels[i : i + _DECAY_CHUNKS]
         fell = float(after.min()) <= peak - _DECAY_DB or len(after) < _DECAY_CHUNKS
         if rose and fell and peak > _STROKE_DB and (not found or i - found[-1] > 4):
-            found.append(i + int(np.argmax(levels[i : i + 3])))
+            # A stroke that begins at the end of one chunk has its peak in the next.
+            found.append(i + int(np.argmax(levels[i : i + 4])))
     return found
+
+
+def _onset(chunks: Samples) -> int:
+    """Sample at which a stroke begins whose peak is in these chunks: the first that reaches half of it."""
+    loudness = np.abs(chunks.reshape(-1))
+    return int(np.argmax(loudness >= 0.5 * loudness.max()))
 
 
 def tonal_share(samples: Samples) -> float:

@@ -66,9 +66,18 @@ def test_a_knock_is_an_impulse_at_its_time() -> None:
     room[48_000:52_800] += stroke()
     sounds = named(room)
     assert [s.kind for s in sounds] == ["silence", "impulse", "silence"]
-    assert sounds[1].t0_s == pytest.approx(3.0, abs=0.033)
+    assert sounds[1].t0_s == pytest.approx(3.0, abs=0.002)
     assert sounds[1].t1_s < 3.4
     assert sounds[1].text == "a short loud sound"
+
+
+@pytest.mark.parametrize("room", [1e-4, 0.01])  # a whole sound, and one that stands out of a longer one
+@pytest.mark.parametrize("start", [64_000, 64_100, 64_300, 64_490, 64_500, 64_511])
+def test_a_click_is_placed_where_it_begins_and_not_where_its_block_does(room: float, start: int) -> None:
+    sound = noise(8.0, room)
+    sound[start : start + 320] += np.random.default_rng(4).uniform(-0.7, 0.7, 320).astype(np.float32)
+    (click,) = (s for s in named(sound) if s.kind == "impulse")
+    assert click.t0_s == pytest.approx(start / SAMPLE_RATE_HZ, abs=0.002)
 
 
 def test_knocks_with_pauses_too_short_to_be_told_are_each_told() -> None:
