@@ -269,9 +269,7 @@ class NameSounds:
     def _label(self, chunks: Samples, kind: SoundClass) -> Labels:
         return self._events.label(chunks.reshape(-1), kind == "impulse") if self._events is not None else ()
 
-    def _inside(
-        self, first: int, chunks: Samples, levels: npt.NDArray[np.float64], strokes: list[int]
-    ) -> list[Sound]:
+    def _inside(self, first: int, chunks: Samples, levels: npt.NDArray[np.float64], strokes: list[int]) -> list[Sound]:
         """Strokes that stand out of a longer sound."""
         out = []
         for stroke in strokes:

@@ -93,8 +93,8 @@ class Chat:
                 action, _, words = rest.strip().partition(" ")
                 print_standing(await self.client.standing(typed_request(action or "list", words)))
             case "/forget":
-                if await self._forgetting.hear(rest):
-                    self._last = None
+                self._last = None  # it may quote what goes
+                await self._forgetting.hear(rest)
             case "/pause" | "/resume" if not rest:
                 note(told_of_pause(await self.client.pause(name == "/pause"), name == "/pause"))
             case "/pause" | "/resume" | "/remove":

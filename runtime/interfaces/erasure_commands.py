@@ -7,6 +7,7 @@ import datetime
 import json
 import shlex
 import sys
+import time
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -67,8 +68,7 @@ async def forget(wish: Wish, config: Config, memory_dir: Path, is_agreed: bool, 
     """
     _check(wish)
     async with attached(memory_dir, config) as client:
-        request = await _request(wish, client)
-        found = await client.forget(msgspec.structs.replace(request, preview=True))
+        request, found = await _previewed(wish, client)
         if not found.observations and not client.perceives_live:
             if as_json:
                 print(_as_json(found, request.windows, is_done=False), flush=True)
@@ -79,7 +79,7 @@ async def forget(wish: Wish, config: Config, memory_dir: Path, is_agreed: bool, 
             _show_preview(found, wish)
         if not is_agreed and not await _is_agreed_to(as_json):
             raise UserError("nothing was forgotten: that needs your yes, or --yes")
-        done = await client.forget(request)
+        done = await _erased(request, client)
         if as_json:
             print(_as_json(done, request.windows, is_done=True), flush=True)
         else:
@@ -94,8 +94,8 @@ class ForgetTalk:
         self._client = client
         self._pending: tuple[Wish, ForgetRequest] | None = None
 
-    async def hear(self, typed: str) -> bool:
-        """What follows `/forget`; True if something was erased.
+    async def hear(self, typed: str) -> None:
+        """What follows `/forget`.
 
         Raises:
             UserError: as `forget`.
@@ -107,22 +107,20 @@ class ForgetTalk:
         if not is_agreed:
             wish, is_agreed = parse_wish(typed)
             _check(wish)
-            request = await _request(wish, self._client)
-            found = await self._client.forget(msgspec.structs.replace(request, preview=True))
+            request, found = await _previewed(wish, self._client)
             if not found.observations and not self._client.perceives_live:
                 OUT.print(f"{_nothing_found(wish)}; nothing to forget", markup=False)
-                return False
+                return
             _show_preview(found, wish)
             pending = wish, request
         assert pending is not None
         if not is_agreed:
             self._pending = pending
             OUT.print("/forget yes erases all of this, for good.", markup=False)
-            return False
-        done = await self._client.forget(pending[1])
+            return
+        done = await _erased(pending[1], self._client)
         _show_done(done, pending[0])
         _check_traces(done)
-        return True
 
 
 async def export(path: Path, config: Config, memory_dir: Path, as_json: bool) -> None:
@@ -184,8 +182,8 @@ def _check_traces(done: ForgetReply) -> None:
         raise UserError(f"forgotten, but it still stands in {names}: that is not memory's own; mend or delete it")
 
 
-async def _request(wish: Wish, client: Client) -> ForgetRequest:
-    """The stretches that are meant, and how far what is being perceived has come.
+async def _previewed(wish: Wish, client: Client) -> tuple[ForgetRequest, ForgetReply]:
+    """What is meant, and what of it is there.
 
     Raises:
         UserError: no such stretch or source.
@@ -200,8 +198,16 @@ async def _request(wish: Wish, client: Client) -> ForgetRequest:
         begin = parse_moment(wish.begin, now) if wish.begin else None
         end = parse_moment(wish.end, now, is_end=True) if wish.end else None
         windows = stretch(begin, end, wish.source, known, now_wall_s)
+    request = ForgetRequest(windows=windows, text=wish.text, wall_s=round(now_wall_s, 3))
+    return request, await client.forget(msgspec.structs.replace(request, preview=True))
+
+
+async def _erased(request: ForgetRequest, client: Client) -> ForgetReply:
+    """What was shown is agreed to: erase it, and what of it is on its way by now."""
+    now_wall_s = time.time()
+    known = (await client.status()).sources
     until_s = {record.source: round_time(known_until_s(record, now_wall_s)) for record in known if goes_on(record)}
-    return ForgetRequest(windows=windows, text=wish.text, wall_s=round(now_wall_s, 3), until_s=until_s)
+    return await client.forget(msgspec.structs.replace(request, until_s=until_s))
 
 
 async def _is_agreed_to(as_json: bool) -> bool:
