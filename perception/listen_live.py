@@ -19,8 +19,9 @@ from perception.live_sound import open_sound
 from perception.live_track import tell_track
 from perception.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage, away_notes
 from perception.transcriber_pool import TranscriberPool
+from runtime.calls import Handler
 from runtime.errors import MindstreamError
-from runtime.messages import Done, Forgotten, Observation
+from runtime.messages import Done, Forgotten, Message, Observation
 from runtime.service import Service
 from runtime.sources import LiveSource
 
@@ -199,10 +200,11 @@ class _LiveListener:
             live.reopen_max_s,
         )
         capture.start()
+        handlers: dict[type[Message], Handler] = {Forgotten: self._let_go}
         over = ""
         try:
             async with self._teller.telling(), anyio.create_task_group() as tasks:
-                tasks.start_soon(service.serve, {Forgotten: self._let_go})
+                tasks.start_soon(service.serve, handlers)
                 while not over and not service.stopping.is_set():
                     if service.paused:
                         capture.pause()
