@@ -15,7 +15,7 @@ import msgspec
 
 from memory.consolidate import Consolidator
 from memory.segment import SegmentOptions
-from runtime.messages import PERCEIVED_CHANNELS, Message, Observation, SourceEnded, Span
+from runtime.messages import PERCEIVED_CHANNELS, Message, Observation, SourceEnded, SourceOpened, Span
 from runtime.recording import SUFFIX, Recorder, read_recording
 from tests.agent_runs import SAMPLE, run
 
@@ -50,6 +50,13 @@ def spans_of_recordings() -> list[Span]:
     return [span for message in (*perceived, end) for span in stage.step(message)]
 
 
+def _anywhere(message: Message) -> Message:
+    """Without pictures, and without where and when the sample lay on this machine."""
+    if isinstance(message, SourceOpened):
+        return msgspec.structs.replace(message, uri=SAMPLE.name, started_wall_s=0.0)
+    return msgspec.structs.replace(message, payload=None) if isinstance(message, Observation) else message
+
+
 def main() -> None:
     """Replay the sample, keep what was published, and what it leads to."""
     DATA.mkdir(exist_ok=True)
@@ -58,8 +65,7 @@ def main() -> None:
         for name in ("video", "audio"):
             recorder = Recorder(DATA / f"sample.{name}{SUFFIX}")
             for message in read_recording(Path(folder, f"{name}{SUFFIX}")):
-                is_frame = isinstance(message, Observation) and message.payload is not None
-                recorder.write(msgspec.structs.replace(message, payload=None) if is_frame else message)
+                recorder.write(_anywhere(message))
             recorder.close()
     SPANS.write_bytes(msgspec.json.format(msgspec.json.encode(spans_of_recordings()), indent=1) + b"\n")
 
