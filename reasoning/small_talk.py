@@ -45,8 +45,8 @@ _REPLIES: tuple[tuple[str, str], ...] = (
     ),
     (
         r"(?:please |can you |could you )*(?:forget|erase|delete|wipe)\b(?!.*\b(?:was|were|did|said)\b).*",
-        "I erase by command only, since nothing brings it back: run_agent.py forget --last 10m, or --text WORDS, "
-        "beside me as I run. It shows first what would go.",
+        "I erase by command only, since nothing brings it back: /forget --last 10m, or --text WORDS, in the chat, or "
+        "run_agent.py forget beside it. It shows first what would go.",
     ),
     (r"no+|nope|nah", 'Then tell me what is right, as in "no, that was Anna", and I will go by that.'),
 )
