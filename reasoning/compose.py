@@ -15,7 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from reasoning.answer_again import answer_again, unclear
-from reasoning.answer_recordings import named_source
+from reasoning.answer_compare import compares_sources
+from reasoning.answer_recordings import asks_recordings, named_source
 from reasoning.attribution import attribute
 from reasoning.backends import Backend, Verdict
 from reasoning.citations import check_claim, cite
@@ -158,6 +159,12 @@ class Composer:
         conversation = await self.conversations.open(request.conversation, view)
         before = [turn for turn in conversation.turns if _is_visible(turn, view)]
         wording = _worded(request, view, before)
+        if request.sources and request.as_of_s is None and not wording.named:
+            # Asked of a session, which has its own recordings; of others where the question is about them.
+            whole = await self._memory.view(ViewRequest(source=view.source))
+            wording = _worded(request, whole, before)
+            if wording.named or compares_sources(plain := parse_question(wording.text, 0.0)) or asks_recordings(plain):
+                view = whole
         if wording.named:
             view = msgspec.structs.replace(view, source=wording.named, as_of_s=view.limits[wording.named])
         asked = await self._understand(request, wording, before, view)
@@ -323,7 +330,7 @@ def _worded(request: AskRequest, view: View, before: Sequence[PastTurn]) -> Word
     """The question as the rules read it; "and in yard.mp4?" asks of that recording what was asked before."""
     text = mend_slips(request.question)
     mended = text if text != request.question else ""
-    if request.as_of_s is not None or len(view.limits) < 2:
+    if request.as_of_s is not None:
         return Wording(text, mended)
     named, text = named_source(text, view.limits)
     if named and before and _ONLY_NAMED.fullmatch(text):

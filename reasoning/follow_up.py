@@ -221,7 +221,9 @@ def _pointed(text: str, low: str, question: Question, last: PastTurn, as_of_s: f
 
 def _of_person(low: str, last: PastTurn) -> Resolved | None:
     """ "Which way did he go?": of the person just told of, from when he was. None where the last answer was of none."""
-    if not last.cites or last.cites[0].channel not in ("object", "frame") or not about_people(last.understood):
+    if not last.cites or last.cites[0].channel not in ("object", "frame"):
+        return None
+    if not about_people(last.understood) and not about_people(last.cites[0].text):
         return None
     first = last.cites[0]
     worn = next((word for word in words(last.understood) if word in COLOURS), "")

@@ -13,7 +13,8 @@ from reasoning.words import STOP_WORDS, fold, split_words, words
 _FUNCTION_WORDS = {
     "German": """der das den dem des und ist sind nicht ein eine einen wer wie wo wann warum welche welcher welches wen
         wem hat haben habe wird wurde auf im mit von zu zum zur fur es sieht steht gesagt jemand ich du er sie wir ihr
-        noch schon passiert passierte gerade jetzt viele gibt auch sich dass wieviel wieviele bitte""",
+        was war man die an in so am noch schon passiert passierte gerade jetzt viele gibt auch sich dass wieviel
+        wieviele bitte""",
     "French": """le la les du des est sont qui quoi que qu quand comment pourquoi combien quel quelle quels quelles il
         elle ils elles dans sur avec pour une un et dit voit ecrit passe aux ce cette c'est qu'est y de l'on""",
     "Spanish": """el la los las un una que quien quienes donde cuando como cuantos cuantas cual por porque esta estan
@@ -28,7 +29,7 @@ _WORDS = {language: frozenset(split_words(listed)) for language, listed in _FUNC
 _ENGLISH = STOP_WORDS | frozenset(split_words("say said see seen saw show shown there happen happened happens people"))
 # "De Niro?", "La Traviata?", "a comment": by themselves these are no sign.
 _AMBIGUOUS = frozenset(
-    split_words("comment de la le el von du des los las al il der das den van het da dos das lo del di")
+    split_words("comment man die war hat de la le el von du des los las al il der das den van het da dos das lo del di")
 )
 ANOTHER = "another language"
 # Names and titles have letters of other scripts; a question in one is written in it throughout.
@@ -41,12 +42,12 @@ def foreign_language(text: str) -> str:
     letters = [character for character in text if character.isalpha()]
     other = [character for character in letters if not unicodedata.name(character, "").startswith("LATIN")]
     said = words(text)
-    english = sum(word in _ENGLISH for word in said)
-    if letters and len(other) >= _OTHER_SCRIPT * len(letters) and not english:
+    if letters and len(other) >= _OTHER_SCRIPT * len(letters) and not any(word in _ENGLISH for word in said):
         return ANOTHER
     found = {language: [word for word in said if word in listed] for language, listed in _WORDS.items()}
     language = max(found, key=lambda name: len(found[name]))
     signs = [word for word in found[language] if word not in _ENGLISH]
+    english = sum(word in _ENGLISH and word not in _WORDS[language] for word in said)
     enough = len(signs) > 1 or (not english and len(said) > 1 and any(word not in _AMBIGUOUS for word in signs))
     return language if enough and len(found[language]) > english else ""
 

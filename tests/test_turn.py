@@ -134,7 +134,9 @@ class TwoSources(ListedMemory):
     """A memory of two recordings, the second of which was opened last."""
 
     async def view(self, request: ViewRequest) -> View:
-        return View(generation=1, limits={"clip": 9.0, "yard.mp4": 5.0}, source="yard.mp4", as_of_s=5.0)
+        known = {"clip": 9.0, "yard.mp4": 5.0}
+        limits = {name: t_s for name, t_s in known.items() if not request.sources or name in request.sources}
+        return View(generation=1, limits=limits, source="yard.mp4", as_of_s=5.0)
 
     async def scan(self, request: ScanRequest) -> ScanReply:
         reply = await super().scan(request)
@@ -152,6 +154,23 @@ async def test_a_question_that_names_a_recording_is_asked_of_that_one() -> None:
     assert isinstance(first, Answer) and isinstance(named, Answer) and isinstance(again, Answer)
     assert [c.source for c in named.citations] == ["yard.mp4"] and "the gate is open" in named.answer
     assert [c.source for c in again.citations] == ["clip"] and "lighthouse" in again.answer
+
+
+async def test_a_session_reaches_the_other_recordings_where_a_question_is_about_them() -> None:
+    other = msgspec.structs.replace(said(1.0, 3.0, "the gate is open"), source="yard.mp4", id="yard.mp4/speech/1")
+    memory = TwoSources(MORNING, LIGHT, other)
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+
+        async def ask(question: str) -> Answer:
+            request = AskRequest(question=question, conversation="main", sources=("yard.mp4",))
+            answer = [m async for m in turns.ask(request)][-1]
+            assert isinstance(answer, Answer)
+            return answer
+
+        assert (await ask("What is said about the lighthouse?")).abstained
+        assert [c.source for c in (await ask("What was said last in the clip recording?")).citations] == ["clip"]
+        assert "I found it in clip at [0:06]" in (await ask("In which video is the lighthouse mentioned?")).answer
 
 
 async def test_a_new_question_gives_up_the_running_one_of_its_conversation_only() -> None:

@@ -112,6 +112,9 @@ def test_questions_and_corrections_are_no_small_talk(text: str) -> None:
     [
         ("Was steht auf dem Schild?", "German"),
         ("Wer spricht?", "German"),
+        ("Was passiert?", "German"),
+        ("Was the man in the car?", ""),
+        ("Was Die Hard shown?", ""),
         ("Combien de personnes y a-t-il ?", "French"),
         ("¿Qué dice el letrero?", "Spanish"),
         ("Cosa dice il cartello?", "Italian"),
@@ -121,6 +124,7 @@ def test_questions_and_corrections_are_no_small_talk(text: str) -> None:
         ("What does 'el perro' mean?", ""),
         ("comment on the screenshot", ""),
         ("cars?", ""),
+        ("iron man action figures", ""),
     ],
 )
 def test_the_language_of_a_question(text: str, language: str) -> None:
