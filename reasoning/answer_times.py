@@ -147,12 +147,15 @@ async def first_moment(text: str, context: Context, coming: bool = False) -> Mom
 
     ``coming``: what was there from the start did not come; it counts only where there is nothing else.
     """
+    strong = [term for term in content_terms(text) if term.weight >= 1.0]
+    if not strong and asked_stems(text) & SPEAKING - WRITING:
+        spoken = await context.scan("speech")
+        return Moment(spoken[0].t0_s, spoken[:1], 0.6) if spoken else None
     # Which of two shots is the wide one cannot be told.
     picture = [] if about_framing(text) else await _from_pictures(text, context)
     if picture:
         first = picture[0]
         return Moment(first.t0_s, (first.observation,), 0.6)
-    strong = [term for term in content_terms(text) if term.weight >= 1.0]
     fitting = [
         o
         for o in await context.scan("speech", "text")

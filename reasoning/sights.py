@@ -70,8 +70,8 @@ MANNER = _stems(
 )
 # "After she left", "the car left the yard": gone, not a side.
 _LEFT = re.compile(
-    r"(?<!the )(?<!at )(?<!on )(?<!to )(?<!from )(?<!top )(?<!bottom )(?<!upper )(?<!lower )(?<!far )"
-    r"(?<!your )(?<!his )\bleft\b(?=\s*(?:$|[?.!,]|the\b|again\b|first\b|last\b))"
+    r"(?<!\bthe )(?<!\bat )(?<!\bon )(?<!\bto )(?<!\bfrom )(?<!\btop )(?<!\bbottom )(?<!\bupper )(?<!\blower )"
+    r"(?<!\bfar )(?<!\byour )(?<!\bhis )\bleft\b(?=\s*(?:$|[?.!,]|the\b|again\b|first\b|last\b))"
 )
 _GONE = re.compile(r"^(?:and |so |then )*where (?:did|does|has|have|do|is|are)\b.+\b(?:go|gone|going|disappear\w*)\b")
 _DRESSED = re.compile(rf"\bones? (?:in|wearing|with) (?:the |a |an )?(?:\w+ ){{0,2}}?(?:{'|'.join(sorted(COLOURS))})\b")

@@ -10,7 +10,7 @@ from reasoning.draft import Draft
 from reasoning.extract import ExtractiveBackend
 from reasoning.questions import parse_question
 from runtime.messages import Observation, View, ViewRequest
-from tests.listed_memory import ListedMemory, frame, said, written
+from tests.listed_memory import ListedMemory, appears, frame, said, written
 
 pytestmark = pytest.mark.anyio
 
@@ -80,6 +80,9 @@ async def test_recordings_are_told_apart() -> None:
     assert [o.source for claim in which.claims for o in claim.cites] == ["clip", "clip"]
     both = await answer(memory, "Is there speech in both recordings?", BOTH)
     assert both.claims[0].text == "I found it in clip at [0:06] and in talk at [0:03]."
+    person = appears(7.0, "person", "a person enters from the left")
+    silent = await answer(TwoRecordings((LIGHT,), (person,)), "In which recording does somebody speak?", BOTH)
+    assert silent.claims[0].text == "I found it in clip at [0:06], but not in talk."
     none = await answer(memory, "Which of the recordings mentions a submarine?", BOTH)
     assert none.abstained
 

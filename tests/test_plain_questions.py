@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.listed_memory import ListedMemory, appears, frame, said, written
+from reasoning.sights import event_asked
+from tests.listed_memory import ListedMemory, appears, frame, observe, said, written
 from tests.test_extract import STREET, TALK, answer, cited
 
 pytestmark = pytest.mark.anyio
@@ -131,3 +132,12 @@ async def test_the_look_of_a_picture_is_asked_in_plain_words(question: str, says
         sign, frame(1.0, "bright"), *PLACED, *([frame(9.0, cut=True)] if "change" in question else [])
     )
     assert (await answer(memory, question)).text == says
+
+
+async def test_after_a_person_left_is_after_the_leaving() -> None:
+    gone = observe("object", 50.0, "the person in a red top leaves at the left", kind="person", event="leaves")
+    later = said(55.0, 57.0, "the shop is closed")
+    draft = await answer(ListedMemory(*STREET, gone, later), "What happened after the person left?")
+    assert cited(draft) == [later]
+    assert event_asked("Who stands on the left?") == "appears"
+    assert event_asked("a person on the left") == "appears"
