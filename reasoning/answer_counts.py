@@ -63,6 +63,8 @@ async def answer_count(question: Question, context: Context) -> Draft:
             return _tally(await utterances(context), "utterance", "could be heard")
     # Where and among what they are counted may lie beyond us; what is counted may not.
     beyond = unknown_nouns(question.head if counted else question.body, roles_known=True)
+    if not beyond and counted & (PEOPLE | ROLES) and set(asked - counted) & SPEAKING and await context.scan("speech"):
+        return refusal("I heard somebody speak, but I cannot tell voices apart, so I cannot say how many there are")
     if (not beyond and counted & (PEOPLE | ROLES)) or (
         often and not unknown_nouns(question.body) and about_people(question.text)
     ):

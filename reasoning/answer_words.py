@@ -253,6 +253,8 @@ async def _all_said_or_read(question: Question, context: Context, reading: bool)
     if not listed:
         return await nothing_said_or_read(question, context)
     one_sided = (context.t0_s is None) != (context.t1_s is None)
+    if one_sided and not reading:  # a word or two over the edge say nothing
+        listed = [o for o in listed if not 0 < len(_part(o, context).split()) < LABEL_WORDS] or listed
     if not question.time.pick and one_sided:
         listed = listed[-NEXT_TO:] if context.t0_s is None else listed[:NEXT_TO]
     if question.time.pick == "last":

@@ -141,3 +141,11 @@ async def test_after_a_person_left_is_after_the_leaving() -> None:
     assert cited(draft) == [later]
     assert event_asked("Who stands on the left?") == "appears"
     assert event_asked("a person on the left") == "appears"
+
+
+async def test_a_word_over_the_edge_of_the_window_is_not_told_and_voices_are_not_counted() -> None:
+    memory = ListedMemory(said(20.0, 22.0, "grandmother forgot her umbrella"), said(25.0, 29.0, "the train leaves"))
+    assert (await answer(memory, "What was said before the train?")).text == (
+        'I heard: "grandmother forgot her umbrella" [0:20].'
+    )
+    assert "cannot tell voices apart" in (await answer(memory, "How many people speak?")).text
