@@ -8,9 +8,8 @@ blocks come up to 30 ms late. Once a minute a flash and a click happen at the sa
 
 Keys:
     rss_growth_mb    resident memory of all processes together, end of the run minus a third of it into the run;
-                     ``rss_growth_by_process`` the same of each
-    own_growth_mb    the same without the pages of files that are mapped: memory reads its file through such a map,
-                     whose pages the kernel takes back when it needs them, and which the byte budget limits
+                     ``rss_growth_by_process`` the same of each. Memory's page caches (`memory/store.py`: 16 MiB to
+                     write, 8 MiB to read) fill in the first hours and grow no further
     uncounted_drops  pictures captured and neither attended to nor counted as dropped, looks whose frame is not in
                      memory, and seconds that neither a frame, a gap nor a counted drop accounts for
     av_offset_ms     largest distance in media time between a flash and its click as memory has them
@@ -31,7 +30,6 @@ from typing import Any
 
 import anyio
 import msgspec
-import psutil
 
 from benchmarks import harness
 from benchmarks.live_mains import CAMERA_HZ, EVENT_S, stand_in
@@ -66,7 +64,6 @@ async def measure(folder: Path, minutes: float, times: float) -> dict[str, Any]:
     }
     wall_s = 60.0 * minutes / times
     samples: list[tuple[float, dict[str, float]]] = []
-    own_mb: list[tuple[float, dict[str, float]]] = []
     async with (
         open_agent(folder, _config(), perceivers=(VIDEO, AUDIO)) as agent,
         client_of(agent) as client,
@@ -82,13 +79,12 @@ async def measure(folder: Path, minutes: float, times: float) -> dict[str, Any]:
         while (run_s := time.monotonic() - epoch_s) < wall_s:
             await anyio.sleep(min(1.0, wall_s / 60))
             samples.append((run_s, {name: beat.rss_bytes / 1e6 for name, beat in client.heartbeats.items()}))
-            own_mb.append((run_s, {name: _own_mb(beat.pid) for name, beat in client.heartbeats.items()}))
             if len(samples) % 30 == 0:
                 resident_mb = sum(samples[-1][1].values())
                 harness.progress(f"{run_s * times / 60:.0f} of {minutes:.0f} minutes, {resident_mb:.0f} MB")
         beats = dict(client.heartbeats)
         tasks.cancel_scope.cancel()
-    growth_mb, own_growth_mb = _growth_mb(samples, wall_s), _growth_mb(own_mb, wall_s)
+    growth_mb = _growth_mb(samples, wall_s)
     video = beats[VIDEO.name]
     busy = video.drops.get("video:busy", 0)
     # One picture may lie in the slot, one in the hands of attention; the counters are of the last heartbeat.
@@ -107,7 +103,6 @@ async def measure(folder: Path, minutes: float, times: float) -> dict[str, Any]:
     return {
         "rss_growth_mb": round(sum(growth_mb.values()), 1),
         "rss_growth_by_process": {name: round(mb, 1) for name, mb in sorted(growth_mb.items())},
-        "own_growth_mb": round(sum(own_growth_mb.values()), 1),
         "rss_mb": round(sum(samples[-1][1].values())),
         "uncounted_drops": int(lost),
         "counted_drops": sum(sum(beat.drops.values()) for beat in beats.values()),
@@ -126,15 +121,6 @@ def _growth_mb(samples: list[tuple[float, dict[str, float]]], wall_s: float) -> 
 
     names = set(samples[-1][1]).intersection(*(mb for t_s, mb in samples if t_s >= wall_s / 3))
     return {name: median(name, wall_s * 0.85, math.inf) - median(name, wall_s / 3, wall_s / 2) for name in names}
-
-
-def _own_mb(pid: int) -> float:
-    """Resident pages of a process that are not a file's."""
-    try:
-        memory = psutil.Process(pid).memory_info()
-    except psutil.Error:
-        return 0.0
-    return float(memory.rss - memory.shared) / 1e6
 
 
 def _times(database: sqlite3.Connection, source: LiveSource, channel: str, more: str = "") -> list[float]:
