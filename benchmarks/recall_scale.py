@@ -3,7 +3,8 @@
 
 A memory of N observations (a million by default) with text and a vector of 512 dimensions each is written through the
 store, its index made as the memory process makes it, and opened anew; then whole recalls (words, vectors, fusion) are
-timed over all of it, within one minute and within one hour, and again in a memory of a tenth. Recall@20 is against
+timed over all of it, within one minute and within one hour, and again in a memory of a tenth. ``open_s`` is right after
+it was written, ``open_again_s`` once more; both end with the first answer. Recall@20 is against
 comparing all vectors. In the same run, over the lines and vectors of the tenth: sqlite-vec with FTS5 (brute force),
 LanceDB hybrid and FAISS (vectors alone), where they are installed; to build their indexes of all would take longer than
 everything else (`--rival-keys N` for more). What is stored is told in `benchmarks/scale_inputs.py`.
@@ -145,15 +146,19 @@ def measure(directory: Path, n: int) -> tuple[dict[str, float], NDArray[np.float
     figures, vectors = made(directory, n)
     harness.progress(f"recall_scale: {n:,} written and put into cells")
     asked, queries = ask(n, vectors)
-    began_s = time.perf_counter()
-    store = Store(directory)
-    reader = store.reader()
-    recall = Recall(reader, RecallOptions())
-    recall.warm()
-    view = open_view(reader, ViewRequest())
-    first = recall.recall(request(asked[0], queries[0], view))
-    figures["open_s"] = time.perf_counter() - began_s
-    assert first.hits
+    for name in ("open_s", "open_again_s"):
+        began_s = time.perf_counter()
+        store = Store(directory)
+        reader = store.reader()
+        recall = Recall(reader, RecallOptions())
+        recall.warm()
+        view = open_view(reader, ViewRequest())
+        first = recall.recall(request(asked[0], queries[0], view))
+        figures[name] = time.perf_counter() - began_s
+        assert first.hits
+        if name == "open_s":
+            reader.close()
+            store.close()
     whole, _ = timed(lambda i: recall.recall(request(asked[i], queries[i], view)), len(asked))
     words, _ = timed(lambda i: recall.recall(request(asked[i], None, view)), len(asked))
     near, found = timed(lambda i: recall.recall(request("", queries[i], view)), len(asked))
@@ -176,6 +181,7 @@ def measure(directory: Path, n: int) -> tuple[dict[str, float], NDArray[np.float
         "vectors_p50_ms": float(np.median(near)),
         "recall_at_20": float(np.mean(shares)),
         "minute_p99_ms": float(np.quantile(windows[0], 0.99)),
+        "hour_p50_ms": float(np.median(windows[1])),
         "hour_p99_ms": float(np.quantile(windows[1], 0.99)),
         "window_p99_ms": float(max(np.quantile(window, 0.99) for window in windows)),
     }
@@ -230,12 +236,14 @@ def as_table(figures: dict[str, Any]) -> str:
         "vectors_p50_ms",
         "recall_at_20",
         "minute_p99_ms",
+        "hour_p50_ms",
         "hour_p99_ms",
         "open_s",
+        "open_again_s",
     ]
-    rows: list[list[object]] = [["ours", f"{figures['keys']:,}", *(figures[name] for name in names)]]
+    rows: list[list[object]] = [["ours", f"{figures['keys']:,}", *(figures.get(name) for name in names)]]
     tenth = figures["tenth"]
-    rows.append(["ours", f"{tenth['keys']:,}", *(tenth[name] for name in names)])
+    rows.append(["ours", f"{tenth['keys']:,}", *(tenth.get(name) for name in names)])
     text = harness.table(["", "keys", *names], rows)
     others = [
         [
