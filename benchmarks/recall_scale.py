@@ -4,10 +4,10 @@
 A memory of N observations (a million by default) with text and a vector of 512 dimensions each is written through the
 store, its index made as the memory process makes it, and opened anew; then whole recalls (words, vectors, fusion) are
 timed over all of it, within one minute and within one hour, and again in a memory of a tenth. ``open_s`` is right after
-it was written, ``open_again_s`` once more; both end with the first answer. Recall@20 is against
-comparing all vectors. In the same run, over the lines and vectors of the tenth: sqlite-vec with FTS5 (brute force),
-LanceDB hybrid and FAISS (vectors alone), where they are installed; to build their indexes of all would take longer than
-everything else (`--rival-keys N` for more). What is stored is told in `benchmarks/scale_inputs.py`.
+it was written, ``open_again_s`` once more; both end with the first answer. Recall@20 is against comparing all vectors.
+In the same run, over the lines and vectors of the tenth: sqlite-vec with FTS5 (brute force), LanceDB hybrid and FAISS
+(vectors alone), where they are installed; to build their indexes of all would take longer than everything else
+(`--rival-keys N` for more). What is stored is told in `benchmarks/scale_inputs.py`.
 """
 
 from __future__ import annotations
