@@ -1,9 +1,9 @@
 """Which observations are scored: what holds a word of the query, or stands beside what does.
 
-Terms name candidates rarest first until there are `CANDIDATES`; commoner terms then count for those there are but bring
-no more (Moffat and Zobel 1996, "continue"). Of these, the `SCORED` that hold the most of the query, with their
-neighbours, are scored in full (decision 10 tells what that loses). In a memory of some thousand observations every
-match is scored.
+Terms name candidates, the rarest first. Once more are named than are scored, a commoner term brings only what holds
+more of the query than the least of those (as MaxScore does; Turtle and Flood 1995), `CANDIDATES` at most. Of these and
+who stands next to them, the `SCORED` that hold the most of the query, with what their neighbours lend them, are scored
+in full (decision 10 tells what that loses). In a memory of some thousand observations every match is scored.
 """
 
 from __future__ import annotations
@@ -12,76 +12,80 @@ import numpy as np
 
 from memory.arrays import Floats, Ints, union
 from memory.bm25 import saturate
-from memory.enrich import BACKWARD, neighbour_weights, share_lent
+from memory.enrich import ASKED, BACKWARD, neighbour_weights, share_lent
 from memory.held_terms import HeldTerms
 from memory.index import Index
 from memory.matches import Match
 from memory.visible import Visible
 from memory.wanted import Wanted
 
-CANDIDATES = 10_000
-# What a term makes a candidate only by standing beside it is worth looking at while the term is rare.
-CANDIDATES_BESIDE = 3000
-SCORED = 4000
+CANDIDATES = 4000
+SCORED = 3000
 
 
 def gather(
     index: Index, visible: Visible, wanted: Wanted, matches: list[Match], held: HeldTerms, with_vector: Ints
 ) -> Ints:
     """Positions of the candidates, ascending; ``with_vector`` are among them."""
-    weights = neighbour_weights(len(matches))
-    found = [with_vector]
-    n_found = 0
-    for match in sorted(matches, key=lambda match: -match.idf):
-        places = wanted.pick(match.positions)
-        if len(match.speaker):
-            places = union(places, wanted.pick(match.speaker))
-        if len(places) > CANDIDATES:
-            if n_found:
-                break
-            places = _most(places, held.share(places), CANDIDATES)
-        found.append(places)
-        n_found += len(places)
-        if len(match.positions) <= CANDIDATES_BESIDE:
-            found.append(wanted.pick(_beside(match.positions, visible, weights)))
-            n_found += len(found[-1])
-        if n_found > CANDIDATES:
-            break
-    at = union(*found)
+    named, others = _named(wanted, matches, held)
+    beside = wanted.pick(_beside(np.concatenate([named, others]), visible))
+    at = union(named, beside, with_vector)
     if len(at) > SCORED:
-        lent = share_lent(index.column("terms")[at], len(matches))  # type: ignore[arg-type]
-        likely = _held_around(at, held, visible, weights, lent)
-        at = union(_most(at, likely, SCORED), with_vector)
+        at = union(_most(at, _held_around(at, index, visible, held, len(matches)), SCORED), with_vector)
     return at
 
 
-def _beside(positions: Ints, visible: Visible, weights: tuple[float, ...]) -> Ints:
-    """Who stands beside these positions, as far as words are lent; some more than once."""
-    found = []
-    for following in (visible.previous, visible.next):
-        at = positions
-        for _ in weights:
-            at = following[at]
-            at = at[at >= 0]
-            found.append(at)
-    beside = np.concatenate(found)
+def _named(wanted: Wanted, matches: list[Match], held: HeldTerms) -> tuple[Ints, Ints]:
+    """What holds words of the query, wanted and other (which may lend to what is): all while that is little, then what
+    holds the most of it."""
+    named: Ints = np.zeros(0, np.int64)
+    others = named
+    least = 0.0  # of the query, for one of the `SCORED` that hold the most
+    left = sum(match.idf * (1 + bool(len(match.speaker))) for match in matches)
+    for match in sorted(matches, key=lambda match: -match.idf):
+        if left <= least:  # whoever is not named yet holds no more than that
+            break
+        left -= match.idf * (1 + bool(len(match.speaker)))
+        for places in (match.positions, match.speaker):
+            if not len(places):
+                continue
+            places = places[held.share(places) > least] if least else places
+            is_wanted = wanted.among(places)
+            named = _holding_most(union(named, _holding_most(places[is_wanted], held)), held)
+            if not is_wanted.all():
+                others = _holding_most(union(others, _holding_most(places[~is_wanted], held)), held)
+        if len(named) > SCORED:
+            least = float(np.partition(held.share(named), -SCORED)[-SCORED])
+    return named, others
+
+
+def _holding_most(positions: Ints, held: HeldTerms) -> Ints:
+    return positions if len(positions) <= CANDIDATES else _most(positions, held.share(positions), CANDIDATES)
+
+
+def _beside(positions: Ints, visible: Visible) -> Ints:
+    """Who directly follows or precedes these positions; some more than once."""
+    beside = np.concatenate([visible.previous[positions], visible.next[positions]])
+    beside = beside[beside >= 0]
     return beside[visible.among(beside)]
 
 
-def _held_around(at: Ints, held: HeldTerms, visible: Visible, weights: tuple[float, ...], lent: Floats) -> Floats:
-    """About what BM25 gives each of these positions: each term once, by who holds it nearest. ``lent``: how much each
-    gets of what the others lend."""
-    nearest = []
+def _held_around(at: Ints, index: Index, visible: Visible, held: HeldTerms, asked: int) -> Floats:
+    """About what BM25 gives each of these positions: each term once, by who holds it nearest."""
+    lent: Floats = share_lent(index.column("terms")[at], asked).astype(np.float32)  # type: ignore[arg-type]
+    whole = np.ones(1, np.float32)
+    asks = index.column("asks")
+    nearest: list[tuple[float, Floats, Ints]] = []
     for following, share in ((visible.previous, 1.0), (visible.next, BACKWARD)):
         there = at
-        for weight in weights:
+        for distance, weight in enumerate(neighbour_weights(asked)):
             there = following[there]  # -1 at the end of a row, and from there on; nothing is held at -1
-            nearest.append((share * weight, there))
+            gets = share * weight * lent
+            if following is visible.previous and not distance:
+                gets = np.where(asks[there], np.float32(weight * ASKED), gets)
+            nearest.append((share * weight, saturate(gets, whole), there))
     nearest.sort(key=lambda lender: -lender[0])
-    own = held.share(at)
-    whole = held.first_share([(1.0, at), *((saturate(weight, 1.0), there) for weight, there in nearest)])
-    likely: Floats = own + lent * (whole - own)
-    return likely
+    return held.first_share([(whole, at), *((gain, there) for _, gain, there in nearest)])
 
 
 def _most(at: Ints, value: Floats, n: int) -> Ints:

@@ -65,7 +65,7 @@ class HeldTerms:
             total += shares[plane[positions]]
         return total
 
-    def first_share(self, lenders: Sequence[tuple[float, Ints]]) -> Floats:
+    def first_share(self, lenders: Sequence[tuple[Floats, Ints]]) -> Floats:
         """The same for rows of positions with what each lends of what those before it do not hold: (weight, positions
         by row), the most first."""
         total: Floats = np.zeros(len(lenders[0][1]), np.float32)
@@ -73,7 +73,7 @@ class HeldTerms:
             known = np.zeros(len(total), np.uint8)
             for weight, positions in lenders:
                 new = plane[positions] & ~known
-                total += np.float32(weight) * shares[new]
+                total += weight * shares[new]
                 known |= new
         return total
 

@@ -13,7 +13,6 @@ from msgspec import Struct
 from memory.arrays import Floats, Ints, find
 from memory.blocks import LANE_OF_CODE
 from memory.bm25 import saturate
-from memory.candidates import CANDIDATES
 from memory.enrich import Neighbourhood, share_lent
 from memory.held_terms import HeldTerms
 from memory.index import Index
@@ -22,6 +21,8 @@ from memory.visible import Visible
 
 # The day it was and the name of the source belong to the key of everything in it.
 CONTEXT_WEIGHT = 1.0
+# A term at more places says little: it lends nothing across lanes, and in events it counts where candidates hold it.
+COMMON = 10_000
 
 
 class WordScores(Struct, frozen=True):
@@ -56,7 +57,7 @@ def score_words(
         count = around.pull(here.counts(i), there.counts(i))
         # Pictures change little and say much the same: without a match of its own, none is raised.
         lacking = np.flatnonzero(has_own & (count == 0))
-        if len(match.positions) <= CANDIDATES:
+        if len(match.positions) <= COMMON:
             rows, beside = around.beside(lacking, match.positions)
             count[rows] += match.sure * beside
         count += speaks
@@ -80,7 +81,7 @@ def score_events(index: Index, matches: list[Match], at: Ints, leaf: Floats) -> 
     total = np.zeros(number)
     for match in matches:
         members, counts = match.positions, match.counts
-        if len(members) > CANDIDATES:
+        if len(members) > COMMON:
             held, _ = find(members, at)
             members, counts = members[held], counts[held]
         begins = first[np.minimum(source[members], len(first) - 1)]

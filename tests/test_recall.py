@@ -360,11 +360,29 @@ def test_where_too_many_hold_a_word_those_that_hold_the_others_too_are_looked_at
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("memory.candidates.CANDIDATES", 3)
-    monkeypatch.setattr("memory.candidates.CANDIDATES_BESIDE", 0)
+    monkeypatch.setattr("memory.candidates.SCORED", 3)
     lines = ["the boat left the harbour", *(f"a boat {n}" for n in range(6)), *(f"the harbour {n}" for n in range(6))]
     hits = recall(store_of(tmp_path, *spoken(*lines)), "harbour boat")
     assert texts(hits)[0] == "the boat left the harbour"
     assert len(hits) == 3
+
+
+def test_where_a_rare_word_names_enough_what_holds_more_of_the_query_is_looked_at_still(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memory.candidates.CANDIDATES", 3)
+    monkeypatch.setattr("memory.candidates.SCORED", 2)
+    lines = [*(f"an anchor {n}" for n in range(4)), *(f"a boat {n}" for n in range(6))]
+    lines += [*(f"the harbour {n}" for n in range(6)), "the boat left the harbour"]
+    hits = recall(store_of(tmp_path, *spoken(*lines)), "anchor boat harbour")
+    assert [text.split()[:2] for text in texts(hits)] == [["the", "boat"], ["an", "anchor"]]
+
+
+def test_where_many_match_a_word_that_answers_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memory.candidates.SCORED", 2)
+    talk = [say(0.0, 2.0, "where is the old ladder?"), say(2.0, 3.0, "upstairs")]
+    talk += [say(30.0 * n, 30.0 * n + 2.0, f"a ladder {n}") for n in range(1, 9)]
+    assert "upstairs" in texts(recall(store_of(tmp_path, *talk), "where is the old ladder"))
 
 
 def test_words_are_alike_by_sound_or_but_for_a_letter_or_letters_that_look_alike(tmp_path: Path) -> None:
