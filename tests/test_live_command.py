@@ -96,11 +96,12 @@ def test_without_a_display_the_screen_is_left_out_and_alone_it_is_nothing_to_wat
 
 
 @pytest.mark.slow
-def test_a_camera_that_goes_away_is_a_gap_and_its_return_is_told(tmp_path: Path) -> None:
+def test_a_camera_that_goes_away_is_a_gap_its_return_is_told_and_so_is_what_was_waited_for(tmp_path: Path) -> None:
     memory = tmp_path / "memory"
     profile = tmp_path / "quick.yaml"
     profile.write_text("perception: {live: {stall_s: 1.0, reopen_max_s: 0.5}, vision: {read_text: false}}")
     frames = "SELECT count(*) FROM observations WHERE channel = 'frame'"
+    assert run("standing", "add", "it gets dark", "--memory", memory).code == 0
     with Loopback(moving_square((320, 240)), rate_hz=10.0, clip_s=1.0) as camera:
         # No terminal and no input: it perceives until it is stopped.
         agent = start("live", f"door={camera.url('mjpeg')}", "--memory", memory, "--config", profile)
@@ -111,12 +112,15 @@ def test_a_camera_that_goes_away_is_a_gap_and_its_return_is_told(tmp_path: Path)
             memory, "SELECT count(*) FROM observations WHERE channel = 'gap' AND text LIKE '%nothing was seen%'", 2
         )
         err = until_told(agent, "door cannot be seen")
+        camera.show(lambda t_s: np.zeros((240, 320, 3), np.uint8))
         camera.refusing = False
         wait_for(memory, frames, remembered(memory, frames) + 2)
         err += until_told(agent, "door is seen again")
         agent.terminate()
-        err += agent.communicate(timeout=60)[1]
+        out, rest = agent.communicate(timeout=60)
+        err += rest
     assert agent.returncode == 143, err
+    assert "! " in out and "You asked me to tell you when it gets dark" in out
     assert "Traceback" not in err
     assert remembered(memory, "SELECT count(*) FROM tracks WHERE track = 'audio' AND missing = 'no audio track'") == 1
     assert remembered(memory, "SELECT count(*) FROM tracks WHERE ended IS NULL") == 0
