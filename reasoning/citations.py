@@ -85,8 +85,11 @@ def resolve_marks(sentence: str, shown: Sequence[Observation]) -> Claim:
 
     def rewrite(found: re.Match[str]) -> str:
         inside = found[1] or found[2]
+        # The name of a live source has a time of day in it.
+        whole = next((o.source for o in shown if o.source in inside), "")
+        inside = inside.replace(whole, " ") if whole else inside
         times = list(_TIME.finditer(inside))
-        source = _TIME.sub("", inside).strip(" ,;-–—")
+        source = whole or _TIME.sub("", inside).strip(" ,;-–—")
         if source.lower() in ("", "and", "to", "at", "from", "until"):
             source = ""
         elif not any(o.source.startswith(source) for o in shown):

@@ -6,6 +6,7 @@ import anyio
 import msgspec
 import pytest
 
+from reasoning.citations import resolve_marks
 from reasoning.compose import name_source
 from reasoning.present import CallsWatcher, together
 from reasoning.turn import Turns
@@ -122,3 +123,10 @@ def test_where_something_was_perceived_is_named_once_and_as_short_as_may_be() ->
     assert name_source("A cup [0:05].", (cited[GARDEN],), view) == "A cup [0:05] (in garden)."
     assert name_source("A cup [0:05].", (cited[BEFORE],), view) == f"A cup [0:05] (in {BEFORE})."
     assert name_source("garden: A cup [0:05].", (cited[GARDEN],), view) == "garden: A cup [0:05]."
+
+
+def test_a_model_may_cite_a_live_source_by_its_name_though_a_time_of_day_is_in_it() -> None:
+    shown = tuple(of(source, frame(4.5, "a square")) for source in (GARDEN, DOOR))
+    claim = resolve_marks(f"I see a square [{GARDEN} 0:04].", shown)
+    assert claim.text == "I see a square [0:04]."
+    assert [o.source for o in claim.cites] == [GARDEN]
