@@ -107,6 +107,10 @@ _COLOUR = re.compile(r"\b(?:what|which) colou?rs?\b|\bcolou?r of\b")
 QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{1,80})[\"“”«»]|(?<!\w)['‘]([^'‘’]{2,80})['’](?!\w)")
 
 
+# Of what is told back to the asker; a longer "word" is a slip of the keyboard.
+PHRASE_CHARACTERS = 60
+
+
 class Term(Struct, frozen=True):
     """A content word of the question and how much of the evidence hangs on it (0..1)."""
 
@@ -362,6 +366,7 @@ def noun_phrases(text: str, wanted: Iterable[str]) -> list[str]:
             between = [before.pop()] if before and stem(fold(before[-1])) in FRAMING else []
             article = before[-1].lower() if before and before[-1].lower() in ("a", "an", "the", "any") else ""
             named = " ".join([*between, *run] if article else run)
+            named = named if len(named) <= PHRASE_CHARACTERS else f"{named[: PHRASE_CHARACTERS - 3]}..."
             out.append(f"{article} {named}" if article else named if named[0].isupper() else f'"{named}"')
             run = []
         before.append(token)

@@ -115,3 +115,7 @@ def test_compounds_are_found_apart_and_run_together() -> None:
     assert match("audiobook", words("this audio book is free")) > 0.8
     assert match("coming", ["comingsoon"], compact=True) > 0.8
     assert match("price", words("it costs five dollars")) > 0.5
+
+
+def test_an_endless_word_is_told_back_in_short() -> None:
+    assert noun_phrases("x" * 3000, ["x" * 3000]) == [f'"{"x" * 57}..."']
