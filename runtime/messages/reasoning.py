@@ -34,7 +34,8 @@ class AskRequest(Message, frozen=True, tag="ask_request"):
 class TraceStep(Message, frozen=True, tag="trace_step"):
     """One step on the way to an answer: a tool that was used, or what befell the model.
 
-    ``found`` says in one line what came of it. The tool `UNDERSTOOD` is no tool: a follow-up put in full.
+    ``found`` says in one line what came of it. The tool `UNDERSTOOD` is no tool: a follow-up put in full, or what
+    was misspelt as it was meant.
     """
 
     tool: str
@@ -66,7 +67,7 @@ class Answer(Message, frozen=True, tag="answer"):
 
     confidence  0..1, how well the evidence carries it. ``trace``: the steps taken, in order.
     notice      one line the user should know of how it came about, such as a model that did not answer.
-    understood  the question in full, where it was a follow-up ("and before that?"); else "".
+    understood  the question in full, where it was a follow-up ("and before that?") or misspelt; else "".
     """
 
     question: str
