@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from memory.observe import Batch
+from reasoning.standing.book import Book
+from runtime.messages import StandingQuery
 from tests.agent_runs import run
 from tests.memory_cases import memory_of, say, see, stream
 
@@ -41,6 +43,15 @@ def test_what_is_forgotten_is_gone_from_every_file_and_the_proof_is_printed(memo
     (found,) = run("search", "porcupine safe", "--memory", memory, "--json").answers
     assert found["hits"] == []
     result.assert_nothing_left()
+
+
+def test_a_standing_query_that_names_it_is_the_users_to_remove(memory: Path) -> None:
+    book = Book(memory)
+    book.put(StandingQuery(id="q1", text="somebody says porcupine"))
+    book.save()
+    result = run("forget", "--text", "porcupine", "--memory", memory, "--yes")
+    assert "a standing query names it" in result.assert_one_clear_line()
+    assert b"porcupine" not in (memory / "memory.db").read_bytes()
 
 
 def test_a_stretch_of_media_time_is_forgotten(memory: Path) -> None:
