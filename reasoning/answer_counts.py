@@ -7,10 +7,10 @@ is quoted; else the answer says what cannot be told apart.
 from __future__ import annotations
 
 from reasoning.context import Context
-from reasoning.draft import Draft, mark, marks, one, quote, refusal, unique
+from reasoning.draft import Draft, join, mark, marks, one, quote, refusal, unique
 from reasoning.lexicon import COLOURS, numbers_in
 from reasoning.passages import coverage, evidence_terms, passages
-from reasoning.questions import Question
+from reasoning.questions import Question, noun_phrases
 from reasoning.sights import (
     BLACK,
     CHANGE,
@@ -84,7 +84,7 @@ async def answer_count(question: Question, context: Context) -> Draft:
             return _tally(
                 found, "moving thing", "came into view", tail=f"; I cannot tell {vehicle} from other moving things"
             )
-    about = " or ".join((beyond or list(question.strong))[:3]) or "that"
+    about = join(noun_phrases(question.text, beyond or question.strong)[:3], "or") or "that"
     return refusal(
         f"I cannot count {about}: with the embedded encoders I count people, moving things and changes of picture, "
         "and nobody said or wrote a number of them"

@@ -18,6 +18,7 @@ from reasoning.sights import (
     CHANGE,
     DARK_BELOW,
     DARKNESS,
+    MOTION_VERBS,
     MOVING,
     SHOT,
     SOUND,
@@ -71,7 +72,7 @@ async def answer_presence(question: Question, context: Context) -> Draft:
             return await _people(question, context)
         if asked & MOVING and not beyond:
             return await _moving(question, context)
-        if asked & DARKNESS and not beyond:
+        if asked & DARKNESS and not asked & MOTION_VERBS and not beyond:  # "still climbing" is no still picture
             return await (_brightness if question.alternatives else _dark)(context)
         if not beyond and is_anything and (coloured := await _coloured(question, context)):
             return coloured

@@ -149,3 +149,8 @@ async def test_a_word_over_the_edge_of_the_window_is_not_told_and_voices_are_not
         'I heard: "grandmother forgot her umbrella" [0:20].'
     )
     assert "cannot tell voices apart" in (await answer(memory, "How many people speak?")).text
+
+
+async def test_who_still_does_something_is_not_asked_of_a_still_picture() -> None:
+    draft = await answer(ListedMemory(frame(1.0, "a wall")), "Is he still climbing?")
+    assert draft.text == "No, I did not see or hear that happen."
