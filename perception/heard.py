@@ -34,6 +34,8 @@ from runtime.service import Service
 
 # Progress is told this often.
 _MARK_S = 1.0
+# Of the ten seconds a process has to stop (`supervisor.stop_deadline_s`).
+_LAST_WORDS_S = 6.0
 # Utterances that wait or are being transcribed, for each recogniser; more would only cost memory.
 _UTTERANCES_AHEAD = 3
 _QUEUE = 64
@@ -41,11 +43,12 @@ COUNTED = ("audio_s", "utterances", "words", "not_understood", "sounds")
 
 
 class _Transcription:
-    """An utterance in the queue; ``transcript`` is there once ``done`` is set."""
+    """An utterance in the queue; ``transcript`` is there once ``done`` is set. ``scope`` is that of the work."""
 
     def __init__(self, utterance: Utterance, known_s: float) -> None:
         self.utterance = utterance
         self.known_s = known_s
+        self.scope = anyio.CancelScope()
         self.transcript = Transcript()
         self.done = anyio.Event()
 
@@ -76,18 +79,23 @@ class HeardTeller:
         self._ahead = anyio.Semaphore(_UTTERANCES_AHEAD * hearing.workers)
         self._numbers: deque[tuple[Channel, float]] = deque(maxlen=64)
         self._marked_s = watermark_s
+        self._open: set[_Transcription] = set()
         self._partials = Partials(service, source, pool)
         self._give: anyio.abc.ObjectSendStream[Message | _Transcription]
         self._tasks: anyio.abc.TaskGroup
 
     @asynccontextmanager
     async def telling(self) -> AsyncIterator[None]:
-        """Publish what is taken; on leaving, everything taken has been sent."""
+        """Publish what is taken; on leaving, everything taken has been sent, of a live source within `_LAST_WORDS_S`:
+        what was said last goes without its words rather than not at all."""
         self._give, take = anyio.create_memory_object_stream[Message | _Transcription](_QUEUE)
         async with anyio.create_task_group() as self._tasks:
             self._tasks.start_soon(self._publish, take)
             async with self._give:
                 yield
+            if not self._waits:
+                for transcription in self._open:
+                    transcription.scope.deadline = anyio.current_time() + _LAST_WORDS_S
 
     async def take(self, event: Heard, heard_s: float) -> None:
         """Tell of this event when its turn comes; a voice start at once. Hearing has come to media time ``heard_s``."""
@@ -132,14 +140,19 @@ class HeardTeller:
 
     async def _transcribe(self, transcription: _Transcription) -> None:
         utterance = transcription.utterance
+        self._open.add(transcription)
         try:
-            transcript = await self._partials.words(utterance)
-            if transcript is None:
-                transcript = await self._pool.transcribe(utterance.samples, utterance.voice)
-            transcription.transcript = transcript
+            with transcription.scope:
+                transcript = await self._partials.words(utterance)
+                if transcript is None:
+                    transcript = await self._pool.transcribe(utterance.samples, utterance.voice)
+                transcription.transcript = transcript
+            if transcription.scope.cancelled_caught:
+                self._service.drop("speech:stopped meanwhile")
         except WorkerFailed as error:
             self._service.log.warning("%s at %.1f s: %s", self._source, utterance.t0_s, error)
             self._service.drop("speech:recogniser failed")
+        self._open.discard(transcription)
         transcription.done.set()
         self._ahead.release()
 
@@ -154,6 +167,7 @@ class HeardTeller:
                 else:
                     await self._service.outbox.send(entry)
                 self._service.report(counters=dict(self._counters))
+        self._tasks.cancel_scope.cancel()  # what may still be at work is a hypothesis of what is over
 
     # --- the words for it --------------------------------------------------------------------------
 
