@@ -77,7 +77,7 @@ def test_what_is_remembered_after_a_removal_is_found(tmp_path: Path) -> None:
     with store.write() as writing:
         writing.remove([talk()[3].id])
         writing.add_observation(say(95.0, 96.0, "a lighthouse", channel="answer"))
-    assert [h.observation.t0_s for h in recall(recaller, store, "ship")] == [33.0, 35.0]
+    assert {h.observation.t0_s for h in recall(recaller, store, "ship")} == {33.0, 35.0}
     assert recaller.recall(
         RecallRequest(query="lighthouse", view=open_view(store.reader(), ViewRequest()), channels=("answer",))
     ).hits
