@@ -46,7 +46,9 @@ class SpeechModel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SpeechOptions:
-    """threshold        probability, 0..1, at which a voice starts.
+    """threshold        probability, 0..1, at which a voice starts. Lower ones notice little sooner and begin at other
+                     sounds: .3 instead of .5 is told after 40 ms of audio instead of 48 (p50) and 128 instead of 139
+                     (p90), and starts 6 times instead of twice in 142 s of rain, dogs, guitars and the like.
     min_speech_s     utterances with less speech than this are none.
     min_silence_s    silence that ends an utterance.
     pad_s            sound kept before the first and after the last speech.
