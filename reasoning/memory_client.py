@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 import anyio
@@ -67,12 +68,12 @@ CALLS: dict[type[Message], str] = {
 }
 
 
-class MemoryBase:
+class MemoryBase(ABC):
     """A `MemoryClient` all of whose calls go the same way, `call`. What a subclass changes it overrides."""
 
+    @abstractmethod
     async def call(self, request: Message) -> Any:
         """The reply to any of the requests."""
-        raise NotImplementedError
 
     async def view(self, request: ViewRequest) -> View:
         reply: View = await self.call(request)
