@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 from reasoning.context import Context
-from reasoning.draft import Draft, join, mark, one, refusal
+from reasoning.draft import Draft, join, one, refusal
 from reasoning.questions import Question
 from reasoning.words import fold
+from runtime.clock import media_time
 from runtime.messages import SourceRecord
 
 _RECORDING = (
@@ -81,10 +82,6 @@ def _length(record: SourceRecord) -> str:
     """ "1:13 long", and how far it is known where it goes on."""
     seen_s = max(record.watermarks.values(), default=0.0)
     if not set(record.watermarks) - set(record.ended):
-        return f"{_clock(seen_s)} long"
-    whole = f" of {_clock(record.duration_s)}" if record.duration_s else ""
-    return f"known up to {_clock(seen_s)}{whole}, and it goes on"
-
-
-def _clock(t_s: float) -> str:
-    return mark(t_s)[1:-1]
+        return f"{media_time(seen_s)} long"
+    whole = f" of {media_time(record.duration_s)}" if record.duration_s else ""
+    return f"known up to {media_time(seen_s)}{whole}, and it goes on"

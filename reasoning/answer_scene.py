@@ -38,6 +38,7 @@ from reasoning.sights import (
     writing,
 )
 from reasoning.words import number_in_words
+from runtime.clock import media_time
 from runtime.messages import Observation
 from runtime.sources import session_of
 
@@ -145,7 +146,7 @@ async def as_its_end(draft: Draft, context: Context) -> Draft:
     end_s = await context.ended_s()
     if end_s is None:
         return draft
-    lead = f"The recording {context.source or context.view.source} ended at {mark(end_s)[1:-1]}; this was its end"
+    lead = f"The recording {context.source or context.view.source} ended at {media_time(end_s)}; this was its end"
     claims = [
         Claim(sentence(_NOW.sub(lambda found: found[1] or "", claim.text)), claim.cites) for claim in draft.claims
     ]

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from runtime.clock import media_time
 from runtime.messages import Observation
 
 # PocketSphinx utterances run to 15 s; a quotation longer than this is not read as one.
@@ -38,10 +39,7 @@ class Draft(Struct, frozen=True):
 
 def mark(t_s: float) -> str:
     """The moment as an answer writes it: ``[m:ss]``, or ``[h:mm:ss]`` from an hour on."""
-    whole = int(t_s)
-    if whole < 3600:
-        return f"[{whole // 60}:{whole % 60:02d}]"
-    return f"[{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}]"
+    return f"[{media_time(t_s)}]"
 
 
 def marks(observations: Iterable[Observation]) -> str:

@@ -15,11 +15,11 @@ from msgspec import Struct
 from reasoning import prompts
 from reasoning.backends.chat_model import Picture
 from reasoning.context import Context
-from reasoning.draft import mark
 from reasoning.given_up import span_text
 from reasoning.present import age
 from reasoning.questions import Question
 from reasoning.untrusted import Guard
+from runtime.clock import media_time
 from runtime.messages import PERCEIVED_CHANNELS, Observation, Span, TimeWindow
 from runtime.trust import LOW_TRUST
 
@@ -171,7 +171,7 @@ def pack(gathered: Gathered, guard: Guard, budget: int, count: Callable[[str], i
     lines.sort(key=lambda line: line[:2])
     content = _joined([line[2] for line in lines] or [prompts.NOTHING_FOUND], guard)
     if pointers:
-        listed = ", ".join(mark(o.t0_s)[1:-1] for o in sorted(pointers[:POINTERS], key=lambda o: o.t0_s))
+        listed = ", ".join(media_time(o.t0_s) for o in sorted(pointers[:POINTERS], key=lambda o: o.t0_s))
         content = (*content, f"\n{prompts.NOT_SHOWN.format(moments=listed)}")
     return Packed(content, tuple(shown.values()), raw, sketched, len(pointers))
 
@@ -183,7 +183,7 @@ def observation_line(o: Observation, guard: Guard, named: bool = False, longest:
     where = f" on screen at the {guard.quote(str(region), 20)[1:-1]}" if o.channel == "text" and region else ""
     speaker = o.data.get("speaker")
     by = f" from {guard.quote(str(speaker), 40)}" if o.channel == "speech" and speaker else ""
-    until = f" until {mark(o.t1_s)[1:-1]}" if o.t1_s - o.t0_s >= 2 and o.channel != "speech" else ""
+    until = f" until {media_time(o.t1_s)}" if o.t1_s - o.t0_s >= 2 and o.channel != "speech" else ""
     said = guard.quote(o.text, longest) if o.channel in _QUOTED else guard.quote(o.text, longest)[1:-1]
     if o.channel == "speech" and not o.text:
         said = "words that were not understood"
@@ -197,7 +197,7 @@ def doubt(trust: float) -> str:
 
 def moment(t_s: float, source: str = "") -> str:
     """What a model copies to cite: the time, with the source where there are several."""
-    time = mark(t_s)[1:-1]
+    time = media_time(t_s)
     return f"{source} {time}" if source else time
 
 

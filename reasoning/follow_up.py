@@ -20,6 +20,7 @@ from reasoning.sights import PEOPLE, about_people
 from reasoning.time_words import JUST_S, parse_time_words
 from reasoning.wording import plain_wording
 from reasoning.words import fold, number_value, ordinal_value, stem, words
+from runtime.clock import media_time
 
 # What lies on the very edge of the cited moment is that moment, not before or after it.
 ASIDE_S = 0.001
@@ -141,7 +142,7 @@ def _stepped(low: str, last: PastTurn) -> Resolved:
         return Unclear("that")
     at_s, source = _edge_s(last, backwards)
     channel = last.cites[0].channel
-    where = f"{'before' if backwards else 'after'} {_clock(at_s)}"
+    where = f"{'before' if backwards else 'after'} {media_time(at_s)}"
     which = "last" if backwards else "first"
     if channel == "speech":
         text = f"What was the {which} thing said {where}?"
@@ -162,7 +163,7 @@ def _inner_step(low: str, inner: re.Match[str], last: PastTurn) -> Resolved:
     if not last.cites:
         return Unclear("that")
     at_s, source = _edge_s(last, backwards)
-    where = f"{'before' if backwards else 'after'} {_clock(at_s)}"
+    where = f"{'before' if backwards else 'after'} {media_time(at_s)}"
     text = f"{low[: inner.start()]}{where}{low[inner.end() :]}"
     bare = not parse_question(text, at_s).strong
     return _window(_asked(text), at_s, backwards, source, ("last" if backwards else "first") if bare else "")
@@ -175,7 +176,7 @@ def _further(low: str, last: PastTurn, as_of_s: float) -> Resolved:
     at_s, source = _edge_s(last, backwards=False)
     own = re.match(r"(who) else( .+)", low)
     asked = f"{own[1]}{own[2]}" if own else _bare(parse_question(last.understood, as_of_s).body)
-    return _window(_asked(f"{asked} after {_clock(at_s)}"), at_s, False, source, "")
+    return _window(_asked(f"{asked} after {media_time(at_s)}"), at_s, False, source, "")
 
 
 def _instead(said: str, last: PastTurn, as_of_s: float) -> Resolved:
@@ -202,8 +203,8 @@ def _pointed(text: str, low: str, question: Question, last: PastTurn, as_of_s: f
     if _WHO.match(low) and window is not None:
         t0_s, t1_s, source = window
         if last.cites[0].channel == "speech":
-            return InFull(f"Who spoke at {_clock(last.cites[0].t0_s)}?", t0_s, t1_s, source=source)
-        return InFull(f"Who appears at {_clock(last.cites[0].t0_s)}?", t0_s, t1_s, source=source)
+            return InFull(f"Who spoke at {media_time(last.cites[0].t0_s)}?", t0_s, t1_s, source=source)
+        return InFull(f"Who appears at {media_time(last.cites[0].t0_s)}?", t0_s, t1_s, source=source)
     span = _topic_span(before)
     if span is None:
         return None
@@ -313,15 +314,6 @@ def _window(text: str, at_s: float, backwards: bool, source: str, pick: Literal[
     if backwards:
         return InFull(text, None, max(0.0, at_s - ASIDE_S), chosen, source)
     return InFull(text, at_s + ASIDE_S, None, chosen, source)
-
-
-def _clock(t_s: float) -> str:
-    whole = int(t_s)
-    return (
-        f"{whole // 60}:{whole % 60:02d}"
-        if whole < 3600
-        else f"{whole // 3600}:{whole % 3600 // 60:02d}:{whole % 60:02d}"
-    )
 
 
 def _bare(text: str) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reasoning.context import Context
-from reasoning.draft import Claim, Draft, join, mark, refusal, sentence
+from reasoning.draft import Claim, Draft, join, refusal, sentence
+from runtime.clock import media_time
 from runtime.messages import PERCEIVED_CHANNELS, Span
 
 # More stretches than this are not listed.
@@ -22,7 +23,7 @@ async def why_no_picture(context: Context, t_s: float) -> str:
     source = context.source or context.view.source
     for span in await context.within(t_s, t_s).events():
         if span.source == source and span.t0_s <= t_s < span.t1_s and span.stage != "full":
-            return f"I no longer have the picture of {_time(t_s)}; it was given up {FOR_BYTES}."
+            return f"I no longer have the picture of {media_time(t_s)}; it was given up {FOR_BYTES}."
     return ""
 
 
@@ -55,9 +56,5 @@ async def admit(draft: Draft, context: Context) -> Draft:
 def _stretches(gone: Sequence[Span], named: bool) -> str:
     longest = sorted(sorted(gone, key=lambda span: span.t0_s - span.t1_s)[:LISTED], key=lambda span: span.t0_s)
     more = len(gone) - len(longest)
-    told = [f"from {_time(s.t0_s)} to {_time(s.t1_s)}{f' of {s.source}' if named else ''}" for s in longest]
+    told = [f"from {media_time(s.t0_s)} to {media_time(s.t1_s)}{f' of {s.source}' if named else ''}" for s in longest]
     return join([*told, f"at {more} other times" if more else ""])
-
-
-def _time(t_s: float) -> str:
-    return mark(t_s)[1:-1]

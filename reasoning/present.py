@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import anyio
 import msgspec
 
-from reasoning.draft import mark
+from runtime.clock import media_time
 from runtime.errors import CallError
 from runtime.messages import LookReply, LookRequest, Message, Observation, View, observation_id
 from runtime.sources import session_of
@@ -64,7 +64,7 @@ class Present:
         """One sentence that the user has watching paused, and since when; "" where it goes on. It holds for all."""
         for shown in await self.look():
             if shown.paused_since_s is not None:
-                since = f"since {mark(shown.paused_since_s)[1:-1]}, {age(shown.now_s - shown.paused_since_s)} ago"
+                since = f"since {media_time(shown.paused_since_s)}, {age(shown.now_s - shown.paused_since_s)} ago"
                 return f"Watching is paused {since}: I see nothing now."
         return ""
 

@@ -21,6 +21,7 @@ from reasoning.evidence import doubt, moment, observation_line
 from reasoning.given_up import span_text, why_no_picture
 from reasoning.questions import parse_question
 from reasoning.untrusted import Guard, clean
+from runtime.clock import media_time
 from runtime.messages import Channel, Observation
 
 FOUND_LIMIT = 8
@@ -89,7 +90,7 @@ class Toolbox:
         if t_s is None:
             raise BadArguments('"time" is missing')
         if t_s > self._context.view.as_of_s:
-            raise BadArguments(f"that is not over yet; it is {mark(self._context.view.as_of_s)[1:-1]}")
+            raise BadArguments(f"that is not over yet; it is {media_time(self._context.view.as_of_s)}")
         frame = await self._context.frame_at(t_s)
         if frame is None:
             why = await why_no_picture(self._context, t_s)
@@ -114,7 +115,7 @@ class Toolbox:
         if len(spans) > LINES_LIMIT:
             spans = await context.spans("episode", LINES_LIMIT)
         lines = [
-            f"[{moment(span.t0_s, span.source if self._named else '')}] until {mark(span.t1_s)[1:-1]}: "
+            f"[{moment(span.t0_s, span.source if self._named else '')}] until {media_time(span.t1_s)}: "
             f"{self._guard.quote(span_text(span), LINE_CHARACTERS)}{doubt(span.trust)}"
             for span in spans
         ]

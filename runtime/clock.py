@@ -9,6 +9,13 @@ from typing import Protocol
 import anyio
 
 
+def media_time(t_s: float) -> str:
+    """Seconds as m:ss, or h:mm:ss."""
+    minutes, seconds = divmod(int(t_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
 class Clock(Protocol):
     """Seconds that only grow, and a way to wait for a moment of them."""
 

@@ -20,7 +20,7 @@ from reasoning.backends import Backend, Verdict
 from reasoning.backends.chat_model import ChatMessage, ChatModel, Finish, Picture, ToolCall
 from reasoning.citations import resolve_marks
 from reasoning.context import Context
-from reasoning.draft import Claim, mark
+from reasoning.draft import Claim
 from reasoning.evidence import Gathered, Packed, gather_evidence, pack
 from reasoning.extract import narrow
 from reasoning.questions import Question
@@ -28,6 +28,7 @@ from reasoning.sceptic import bears_witness
 from reasoning.sentences import Sentences
 from reasoning.tools import Toolbox
 from reasoning.untrusted import Guard, clean
+from runtime.clock import media_time
 from runtime.config import ReasoningConfig
 from runtime.errors import ContextTooLong, InputRefused, ModelError
 from runtime.messages import Observation, TraceStep
@@ -205,7 +206,7 @@ class ModelBackend:
         system = prompts.system_prompt(guard.opening, guard.closing, tools, bool(gathered.frames))
         view = context.view
         now_s = view.as_of_s if gathered.now_s is None else gathered.now_s
-        now = prompts.now_line(mark(now_s)[1:-1], clean(view.source, 80), max(0, len(view.limits) - 1))
+        now = prompts.now_line(media_time(now_s), clean(view.source, 80), max(0, len(view.limits) - 1))
         if gathered.paused:
             now += f"\n{gathered.paused} The asker was told so; tell what was there last, and how long ago."
         history = [

@@ -16,13 +16,14 @@ import anyio.to_thread
 import msgspec
 
 from runtime.agent import find_agent
+from runtime.clock import media_time
 from runtime.config import Config
 from runtime.errors import UserError
 from runtime.interfaces.attach import attached
 from runtime.interfaces.client import Client
 from runtime.interfaces.forget_options import add_forget_options
 from runtime.interfaces.moments import goes_on, known_until_s, latest, parse_length_s, parse_moment, stretch
-from runtime.interfaces.terminal import OUT, byte_size, media_time, note, observation_line, told_of_pause
+from runtime.interfaces.terminal import OUT, byte_size, note, observation_line, told_of_pause
 from runtime.messages import ArchiveReply, ForgetReply, ForgetRequest, TimeWindow, round_time
 
 EXAMPLES_SHOWN = 6

@@ -8,9 +8,10 @@ from typing import Any
 
 from rich.text import Text
 
+from runtime.clock import media_time
 from runtime.errors import UserError
 from runtime.interfaces.client import Client
-from runtime.interfaces.terminal import OUT, media_time, shorten
+from runtime.interfaces.terminal import OUT, shorten
 from runtime.messages import Notice, StandingQuery, StandingReply, StandingRequest, notice_json
 
 ACTIONS = ("list", "add", "pause", "resume", "remove")

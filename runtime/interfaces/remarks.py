@@ -10,8 +10,9 @@ from collections.abc import Mapping
 import anyio
 from msgspec import Struct
 
+from runtime.clock import media_time
 from runtime.interfaces.client import Client
-from runtime.interfaces.terminal import media_time, note
+from runtime.interfaces.terminal import note
 from runtime.messages import AWAY_MARK, TRACKS, Heartbeat, Track
 
 LOOK_S = 0.2

@@ -11,6 +11,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 from msgspec import Struct
 
 from runtime.agent import has_memory, open_agent
+from runtime.clock import media_time
 from runtime.config import Config
 from runtime.errors import ProcessFailed, UserError
 from runtime.interfaces.attach import client_of
@@ -25,7 +26,6 @@ from runtime.interfaces.terminal import (
     ReplayProgress,
     byte_size,
     encoder_line,
-    media_time,
     note,
     tell_answer,
 )

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from runtime.clock import media_time
 from runtime.errors import CallError
 from runtime.interfaces.client import Client
 from runtime.messages import (
@@ -36,13 +37,6 @@ from runtime.replay import SourcePlan, is_complete
 # Lines are broken between words for a person at a terminal, and left whole for a program that reads them.
 OUT = Console(highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
 ERR = Console(stderr=True, highlight=False, emoji=False, soft_wrap=not sys.stderr.isatty())
-
-
-def media_time(t_s: float) -> str:
-    """Seconds as m:ss, or h:mm:ss."""
-    minutes, seconds = divmod(int(t_s), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
 
 
 def byte_size(n: float) -> str:
