@@ -10,6 +10,7 @@ from __future__ import annotations
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from memory.blocks import seqs_holding
@@ -69,11 +70,13 @@ def forget(store: Store, request: ForgetRequest, log_folders: Sequence[Path] = (
     files = {FILE_NAME: store.path.stat().st_size}
     left = {FILE_NAME: sum(traces.values())} if traces else {}
     for path in _other_files(store, log_folders):
-        if path.suffix in LOG_SUFFIXES:
-            blot_out(path, noted.everywhere())
-        files[_named(path, store)] = path.stat().st_size
-        if n := sum(find_traces(path, noted.everywhere()).values()):
-            left[_named(path, store)] = n
+        with suppress(FileNotFoundError):  # it went meanwhile
+            if path.suffix in LOG_SUFFIXES:
+                blot_out(path, noted.everywhere())
+            with path.open("rb") as file:
+                files[_named(path, store)] = path.stat().st_size
+                if n := sum(find_traces(file, noted.everywhere()).values()):
+                    left[_named(path, store)] = n
     return ForgetReply(
         observations=reply.observations,
         frames_bytes=reply.frames_bytes,
@@ -138,9 +141,8 @@ def _examples(connection: sqlite3.Connection, found: Found) -> tuple[Observation
 def _traces_in_file(store: Store, connection: sqlite3.Connection, noted: Noted) -> Counter[bytes]:
     """Pieces that stand in the database file or its log and in nothing that is still remembered."""
     found: Counter[bytes] = Counter()
-    for path in (store.path, store.path.with_name(FILE_NAME + "-wal")):
-        if path.exists():
-            found += find_traces(path, noted.everywhere() | noted.words)
+    for file in store.raw():
+        found += find_traces(file, noted.everywhere() | noted.words)
     for piece in still_held(connection, noted, found):
         del found[piece]
     return found

@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from memory.blocks import reindex
 from memory.budget import Budget
@@ -68,6 +69,7 @@ class Store:
             except BaseException:
                 os.close(self._lock)
                 raise
+        self._raw: BinaryIO | None = None
         self._known_terms: set[str] = set()
         self.unwelcome = Unwelcome()
         if self._is_unscrubbed():  # a process died between erasing and this
@@ -155,6 +157,20 @@ class Store:
                 )
             self._connection.execute("UPDATE memory SET value=0 WHERE key='unscrubbed'")
 
+    def raw(self) -> Iterator[BinaryIO]:
+        """The file and its write-ahead log as the bytes they are.
+
+        The file stays open until the store is closed: closing any descriptor of it would let go of SQLite's own locks
+        on it (POSIX locks belong to the process), and the next program that looked into it and closed would take
+        itself for the last one and remove the log that is written here
+        (sqlite.org/howtocorrupt.html, "Posix advisory locks canceled by a separate thread doing close()").
+        """
+        if self._raw is None:
+            self._raw = self.path.open("rb", buffering=0)
+        yield self._raw
+        with suppress(FileNotFoundError), self.path.with_name(FILE_NAME + "-wal").open("rb") as log:
+            yield log
+
     def _is_unscrubbed(self) -> bool:
         return bool(self._connection.execute("SELECT value FROM memory WHERE key='unscrubbed'").fetchone()[0])
 
@@ -180,6 +196,8 @@ class Store:
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             self._connection.close()
+            if self._raw is not None:
+                self._raw.close()
             os.close(self._lock)
 
 

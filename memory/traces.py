@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from msgspec import Struct, field
@@ -77,8 +78,9 @@ def vanished(connection: sqlite3.Connection, noted: Noted) -> Noted:
     return Noted(frozenset(words), noted.sentences, noted.pictures, noted.vectors, gone)
 
 
-def find_traces(path: Path, pieces: frozenset[bytes]) -> Counter[bytes]:
-    """How often each of these pieces (of at least `PIECE_BYTES`) stands in a file, in any capitals for text."""
+def find_traces(file: BinaryIO, pieces: frozenset[bytes]) -> Counter[bytes]:
+    """How often each of these pieces (of at least `PIECE_BYTES`) stands in an open file, from its begin, in any
+    capitals for text."""
     found: Counter[bytes] = Counter()
     if not pieces:
         return found
@@ -89,17 +91,17 @@ def find_traces(path: Path, pieces: frozenset[bytes]) -> Counter[bytes]:
     low = np.zeros(1 << 16, np.bool_)
     low[heads & 0xFFFF] = True
     longest = max(map(len, pieces))
-    with path.open("rb") as file:
-        kept = b""
-        while chunk := file.read(_CHUNK_BYTES):
-            data = kept + chunk
-            for at in _candidates(data, heads, low):
-                for piece in by_head[int.from_bytes(data[at : at + 4], "little")]:
-                    # What reaches into the kept end is met again, whole, with the next chunk.
-                    is_new = at + len(piece) > len(kept)
-                    if is_new and data.startswith(piece, at) and _stands_alone(data, at, piece):
-                        found[piece] += 1
-            kept = data[-longest:]
+    file.seek(0)
+    kept = b""
+    while chunk := file.read(_CHUNK_BYTES):
+        data = kept + chunk
+        for at in _candidates(data, heads, low):
+            for piece in by_head[int.from_bytes(data[at : at + 4], "little")]:
+                # What reaches into the kept end is met again, whole, with the next chunk.
+                is_new = at + len(piece) > len(kept)
+                if is_new and data.startswith(piece, at) and _stands_alone(data, at, piece):
+                    found[piece] += 1
+        kept = data[-longest:]
     return found
 
 
@@ -123,11 +125,12 @@ def blot_out(path: Path, pieces: frozenset[bytes]) -> int:
 
     In place and of the same length, because a process may be writing at the end of it.
     """
-    if not find_traces(path, pieces):
-        return 0
-    data = path.read_bytes()
     blotted = 0
     with path.open("r+b") as file:
+        if not find_traces(file, pieces):
+            return 0
+        file.seek(0)
+        data = file.read()
         for piece in pieces:
             at = data.find(piece)
             while at >= 0:

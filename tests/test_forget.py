@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
@@ -289,6 +291,20 @@ def test_a_reader_elsewhere_that_holds_the_log_is_named(tmp_path: Path, monkeypa
     store.close()
 
 
+def test_a_program_that_looks_into_the_file_after_it_was_searched_does_not_take_the_log_away(tmp_path: Path) -> None:
+    store = a_day(tmp_path)
+    assert forget(store, ForgetRequest(text="porcupine")).traces == {}
+    look = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT text FROM observations').fetchall())"
+
+    def seen_elsewhere() -> str:
+        return subprocess.run([sys.executable, "-c", look, store.path], check=True, capture_output=True, text=True).stdout
+
+    assert "the meeting is at noon" in seen_elsewhere()
+    remember(store, stream(say(70.0, 72.0, "the parcel is at the gate"), end_s=80.0))
+    assert "the parcel is at the gate" in seen_elsewhere()
+    store.close()
+
+
 def test_a_trace_the_scrubbing_missed_is_found_and_the_file_written_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -336,5 +352,6 @@ def test_traces_are_found_across_the_pieces_a_file_is_read_in(tmp_path: Path, mo
     data = np.random.default_rng(3).integers(0, 256, 5000, np.uint8).tobytes()
     pieces = frozenset(data[at : at + 32] for at in (0, 700, 980, 999, 1990, 4968))
     (tmp_path / "file").write_bytes(data)
-    found = traces.find_traces(tmp_path / "file", pieces)
+    with (tmp_path / "file").open("rb") as file:
+        found = traces.find_traces(file, pieces)
     assert found == dict.fromkeys(pieces, 1)
