@@ -294,10 +294,10 @@ def test_a_reader_elsewhere_that_holds_the_log_is_named(tmp_path: Path, monkeypa
 def test_a_program_that_looks_into_the_file_after_it_was_searched_does_not_take_the_log_away(tmp_path: Path) -> None:
     store = a_day(tmp_path)
     assert forget(store, ForgetRequest(text="porcupine")).traces == {}
-    look = "import sqlite3, sys; print(sqlite3.connect(sys.argv[1]).execute('SELECT text FROM observations').fetchall())"
+    look = "import sqlite3, sys; print(list(sqlite3.connect(sys.argv[1]).execute('SELECT text FROM observations')))"
 
     def seen_elsewhere() -> str:
-        return subprocess.run([sys.executable, "-c", look, store.path], check=True, capture_output=True, text=True).stdout
+        return subprocess.check_output([sys.executable, "-c", look, store.path], text=True)
 
     assert "the meeting is at noon" in seen_elsewhere()
     remember(store, stream(say(70.0, 72.0, "the parcel is at the gate"), end_s=80.0))
