@@ -95,7 +95,10 @@ _IRREGULAR = {
     "stood": "stand", "knew": "know", "known": "know", "got": "get", "thing": "thing", "something": "something",
     "nothing": "nothing", "spring": "spring", "string": "string", "king": "king", "ring": "ring", "sing": "sing",
     "bring": "bring", "during": "during", "morning": "morning", "evening": "evening", "lies": "lie", "lying": "lie",
-    "news": "news", "always": "always", "centre": "center",
+    "news": "news", "always": "always", "centre": "center", "knives": "knife", "wives": "wife", "wolves": "wolf",
+    "halves": "half", "shelves": "shelf", "thieves": "thief", "loaves": "loaf", "calves": "calf", "teeth": "tooth",
+    "mice": "mouse", "geese": "goose", "dying": "die", "tying": "tie", "used": "use", "using": "use",
+    "agreed": "agree", "freed": "free",
 }  # fmt: skip
 
 
@@ -115,7 +118,7 @@ def stem(word: str) -> str:
     """The word without its commonest English endings, American spelling; ``word`` is folded."""
     if word in _IRREGULAR:
         word = _IRREGULAR[word]
-    for ending, instead in (("ies", "y"), ("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("xes", "x")):
+    for ending, instead in (("ies", "i"), ("ied", "i"), ("sses", "ss"), ("ches", "ch"), ("shes", "sh"), ("xes", "x")):
         if word.endswith(ending) and len(word) > len(ending) + 2:
             return word[: -len(ending)] + instead
     if word.endswith("s") and len(word) > 3 and word[-2] not in "sui":
@@ -127,6 +130,7 @@ def stem(word: str) -> str:
             break
     if word.endswith("e") and len(word) > 3:
         word = word[:-1]
+    word = re.sub(r"(?<=[^aeiou])y$", "i", word)
     word = re.sub(r"our$", "or", word) if len(word) > 4 else word
     word = re.sub(r"tr$", "ter", word) if len(word) > 4 else word
     word = re.sub(r"isation", "ization", word)

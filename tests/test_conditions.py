@@ -10,7 +10,7 @@ from reasoning.standing.conditions import account, parse_condition
 from reasoning.standing.gate import Gate, GateOptions
 from reasoning.standing.orders import Order, parse_order
 from runtime.messages import StandingRequest
-from tests.listed_memory import appears
+from tests.listed_memory import appears, said, written
 from tests.test_standing import Stores, standing
 
 EMPTY = (
@@ -89,6 +89,54 @@ async def test_said_in_a_conversation_it_is_refused_as_well(tmp_path: Path) -> N
 )
 def test_words_to_watch_for_are_found_in_odd_quotes_or_none(text: str, words: tuple[str, ...]) -> None:
     assert parse_condition(text).words == words
+
+
+SPOKEN = said(4.0, 6.0, "in taxes and wolves")
+SPOKEN_OF = said(30.0, 33.0, "a wolf came to Texas")
+SUBTITLE = written(60.0, "THE WOLVES OF TEXAS")
+
+
+@pytest.mark.parametrize(
+    ("text", "signs"),
+    [
+        ("Texas is mentioned", ("said", "read")),
+        ("there is any mention of Texas", ("said", "read")),
+        ("the name Texas comes up", ("said", "read")),
+        ("the video mentions Texas", ("said", "read")),
+        ("you see or hear the word Texas", ("said", "read")),
+        ("somebody mentions Texas", ("said",)),
+        ("Texas is mentioned by somebody", ("said",)),
+        ("somebody speaks of Texas", ("said",)),
+        ("the teacher says Texas", ("said",)),
+        ("the caption mentions Texas", ("read",)),
+        ("Texas appears in the captions", ("read",)),
+        ("Texas is mentioned on screen", ("read",)),
+    ],
+)
+def test_what_is_mentioned_may_be_heard_or_read_and_what_is_said_is_heard(text: str, signs: tuple[str, ...]) -> None:
+    condition = parse_condition(text)
+    assert (condition.signs, condition.words) == (signs, ("texas",))
+    gate = Gate(GateOptions(cool_down_s=0.0))
+    gate.watch({"q1": condition})
+    told = [candidate.said for o in (SPOKEN, SPOKEN_OF, SUBTITLE) for candidate in gate.step(o)]
+    by = {"said": 'I heard "a wolf came to Texas" [0:30]', "read": 'I read "THE WOLVES OF TEXAS" [1:00]'}
+    assert told == [by[sign] for sign in signs]
+
+
+@pytest.mark.parametrize(
+    ("waited", "is_told"),
+    [("wolves", True), ("wolf", True), ("coming", True), ("come", True), ("works", False), ("text", False)],
+)
+def test_a_word_is_told_in_any_form_of_it(waited: str, is_told: bool) -> None:
+    gate = Gate(GateOptions())
+    gate.watch({"q1": parse_condition(f"somebody speaks of {waited}")})
+    assert bool(gate.step(SPOKEN_OF)) is is_told
+
+
+def test_a_sound_that_is_to_be_heard_is_no_word_to_be_said() -> None:
+    assert parse_condition("I hear a bang").sounds == ("impulse",)
+    assert parse_condition("you hear the doorbell").signs == ("thing", "said", "read")
+    assert parse_condition("you hear the word doorbell").signs == ("said",)
 
 
 def test_an_apostrophe_is_no_quotation_mark() -> None:

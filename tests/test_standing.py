@@ -266,9 +266,11 @@ async def test_a_query_to_be_told_once_is_done_and_its_state_survives_a_restart(
     listed = (await again.serve(StandingRequest())).queries
     assert [(query.id, query.state, query.told) for query in listed] == [("q1", "done", 1), ("q2", "paused", 0)]
     await again.order("resume the one about a person", "main")
-    await perceive(again, memory, person(200.0, "red", 2))
+    await perceive(again, memory, person(4503.0, "red", 2))
     assert [notice.query for notice in told_later] == ["q2"]
-    assert told_later[0].citation.t0_s == 200.0
+    assert told_later[0].citation.t0_s == 4503.0
+    told = (await again.serve(StandingRequest())).said
+    assert "q2: each time a person appears; told once, last at 1:15:03 of clip" in told
 
 
 @pytest.mark.anyio

@@ -34,16 +34,31 @@ from reasoning.words import STOP_WORDS, fold, number_value, stem, words
 
 Sign = Literal["voice", "said", "read", "person", "moving", "cut", "dark", "bright", "sound", "thing"]
 
+_MENTIONS = r"(?:mentions?|mentioning|brings? up|refers? to)"
+_MENTIONED = (
+    r"(?:(?:gets?|is|are|there's) )?(?:an?|any) mentions? (?:(?:is|are) made )?of|gets? an? mention|"
+    r"comes? up(?! (?:the|to|from|behind)\b)|(?:is|are|gets?) (?:mentioned|brought up|referred to)"
+)
+# Who says it stands before, the words after; of what is said or mentioned the words come first.
 _SAYS = re.compile(
-    r"\b(?:says?|saying|mentions?|mentioning|speaks? (?:of|about)|speaking (?:of|about)|"
-    r"talks? (?:of|about)|talking (?:of|about)|"
-    r"discuss(?:es)?|brings? up|asks? (?:for|about)|calls?|utters?|announces?|"
-    r"(?:is|are|gets?) (?:said|mentioned|spoken(?: of)?|"
-    r"discussed|announced|called)|i hear|you hear|comes up)\b"
+    rf"\b(?:says?|saying|{_MENTIONS}|(?:speak|talk)(?:s|ing)? (?:of|about)|discuss(?:es)?|asks? (?:for|about)|calls?|"
+    # "I hear a dog" is no word that is said.
+    r"utters?|announces?|(?:i|you) hear(?! (?:an?|the) (?!words?\b|names?\b|phrases?\b)))\b"
+)
+_SAID = re.compile(rf"\b(?:{_MENTIONED}|(?:is|are|gets?) (?:said|spoken(?: of)?|discussed|announced|called))\b")
+# A caption or a sign may mention something, too, but for a person whoever mentions it is heard.
+_MENTION = re.compile(rf"\b(?:{_MENTIONS}|{_MENTIONED})\b|^it says\b")
+_BY_SOMEBODY = re.compile(
+    r"\b(?:(?:some|any)(?:one|body)|persons?|people|m[ae]n|wom[ae]n|speakers?|he|she|they|i|we|you) "
+    rf"(?:\w+ )?{_MENTIONS}\b|\bby (?:(?:some|any)(?:one|body)|him|her|them|(?:the|a) (?:person|man|woman|speaker))\b"
+)
+_HEARD_OR_READ = re.compile(
+    r"\b(?:hear|heard|said|spoken|mentioned) (?:or|and) (?:see|seen|read|written|shown)\b|"
+    r"\b(?:see|seen|read|written|shown) (?:or|and) (?:hear|heard|said|spoken|mentioned)\b"
 )
 _READS = re.compile(
     r"\b(?:reads?|(?:is|are|gets?) (?:written|shown|displayed)|written|appears? on (?:the )?screen|"
-    r"on (?:the )?screen|on a (?:sign|slide)|"
+    r"on (?:the )?screen|on a (?:sign|slide)|(?:appears? )?(?:in|on) (?:the |a )?(?:captions?|subtitles?)|"
     r"the (?:sign|screen|slide|caption|title|display|page) (?:says?|shows?|reads?)|the words?|the text|you read)\b"
 )
 _SPOKEN_WORD = re.compile(r"\bthe (?:word|name|phrase)s? ([^,]+?)(?: (?:is|are|gets?|comes?|appears?)\b.*)?$")
@@ -78,11 +93,14 @@ NO_WORD = 'Which word is to be said? Name it, as in "somebody says Texas".'
 _OPEN_END = re.compile(r"\b(?:says?|saying|mentions?|mentioning|hear|of|about|for|utters?)$")
 _ANYTHING = frozenset("something anything everything anybody somebody someone anyone".split())
 _OR = re.compile(r"\bor\b")
+_ON_SCREEN = re.compile(r"\b(?:text|screens?|signs?|slides?|captions?|subtitles?|titles?|displays?|pages?)\b")
 _SUBJECTS = frozenset(
     stem(word) for word in "someone somebody anyone anybody person people man woman he she they speaker".split()
 )
+_NOTICED = frozenset(map(stem, ("hear", "see", "notice")))
 _WEAK = frozenset(
-    stem(word) for word in "word name phrase text sign screen slide caption title page again topic subject".split()
+    stem(word)
+    for word in "word name phrase text sign screen slide caption subtitle title page again topic subject".split()
 )
 
 
@@ -118,12 +136,12 @@ def parse_condition(text: str) -> Condition:
     low = fold(text)
     stems = [stem(word) for word in words(text)]
     asked = frozenset(stems)
-    if _ENDS.search(low) and not QUOTED.search(text) and not _SAYS.search(low):
+    if _ENDS.search(low) and not QUOTED.search(text) and not _tells_words(low):
         return Condition(text, (), unfit=ONLY_BEGINS)
     if _VOICE.match(low):
         return Condition(text, ("voice",))
     quoted = tuple(word for found in QUOTED.findall(text) for word in words(" ".join(found)))
-    if quoted or _SAYS.search(low) or _READS.search(low) or _SPOKEN_WORD.search(low):
+    if quoted or _tells_words(low) or _READS.search(low) or _SPOKEN_WORD.search(low):
         return _of_words(text, low, quoted)
     if _DARK.search(low) or _BRIGHT.search(low):
         return Condition(text, ("dark",) if _DARK.search(low) else ("bright",))
@@ -160,7 +178,7 @@ def parse_condition(text: str) -> Condition:
         return Condition(text, ("moving",), event=event, colours=colours, sides=sides)
     if not named:
         return Condition(text, (), unfit=nothing_in(text))
-    told = tuple(dict.fromkeys(word for word in content if stem(word) not in _SUBJECTS))
+    told = tuple(dict.fromkeys(word for word in content if stem(word) not in _SUBJECTS | _NOTICED))
     return Condition(text, ("thing", "said", "read"), words=told, names=named, beyond=tuple(things))
 
 
@@ -212,23 +230,34 @@ _SOUNDS = {
 }
 
 
+def _tells_words(low: str) -> bool:
+    return bool(_SAYS.search(low) or _SAID.search(low) or _HEARD_OR_READ.search(low))
+
+
 def _of_words(text: str, low: str, quoted: tuple[str, ...]) -> Condition:
-    says, reads = bool(_SAYS.search(low)), bool(_READS.search(low))
+    says, reads = _tells_words(low), bool(_READS.search(low))
     named = _SPOKEN_WORD.search(low)
-    rest = " ".join(quoted) or (named[1] if named else _READS.sub(" ", _SAYS.sub(" ", low)))
-    telling = [word for word in _content(rest) if word not in _ANYTHING and stem(word) not in _SUBJECTS | _WEAK]
-    wanted = tuple(dict.fromkeys(telling)) or quoted
+    rest = " ".join(quoted) or (named[1] if named else _READS.sub(" ", _SAID.sub(" ", low)))
+    wanted = _telling(_SAYS.split(rest)[-1]) or _telling(_SAYS.sub(" ", rest)) or quoted
     if not wanted:  # a number, a letter or nothing
         wanted = tuple(word for word in words(rest) if number_value(word) is not None)
     if not wanted and says:
         open_end = _OPEN_END.search(low.rstrip(" .,;:!\"'“”‘’"))
-        others = {word for word in words(rest) if stem(word) not in _SUBJECTS} - _ANYTHING
+        others = {word for word in words(_SAYS.sub(" ", rest)) if stem(word) not in _SUBJECTS} - _ANYTHING
         return Condition(text, (), unfit=NO_WORD) if open_end or others else Condition(text, ("voice",))
     if not wanted:
         return Condition(text, ("read",))
-    on_screen = (reads and not says) or bool(re.search(r"\b(?:screen|sign|slide|caption|title|display|page)\b", low))
-    signs: tuple[Sign, ...] = ("read",) if on_screen else ("said",) if says else ("said", "read")
-    return Condition(text, signs, words=wanted, any_word=bool(_OR.search(QUOTED.sub(" ", rest if named else low))))
+    on_screen = (reads and not says) or bool(_ON_SCREEN.search(low))
+    either = _HEARD_OR_READ.search(low) or (_MENTION.search(low) and not _BY_SOMEBODY.search(low))
+    signs: tuple[Sign, ...] = ("said", "read") if either else ("said",) if says else ("said", "read")
+    any_word = bool(_OR.search(_HEARD_OR_READ.sub(" ", QUOTED.sub(" ", rest if named else low))))
+    return Condition(text, ("read",) if on_screen else signs, words=wanted, any_word=any_word)
+
+
+def _telling(text: str) -> tuple[str, ...]:
+    """The words of ``text`` that are to be said or read, each once."""
+    found = (word for word in _content(text) if word not in _ANYTHING and stem(word) not in _SUBJECTS | _WEAK)
+    return tuple(dict.fromkeys(found))
 
 
 def _content(text: str) -> list[str]:

@@ -12,6 +12,7 @@ from reasoning.standing.book import Book
 from reasoning.standing.conditions import account, parse_condition
 from reasoning.standing.orders import Order, bare_condition, parse_order
 from reasoning.words import fold, stem, words
+from runtime.clock import media_time
 from runtime.messages import StandingQuery, StandingRequest, StatusRequest
 
 
@@ -105,13 +106,9 @@ def _listing(queries: list[StandingQuery]) -> Draft:
 def _line(query: StandingQuery) -> str:
     state = {"active": "", "paused": " (paused)", "done": " (told, done)"}[query.state]
     times = "once" if query.told == 1 else f"{query.told} times"
-    often = f"; told {times}, last at {_clock(query)}" if query.told else ""
+    often = f"; told {times}, last at {media_time(query.last_t_s)} of {query.last_source}" if query.told else ""
     return f"{_named(query)}{state}{often}"
 
 
 def _named(query: StandingQuery) -> str:
     return f"{query.id}: {'each time' if query.every else 'when'} {query.text}"
-
-
-def _clock(query: StandingQuery) -> str:
-    return f"{int(query.last_t_s) // 60}:{int(query.last_t_s) % 60:02d} of {query.last_source}"
