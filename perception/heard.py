@@ -116,7 +116,7 @@ class HeardTeller:
                 await self._ahead.acquire()
                 self._tasks.start_soon(self._transcribe, transcription)
             else:  # the recognisers are too slow; that there was speech is known all the same
-                self._service.drop("speech:recogniser busy")
+                self._give_up(transcription, "recogniser busy", "busy")
                 transcription.done.set()
             await self._give.send(transcription)
 
@@ -148,13 +148,18 @@ class HeardTeller:
                     transcript = await self._pool.transcribe(utterance.samples, utterance.voice)
                 transcription.transcript = transcript
             if transcription.scope.cancelled_caught:
-                self._service.drop("speech:stopped meanwhile")
+                self._give_up(transcription, "stopped meanwhile", "stopped")
         except WorkerFailed as error:
             self._service.log.warning("%s at %.1f s: %s", self._source, utterance.t0_s, error)
-            self._service.drop("speech:recogniser failed")
+            self._give_up(transcription, "recogniser failed", "failed")
         self._open.discard(transcription)
         transcription.done.set()
         self._ahead.release()
+
+    def _give_up(self, transcription: _Transcription, counted: str, unheard: str) -> None:
+        """Its words are lost, which is counted, and told beside that somebody spoke."""
+        self._service.drop(f"speech:{counted}")
+        transcription.transcript = Transcript(unheard=unheard)
 
     async def _publish(self, take: anyio.abc.ObjectReceiveStream[Message | _Transcription]) -> None:
         """Send what comes out of the queue, in its order."""
@@ -192,6 +197,8 @@ class HeardTeller:
             data["language"] = transcript.language
         if transcript.doubt:
             data["doubt"] = transcript.doubt
+        if transcript.unheard:
+            data["unheard"] = transcript.unheard
         return self._observation("speech", t0_s, utterance.t1_s, transcript.text, data)
 
     def _sound(self, sound: Sound, heard_s: float) -> Observation:

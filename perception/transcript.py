@@ -28,6 +28,7 @@ class Transcript(Struct, frozen=True):
     understood  false where the words are no better than guesses; then there are none, and ``doubt`` says why.
     language    its code ("en"), empty where the recogniser knows only one.
     separator   what stands between its words: nothing in Chinese, say.
+    unheard     why nobody listened to it at all: "busy", "failed" or "stopped", where that is so.
     """
 
     words: tuple[Word, ...] = ()
@@ -36,6 +37,7 @@ class Transcript(Struct, frozen=True):
     language: str = ""
     separator: str = " "
     doubt: str = ""
+    unheard: str = ""
 
     @property
     def text(self) -> str:

@@ -18,7 +18,7 @@ from reasoning.draft import QUOTE_WORDS, Claim, Draft, clause_around, join, mark
 from reasoning.passages import TYPES_OF_WORDS, Passage, evidence_terms, in_region, name_like, passages
 from reasoning.questions import Question, noun_phrases
 from reasoning.words import STOP_WORDS, stem, words
-from runtime.messages import Channel, Observation
+from runtime.messages import Channel, Observation, why_unheard
 
 LISTED = 3
 LABEL_WORDS = 3
@@ -89,9 +89,20 @@ async def nothing_said_or_read(question: Question, context: Context) -> Draft:
     unclear = [o for o in heard if not o.text.strip()][:LISTED]
     if not unclear or question.kind == "read":
         return refusal(text)
-    at = join(dict.fromkeys(mark(o.t0_s) for o in unclear))
-    claim = Claim(sentence(f"{text}; what was said at {at} I could not make out"), tuple(unclear))
+    claim = Claim(sentence(f"{text}; {_not_made_out(unclear)}"), tuple(unclear))
     return Draft((claim,), 0.0, abstained=True)
+
+
+def _not_made_out(spoken: Sequence[Observation]) -> str:
+    """When something was said that there are no words of, and why there are none."""
+    marks: dict[str, list[str]] = {}
+    for o in spoken:
+        marks.setdefault(why_unheard(o), []).append(mark(o.t0_s))
+    return "; ".join(
+        f"{'to ' if why else ''}what was said at {join(dict.fromkeys(at))} I could not "
+        + (f"listen: {why}" if why else "make out")
+        for why, at in sorted(marks.items())
+    )
 
 
 def topic(question: Question) -> str:
@@ -271,7 +282,7 @@ async def _all_said_or_read(question: Question, context: Context, reading: bool)
     unclear = [] if reading else [o for o in scanned if not o.text.strip() and o.id not in captioned]
     if unclear and not question.time.pick:
         unclear = unclear[: LISTED + 1 - len(shown)]
-        text += f"; what was said at {join(dict.fromkeys(mark(o.t0_s) for o in unclear))} I could not make out"
+        text += f"; {_not_made_out(unclear)}"
         cites += unclear
     # The fewer there are, the surer it is that the one meant is among them.
     few = question.time.bounded or bool(question.time.pick) or len(listed) <= LISTED

@@ -20,7 +20,7 @@ from reasoning.present import age
 from reasoning.questions import Question
 from reasoning.untrusted import Guard
 from runtime.clock import media_time
-from runtime.messages import PERCEIVED_CHANNELS, Observation, Span, TimeWindow
+from runtime.messages import PERCEIVED_CHANNELS, Observation, Span, TimeWindow, no_words
 from runtime.trust import LOW_TRUST
 
 # Raw while it fits into this share of the budget, then sketches; a single one takes no more than a fifth.
@@ -186,7 +186,7 @@ def observation_line(o: Observation, guard: Guard, named: bool = False, longest:
     until = f" until {media_time(o.t1_s)}" if o.t1_s - o.t0_s >= 2 and o.channel != "speech" else ""
     said = guard.quote(o.text, longest) if o.channel in _QUOTED else guard.quote(o.text, longest)[1:-1]
     if o.channel == "speech" and not o.text:
-        said = "words that were not understood"
+        said = no_words(o)
     return f"[{moment(o.t0_s, o.source if named else '')}] {what}{where}{by}{until}: {said}{doubt(o.trust)}"
 
 

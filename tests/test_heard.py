@@ -73,6 +73,20 @@ async def test_what_a_live_source_said_last_goes_without_its_words_rather_than_n
     assert isinstance(speech, Observation)
     assert (speech.channel, speech.t0_s, speech.text) == ("speech", 1.0, "")
     assert speech.data is not None
-    assert not speech.data["understood"]
+    assert (speech.data["understood"], speech.data["unheard"]) == (False, "stopped")
     assert isinstance(progress, Progress)
     assert service.dropped == ["speech:stopped meanwhile"]
+
+
+async def test_what_finds_all_recognisers_busy_is_told_as_not_listened_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heard, "_LAST_WORDS_S", 0.05)
+    monkeypatch.setattr(heard, "_UTTERANCES_AHEAD", 0)
+    service = Told()
+    teller = HeardTeller(cast(Service, service), "mic", Endless(), 0.0, dict.fromkeys(COUNTED, 0.0), waits=False)
+    with anyio.fail_after(20):
+        async with teller.telling():
+            await teller.take(said(1.0, 2.0), 2.5)
+    (speech,) = service.sent
+    assert isinstance(speech, Observation)
+    assert (speech.text, speech.data["unheard"]) == ("", "busy")
+    assert service.dropped == ["speech:recogniser busy"]

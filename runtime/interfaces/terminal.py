@@ -30,6 +30,7 @@ from runtime.messages import (
     Observation,
     PartialTranscript,
     RecallReply,
+    no_words,
 )
 from runtime.processes import label_of
 from runtime.replay import SourcePlan, is_complete
@@ -190,7 +191,7 @@ def print_hits(reply: RecallReply, explain: bool = False) -> None:
 
 def observation_line(observation: Observation) -> str:
     until = f"-{media_time(observation.t1_s)}" if observation.t1_s - observation.t0_s >= 1 else ""
-    text = shorten(observation.text, 110) or "(no words understood)"
+    text = shorten(observation.text, 110) or no_words(observation)
     return f"[{media_time(observation.t0_s)}{until}] {observation.channel}, {observation.source}: {text}"
 
 

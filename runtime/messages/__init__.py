@@ -82,6 +82,8 @@ from runtime.messages.perceived import (
     SpeechStarted,
     Stored,
     being_said,
+    no_words,
+    why_unheard,
 )
 from runtime.messages.reasoning import (
     UNDERSTOOD,
@@ -174,6 +176,8 @@ __all__ = [
     "View",
     "ViewRequest",
     "being_said",
+    "no_words",
+    "why_unheard",
     "decode",
     "encode",
     "notice_json",

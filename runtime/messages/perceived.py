@@ -35,6 +35,24 @@ class Observation(Message, frozen=True, tag="observation"):
     trust: float = 1.0
 
 
+UNHEARD = {
+    "busy": "the recogniser was busy",
+    "failed": "the recogniser failed",
+    "stopped": "the recogniser was stopped meanwhile",
+}
+
+
+def why_unheard(speech: Observation) -> str:
+    """Why nobody listened to an utterance, in a clause; "" where somebody did."""
+    return UNHEARD.get(str(speech.data.get("unheard")), "")
+
+
+def no_words(speech: Observation) -> str:
+    """What stands for the words of an utterance that has none."""
+    why = why_unheard(speech)
+    return f"(not listened to: {why})" if why else "(no words understood)"
+
+
 class SourceOpened(Message, frozen=True, tag="source_opened"):
     """A track of a source began. ``missing`` says in words what the source lacks ("no audio track")."""
 
