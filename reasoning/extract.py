@@ -34,7 +34,7 @@ from reasoning.context import Context
 from reasoning.draft import Claim, Draft, join, mark, refusal, sentence, unique
 from reasoning.given_up import admit
 from reasoning.languages import ANOTHER, foreign_language, without_function_words
-from reasoning.last_seen import answer_last_seen, nothing_seen, parse_last_seen
+from reasoning.last_seen import answer_last_seen, answer_last_tracked, nothing_seen, parse_last_seen
 from reasoning.questions import Kind, Question, noun_phrases
 from reasoning.sceptic import Sceptic
 from reasoning.sights import about_people, about_vehicles, place_asked, unknown_nouns
@@ -128,10 +128,16 @@ async def narrow(question: Question, context: Context) -> Context | Draft:
 
 
 async def _last_sighting(question: Question, context: Context) -> Draft | None:
-    """The answer to "where did I leave my keys": of a thing. People and what moves have rooms that tell them apart."""
+    """The answer to "where did I leave my keys": of a thing by its name, of people and vehicles by what was followed
+    too."""
     thing = parse_last_seen(question.text)
-    if thing is None or about_people(question.text) or about_vehicles(question.text):
+    if thing is None:
         return None
+    is_followed = about_people(question.text) or (
+        about_vehicles(question.text) and not await things(context, thing.words)
+    )
+    if is_followed and (draft := await answer_last_tracked(thing, question, context)) is not None:
+        return draft
     if (draft := await answer_last_seen(thing, question, context)) is not None:
         return draft
     heard = await answer_words(question, context)

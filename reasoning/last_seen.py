@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from reasoning.answer_presence import ABILITY
 from reasoning.context import Context
-from reasoning.draft import Claim, Draft, clause_around, mark, quote, refusal, sentence
+from reasoning.draft import Claim, Draft, clause_around, mark, one, quote, refusal, sentence
 from reasoning.questions import Question
+from reasoning.sights import WHICH_PEOPLE, about_vehicles, asked_stems, people, vehicle_named, vehicles
 from reasoning.words import STOP_WORDS, fold, words
 from runtime.messages import Observation, Sighted
 
@@ -73,6 +74,33 @@ def parse_last_seen(text: str) -> Thing | None:
             owner = "your" if mine else "" if re.match(r"(?:his|her|their|your)\b|[A-Z]", bare) else "the"
             return Thing(f"{owner} {bare}".strip(), kept)
     return None
+
+
+async def answer_last_tracked(thing: Thing, question: Question, context: Context) -> Draft | None:
+    """The newest sighting of a person or a vehicle among what was followed; None where nothing was that may be one.
+
+    A car is not told from other things that roll. It is larger than a bicycle of the same scene, so that where
+    something large did, nothing smaller is taken for it.
+    """
+    vehicle = about_vehicles(question.text)
+    came = [s.observation for s in await (vehicles if vehicle else people)(context, question.text)]
+    came = [o for o in came if vehicle and o.data.get("size") == "large"] or came
+    if not came:
+        return None
+    left = {id_: o for o in await context.scan("object") if o.data.get("event") == "leaves" for id_ in o.evidence}
+    shown = {id_: frame for frame in await context.frames() for id_ in frame.evidence}
+    ends = [(o, left.get(o.id) or shown.get(o.id) or o) for o in came]
+    last, end = max(ends, key=lambda seen: (seen[1].t0_s, seen[0].t0_s))
+    told = f"{end.text} {mark(end.t0_s)}" if end is left.get(last.id) else f"{last.text} {mark(last.t0_s)}"
+    if end is shown.get(last.id) and end is not left.get(last.id):
+        told += f", still there at {mark(end.t0_s)}"
+    if vehicle:
+        text = f"The last I saw that may have been {thing.named}: {told}"
+        text += f"; I cannot tell {vehicle_named(vehicle)} from other moving things"
+        return one(text, last, end, confidence=0.45)
+    which = asked_stems(question.text) & WHICH_PEOPLE
+    caveat = "; I cannot tell men, women and children apart" if which else ""
+    return one(f"The last person I saw: {told}{caveat}", last, end, confidence=0.45 if which else 0.6)
 
 
 async def answer_last_seen(thing: Thing, question: Question, context: Context) -> Draft | None:

@@ -16,7 +16,7 @@ from reasoning.extract import ExtractiveBackend
 from reasoning.last_seen import parse_last_seen, place_of
 from reasoning.questions import parse_question
 from runtime.messages import LastSeenRequest, Observation, ViewRequest
-from tests.listed_memory import ListedMemory, appears, frame, said, written
+from tests.listed_memory import ListedMemory, appears, frame, observe, said, written
 from tests.memory_cases import memory_of, say, see, stream
 
 
@@ -97,11 +97,45 @@ def test_nothing_of_the_name_is_said_to_be_nothing() -> None:
     assert answer.abstained and "your wallet" in answer.text
 
 
-def test_people_and_cars_have_rooms_of_their_own() -> None:
-    answer = draft(
-        "Where did you last see the person?", appears(5.0, "person", "a person enters from the left", side="left")
+PERSON = appears(5.0, "person", "a person in a red top enters from the left", colours={"top": "red"})
+PERSON_LEFT = observe(
+    "object", 9.0, "the person in a red top leaves at the right, after 4 s", kind="person", event="leaves",
+    evidence=(PERSON.id,),
+)  # fmt: skip
+CAR = appears(20.0, "moving", "a large grey moving thing enters from the bottom", size="large", straight=0.9, k=1)
+CAR_LEFT = observe(
+    "object", 26.0, "the large grey moving thing leaves at the left, after 6 s", kind="moving", event="leaves",
+    size="small", evidence=(CAR.id,),
+)  # fmt: skip
+CYCLIST = appears(22.0, "moving", "a grey moving thing enters from the top", size="", straight=0.9, k=2)
+LEAF = appears(50.0, "moving", "a large brown moving thing appears at the top", size="large", straight=0.5, k=3)
+
+
+@pytest.mark.parametrize("question", ["Where did I last see the person?", "When did you last see a person in red?"])
+def test_a_person_was_last_seen_leaving_or_in_the_last_picture_that_shows_them(question: str) -> None:
+    answer = draft(question, PERSON, PERSON_LEFT, CAR, CAR_LEFT)
+    assert answer.text == "The last person I saw: the person in a red top leaves at the right, after 4 s [0:09]."
+    shown = frame(7.0, "a yard", PERSON)
+    assert draft(question, PERSON, frame(6.0), shown).text == (
+        "The last person I saw: a person in a red top enters from the left [0:05], still there at [0:07]."
     )
-    assert "person enters from the left" in answer.text and "last saw" not in answer.text
+
+
+@pytest.mark.parametrize("question", ["Where did I last see the car?", "when did i last see the car"])
+def test_a_car_is_told_as_what_may_have_been_one_and_nothing_smaller_is_taken_for_it(question: str) -> None:
+    answer = draft(question, PERSON, PERSON_LEFT, CAR, CAR_LEFT, CYCLIST, LEAF)
+    assert answer.text == (
+        "The last I saw that may have been the car: the large grey moving thing leaves at the left, after 6 s [0:26]; "
+        "I cannot tell a car from other moving things."
+    )
+    assert draft(question, CYCLIST).text.startswith("The last I saw that may have been the car: a grey moving thing")
+
+
+def test_where_nothing_moved_like_a_car_none_was_seen() -> None:
+    answer = draft("Where did I last see the car?", PERSON, PERSON_LEFT, LEAF)
+    assert answer.abstained and answer.text.startswith("I have not seen, read or heard anything of the car.")
+    said_of = draft("Where did I last see the car?", PERSON, said(1.0, 3.0, "the car is in the garage"))
+    assert said_of.text == 'I did not see the car; somebody said "the car is in the garage" [0:01].'
 
 
 @pytest.mark.parametrize(

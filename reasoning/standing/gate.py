@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from reasoning.draft import clause_around, mark, quote, sentence
-from reasoning.sights import clothing, vehicle_named
+from reasoning.sights import clothing, moves_like_a_vehicle, vehicle_named
 from reasoning.standing.conditions import Condition
 from reasoning.words import NEAR, RELATED, match, stem, words
 from runtime.messages import Observation, StandingQuery
@@ -24,9 +24,6 @@ from runtime.messages import Observation, StandingQuery
 DARK_BELOW = 0.06
 BRIGHT_ABOVE = 0.12
 DARK_FALL = 0.5
-# How straight a vehicle goes at least, 0..1. Cars and bicycles of a car park had .81 to .99 when they were told, hands
-# and what a moving camera makes move .38 to .66 mostly.
-STRAIGHT_LEAST = 0.75
 _ALIKE = {"gray": "grey", "navy": "blue", "violet": "purple", "crimson": "red", "maroon": "red"}
 
 
@@ -187,21 +184,11 @@ def _is_object(sign: str, condition: Condition, o: Observation, close_up: bool) 
     if sign == "person":
         fits = kind == "person" or (kind == "face" and not condition.colours)
     elif condition.names:  # a vehicle
-        fits = kind == "moving" and not close_up and _moves_like_a_vehicle(o)
+        fits = kind == "moving" and not close_up and moves_like_a_vehicle(o)
     else:
         fits = kind in ("moving", "person")
     worn = {_ALIKE.get(colour.split()[-1], colour.split()[-1]) for colour in clothing(o).values() if colour}
     return fits and (not condition.colours or bool(worn & {_ALIKE.get(c, c) for c in condition.colours}))
-
-
-def _moves_like_a_vehicle(o: Observation) -> bool:
-    """Not upright as a person is, large enough to have a shape, and straight: what rolls cannot fidget as hands, cloth
-    and leaves do."""
-    return (
-        o.data.get("shape") != "tall"
-        and o.data.get("size") != "small"
-        and float(o.data.get("straight", 1.0)) >= STRAIGHT_LEAST
-    )
 
 
 def _recognised(names: tuple[str, ...], o: Observation) -> tuple[str, bool] | None:
