@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from benchmarks.chat_server import Json, Reply, serve_chat
+from perception import transcribe
 from reasoning.backends import examine
+from runtime.checkpoints import check_checkpoint
 from runtime.config import Config, ModelConfig, ReasoningConfig, parse_config
+from runtime.errors import WeightsError
 from runtime.interfaces.abilities import abilities
 from runtime.interfaces.setup import wanted_weights
 
@@ -50,6 +55,64 @@ def test_what_the_profile_insists_on_and_cannot_have_is_broken(tmp_path: Path) -
     can = found(profile(perception={"vision": vision, "hearing": hearing}, voice={"synthesis": "festival"}))
     assert {can[what][0] for what in ("sees", "hears", "speaks")} == {"broken"}
     assert "gone.pt" in can["sees"][1]
+
+
+def zipped(path: Path, names: str) -> Path:
+    """A file as torch.save makes them, whose tensors are called so."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{path.stem}/data.pkl", names)
+        archive.writestr(f"{path.stem}/data/0", bytes(4000))
+    return path
+
+
+def safetensors(path: Path, *names: str) -> Path:
+    header = json.dumps({name: {"dtype": "F32", "shape": [250], "data_offsets": [0, 1000]} for name in names}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(1000))
+    return path
+
+
+WHISPER = "dims model_state_dict encoder.conv1.weight decoder.token_embedding.weight"
+
+
+def test_a_checkpoint_is_looked_into_and_what_was_looked_at_is_said(tmp_path: Path) -> None:
+    whisper = zipped(tmp_path / "mine.pt", WHISPER)
+    assert check_checkpoint(whisper, "Whisper").startswith("whole, with the tensors of Whisper")
+    clip = safetensors(tmp_path / "mine.safetensors", "visual.conv1.weight", "logit_scale")
+    assert check_checkpoint(clip, "open_clip").startswith("whole, with the tensors of open_clip")
+    old = tmp_path / "old.pt"
+    old.write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + bytes(100))
+    assert "only loading can check" in check_checkpoint(old, "Whisper")
+
+
+def test_what_is_no_checkpoint_or_cut_short_or_of_another_model_is_told(tmp_path: Path) -> None:
+    whole = zipped(tmp_path / "mine.pt", WHISPER)
+    clip = safetensors(tmp_path / "mine.safetensors", "visual.conv1.weight", "logit_scale")
+    with pytest.raises(WeightsError, match=r"mine\.pt: no model of open_clip: nothing in it is called 'visual'"):
+        check_checkpoint(whole, "open_clip")
+    page = tmp_path / "page.pt"
+    page.write_text("<html>not found</html>")
+    empty = tmp_path / "empty.pt"
+    empty.touch()
+    for path, family in ((whole, "Whisper"), (clip, "open_clip")):
+        path.write_bytes(path.read_bytes()[:-500])
+        with pytest.raises(WeightsError, match="no checkpoint, or cut short"):
+            check_checkpoint(path, family)
+    for path in (page, empty):
+        with pytest.raises(WeightsError, match="no checkpoint, or cut short"):
+            check_checkpoint(path, "Whisper")
+    with pytest.raises(WeightsError, match="no model of Whisper"):
+        check_checkpoint(zipped(tmp_path / "other.pt", "fc.weight"), "Whisper")
+
+
+def test_doctor_does_not_call_a_damaged_checkpoint_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcribe, "_installed", lambda name: True)
+    config = profile(perception={"hearing": {"transcribe": "whisper", "whisper": str(tmp_path / "mine.pt")}})
+    mine = zipped(tmp_path / "mine.pt", WHISPER)
+    state, text = found(config)["hears"]
+    assert state == "ok" and text.startswith(f"Whisper: speech in many languages; {mine}: whole")
+    mine.write_bytes(mine.read_bytes()[:2000])
+    state, text = found(config)["hears"]
+    assert state == "absent" and text.startswith("PocketSphinx takes the place of Whisper") and "cut short" in text
 
 
 def test_a_transformers_model_that_is_not_here_is_told_with_what_answers_instead() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 
 import anyio
 from msgspec import Struct
 
+from runtime.checkpoints import check_checkpoint
 from runtime.config import Config
 from runtime.errors import MindstreamError, UserError
 from runtime.interfaces.voice.player import Loudspeaker
@@ -31,8 +33,9 @@ def _sees(config: Config) -> Finding:
     can, by_name, lacks = "change, motion, colours, layout, people and faces", "", "; not things by name"
     if vision.describe != "layout":
         try:
-            importlib.import_module(PREPARE).usable_checkpoint(vision.open_clip)
-            by_name, lacks = f"things by name (open_clip {vision.open_clip.model}), ", ""
+            checkpoint = importlib.import_module(PREPARE).usable_checkpoint(vision.open_clip)
+            looked = check_checkpoint(checkpoint, "open_clip")
+            by_name, lacks = f"things by name (open_clip {vision.open_clip.model}), ", f"; {checkpoint}: {looked}"
         except UserError as error:
             if vision.describe != "auto":
                 return Finding("broken", "sees", f"nothing: {error}")
@@ -50,9 +53,13 @@ def _hears(config: Config) -> Finding:
         recogniser, lacking = importlib.import_module(PREPARE_HEARING).choose_recogniser(config.perception.hearing, 1)
     except UserError as error:
         return Finding("broken", "hears", f"nothing: {error}")
-    if recogniser.name != "pocketsphinx":
-        return Finding("ok", "hears", f"Whisper ({recogniser.checkpoint}): speech in many languages")
-    return Finding("ok", "hears", lacking or "PocketSphinx: English speech, about one word in four misheard")
+    if recogniser.name == "pocketsphinx":
+        return Finding("ok", "hears", lacking or "PocketSphinx: English speech, about one word in four misheard")
+    try:
+        looked = check_checkpoint(Path(recogniser.checkpoint), "Whisper")
+    except UserError as error:
+        return Finding("absent", "hears", f"PocketSphinx takes the place of Whisper: {error}")
+    return Finding("ok", "hears", f"Whisper: speech in many languages; {recogniser.checkpoint}: {looked}")
 
 
 def _answers(config: Config) -> Finding:

@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.text import Text
 
 from runtime.agent import MAX_RUN_DIR_BYTES, RUN_DIR_PREFIX
+from runtime.checkpoints import check_checkpoint
 from runtime.config import Config
 from runtime.errors import StoreError, WeightsError
 from runtime.interfaces.abilities import Finding, abilities
@@ -25,7 +26,7 @@ from runtime.interfaces.reembed import configured_space, mismatch
 from runtime.interfaces.setup import wanted_weights
 from runtime.interfaces.terminal import OUT, byte_size
 from runtime.processes import DEVICES, STORED
-from runtime.weights import locate
+from runtime.weights import Weights, locate
 
 LOW_DISK_BYTES = 500_000_000
 
@@ -87,6 +88,7 @@ def _weights(config: Config, memory_dir: Path) -> list[Finding]:
     for row in wanted_weights(config):
         try:
             found = locate(row.name)
+            looked = _looked_at(row, found[0]) if found else ""
         except WeightsError as error:
             findings.append(Finding("absent", row.used_for, str(error)))
             continue
@@ -94,8 +96,15 @@ def _weights(config: Config, memory_dir: Path) -> list[Finding]:
             text = f"{row.name} is not here ({row.size_mb} MB); `run_agent.py setup` with this profile fetches it"
             findings.append(Finding("absent", row.used_for, text))
         else:
-            findings.append(Finding("ok", row.used_for, f"{row.name}, {found[0]}"))
+            findings.append(Finding("ok", row.used_for, f"{row.name}, {found[0]}: {looked}"))
     return findings
+
+
+def _looked_at(row: Weights, path: Path) -> str:
+    """What was checked of weights that are here."""
+    if all(file.sha256 for file in row.files):
+        return "its checksum is right"
+    return check_checkpoint(path, "open_clip") if row.name.startswith("open_clip/") else "there; not looked into"
 
 
 def _packages(config: Config, memory_dir: Path) -> list[Finding]:
