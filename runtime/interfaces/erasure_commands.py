@@ -69,23 +69,12 @@ async def forget(wish: Wish, config: Config, memory_dir: Path, is_agreed: bool, 
     """
     _check(wish)
     async with attached(memory_dir, config) as client:
-        request, found = await _previewed(wish, client)
-        if not found.observations and not client.perceives_live:
-            if as_json:
-                print(_as_json(found, request.windows, is_done=False), flush=True)
-            else:
-                OUT.print(f"{_nothing_found(wish)}; nothing to forget", markup=False)
+        request = await _preview(wish, client, as_json)
+        if request is None:
             return
-        if not as_json:
-            _show_preview(found, wish)
         if not is_agreed and not await _is_agreed_to(as_json):
             raise UserError("nothing was forgotten: that needs your yes, or --yes")
-        done = await _erased(request, client)
-        if as_json:
-            print(_as_json(done, request.windows, is_done=True), flush=True)
-        else:
-            _show_done(done, wish)
-    _check_traces(done)
+        await _erase(wish, request, client, as_json)
 
 
 class ForgetTalk:
@@ -108,20 +97,16 @@ class ForgetTalk:
         if not is_agreed:
             wish, is_agreed = parse_wish(typed)
             _check(wish)
-            request, found = await _previewed(wish, self._client)
-            if not found.observations and not self._client.perceives_live:
-                OUT.print(f"{_nothing_found(wish)}; nothing to forget", markup=False)
+            request = await _preview(wish, self._client)
+            if request is None:
                 return
-            _show_preview(found, wish)
             pending = wish, request
         assert pending is not None
         if not is_agreed:
             self._pending = pending
             OUT.print("/forget yes erases all of this, for good.", markup=False)
             return
-        done = await _erased(pending[1], self._client)
-        _show_done(done, pending[0])
-        _check_traces(done)
+        await _erase(*pending, self._client)
 
 
 async def export(path: Path, config: Config, memory_dir: Path, as_json: bool) -> None:
@@ -183,8 +168,8 @@ def _check_traces(done: ForgetReply) -> None:
         raise UserError(f"forgotten, but it still stands in {names}: that is not memory's own; mend or delete it")
 
 
-async def _previewed(wish: Wish, client: Client) -> tuple[ForgetRequest, ForgetReply]:
-    """What is meant, and what of it is there.
+async def _preview(wish: Wish, client: Client, as_json: bool = False) -> ForgetRequest | None:
+    """What is meant, after what of it is there was shown; None where there is nothing to forget, which is told.
 
     Raises:
         UserError: no such stretch or source.
@@ -200,15 +185,33 @@ async def _previewed(wish: Wish, client: Client) -> tuple[ForgetRequest, ForgetR
         end = parse_moment(wish.end, now, is_end=True) if wish.end else None
         windows = stretch(begin, end, wish.source, known, now_wall_s)
     request = ForgetRequest(windows=windows, text=wish.text, wall_s=round(now_wall_s, 3))
-    return request, await client.forget(msgspec.structs.replace(request, preview=True))
+    found = await client.forget(msgspec.structs.replace(request, preview=True))
+    is_there = bool(found.observations) or client.perceives_live
+    if as_json:
+        if not is_there:
+            print(_as_json(found, windows, is_done=False), flush=True)
+    elif is_there:
+        _show_preview(found, wish)
+    else:
+        OUT.print(f"{_nothing_found(wish)}; nothing to forget", markup=False)
+    return request if is_there else None
 
 
-async def _erased(request: ForgetRequest, client: Client) -> ForgetReply:
-    """What was shown is agreed to: erase it, and what of it is on its way by now."""
+async def _erase(wish: Wish, request: ForgetRequest, client: Client, as_json: bool = False) -> None:
+    """What was shown is agreed to: erase it, and what of it is on its way by now, and show the proof.
+
+    Raises:
+        UserError: something of it stands in a file that is not ours.
+    """
     now_wall_s = time.time()
     known = (await client.status()).sources
     until_s = {record.source: round_time(known_until_s(record, now_wall_s)) for record in known if goes_on(record)}
-    return await client.forget(msgspec.structs.replace(request, until_s=until_s))
+    done = await client.forget(msgspec.structs.replace(request, until_s=until_s))
+    if as_json:
+        print(_as_json(done, request.windows, is_done=True), flush=True)
+    else:
+        _show_done(done, wish)
+    _check_traces(done)
 
 
 async def _is_agreed_to(as_json: bool) -> bool:
