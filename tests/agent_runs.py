@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 SAMPLE = PROJECT / "examples" / "sample.mp4"
 SHARED_MEDIA = PROJECT.parent / "shared" / "media"
 DEADLINE_S = 240
+P = TypeVar("P", bound="subprocess.Popen[Any]")
+_started: list[subprocess.Popen[Any]] = []
 
 
 class Run(msgspec.Struct):
@@ -53,7 +55,7 @@ class Run(msgspec.Struct):
 
 
 def start(*args: str | Path, cwd: Path = PROJECT, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, str(PROJECT / "run_agent.py"), *map(str, args)],
         stdin=stdin,
         stdout=subprocess.PIPE,
@@ -63,6 +65,27 @@ def start(*args: str | Path, cwd: Path = PROJECT, stdin: int = subprocess.DEVNUL
         # An empty address: no model server of this machine is looked for.
         env={"OPENAI_BASE_URL": "", **os.environ, "COLUMNS": "200"},
     )
+    return ended_with_its_test(process)
+
+
+def ended_with_its_test(process: P) -> P:
+    """Have `end_started` end this process, however its test comes out."""
+    _started.append(process)
+    return process
+
+
+def end_started() -> None:
+    """End what a test started and left running: in order, or, where that takes too long, at once."""
+    while _started:
+        process = _started.pop()
+        if process.poll() is not None:
+            continue
+        process.terminate()
+        try:
+            process.communicate(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
 
 
 def finish(process: subprocess.Popen[str]) -> Run:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.agent_runs import end_started
 
 # Run in the background of a shell, tests are told to ignore Ctrl-C, and so would be the agents they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -16,6 +19,12 @@ SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_outlives_its_test() -> Iterator[None]:
+    yield
+    end_started()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import tomllib
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent_runs import PROJECT, SAMPLE
+from tests.agent_runs import PROJECT, SAMPLE, end_started, ended_with_its_test
 
 LOCKS = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in (PROJECT / "requirements").glob("*.lock")}
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -78,6 +79,15 @@ def test_the_embedded_lock_has_no_torch_and_one_opencv_that_has_people_and_faces
     opencv = [line for line in LOCKS["embedded"] if canonical(line).startswith("opencv")]
     assert len(opencv) == 1
     assert opencv[0].startswith("opencv-python-headless==4.")
+
+
+def test_what_a_test_left_running_is_ended_after_it() -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    left = ended_with_its_test(subprocess.Popen(command))
+    over = ended_with_its_test(subprocess.Popen([sys.executable, "-c", ""]))
+    over.wait()
+    end_started()
+    assert (left.returncode, over.returncode) == (-signal.SIGTERM, 0)
 
 
 @pytest.mark.slow

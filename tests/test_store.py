@@ -20,6 +20,7 @@ from memory.store import Store
 from memory.views import open_view
 from runtime.errors import StoreError
 from runtime.messages import Observation, ScanRequest, SourceEnded, SourceOpened, ViewRequest
+from tests.agent_runs import ended_with_its_test
 from tests.memory_cases import memory_of, progress, say, see, send, stream
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -227,10 +228,8 @@ def test_killed_at_any_instant_nothing_acknowledged_is_lost(tmp_path: Path) -> N
     at_random = random.Random(7)
     acknowledged = 0
     for _ in range(8):
-        process = subprocess.Popen(
-            [sys.executable, "-c", WRITE_AND_ACKNOWLEDGE, str(tmp_path), str(acknowledged + 1)],
-            cwd=ROOT, stdout=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        command = [sys.executable, "-c", WRITE_AND_ACKNOWLEDGE, str(tmp_path), str(acknowledged + 1)]
+        process = ended_with_its_test(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True))
         assert process.stdout is not None
         assert process.stdout.readline() == "open\n"
         for _ in range(at_random.randint(0, 25)):

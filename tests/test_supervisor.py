@@ -20,7 +20,7 @@ from runtime.config import Config, SupervisorConfig
 from runtime.errors import ProcessFailed, UserError
 from runtime.processes import PROCESSES, ProcessRow, member
 from runtime.supervisor import ProcessEvent, Supervisor
-from tests.agent_runs import is_running
+from tests.agent_runs import ended_with_its_test, is_running
 
 pytestmark = pytest.mark.anyio
 LIMITS = SupervisorConfig(
@@ -220,9 +220,8 @@ anyio.run(main)
 async def test_children_die_with_a_supervisor_that_was_killed(run_dir: Path, tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     project = Path(__file__).resolve().parent.parent
-    parent = subprocess.Popen(
-        [sys.executable, "-c", ORPHAN, str(run_dir), str(pid_file)], stdout=subprocess.PIPE, cwd=project
-    )
+    command = [sys.executable, "-c", ORPHAN, str(run_dir), str(pid_file)]
+    parent = ended_with_its_test(subprocess.Popen(command, stdout=subprocess.PIPE, cwd=project))
     assert parent.stdout is not None
     assert parent.stdout.readline() == b"ready\n"
     while not (pid_file.exists() and pid_file.read_text()):
