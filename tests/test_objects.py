@@ -11,7 +11,7 @@ import pytest
 
 from perception.file_source import open_container, video_stream
 from perception.frames import FrameReader, Picture
-from perception.motion import MotionTracker
+from perception.motion import Box, MotionTracker, MovingThing
 from perception.objects import ObjectFinder, ObjectOptions, direction
 from perception.sight import Attention, Glance
 from runtime.config import SamplingConfig
@@ -113,6 +113,42 @@ def test_an_empty_scene_with_noise_and_swaying_leaves_has_no_events() -> None:
         return np.clip(picture, 0, 255).astype(np.uint8)
 
     assert events(at_rate(10, 20, breeze)) == []
+
+
+class Figures:
+    """A detector that finds what it is told to, look by look."""
+
+    def __init__(self, *found: bool) -> None:
+        self.found = list(found)
+
+    def has_figure(self, bgr: np.ndarray, box: Box) -> bool:
+        return self.found.pop(0)
+
+
+@pytest.mark.parametrize(
+    ("found", "told_s", "kind"),
+    [
+        ((True, True, True, True, True, True), 2.0, "person"),
+        ((True, False, True, True, True, True), 3.0, "person"),
+        ((True, False, True, False, False, True), 5.0, "person"),
+        ((False, False, False, False, False, False), 5.0, "moving"),
+    ],
+)
+def test_in_a_new_shot_only_a_figure_found_again_and_again_is_told(
+    found: tuple[bool, ...], told_s: float, kind: str
+) -> None:
+    finder = ObjectFinder(ObjectOptions(source="clip", faces=False))
+    finder._figures = Figures(*found)  # type: ignore[assignment]
+    picture = street(SIZE)
+    told = []
+    for t in range(6):
+        thing = MovingThing(
+            track=1, first_s=0.0, last_s=float(t), box=(0.03 * t, 0.3, 0.1, 0.3), first_box=(0.0, 0.3, 0.1, 0.3),
+            looks=5 + t, aspect=2.5, entered="left", left_over="", travel=(0.03 * t, 0.0), reach=0.07 + 0.03 * t,
+            straight=1.0, gone=False,
+        )  # fmt: skip
+        told += finder.step(float(t), picture, (thing,), new_shot=t == 0)
+    assert [(o.t1_s, o.data["kind"]) for o in told] == [(told_s, kind)]
 
 
 def test_nothing_is_claimed_while_the_camera_moves() -> None:
