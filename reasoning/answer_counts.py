@@ -12,7 +12,6 @@ from reasoning.lexicon import COLOURS, numbers_in
 from reasoning.passages import coverage, evidence_terms, passages
 from reasoning.questions import Question, noun_phrases
 from reasoning.sights import (
-    BLACK,
     CHANGE,
     DARK_BELOW,
     MOVING,
@@ -21,6 +20,7 @@ from reasoning.sights import (
     SHOT,
     SPEAKING,
     Sighting,
+    about_darkness,
     about_people,
     about_vehicles,
     asked_stems,
@@ -51,7 +51,7 @@ async def answer_count(question: Question, context: Context) -> Draft:
     counted = asked_stems(question.head)
     if counted & (SHOT | CHANGE) or (often and asked & SHOT and asked & CHANGE):
         return await _pictures(question, context, changes=bool(asked & CHANGE))
-    if asked & BLACK and asked & SHOT and not unknown_nouns(question.body):
+    if about_darkness(question.body):
         return _tally(await dark(context), "time", "the picture turns black")
     if question.spoken or question.read:
         if often and evidence_terms(question):

@@ -11,21 +11,24 @@ import re
 
 from reasoning import lexicon
 from reasoning.context import Context
-from reasoning.draft import Draft, clause_around, join, mark, marks, one, quote, refusal
+from reasoning.draft import Claim, Draft, clause_around, join, mark, marks, one, quote, refusal, sentence
 from reasoning.passages import evidence_terms, holds_type, passages
 from reasoning.questions import Question, noun_phrases
 from reasoning.sights import (
     CHANGE,
     DARK_BELOW,
     DARKNESS,
+    DEEDS,
     MOTION_VERBS,
     MOVING,
+    PASSING,
     SHOT,
     SOUND,
     SPEAKING,
     WHICH_PEOPLE,
     WRITING,
     about_people,
+    about_vehicles,
     asked_stems,
     colours_of,
     crowd,
@@ -38,6 +41,8 @@ from reasoning.sights import (
     prominent,
     sound_classes,
     unknown_nouns,
+    vehicle_named,
+    vehicles,
 )
 from reasoning.things import beyond as unnamed_by_tags
 from reasoning.things import things
@@ -70,12 +75,17 @@ async def answer_presence(question: Question, context: Context) -> Draft:
             return await _moving(question, context) if is_anything and changed.abstained else changed
         if about_people(question.text) and not beyond:
             return await _people(question, context)
-        if asked & MOVING and not beyond:
+        if not beyond and (asked & MOVING or (is_anything and asked & PASSING)):
             return await _moving(question, context)
         if asked & DARKNESS and not asked & MOTION_VERBS and not beyond:  # "still climbing" is no still picture
             return await (_brightness if question.alternatives else _dark)(context)
         if not beyond and is_anything and (coloured := await _coloured(question, context)):
             return coloured
+    vehicle = about_vehicles(question.body)
+    if not told and beyond == [vehicle] and (moved := await vehicles(context, question.text)):
+        o = moved[0].observation
+        text = f"I cannot tell {vehicle_named(vehicle)} from other moving things; {o.text} {mark(o.t0_s)}"
+        return Draft((Claim(text + ".", (o,)),), 0.0, abstained=True)
     if beyond and not told:
         named = await things(context, beyond)
         if named and not await unnamed_by_tags(context, question.body):
@@ -116,9 +126,8 @@ def _no(question: Question, beyond: list[str], told: bool) -> Draft:
         return refusal(f"No, I did not {verb} anything about {about}")
     if question.alternatives and _EITHER.match(question.text):
         return refusal(f"I cannot tell whether it is {join(question.alternatives, 'or')}. {ABILITY}")
-    if not beyond:
-        return refusal("No, I did not see or hear that happen")
-    return refusal(f"No, I did not see or hear {about}. {ABILITY}, so I could have missed it")
+    what = about if beyond else "that happen"
+    return refusal(f"No, I did not see or hear {what}. {ABILITY}, so I could have missed it")
 
 
 async def _speaking(question: Question, context: Context) -> Draft:
@@ -210,7 +219,11 @@ async def _people(question: Question, context: Context) -> Draft:
     if asked_stems(question.text) & WHICH_PEOPLE:
         text = f"I see {said} {mark(first.t0_s)}, but I cannot tell men, women and children apart"
         return one(text, first, confidence=0.45)
-    return one(f"Yes, {said} {mark(first.t0_s)}", first, confidence=0.7)
+    if asked_stems(question.body) & DEEDS:
+        text = f"I cannot tell what people do; {said} {mark(first.t0_s)}"
+        return Draft((Claim(sentence(text), (first,)),), 0.0, abstained=True)
+    lead = "" if question.alternatives else "Yes, "
+    return one(f"{lead}{said} {mark(first.t0_s)}", first, confidence=0.7)
 
 
 async def _moving(question: Question, context: Context) -> Draft:

@@ -18,17 +18,16 @@ from reasoning.draft import Claim, Draft, clause_around, join, mark, marks, one,
 from reasoning.passages import Passage, coverage, evidence_terms, passages
 from reasoning.questions import Question, Term, content_terms, noun_phrases
 from reasoning.sights import (
-    BLACK,
     CLOTHING,
     MOTION_VERBS,
     MOVING,
     PEOPLE,
-    SHOT,
     SOUND,
     SPEAKING,
     WRITING,
     Sighting,
     about_cuts,
+    about_darkness,
     about_framing,
     about_people,
     about_vehicles,
@@ -65,9 +64,7 @@ _MOST = frozenset(("most", "busiest", "largest"))
 _NTH = re.compile(
     r"\bthe (\w+) (?:person|pedestrian|man|woman|visitor) (?:\w+ )?(?:enter|come|appear|arrive|leave|walk)"
 )
-_GETS_DARK = re.compile(
-    r"\b(?:is|was|does|did|has|gets?|got|goes|go|went|turns?) (?:it|everything|all)?\b.*\b(?:dark|black)\W*$"
-)
+COMING = frozenset(stem(word) for word in ("come", "appear", "enter", "arrive"))
 JUST_MOVING = frozenset(stem(word) for word in ("move", "start", "begin"))
 
 
@@ -100,9 +97,12 @@ async def answer_order(question: Question, context: Context) -> Draft:
     first, second = question.alternatives
     if question.spoken and asked_stems(first) & PEOPLE and asked_stems(second) & PEOPLE:
         return await _voices(question, context)
-    # "Which leaves first: the car or the van?": each is looked for leaving.
+    # "Which leaves first: the car or the van?": each is looked for leaving, but for what has a verb of its own.
     leaving = " leaves" if event_asked(question.text) == "leaves" else ""
-    found = [await first_moment(f"{alternative}{leaving}", context, coming=True) for alternative in (first, second)]
+    found = [
+        await first_moment(f"{name}{'' if asked_stems(name) & COMING else leaving}", context, coming=True)
+        for name in (first, second)
+    ]
     a, b = found
     if a and b and a.t0_s != b.t0_s:
         early, late = (a, b) if a.t0_s < b.t0_s else (b, a)
@@ -128,7 +128,10 @@ async def answer_order(question: Question, context: Context) -> Draft:
 
 
 def _as_asked(name: str, text: str) -> str:
-    """The thing with the article it has in the question."""
+    """The thing with the article it has in the question, without a verb of its own ("the person came")."""
+    told = name.split()
+    if len(told) > 1 and asked_stems(told[-1]) & COMING:
+        name = " ".join(told[:-1])
     found = re.search(rf"\b(?:the|an?) {re.escape(name)}", text, re.IGNORECASE)
     return found[0] if found else name
 
@@ -257,7 +260,7 @@ async def _speech_begins(question: Question, context: Context) -> Draft | None:
 async def _from_pictures(text: str, context: Context) -> list[Sighting]:
     """Times in pictures (and of sounds) that fit, or none where a word lies beyond the encoders."""
     asked = asked_stems(text)
-    if asked & BLACK and (asked & SHOT or _GETS_DARK.search(text.lower())) and not unknown_nouns(text):
+    if about_darkness(text):
         return await dark(context)
     if about_cuts(text):
         changes = await cuts(context)

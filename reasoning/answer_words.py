@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+import msgspec
+
 from reasoning import lexicon
 from reasoning.answer_layout import TOGETHER_S, answer_layout, legible, line_height, plain
 from reasoning.attribution import agreeing, asks_of_world, differs
@@ -20,6 +22,8 @@ from reasoning.questions import Question, noun_phrases
 from reasoning.words import STOP_WORDS, stem, words
 from runtime.messages import Channel, Observation, why_unheard
 
+# Where nothing can be heard, "it" is a screen or a sign.
+_IT_SAYS = re.compile(r"\b(?:does|did) (?:it|this|that) say\b", re.IGNORECASE)
 LISTED = 3
 LABEL_WORDS = 3
 NAMES_TOLD = 4
@@ -53,6 +57,8 @@ AGREES = 0.75
 
 async def answer_words(question: Question, context: Context) -> Draft:
     """Answer from speech and on-screen text, or refuse."""
+    if question.kind == "spoken" and _IT_SAYS.search(question.text) and await context.lacks("audio"):
+        question = msgspec.structs.replace(question, kind="read", spoken=False, read=True)
     laid_out = await answer_layout(question, context)
     if laid_out:
         return laid_out

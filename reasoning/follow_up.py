@@ -212,7 +212,9 @@ def _pointed(text: str, low: str, question: Question, last: PastTurn, as_of_s: f
     # "What did they say?" is of whoever spoke, unless people or several things were asked about just before.
     if _SEVERAL.search(low) and not _is_several(topic):
         return None
-    if not re.match(r"(?:the|a|an|any|\W|[A-Z])", topic):
+    if not re.match(r"(?:the|a|an|any)\b|\W|[A-Z]", topic):
+        if topic != before.head and _PRONOUN.search(fold(before.text)):  # "is it animated?" names no thing
+            return None
         topic = f"the {topic}"
     full = _asked(_PRONOUN.sub(lambda _: topic, low, count=1))
     if window is None or before.time.bounded:
@@ -250,7 +252,12 @@ def _topic_span(question: Question) -> tuple[int, int] | None:
         (found.start(), found.end(), fold(found[0])) for found in re.finditer(r"[^\W_]+(?:['’][^\W_]+)*", question.text)
     ]
     places = [i for i, (_, _, word) in enumerate(tokens) if words(word) and words(word)[0] in wanted]
-    nouns = [i for i in places if not (question.kind == "when" and i == len(tokens) - 1 and len(places) > 1)]
+    # What follows "who" is a verb, and so is what ends a "when".
+    nouns = [
+        i for i in places
+        if not (question.kind == "when" and i == len(tokens) - 1 and len(places) > 1)
+        and not (i == 1 and tokens[0][2] == "who")
+    ]  # fmt: skip
     if not nouns:
         return None
     end = nouns[-1]

@@ -16,7 +16,7 @@ from reasoning.answer_presence import ABILITY
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, clause_around, mark, one, quote, refusal, sentence
 from reasoning.questions import Question
-from reasoning.sights import WHICH_PEOPLE, about_vehicles, asked_stems, people, vehicle_named, vehicles
+from reasoning.sights import WHICH_PEOPLE, about_people, about_vehicles, asked_stems, people, vehicle_named, vehicles
 from reasoning.words import STOP_WORDS, fold, words
 from runtime.messages import Observation, Sighted
 
@@ -36,10 +36,11 @@ _PATTERNS = tuple(
         rf"^(?:where|when) (?:was|were|is|are) {_THING} (?:last|most recently) (?:seen|noticed|left|put){_END}",
         rf"^(?:where|when) (?:did|have|has) {_THING} (?:last |most recently )?(?:go|gone|been seen|turn up){_END}",
         rf"^(?:where(?:'s| is| are| were) |have you seen |did you see )(?P<thing>my .+?){_END}",
-        rf"^when was the last time (?:that )?{_SUBJECT} (?:saw|noticed|left) {_THING}{_END}",
+        rf"^when (?:was|is) the last time (?:that )?{_SUBJECT} (?:saw|noticed|left) {_THING}{_END}",
         rf"^(?:find|look for) (?P<thing>my .+?){_END}",
     )
 )  # fmt: skip
+_WHERE_IS = re.compile(r"^where (?:is|are) (?P<thing>(?:the|a|an|that) (?:\w+ ){0,2}\w+)\s*[?.!]*$", re.IGNORECASE)
 _LAST = re.compile(
     r"\b(?:last|most recently|leave|left|put|drop|dropped|forget|forgot|lose|lost|lay|laid|my|go|gone)\b", re.I
 )
@@ -58,11 +59,13 @@ class Thing(Struct, frozen=True):
 
 
 def parse_last_seen(text: str) -> Thing | None:
-    """The thing a question asks the last sighting of; None if it is no such question."""
+    """The thing a question asks the last sighting of; None if it is no such question. Whoever comes and goes is where
+    they were last: "where is the car?" asks that, "where is the sign?" does not."""
     plain = " ".join(text.split())
-    if not _LAST.search(plain):
+    comes_and_goes = about_people(plain) or about_vehicles(plain)
+    if not _LAST.search(plain) and not comes_and_goes:
         return None
-    for pattern in _PATTERNS:
+    for pattern in (*_PATTERNS, *((_WHERE_IS,) if comes_and_goes else ())):
         found = pattern.match(plain)
         if found:
             thing = re.sub(r"^(?:the|a|an)\s+", "", found["thing"].strip(" ?.!"), flags=re.IGNORECASE)

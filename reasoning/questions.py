@@ -368,6 +368,7 @@ def noun_phrases(text: str, wanted: Iterable[str]) -> list[str]:
             named = " ".join([*between, *run] if article else run)
             named = named if len(named) <= PHRASE_CHARACTERS else f"{named[: PHRASE_CHARACTERS - 3]}..."
             out.append(f"{article} {named}" if article else named if named[0].isupper() else f'"{named}"')
+            before += run
             run = []
         before.append(token)
     return list(dict.fromkeys(out))

@@ -44,6 +44,11 @@ MOTION_VERBS = _stems(
     """pour pouring flow move start begin run walk drive ride fly jump dance shake swing rotate spin fall drop throw
     lift carry push pull turn wave climb swim roll slide cross pass enter leave arrive take put open close"""
 )
+PASSING = _stems("move pass come enter appear arrive")
+# What somebody may do who is seen to move.
+DEEDS = _stems(
+    "run drive ride fly jump dance shake swing rotate spin fall drop throw lift carry push pull wave climb swim pour"
+)
 WRITING = _stems("text writing letters words caption captions subtitle title sign writing logo label watermark written")
 SPEAKING = _stems("speech speak talk voice talking spoken words conversation speaking say said narration narrator")
 SOUND = _stems("sound noise music audio heard hear audible silence silent quiet bang beep song melody tone loud")
@@ -66,7 +71,7 @@ MANNER = _stems(
     """wear enter leave pass walk appear come go cross stand sit bright dark first second third again together same time
     front behind near across way entrance foot total once twice background foreground right left top bottom upper lower
     side edge centre middle present alone shown visible simultaneously most moment through ever around play direction
-    all past by stay nothing get become"""
+    all past by stay nothing get become more"""
 )
 # "After she left", "the car left the yard": gone, not a side.
 _LEFT = re.compile(
@@ -77,6 +82,9 @@ _GONE = re.compile(r"^(?:and |so |then )*where (?:did|does|has|have|do|is|are)\b
 _DRESSED = re.compile(rf"\bones? (?:in|wearing|with) (?:the |a |an )?(?:\w+ ){{0,2}}?(?:{'|'.join(sorted(COLOURS))})\b")
 _KNOWN = PEOPLE | MOVING | SHOT | CHANGE | WRITING | SPEAKING | SOUND | CLOTHING | DARKNESS | MANNER | FRAMING
 _PLACES = {"upper": "top", "above": "top", "lower": "bottom", "below": "bottom", "center": "centre", "middle": "centre"}
+_GETS_DARK = re.compile(
+    r"\b(?:is|was|does|did|has|gets?|got|goes|go|went|turns?) (?:it|everything|all)?\b.*\b(?:dark|black)\W*$"
+)
 _SIDES = ("left", "right", "top", "bottom")
 
 
@@ -125,6 +133,12 @@ def about_cuts(text: str) -> bool:
     return bool(asked & SHOT and asked & CHANGE) or about_framing(text)
 
 
+def about_darkness(text: str) -> bool:
+    """Whether ``text`` speaks of a picture that is, or gets, black."""
+    asked = asked_stems(text)
+    return bool(asked & BLACK and (asked & SHOT or _GETS_DARK.search(text.lower()))) and not unknown_nouns(text)
+
+
 def about_framing(text: str) -> bool:
     """Whether ``text`` speaks of a shot by how near it is ("the close-up", "the wide shot")."""
     return bool(re.search(r"\b(?:close[- ]up|wide[- ]shot|long[- ]shot|medium[- ]shot|full[- ]shot)\b", text.lower()))
@@ -133,7 +147,7 @@ def about_framing(text: str) -> bool:
 def minimum_of_people(text: str) -> int:
     """How many people at once ``text`` speaks of ("both", "two people", "a third person"); 1 if it does not say."""
     values = [number_value(word) or ordinal_value(word) for word in words(text) if word != "first"]
-    return max([int(value) for value in values if value and value < 20], default=1)
+    return max([int(value) for value in values if value and value < 20], default=1) + ("more than" in text.lower())
 
 
 async def people(context: Context, text: str, event: str = "appears") -> list[Sighting]:

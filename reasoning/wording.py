@@ -19,9 +19,22 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (rf"\b({_WH}|there)['’]?s\b{_HAS}", r"\1 has"),
     (rf"\b({_WH}|there)['’]s\b|\b(what|who|where|when|how|there)s\b(?=\s)", r"\1\2 is"),
     (rf"\b({_WH})['’]re\b", r"\1 are"),
+    (r"\b(he|she)s\b(?=\s)", r"\1 is"),
+    (r"\b(is|are|was|were|do|does|did|has|have|ca|could|would)nt\b", r"\1n't"),
+    (rf"\b({_WH} )r\b(?= )|\br(?= (?:u|you|they|there|we|these|those)\b)", r"\1are"),
+    (r"\bu\b(?!\.)", "you"),
+    (r"\bur\b", "your"),
+    (r"\babt\b", "about"),
+    (r"\bwats\b(?=\s)", "what is"),
+    (r"^(is|are|was|were|do|does|did|has|have|could|would)n['’]t(?= \w)", r"\1"),
+    (r"\b(\d+ ?(?:s|secs?|seconds?|mins?|minutes?)) in(?:to (?:it|the \w+))?(?=\s*[?.!]*$)", r"at \1"),
     (r"\bgimme\b", "give me"),
     (r"\bppl\b", "people"),
     (r"\b(?:pls|plz)\b", "please"),
+    (
+        r"^(?:tell|show) me (?:everything|all)(?: (?:that )?(?:happened|you (?:know|saw|heard|remember)))?\s*[?.!]*$",
+        "what happened",
+    ),
     # How one asks to be told says nothing of what is asked.
     (r"^(?:(?:hi|hello|hey)(?:\s+(?:there|mindstream))?|please|ok(?:ay)?|so|um+|uh+|erm?|hm+)[\s,.!:]+(?=\w)", ""),
     (
@@ -35,7 +48,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
         rf"i (?:want|need|would like|wonder|am wondering)(?: to know)?|i'd like to know),? (?=(?:{_WH}|if|whether)\b)",
         "",
     ),
-    (r"[,\s]+(?:please|thanks|thank you)\s*([?.!]*)$", r"\1"),
+    (r"[,\s]+(?:please|thanks|thank you|thx)\s*([?.!]*)$", r"\1"),
     # "Describe the woman" asks of her; "describe the scene" is a summary.
     (
         r"^describe (?=(?:the |this |that )?(?:\w+ )?"
@@ -45,6 +58,13 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (r"^how (?:does|did|do) (?:it|this|that|the \w+|things) (?:end|finish|stop)\b", "what happens at the end"),
     (r"^how (?:does|did|do) (?:it|this|that|the \w+|things) (?:begin|start)\b", "what happens at the beginning"),
     (r"^what am i (?:looking at|seeing|watching)\b", "what do you see"),
+    (r"^what (is|was) on (?:the |my )?(screen|slide|sign|board|page)\b(?!.*\bnow\b)", r"what \1 written on the \2"),
+    (
+        r"^what (?:is|was) (?:the|this|that) (film|movie|book|video|song|show|game|app|programme) (?:called|named)\b",
+        r"what is the title of the \1",
+    ),
+    # "A button called submit": the word itself is meant.
+    (r"\b(called|named|labell?ed|titled) (?!by\b|for\b)([^\W\d_]+)(?=\s*[?.!]*$)", r'\1 "\2"'),
     (r"^(?:if|whether) there (is|are|was|were)\b", r"\1 there"),
     # Terse: "any cars?", "anybody there?", "anything about London?".
     (
@@ -61,7 +81,7 @@ _OPENING = re.compile(r"^(?:(?:and|but|so|in|at|on|from|to|for|with|by|ok|please
 # "Hwo" is as near to "how" as to "who".
 _HOW = re.compile(r"\s+(?:many|much|often|long|far|old|big|tall|fast|did|do|does|was|were|come|can)\b", re.IGNORECASE)
 # Short words of the frame: two letters swapped, no more.
-_SHORT = split_words("the does did many said says sign show there from this that was with they last")
+_SHORT = split_words("the does did many said says sign show there from this that was with they last about")
 # Long ones: a letter left out, one typed twice, two swapped. Another letter makes another word ("waiting").
 _LONG = split_words(
     """
@@ -74,8 +94,8 @@ _LONG = split_words(
 _OWN = frozenset(
     split_words(
         """
-        hat hen here were any man may say sad aid doe dose odes sing sin fist three thee form saw saws host hose shoe
-        shoo shows color colors colours tree their wheel wheat whit whoa hoe hew owe own wish witch hitch whale
+        hat hen here were whos any man may say sad aid doe dose odes sing sin fist three thee form saw saws host hose
+        shoe shoo shows color colors colours tree their wheel wheat whit whoa hoe hew owe own wish witch hitch whale
         peaking minuets minuet happy mention wit lats salt slat
         """
     )
@@ -110,7 +130,11 @@ def mend_slips(text: str) -> str:
 
 
 def _near(word: str, among: list[str], is_slip: Callable[[str, str], bool]) -> str:
-    return next((target for target in among if stem(word) != stem(target) and is_slip(word, target)), "")
+    def is_another(target: str) -> bool:
+        """Not an inflection of it: those end otherwise ("happens", but "begining")."""
+        return stem(word) != stem(target) or word[-3:] == target[-3:]
+
+    return next((target for target in among if is_another(target) and is_slip(word, target)), "")
 
 
 def _is_swap(word: str, target: str) -> bool:

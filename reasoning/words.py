@@ -52,7 +52,7 @@ STOP_WORDS = frozenset(
     doing done has have had having can could will would shall should may might must of in on at to from by for
     with without into onto about over under up down out off and or but nor so if than then as not no yes any
     some all each every ever never also too very just only own same such both either neither now please tell
-    exactly actually really s t ll re ve d m let's lets
+    exactly actually really anywhere somewhere s t ll re ve d m let's lets
     """
     )
 )

@@ -50,6 +50,14 @@ def test_a_follow_up_in_full(text: str, last: PastTurn, full: str) -> None:
     assert found.text == full
 
 
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [("when does it come out?", "who made it?"), ("Is it a trailer?", "Is it animated?")],
+)
+def test_a_verb_or_an_adjective_is_no_thing_to_lean_on(text: str, before: str) -> None:
+    assert resolve(text, asked(before), 80.0) is None
+
+
 def test_before_and_after_mean_the_moment_that_was_cited() -> None:
     before, after = resolve("and before that?", TRAINS, 80.0), resolve("and after?", TRAINS, 80.0)
     assert isinstance(before, InFull)

@@ -153,4 +153,54 @@ async def test_a_word_over_the_edge_of_the_window_is_not_told_and_voices_are_not
 
 async def test_who_still_does_something_is_not_asked_of_a_still_picture() -> None:
     draft = await answer(ListedMemory(frame(1.0, "a wall")), "Is he still climbing?")
-    assert draft.text == "No, I did not see or hear that happen."
+    assert draft.text.startswith("No, I did not see or hear that happen.") and "could have missed it" in draft.text
+
+
+ROLLS = appears(20.0, "moving", "a large grey moving thing enters from the left", size="large", straight=0.9)
+
+
+@pytest.mark.parametrize("question", ["did a car drive by", "was there a car?", "Is the car still there?"])
+async def test_of_what_may_have_been_a_car_neither_yes_nor_no_is_said(question: str) -> None:
+    draft = await answer(ListedMemory(ROLLS, frame(21.0, "a yard", ROLLS)), question)
+    assert draft.abstained
+    assert (
+        draft.text
+        == "I cannot tell a car from other moving things; a large grey moving thing enters from the left [0:20]."
+    )
+    assert (await answer(ListedMemory(*TALK), question)).text.startswith("No, I did not see or hear")
+
+
+@pytest.mark.parametrize(("question", "is_told"), [("is anybody running", False), ("did anyone walk past?", True)])
+async def test_what_somebody_does_is_not_told_of_whoever_is_seen(question: str, is_told: bool) -> None:
+    people = [frame(float(t), "a street", people=1) for t in range(3)]
+    draft = await answer(ListedMemory(*people, *STREET), question)
+    assert draft.text.startswith("Yes, a person") is is_told
+    assert ("I cannot tell what people do" in draft.text) is not is_told
+    assert draft.abstained is not is_told
+
+
+async def test_a_choice_about_somebody_is_not_answered_with_yes() -> None:
+    people = [frame(float(t), "a street", people=1) for t in range(3)]
+    draft = await answer(ListedMemory(*people, *STREET), "did the person go left or right")
+    assert draft.text.startswith("A person")
+
+
+async def test_one_that_leaves_before_another_comes_is_not_taken_for_two_that_leave() -> None:
+    left = observe("object", 26.0, "the thing leaves", kind="moving", event="leaves", evidence=(ROLLS.id,))
+    person = appears(24.0, "person", "a person enters", k=1)
+    gone = observe("object", 40.0, "the person leaves", k=2, kind="person", event="leaves", evidence=(person.id,))
+    draft = await answer(ListedMemory(ROLLS, left, person, gone), "did the car leave before the person came?")
+    assert draft.text == "No, the person comes first: the person at [0:24], the car at [0:26]."
+
+
+async def test_how_often_it_gets_dark_is_counted() -> None:
+    frames = [frame(float(t), brightness=b) for t, b in enumerate((0.5, 0.01, 0.01, 0.4, 0.02, 0.6))]
+    draft = await answer(ListedMemory(*frames), "how often does it get dark")
+    assert draft.text == "Two times the picture turns black, at [0:01] and [0:04]."
+
+
+async def test_what_is_on_the_screen_is_read_and_where_nothing_is_heard_it_is_what_it_says() -> None:
+    sign = written(2.0, "Closed at noon")
+    assert '"Closed at noon"' in (await answer(ListedMemory(sign), "whats on the screen")).text
+    silent = ListedMemory(sign, missing="audio")
+    assert '"Closed at noon"' in (await answer(silent, "what does it say?")).text

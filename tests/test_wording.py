@@ -20,6 +20,8 @@ from reasoning.wording import mend_slips, plain_wording
         ("hwo is that?", "who is that?"),
         ("In wich city is it?", "In which city is it?"),
         ("Sumarise the clip", "Summarise the clip"),
+        ("what was there at the begining", "what was there at the beginning"),
+        ("what did he say abuot it", "what did he say about it"),
     ],
 )
 def test_misspelt_words_of_the_frame_are_mended(typed: str, meant: str) -> None:
@@ -29,7 +31,8 @@ def test_misspelt_words_of_the_frame_are_mended(typed: str, meant: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "What is written on the hat?", "Who wrote the form?", "When does Wen arrive?", "What did Sadi say?",
+        "whos there?", "What is written on the hat?", "Who wrote the form?",
+        "When does Wen arrive?", "What did Sadi say?",
         "Is there a parson on the screen?", "What are you waiting for?",
         'What does "teh" mean?', "Does she sing?", "Who are the three men?",
         "What is the colour of the shoe?", "What is the color of the shoe?",
@@ -51,6 +54,17 @@ def test_names_things_and_quotations_are_left_as_they_are_spelt(text: str) -> No
         ("anything about London?", "is there any mention of London?"),
         ("what is the time, please?", "what is the time?"),
         ("Does he tell me the truth?", "Does he tell me the truth?"),
+        ("when did u last see ur bag", "when did you last see your bag"),
+        ("what r they saying abt it thx", "what are they saying about it"),
+        ("The U.S. flag?", "The U.S. flag?"),
+        ("isnt there a cat", "is there a cat"),
+        ("didnt he leave?", "did he leave?"),
+        ("what hes holding", "what he is holding"),
+        ("tell me everything", "what happened"),
+        ("what did he say 5 seconds in?", "what did he say at 5 seconds?"),
+        ("whats the movie called", "what is the title of the movie"),
+        ("is there a button called submit", 'is there a button called "submit"'),
+        ("what is on screen now?", "what is on screen now?"),
     ],
 )
 def test_how_one_asks_to_be_told_is_no_part_of_what_is_asked(typed: str, plain: str) -> None:
