@@ -99,17 +99,17 @@ async def answer_order(question: Question, context: Context) -> Draft:
         return await _voices(question, context)
     # "Which leaves first: the car or the van?": each is looked for leaving, but for what has a verb of its own.
     leaving = " leaves" if event_asked(question.text) == "leaves" else ""
-    found = [
-        await first_moment(f"{name}{'' if asked_stems(name) & COMING else leaving}", context, coming=True)
-        for name in (first, second)
+    verbs = ["" if asked_stems(name) & COMING else leaving for name in (first, second)]
+    a, b = [
+        await first_moment(f"{name}{verb}", context, coming=True)
+        for name, verb in zip((first, second), verbs, strict=True)
     ]
-    a, b = found
     if a and b and a.t0_s != b.t0_s:
         early, late = (a, b) if a.t0_s < b.t0_s else (b, a)
         name, other = (_as_asked(n, question.text) for n in ((first, second) if early is a else (second, first)))
         wants_last = question.has("last", "later", "latest")
-        verb = "leaves" if leaving else "comes"
-        lead = f"{other} {verb} last" if wants_last else f"{name} {verb} first"
+        verb, other_verb = (found or " comes" for found in (verbs if early is a else reversed(verbs)))
+        lead = f"{other}{other_verb} last" if wants_last else f"{name}{verb} first"
         asked = precedence(question.text)
         if asked and asked[1]:
             lead = f"{'Yes' if (early is a) == (asked[1] == 'before') else 'No'}, {lead}"
