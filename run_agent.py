@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-EXIT_INTERRUPTED, EXIT_TERMINATED = 130, 143
+EXIT_INTERRUPTED = 130
 
 EXAMPLES = """examples:
   run_agent.py replay talk.mp4                        perceive a recording and chat about it
@@ -42,7 +41,9 @@ def build_parser() -> argparse.ArgumentParser:
     replay = commands.add_parser("replay", parents=[common, as_json], help="perceive recorded files and ask about them")
     replay.add_argument("files", nargs="+", metavar="FILE|FOLDER", help="video or audio, in this order")
     replay.add_argument("--speed", type=_speed, default="max", metavar="max|N", help="N times real time (default: max)")
-    replay.add_argument("--ask", action="append", default=[], metavar="Q", help="ask at the end; may be repeated")
+    replay.add_argument(
+        "--ask", action="append", type=_words, default=[], metavar="Q", help="ask at the end; may be repeated"
+    )
     replay.add_argument(
         "--questions", type=Path, metavar="FILE", help='JSON lines {"question", "at_s"?}, each asked at its media time'
     )
@@ -51,6 +52,7 @@ def build_parser() -> argparse.ArgumentParser:
     replay.add_argument(
         "--tell-me",
         action="append",
+        type=_words,
         default=[],
         metavar="WHEN",
         help='speak up, e.g. "when a person appears"; repeatable',
@@ -63,10 +65,13 @@ def build_parser() -> argparse.ArgumentParser:
     live.add_argument(
         "sources",
         nargs="*",
+        type=_words,
         metavar="[NAME=]SOURCE",
         help="camera (0, /dev/video2), stream (rtsp://...), screen",
     )
-    live.add_argument("--mic", metavar="NAME|off", help="microphone (default: the system's, with a camera)")
+    live.add_argument(
+        "--mic", type=_words, metavar="NAME|off", help="microphone (default: the system's, with a camera)"
+    )
     live.add_argument("--screen", action="store_true", help="watch the screen too")
     live.add_argument("--questions", type=Path, metavar="FILE", help="JSON lines, each asked at its time")
     live.add_argument("--for", dest="for_s", type=_seconds, metavar="S", help="end after S seconds, without a chat")
@@ -75,7 +80,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     ask = commands.add_parser("ask", parents=[common, as_json], help="ask one question about what is remembered")
-    ask.add_argument("question", metavar="Q")
+    ask.add_argument("question", type=_words, metavar="Q")
 
     commands.add_parser("chat", parents=[common], help="chat about what is remembered, or with a running agent")
 
@@ -84,11 +89,11 @@ def build_parser() -> argparse.ArgumentParser:
     )
     standing.add_argument("action", nargs="?", default="list", choices=("list", "add", "pause", "resume", "remove"))
     standing.add_argument(
-        "words", nargs="*", metavar="WHEN|ID", help="what to wait for; or an id (q1), words of one, all"
+        "words", nargs="*", type=_words, metavar="WHEN|ID", help="what to wait for; or an id (q1), words of one, all"
     )
 
     search = commands.add_parser("search", parents=[common, as_json], help="show what memory holds, best first")
-    search.add_argument("query", metavar="Q")
+    search.add_argument("query", type=_words, metavar="Q")
     search.add_argument("--limit", type=_count, default=10, metavar="N", help="hits shown (default: 10)")
     search.add_argument("--explain", action="store_true", help="show why each hit ranks where it does")
 
@@ -114,20 +119,21 @@ def build_parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 failed, 2 the user must mend something, 130 interrupted."""
-    args = build_parser().parse_args(argv)
-
     from runtime.errors import MindstreamError
+    from runtime.interfaces.standard_streams import let_go, open_missing
 
+    open_missing()
+    args = build_parser().parse_args(argv)
     try:
         return _run(args)
     except KeyboardInterrupt:
         if args.command == "replay":
             print("stopped; what was perceived is remembered, and the same command goes on from there", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output, `head` say, has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except (MindstreamError, BaseExceptionGroup) as error:
+    except (MindstreamError, BrokenPipeError, BaseExceptionGroup) as error:
+        if _is_unread(error):  # the reader of our output, `head` say, has had enough
+            let_go(sys.stdout, sys.stderr)
+            return 0
         told = _to_tell(error)
         if told is None:
             raise
@@ -142,16 +148,18 @@ def _run(args: argparse.Namespace) -> int:
     from runtime.agent import default_memory_dir
     from runtime.config import load_config
     from runtime.interfaces import commands, erasure_commands, replay_command
+    from runtime.interfaces.paths import absolute
+    from runtime.interfaces.standard_streams import let_go
     from runtime.interfaces.terminal import is_interactive
 
     config = load_config(args.config)
-    memory_dir: Path = (args.memory or default_memory_dir()).absolute()
+    memory_dir = absolute(args.memory or default_memory_dir())
     command: Callable[[], Awaitable[None]]
     match args.command:
         case "replay":
             questions = replay_command.read_questions(args.questions) if args.questions else []
             questions += [replay_command.TimedQuestion(question=question, conversation="main") for question in args.ask]
-            record_dir = args.record.absolute() if args.record else None
+            record_dir = absolute(args.record) if args.record else None
             chat = args.chat or (not questions and not args.tell_me and not args.json and is_interactive())
 
             async def command() -> None:
@@ -198,7 +206,7 @@ def _run(args: argparse.Namespace) -> int:
                 await commands.search(args.query, config, memory_dir, args.limit, args.json, args.explain)
 
         case "forget":
-            wish = erasure_commands.Wish(args.begin, args.end, args.last, args.text, args.source)
+            wish = erasure_commands.Wish(*map(_words, (args.begin, args.end, args.last, args.text, args.source)))
 
             async def command() -> None:
                 await erasure_commands.forget(wish, config, memory_dir, args.yes, args.json)
@@ -211,12 +219,12 @@ def _run(args: argparse.Namespace) -> int:
         case "export":
 
             async def command() -> None:
-                await erasure_commands.export(args.path.absolute(), config, memory_dir, args.json)
+                await erasure_commands.export(absolute(args.path), config, memory_dir, args.json)
 
         case "import":
 
             async def command() -> None:
-                await erasure_commands.import_archive(args.path.absolute(), config, memory_dir, args.trusted, args.json)
+                await erasure_commands.import_archive(absolute(args.path), config, memory_dir, args.trusted, args.json)
 
         case "status":
 
@@ -240,25 +248,37 @@ def _run(args: argparse.Namespace) -> int:
 
             return examine(config, memory_dir)
 
-    terminated = False
+    ended_by = 0
+    ending = [signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup has it
+        ending.append(signal.SIGHUP)
 
     async def guarded() -> None:
-        """The command, ended in order by SIGTERM too."""
+        """The command, ended in order by SIGTERM, and when its terminal is closed."""
         async with anyio.create_task_group() as tasks:
 
-            async def end_on_sigterm() -> None:
-                nonlocal terminated
-                with anyio.open_signal_receiver(signal.SIGTERM) as signals:
-                    async for _ in signals:
-                        terminated = True
+            async def end_on_signal() -> None:
+                nonlocal ended_by
+                with anyio.open_signal_receiver(*ending) as signals:
+                    async for number in signals:
+                        ended_by = 128 + number
+                        if number == signal.SIGHUP:  # what is left to say has nowhere to go
+                            let_go(*(stream for stream in (sys.stdout, sys.stderr) if stream.isatty()))
                         tasks.cancel_scope.cancel()
 
-            tasks.start_soon(end_on_sigterm)
+            tasks.start_soon(end_on_signal)
             await command()
             tasks.cancel_scope.cancel()
 
     anyio.run(guarded)
-    return EXIT_TERMINATED if terminated else 0
+    return ended_by
+
+
+def _is_unread(error: BaseException) -> bool:
+    """Whether all that went wrong is that nobody reads what we say."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_unread(inner) for inner in error.exceptions)
+    return isinstance(error, BrokenPipeError)
 
 
 def _to_tell(error: BaseException) -> BaseException | None:
@@ -271,6 +291,12 @@ def _to_tell(error: BaseException) -> BaseException | None:
     if None in found:
         return None
     return next((inner for inner in found if isinstance(inner, UserError)), found[0])
+
+
+def _words(text: str) -> str:
+    from runtime.interfaces.standard_streams import readable
+
+    return readable(text)
 
 
 def _speed(text: str) -> float | str:

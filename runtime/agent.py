@@ -145,8 +145,15 @@ def has_memory(memory_dir: Path) -> bool:
 
 
 def default_memory_dir() -> Path:
-    """Where memory is kept unless the user says otherwise."""
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "mindstream" / "memory"
+    """Where memory is kept unless the user says otherwise.
+
+    Raises:
+        UserError: this user has no home folder.
+    """
+    try:
+        return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "mindstream" / "memory"
+    except RuntimeError:
+        raise UserError("you have no home folder to keep memory in; give a folder with --memory") from None
 
 
 def prepare_memory_dir(memory_dir: Path) -> None:

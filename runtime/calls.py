@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -102,7 +102,7 @@ class Caller:
             last = message
         return last
 
-    async def stream(self, request: Message, deadline_s: float) -> AsyncIterator[Any]:
+    async def stream(self, request: Message, deadline_s: float) -> AsyncGenerator[Any, None]:
         """The parts of the answer, then the reply. Leaving the iteration early cancels the call."""
         call = uuid.uuid4().bytes
         # Unbounded in count, bounded in time: a call ends by its deadline, and nobody else waits for a slow reader.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
+import os
 import sys
-from collections.abc import AsyncIterator
-from typing import cast
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TextIO, cast
 
 import pytest
 
@@ -32,9 +33,20 @@ class Agent:
         )  # fmt: skip
 
 
+@contextmanager
+def typed(data: bytes) -> Iterator[TextIO]:
+    """A pipe that holds this and ends."""
+    reader, writer = os.pipe()
+    with open(writer, "wb") as end:
+        end.write(data)
+    with open(reader, encoding="utf-8") as stdin:
+        yield stdin
+
+
 async def chat(monkeypatch: pytest.MonkeyPatch, lines: str, as_json: bool = False) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(lines))
-    assert not await Chat(cast(Client, Agent()), (), lambda: "", as_json=as_json).run()
+    with typed(lines.encode()) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert not await Chat(cast(Client, Agent()), (), lambda: "", as_json=as_json).run()
 
 
 async def test_an_answer_that_fails_is_one_line_and_the_next_question_is_answered(

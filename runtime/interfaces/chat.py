@@ -5,14 +5,15 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 
 import anyio
-import anyio.to_thread
 
 from runtime.errors import CallError, UserError
 from runtime.interfaces.client import Client
 from runtime.interfaces.erasure_commands import ForgetTalk
 from runtime.interfaces.notices import print_standing, standing_request, typed_request
+from runtime.interfaces.standard_streams import readable, typed_lines
 from runtime.interfaces.terminal import (
     OUT,
     AnswerPrinter,
@@ -62,8 +63,8 @@ class Chat:
         interactive = sys.stdin.isatty() and sys.stdout.isatty()
         if interactive:
             OUT.print("Ask away; /help shows what else you can do.")
-        async for line in self._prompted() if interactive else _piped():
-            text = line.strip()
+        async for line in self._prompted() if interactive else typed_lines():
+            text = readable(line).strip()
             if text in ("/quit", "/exit"):
                 return True
             try:
@@ -118,13 +119,14 @@ class Chat:
 
                 tasks.start_soon(stop_on_ctrl_c)
                 try:
-                    async for part in self.client.ask(request):
-                        if printer is not None:
-                            printer.part(part)
-                        elif isinstance(part, Answer):
-                            print(answer_json(part), flush=True)
-                        if isinstance(part, Answer):
-                            self._last = part
+                    async with aclosing(self.client.ask(request)) as parts:
+                        async for part in parts:
+                            if printer is not None:
+                                printer.part(part)
+                            elif isinstance(part, Answer):
+                                print(answer_json(part), flush=True)
+                            if isinstance(part, Answer):
+                                self._last = part
                 except CallError as error:  # here, where it is not yet in a group
                     if printer is not None:
                         printer.stopped()
@@ -146,8 +148,3 @@ class Chat:
             except (EOFError, KeyboardInterrupt):
                 return
             yield line
-
-
-async def _piped() -> AsyncIterator[str]:
-    while line := await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True):
-        yield line

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -101,20 +101,22 @@ class Client:
         finally:
             self._control.close()
 
-    async def ask(self, request: AskRequest) -> AsyncIterator[AnswerPart | Answer]:
+    async def ask(self, request: AskRequest) -> AsyncGenerator[AnswerPart | Answer, None]:
         """The parts of the answer as they come, then the whole `Answer`.
 
         Raises:
             CallError: no answer came (deadline, interruption, a failure in the agent).
         """
-        async for part in self._reasoning.stream(request, ANSWER_DEADLINE_S):
-            yield part
+        async with aclosing(self._reasoning.stream(request, ANSWER_DEADLINE_S)) as parts:
+            async for part in parts:
+                yield part
 
     async def answer(self, request: AskRequest) -> Answer:
         """The whole answer."""
-        async for part in self.ask(request):
-            if isinstance(part, Answer):
-                return part
+        async with aclosing(self.ask(request)) as parts:
+            async for part in parts:
+                if isinstance(part, Answer):
+                    return part
         raise AssertionError("a stream of parts ends with the answer")
 
     async def search(self, request: SearchRequest) -> RecallReply:

@@ -8,11 +8,11 @@ import json
 import shlex
 import sys
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any, NoReturn
 
 import anyio
-import anyio.to_thread
 import msgspec
 
 from runtime.agent import find_agent
@@ -23,6 +23,7 @@ from runtime.interfaces.attach import attached
 from runtime.interfaces.client import Client
 from runtime.interfaces.forget_options import add_forget_options
 from runtime.interfaces.moments import goes_on, known_until_s, latest, parse_length_s, parse_moment, stretch
+from runtime.interfaces.standard_streams import typed_lines
 from runtime.interfaces.terminal import OUT, byte_size, note, observation_line, told_of_pause
 from runtime.messages import ArchiveReply, ForgetReply, ForgetRequest, TimeWindow, round_time
 
@@ -218,8 +219,10 @@ async def _is_agreed_to(as_json: bool) -> bool:
     if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
     OUT.print("Forget all of this, for good? [y/N] ", end="", markup=False)
-    said = await anyio.to_thread.run_sync(sys.stdin.readline, abandon_on_cancel=True)
-    return said.strip().lower() in ("y", "yes")
+    async with aclosing(typed_lines()) as lines:
+        async for said in lines:
+            return said.strip().lower() in ("y", "yes")
+    return False
 
 
 def _nothing_found(wish: Wish) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.errors import UserError
+from runtime.interfaces.paths import absolute
 from runtime.interfaces.terminal import note
 from runtime.processes import PROBE
 from runtime.replay import Recording
@@ -49,7 +50,7 @@ def _in_folder(folder: Path) -> list[Recording]:
 def _probe(path: str) -> Recording:
     info = importlib.import_module(PROBE).probe(path)
     return Recording(
-        path=str(Path(path).absolute()),
+        path=str(absolute(Path(path))),
         fingerprint=info.fingerprint,
         started_wall_s=info.started_wall_s,
         duration_s=info.duration_s,

@@ -8,6 +8,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -35,9 +36,15 @@ from runtime.messages import (
 from runtime.processes import label_of
 from runtime.replay import SourcePlan, is_complete
 
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        raise
+
+
 # Lines are broken between words for a person at a terminal, and left whole for a program that reads them.
-OUT = Console(highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
-ERR = Console(stderr=True, highlight=False, emoji=False, soft_wrap=not sys.stderr.isatty())
+OUT = _Console(highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+ERR = _Console(stderr=True, highlight=False, emoji=False, soft_wrap=not sys.stderr.isatty())
 
 
 def byte_size(n: float) -> str:
@@ -131,11 +138,12 @@ async def print_answer(client: Client, request: AskRequest, as_json: bool, headi
         CallError: none came.
     """
     printer = None if as_json else AnswerPrinter(heading)
-    async for part in client.ask(request):
-        if printer is not None:
-            printer.part(part)
-        elif isinstance(part, Answer):
-            print(answer_json(part), flush=True)
+    async with aclosing(client.ask(request)) as parts:
+        async for part in parts:
+            if printer is not None:
+                printer.part(part)
+            elif isinstance(part, Answer):
+                print(answer_json(part), flush=True)
 
 
 async def tell_answer(client: Client, request: AskRequest, as_json: bool) -> None:
