@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from memory.charges import INSTANT, Kind, Stage, channels_of
 from memory.keys import telling_terms
 from memory.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
+from memory.vocabulary import term_counts
 from memory.worth import Holding
 from runtime.messages import Observation, Span
 
 # Of an event's terms so many of the rarest are remembered with it.
 TERMS_KEPT = 8
-_AT_ONCE = 500
 SPAN_BYTES = "120 + 3 * length(id) + length(CAST(text AS BLOB)) + length(parent) + length(keyframe) + length(why)"
 _COLUMNS = "span, kind, source, t0_s, t1_s, begun_wall_s, stage, bytes, trust, novelty, uses, rate, keys, terms"
 
@@ -71,11 +71,7 @@ def weigh_moments(connection: sqlite3.Connection, source: int, event: Span) -> i
 
 def rarities(connection: sqlite3.Connection, terms: Sequence[tuple[str, int]]) -> list[float]:
     """0..1 for each (term, how many of the event's own observations hold it): 1 where nothing else in memory does."""
-    held: dict[str, int] = {}
-    for i in range(0, len(terms), _AT_ONCE):
-        some = [term for term, _ in terms[i : i + _AT_ONCE]]
-        marks = ",".join("?" * len(some))
-        held |= dict(connection.execute(f"SELECT term, n FROM term_counts WHERE term IN ({marks})", some).fetchall())
+    held = term_counts(connection, (term for term, _ in terms))
     return [1.0 / (1.0 + max(0, held.get(term, 0) - own)) for term, own in terms]
 
 

@@ -299,13 +299,13 @@ class Index:
             self._kept_positions -= len(self._kept.popitem(last=False)[1].positions)
         return self._with_tail(known, term, field)
 
-    def postings_between(self, term: str, first: int, last: int) -> Postings:
-        """Where a term occurs in the text from one position to another, and somewhat beyond; quicker than all."""
-        known = self._kept.get((term, OWN))
+    def postings_between(self, term: str, field: int, first: int, last: int) -> Postings:
+        """Where a term occurs in a field from one position to another, and somewhat beyond; quicker than all."""
+        known = self._kept.get((term, field))
         if known is None:
             begin, end = (int(self._columns["seq"][place]) >> BLOCK_BITS for place in (first, last))
-            known = self._read_postings(term, OWN, begin, end)
-        return self._with_tail(known, term, OWN)
+            known = self._read_postings(term, field, begin, end)
+        return self._with_tail(known, term, field)
 
     def _with_tail(self, known: Postings, term: str, field: int) -> Postings:
         tail = self._tail.get((term, field))

@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import math
 import sqlite3
+from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 from msgspec import Struct
 
 from memory.arrays import Floats, Ints, find
 from memory.blocks import OWN, SPEAKER
-from memory.index import Index
-from memory.keys import MIN_FUZZY_LENGTH, QueryTerm, dates_asked, day_span, day_terms, local_days
+from memory.index import Index, Postings
+from memory.keys import QueryTerm, dates_asked, day_span, day_terms, local_days
 from memory.visible import Visible
-from memory.vocabulary import knows, near_terms
-from memory.words import terms, word_terms
+from memory.vocabulary import near_terms, term_counts
+from memory.words import MAX_TERM_LENGTH, terms, word_terms
 
 # A near spelling may be another word, so it counts for less than a match.
 NEAR_WEIGHT = 0.6
@@ -43,62 +45,95 @@ class Match(Struct):
 
 
 class Matcher:
-    """Looks up the terms of one query. ``scope``: positions, ascending; all others are left out. None for no limit."""
+    """Looks up the terms of one query. ``scope``: positions, ascending, one at least; all others are left out. None
+    for no limit."""
 
     def __init__(self, connection: sqlite3.Connection, index: Index, visible: Visible, scope: Ints | None) -> None:
         self._connection = connection
         self._index = index
         self._visible = visible
         self._scope = scope
+        self._held: dict[str, int] = {}
 
     def match(self, asked: list[QueryTerm]) -> list[Match]:
         """Each term among the visible; one that occurs nowhere, by its near spellings."""
         matches = []
+        self._held = term_counts(self._connection, {term for query_term in asked for term in _terms_of(query_term)})
         contexts = self._contexts([query_term.term for query_term in asked])
         for query_term, context in zip(asked, contexts, strict=True):
-            parts = [self._find(term) for term in (query_term.term, *query_term.joined)]
-            at, counts = add_up([*parts, self._find_in_two(query_term.word)])
+            own, *joined = [self._find(term) for term in (query_term.term, *query_term.joined)]
+            at, counts = add_up([own, *joined, self._find_in_two(query_term.word)])
             speaker = self._find(query_term.term, SPEAKER)[0]
-            met, sure = union_size(at, speaker, context), 1.0
+            if self._scope is None:
+                met = union_size(at, speaker, context)
+            else:
+                met = self._met_anywhere(query_term, own[0], at, speaker, context)
+                context = context[find(context, self._scope)[0]]
+            sure = 1.0
             if not met:
                 # A near spelling is no more common than the word it stands for, which was never met.
-                near = [(self._find(t), likeness) for t, likeness in near_terms(self._connection, query_term.term)]
-                near = [(found, likeness) for found, likeness in near if len(found[0])][:NEAR_TERMS]
+                found = ((self._anywhere(t), likeness) for t, likeness in near_terms(self._connection, query_term.term))
+                near = list(islice(((some, likeness) for some, likeness in found if len(some[0])), NEAR_TERMS))
                 if near:
                     sure = NEAR_WEIGHT * near[0][1]
                     at, counts = add_up([(p, n * NEAR_WEIGHT * likeness) for (p, n), likeness in near])
-            if self._scope is not None:
-                inside = find(at, self._scope)[0]
-                at, counts = at[inside], counts[inside]
-                speaker, context = (some[find(some, self._scope)[0]] for some in (speaker, context))
+                    if self._scope is not None:
+                        inside = find(at, self._scope)[0]
+                        at, counts = at[inside], counts[inside]
             idf = math.log1p((self._visible.size - met + 0.5) / (met + 0.5))
             matches.append(Match(at, counts, speaker, context, idf, sure))
         return matches
 
+    def _met_anywhere(self, asked: QueryTerm, own: Ints, at: Ints, speaker: Ints, context: Ints) -> int:
+        """How many of all that is visible a term fits, given what it fits inside the scope: ``own`` as it is written,
+        ``at`` in any way, ``speaker``; and anywhere: ``context``."""
+        if len(context) or not self._held.keys().isdisjoint(asked.joined):
+            held = [self._anywhere(term)[0] for term in (asked.term, *asked.joined)]
+            return union_size(*held, at, self._anywhere(asked.term, SPEAKER)[0], context)
+        # A common term is not read where it lies outside; what is written as two is looked for inside only.
+        return self._times_held(asked.term) + union_size(at, speaker) - union_size(own, speaker)
+
+    def _times_held(self, term: str) -> int:
+        """How many of all that is visible hold a term, in the text or in the name of who speaks."""
+        held, hidden = self._held.get(term, 0), self._visible.hidden
+        if held and len(hidden):
+            held -= union_size(*(self._among(hidden, term, field).positions for field in (OWN, SPEAKER)))
+        return held
+
+    def _anywhere(self, term: str, field: int = OWN) -> Found:
+        return self._seen_of(self._index.postings(term, field))
+
     def _find(self, term: str, field: int = OWN) -> Found:
-        found = self._index.postings(term, field)
-        seen = self._visible.among(found.positions)
-        return found.positions[seen], found.counts[seen]
+        """What of the visible holds a term of the query, and how often; inside the scope if there is one."""
+        if term not in self._held:
+            return np.zeros(0, np.int32), np.zeros(0)
+        if self._scope is None:
+            return self._anywhere(term, field)
+        return self._seen_of(self._among(self._scope, term, field))
+
+    def _among(self, places: Ints, term: str, field: int) -> Postings:
+        found = self._index.postings_between(term, field, places[0], places[-1])
+        inside = find(found.positions, places)[0]
+        return Postings(found.positions[inside], found.counts[inside])
+
+    def _seen_of(self, postings: Postings) -> Found:
+        seen = self._visible.among(postings.positions)
+        return postings.positions[seen], postings.counts[seen]
 
     def _find_in_two(self, word: str) -> Found:
         """Observations that write the word as two ("cleanroom" as "clean room")."""
-        parts: list[Found] = []
-        if word.isalpha():
-            for i in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1):
-                pair = word[:i], word[i:]
-                if all(len(t) < MIN_FUZZY_LENGTH or knows(self._connection, t) for t in map(_term, pair)):
-                    at = self._phrase(*pair)
-                    parts.append((at, np.ones(len(at))))
-        return add_up(parts)
+        held = [pair for pair in _pairs(word) if all(_term(part) in self._held for part in pair)]
+        found = [self._phrase(*pair) for pair in held]
+        return add_up([(at, np.ones(len(at))) for at in found])
 
     def _phrase(self, *pair: str) -> Ints:
         """Positions of the observations in whose text one word directly follows another, inside the scope if there is
         one; where many hold both, among the newest, since the words are as common then as not to tell much."""
         first, second = map(_term, pair)
-        before = self._inside(first)
-        if not len(before):
-            return before
-        both = before[find(self._inside(second), before)[1]][-_TEXTS_READ:]
+        before = self._find(first)[0]
+        both = before[find(self._find(second)[0], before)[1]][-_TEXTS_READ:]
+        if not len(both):
+            return both
         seqs = self._index.column("seq")[both].tolist()
         # The first as it is and the begin of the second, one character between: so few texts are taken apart.
         begin = second if pair[1].startswith(second) else pair[1]
@@ -112,17 +147,6 @@ class Matcher:
             if any(spoken[j : j + 2] == [first, second] for j in range(len(spoken) - 1)):
                 found.append(seq)
         return both[np.isin(seqs, found)]
-
-    def _inside(self, term: str) -> Ints:
-        """The visible positions that hold a term, those outside the scope left out."""
-        scope = self._scope
-        if scope is None:
-            return self._find(term)[0]
-        if not len(scope):
-            return scope
-        found = self._index.postings_between(term, scope[0], scope[-1]).positions
-        found = found[find(found, scope)[0]]
-        return found[self._visible.among(found)]
 
     def _contexts(self, asked: list[str]) -> list[Ints]:
         """For each term, the visible observations whose source it names, or whose day."""
@@ -161,6 +185,18 @@ def _days_named(term: str, started_wall_s: float, t0_s: Floats) -> list[slice]:
     return stretches
 
 
+def _pairs(word: str) -> Iterator[tuple[str, str]]:
+    """The ways to write a word as two."""
+    if word.isalpha() and len(word) <= MAX_TERM_LENGTH:
+        for i in range(_SHORTEST_PART, len(word) - _SHORTEST_PART + 1):
+            yield word[:i], word[i:]
+
+
+def _terms_of(asked: QueryTerm) -> set[str]:
+    """All the terms that are looked for."""
+    return {asked.term, *asked.joined, *(_term(part) for pair in _pairs(asked.word) for part in pair)}
+
+
 def _term(word: str) -> str:
     return word_terms(word)[0]
 
@@ -185,9 +221,7 @@ def union_size(first: Ints, *others: Ints) -> int:
             continue
         is_new = np.ones(len(some), np.bool_)
         for part in known:
-            held, asked = (part, some) if len(some) <= len(part) else (some, part)
-            at_held, at_asked = find(held, asked)
-            is_new[at_asked if held is part else at_held] = False
+            is_new[find(part, some)[1]] = False
         size += int(np.count_nonzero(is_new))
         known.append(some)
     return size

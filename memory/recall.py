@@ -81,6 +81,8 @@ class Recall:
         options, index = self.options, self._index
         visible = see(self._connection, index, request.view)
         wanted = Wanted(self._connection, index, request, options.neighbour_window_s)
+        if wanted.scope is not None and not len(wanted.scope):
+            return []
         matches = Matcher(self._connection, index, visible, wanted.scope).match(query_terms(request.query))
         vectors = None
         nearest: tuple[Ints, Floats] = np.zeros(0, np.int64), np.zeros(0)

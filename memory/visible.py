@@ -19,12 +19,14 @@ _BY_SOURCE_UP_TO = 4
 class Visible(Struct, frozen=True):
     """The observations a View shows, and what is counted among them only.
 
-    ``mask``: by position. ``all``: nothing is hidden. ``previous``, ``next``: who stands beside whom among what was
-    said (a position that is hidden ends the row). ``lane_sizes``, ``lane_terms``: observations and terms by lane.
+    ``mask``: by position. ``hidden``: positions of what is there and not shown; ``all``: nothing is, and nothing gone.
+    ``previous``, ``next``: who stands beside whom among what was said (a position that is hidden ends the row).
+    ``lane_sizes``, ``lane_terms``: observations and terms by lane.
     """
 
     limits: dict[int, float]
     mask: Bools
+    hidden: Ints
     all: bool
     size: int
     previous: Ints
@@ -72,6 +74,7 @@ def see(connection: sqlite3.Connection, index: Index, view: View) -> Visible:
     return Visible(
         limits=limits,
         mask=mask,
+        hidden=hidden,
         all=not len(hidden) and index.n_alive == len(index),
         size=index.n_alive - len(hidden),
         previous=previous,

@@ -1,14 +1,18 @@
-"""Words that a recogniser may have made of the word asked for: misheard, or misread by a letter."""
+"""The words of a memory: how many observations hold each, and which of them a recogniser may have made of the word
+asked for, misheard or misread by a letter."""
 
+# ruff: noqa: S608 - only question marks are put into statements
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
 from memory.keys import can_be_misspelt, sound_of
 
+_AT_ONCE = 500
 _SOUND_ALIKE_LIMIT = 200
 # Two words that sound the same may differ more in spelling than two that only look alike.
 _SIMILAR_BY_SOUND = 0.6
@@ -56,6 +60,13 @@ def _likest(others: list[str], term: str, least: float) -> dict[str, float]:
     return {others[i]: likeness for _, likeness, i in near}
 
 
-def knows(connection: sqlite3.Connection, term: str) -> bool:
-    """Whether any observation holds the term (letters only)."""
-    return connection.execute("SELECT 1 FROM vocabulary WHERE term=?", (term,)).fetchone() is not None
+def term_counts(connection: sqlite3.Connection, terms: Iterable[str]) -> dict[str, int]:
+    """How many observations hold each of these terms, in the text or in the name of who speaks; without those that
+    none holds."""
+    asked = list(terms)
+    held: dict[str, int] = {}
+    for i in range(0, len(asked), _AT_ONCE):
+        some = asked[i : i + _AT_ONCE]
+        marks = ",".join("?" * len(some))
+        held |= dict(connection.execute(f"SELECT term, n FROM term_counts WHERE term IN ({marks})", some).fetchall())
+    return held

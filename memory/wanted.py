@@ -41,7 +41,7 @@ class Wanted:
             reach_s = REACH_S + neighbour_window_s
             begin_s, end_s = self._window[0] - reach_s, self._window[1] + reach_s
             parts = [index.overlapping(source, begin_s, end_s) for source in sources]
-            scope = np.concatenate([np.zeros(0, np.int64), *parts])
+            scope = np.concatenate([np.zeros(0, np.int32), *parts])
             self.scope = scope if len(parts) < 2 else np.sort(scope)
 
     def among(self, positions: Ints) -> Bools:

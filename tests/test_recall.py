@@ -154,16 +154,6 @@ def test_what_was_said_raises_a_picture_but_does_not_make_it_a_hit(tmp_path: Pat
     store.close()
 
 
-def test_a_match_in_the_window_is_not_pushed_out_by_better_ones_outside(tmp_path: Path) -> None:
-    many = [say(float(i), i + 0.5, "ship ship ship harbour") for i in range(0, 3000, 30)]
-    store = store_of(
-        tmp_path, *many, say(5000.0, 5004.0, "far away on a long grey evening there was a ship to be seen")
-    )
-    hits = recall(store, "ship harbour", t0_s=4990.0, t1_s=5010.0, limit=3)
-    assert [h.observation.t0_s for h in hits] == [5000.0]
-    store.close()
-
-
 def test_channels_and_sources_narrow_what_is_found(tmp_path: Path) -> None:
     a = stream(
         say(1.0, 2.0, "ship", source="a"), say(3.0, 3.0, "SHIP", source="a", channel="text"), source="a", end_s=9.0
