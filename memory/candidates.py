@@ -79,7 +79,7 @@ def _held_around(at: Ints, index: Index, visible: Visible, held: HeldTerms, aske
     for following, share in ((visible.previous, 1.0), (visible.next, BACKWARD)):
         there = at
         for distance, weight in enumerate(neighbour_weights(asked)):
-            there = following[there]  # -1 at the end of a row, and from there on; nothing is held at -1
+            there = following[there].astype(np.intp)  # -1 at the end of a row, and from there on; nothing is held at -1
             gets = share * weight * lent
             if following is visible.previous and not distance:
                 gets = np.where(asks[there], np.float32(weight * ASKED), gets)

@@ -99,13 +99,13 @@ class Neighbourhood:
         for backward, following in enumerate((visible.previous, visible.next)):
             at = here
             for distance, weight in enumerate(weights):
-                at = following[at]  # -1 at the end of a row, and from there on
+                row = backward * len(weights) + distance
+                there[row] = following[at]  # -1 at the end of a row, and from there on
+                at = there[row]
                 if not visible.all:
-                    at = np.where(visible.mask[at], at, -1)
+                    at[~visible.mask[at]] = -1
                 apart_s = self._t0_s[at] - end_s if backward else begin_s - self._t1_s[at]
                 lends = (at >= 0) & (apart_s <= self._window_s)
-                row = backward * len(weights) + distance
-                there[row] = at
                 shares[row] = lends * (weight * (BACKWARD if backward else 1.0))
         words = shares * share_lent(self._terms[here], asked)
         if len(weights):

@@ -273,7 +273,7 @@ class Index:
         seconds) of its source."""
         trust = np.ones(len(places))
         sources = self.column("source")[places]
-        for source in np.unique(sources).tolist():
+        for source in np.flatnonzero(np.bincount(sources)).tolist():
             self.events(source)
             ended = int(np.searchsorted(self._event_ends.get(source, []), limits.get(source, 0.0), side="right"))
             known = np.append(self._event_trust.get(source, np.zeros(0))[:ended], 1.0)

@@ -174,4 +174,4 @@ def _likest(likeness: Floats, sizes: Ints, budget: int) -> Ints:
 
 
 def _take(coded: Coded, rows: Ints) -> Coded:
-    return Coded(coded.codes[rows], coded.scales[rows])
+    return Coded(coded.codes.take(rows, axis=0), coded.scales[rows])

@@ -51,9 +51,9 @@ def score_words(
     for i, (match, speaks) in enumerate(zip(matches, spoken, strict=True)):
         share = match.idf * match.sure / total
         is_held = here.has(i) | speaks
-        scores.own[is_held] += share
+        scores.own[:] += share * is_held
         if match.sure == 1.0:
-            scores.exact[is_held] += share
+            scores.exact[:] += share * is_held
         count = around.pull(here.counts(i), there.counts(i))
         # Pictures change little and say much the same: without a match of its own, none is raised.
         lacking = np.flatnonzero(has_own & (count == 0))
@@ -64,17 +64,17 @@ def score_words(
         if len(match.context):
             count += CONTEXT_WEIGHT * (has_own & _are_among(match.context, at))
         scores.leaf[:] += match.idf * saturate(count, lengths)
-        scores.near[count > 0] += share
+        scores.near[:] += share * (count > 0)
     return scores
 
 
 def score_events(index: Index, matches: list[Match], at: Ints, leaf: Floats) -> Floats:
     """For each candidate with a score of its own, that of the event it lies in, from its visible members."""
     source: Ints = index.column("source")  # type: ignore[assignment]
-    here = np.unique(source[at])
-    first = np.full(int(here.max(initial=0)) + 2, -1, np.int64)
+    here = np.bincount(source[at])
+    first = np.full(len(here) + 1, -1, np.int64)
     number = 0
-    for of in here.tolist():
+    for of in np.flatnonzero(here).tolist():
         first[of] = number
         number += index.events(of)
     event = index.event
