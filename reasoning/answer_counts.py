@@ -71,7 +71,7 @@ async def answer_count(question: Question, context: Context) -> Draft:
         total = question.has("total", "enter", "pass", "past", "appear", "altogether", "different", "come", "leave")
         worn = COLOURS & set(words(question.body))
         total = total or often or bool(worn) or "in all" in question.text.lower()
-        return await (_arrivals if total else _people_at_once)(question, context)
+        return await (_arrivals if total else people_at_once)(question, context)
     if not beyond and asked & MOVING:
         return _tally(await moving(context, question.text), "moving thing", "came into view")
     stated = await _stated(question, context)
@@ -91,7 +91,8 @@ async def answer_count(question: Question, context: Context) -> Draft:
     )
 
 
-async def _people_at_once(question: Question, context: Context) -> Draft:
+async def people_at_once(question: Question, context: Context) -> Draft:
+    """The most people that one picture shows."""
     frames = await context.frames()
     if not frames:
         return refusal("I saw no picture then, so I cannot count people")

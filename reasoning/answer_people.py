@@ -66,7 +66,7 @@ async def _speakers(question: Question, context: Context) -> Draft | None:
 
 async def _anybody(question: Question, context: Context) -> Draft | None:
     """Who is to be seen: people as they look, by name nobody."""
-    seen = await people(context, question.body)
+    seen = await people(context, question.body, event_asked(question.text))
     if not seen:
         frames = await context.frames()
         best = max(frames, key=people_in, default=None)

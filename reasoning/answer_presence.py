@@ -10,15 +10,18 @@ from __future__ import annotations
 import re
 
 from reasoning import lexicon
+from reasoning.answer_counts import people_at_once
 from reasoning.context import Context
 from reasoning.draft import Claim, Draft, clause_around, join, mark, marks, one, quote, refusal, sentence
 from reasoning.passages import evidence_terms, holds_type, passages
 from reasoning.questions import Question, noun_phrases
 from reasoning.sights import (
+    BORDER,
     CHANGE,
     DARK_BELOW,
     DARKNESS,
     DEEDS,
+    LEAVING,
     MOTION_VERBS,
     MOVING,
     PASSING,
@@ -75,7 +78,7 @@ async def answer_presence(question: Question, context: Context) -> Draft:
             return await _moving(question, context) if is_anything and changed.abstained else changed
         if about_people(question.text) and not beyond:
             return await _people(question, context)
-        if not beyond and (asked & MOVING or (is_anything and asked & PASSING)):
+        if not beyond and (asked & MOVING or (is_anything and asked & (PASSING | LEAVING))):
             return await _moving(question, context)
         if asked & DARKNESS and not asked & MOTION_VERBS and not beyond:  # "still climbing" is no still picture
             return await (_brightness if question.alternatives else _dark)(context)
@@ -198,6 +201,8 @@ async def _cut(context: Context) -> Draft:
 
 
 async def _people(question: Question, context: Context) -> Draft:
+    if question.has("many", "several", "lots", "crowd", "crowded", "busy"):
+        return await people_at_once(question, context)
     frames = await context.frames()
     number = minimum_of_people(question.body)
     if number > 1:
@@ -206,6 +211,11 @@ async def _people(question: Question, context: Context) -> Draft:
             return refusal(f"No, I did not see {number} people at once")
         return one(f"Yes, I see {number} people at {mark(together[0].t0_s)}", together[0], confidence=0.65)
     seen = [s.observation for s in await people(context, question.body, event_asked(question.text))]
+    border = BORDER.search(question.body.lower())
+    if border and seen:
+        seen = [o for o in seen if border[1] in f"{o.data.get('side')} {o.data.get('direction')}".split()]
+        if not seen:
+            return refusal(f"No, I did not see a person come or go at the {border[1]}")
     coloured = bool(question.strong) and any(word in lexicon.COLOURS for word in words(question.text))
     if coloured:
         if not seen:
@@ -217,7 +227,7 @@ async def _people(question: Question, context: Context) -> Draft:
     first = seen[0] if seen else populated[0]
     said = first.text if seen and first.text else "a person"
     if asked_stems(question.text) & WHICH_PEOPLE:
-        text = f"I see {said} {mark(first.t0_s)}, but I cannot tell men, women and children apart"
+        text = f"{said} {mark(first.t0_s)}; I cannot tell men, women and children apart"
         return one(text, first, confidence=0.45)
     if asked_stems(question.body) & DEEDS:
         text = f"I cannot tell what people do; {said} {mark(first.t0_s)}"
@@ -227,7 +237,10 @@ async def _people(question: Question, context: Context) -> Draft:
 
 
 async def _moving(question: Question, context: Context) -> Draft:
-    found = [s.observation for s in await moving(context, question.text)]
+    event = event_asked(question.text)
+    found = [s.observation for s in await moving(context, question.text, event)]
+    if event == "leaves" and not found:
+        return refusal("No, I saw nothing that moves leave")
     moved = found or [f for f in await context.frames() if float(f.data.get("motion", 0.0)) >= MOVING_ABOVE]
     if not moved:
         return refusal("No, I saw nothing move")

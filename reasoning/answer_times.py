@@ -62,7 +62,7 @@ FROM_START_S = 1.0
 _MOST = frozenset(("most", "busiest", "largest"))
 # "The third person who enters"; "a third person" is one of three.
 _NTH = re.compile(
-    r"\bthe (\w+) (?:person|pedestrian|man|woman|visitor) (?:\w+ )?(?:enter|come|appear|arrive|leave|walk)"
+    r"\bthe (\w+) (?:person|pedestrian|man|woman|visitor) (?:\w+ )?(?:enter|com(?:e|ing)|appear|arriv|leav|walk)"
 )
 COMING = frozenset(stem(word) for word in ("come", "appear", "enter", "arrive"))
 JUST_MOVING = frozenset(stem(word) for word in ("move", "start", "begin"))

@@ -16,7 +16,7 @@ from msgspec import Struct
 from reasoning.conversation import PastTurn
 from reasoning.lexicon import COLOURS
 from reasoning.questions import Question, parse_question
-from reasoning.sights import PEOPLE, about_people
+from reasoning.sights import MOTION_VERBS, PEOPLE, about_people
 from reasoning.time_words import JUST_S, parse_time_words
 from reasoning.wording import plain_wording
 from reasoning.words import fold, number_value, ordinal_value, stem, words
@@ -89,7 +89,11 @@ _MORE = re.compile(
 )
 _ABOUT = re.compile(r"^(?:what|how) about (?:the )?(.+)$|^(?:the same (?:for|with|about)) (.+)$")
 # "He" and "she" are people, seldom what the question before was about: "what did she say about trains?".
-_PRONOUN = re.compile(r"\b(?:it|that|this|they|them|those|these)\b(?! (?:video|clip|film|recording|scene|picture)\b)")
+_PRONOUN = re.compile(
+    # "The last thing that happened" points to nothing.
+    r"\b(?:it|(?<!thing )(?<!things )(?<!one )(?<!ones )(?<!all )that|this|they|them|those|these)\b"
+    r"(?! (?:video|clip|film|recording|scene|picture)\b)"
+)
 _HE_OR_SHE = re.compile(r"\b(?:he|she)\b")
 _WHO = re.compile(
     r"^who (?:(?:was|is|were) (?:it|that|this|he|she|they)|"
@@ -252,11 +256,12 @@ def _topic_span(question: Question) -> tuple[int, int] | None:
         (found.start(), found.end(), fold(found[0])) for found in re.finditer(r"[^\W_]+(?:['’][^\W_]+)*", question.text)
     ]
     places = [i for i, (_, _, word) in enumerate(tokens) if words(word) and words(word)[0] in wanted]
-    # What follows "who" is a verb, and so is what ends a "when".
+    # What follows "who" is a verb, and so is what ends a "when", and how something moves.
     nouns = [
         i for i in places
         if not (question.kind == "when" and i == len(tokens) - 1 and len(places) > 1)
         and not (i == 1 and tokens[0][2] == "who")
+        and not (stem(tokens[i][2]) in MOTION_VERBS and _article_before(tokens, i) is None)
     ]  # fmt: skip
     if not nouns:
         return None

@@ -78,6 +78,9 @@ _LEFT = re.compile(
     r"(?<!\bthe )(?<!\bat )(?<!\bon )(?<!\bto )(?<!\bfrom )(?<!\btop )(?<!\bbottom )(?<!\bupper )(?<!\blower )"
     r"(?<!\bfar )(?<!\byour )(?<!\bhis )\bleft\b(?=\s*(?:$|[?.!,]|the\b|again\b|first\b|last\b))"
 )
+_GOES = re.compile(
+    r"\b(?:walk|go|drive|run)(?:s|es|ing)? (?:out|away|off)\b|\b(?:walked|went|drove|ran) (?:out|away|off)\b"
+)
 _GONE = re.compile(r"^(?:and |so |then )*where (?:did|does|has|have|do|is|are)\b.+\b(?:go|gone|going|disappear\w*)\b")
 _DRESSED = re.compile(rf"\bones? (?:in|wearing|with) (?:the |a |an )?(?:\w+ ){{0,2}}?(?:{'|'.join(sorted(COLOURS))})\b")
 _KNOWN = PEOPLE | MOVING | SHOT | CHANGE | WRITING | SPEAKING | SOUND | CLOTHING | DARKNESS | MANNER | FRAMING
@@ -85,6 +88,8 @@ _PLACES = {"upper": "top", "above": "top", "lower": "bottom", "below": "bottom",
 _GETS_DARK = re.compile(
     r"\b(?:is|was|does|did|has|gets?|got|goes|go|went|turns?) (?:it|everything|all)?\b.*\b(?:dark|black)\W*$"
 )
+# The border over which somebody comes or goes; "a red top" is none.
+BORDER = re.compile(r"\b(?:from|at|on|over|to|towards?) (?:the )?(left|right|top|bottom)\b")
 _SIDES = ("left", "right", "top", "bottom")
 
 
@@ -206,7 +211,8 @@ def _parts_asked(asked: frozenset[str]) -> tuple[str, ...]:
 def event_asked(text: str) -> str:
     """Which event ``text`` is about: "leaves" or "appears"."""
     low = text.lower()
-    return "leaves" if asked_stems(text) & LEAVING or _LEFT.search(low) or _GONE.search(low) else "appears"
+    leaves = asked_stems(text) & LEAVING or any(pattern.search(low) for pattern in (_LEFT, _GONE, _GOES))
+    return "leaves" if leaves else "appears"
 
 
 async def writing(context: Context, text: str) -> list[Sighting]:

@@ -19,12 +19,17 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (rf"\b({_WH}|there)['’]?s\b{_HAS}", r"\1 has"),
     (rf"\b({_WH}|there)['’]s\b|\b(what|who|where|when|how|there)s\b(?=\s)", r"\1\2 is"),
     (rf"\b({_WH})['’]re\b", r"\1 are"),
+    (rf"\b({_WH})['’]d\b|\b(where|how|who)d\b(?=\s)", r"\1\2 did"),
     (r"\b(he|she)s\b(?=\s)", r"\1 is"),
     (r"\b(is|are|was|were|do|does|did|has|have|ca|could|would)nt\b", r"\1n't"),
     (rf"\b({_WH} )r\b(?= )|\br(?= (?:u|you|they|there|we|these|those)\b)", r"\1are"),
     (r"\bu\b(?!\.)", "you"),
     (r"\bur\b", "your"),
     (r"\babt\b", "about"),
+    (r"\bsb\b", "somebody"),
+    (r"\b(any|some|every)1\b", r"\1one"),
+    (r"\bb4\b", "before"),
+    (r"\b1st\b", "first"),
     (r"\bwats\b(?=\s)", "what is"),
     (r"^(is|are|was|were|do|does|did|has|have|could|would)n['’]t(?= \w)", r"\1"),
     (r"\b(\d+ ?(?:s|secs?|seconds?|mins?|minutes?)) in(?:to (?:it|the \w+))?(?=\s*[?.!]*$)", r"at \1"),
@@ -57,6 +62,10 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     ),
     (r"^how (?:does|did|do) (?:it|this|that|the \w+|things) (?:end|finish|stop)\b", "what happens at the end"),
     (r"^how (?:does|did|do) (?:it|this|that|the \w+|things) (?:begin|start)\b", "what happens at the beginning"),
+    (
+        r"^what (?:is|was) the (first|last) thing (?:(?:that|which) )?(?:happen(?:s|ed)|you (?:saw|noticed))\b",
+        r"what happened \1",
+    ),
     (r"^what am i (?:looking at|seeing|watching)\b", "what do you see"),
     (r"^what (is|was) on (?:the |my )?(screen|slide|sign|board|page)\b(?!.*\bnow\b)", r"what \1 written on the \2"),
     (
@@ -87,7 +96,7 @@ _LONG = split_words(
     """
     happened happening happens happen people person written writing between before during colour picture screen
     summary summarise summarize someone somebody anyone anybody minute minutes second seconds beginning mentioned
-    speaking describe language caption appears appeared visible
+    speaking describe language caption appears appeared visible movement
     """
 )
 # Words of their own that are a slip away from one of those.
@@ -131,8 +140,8 @@ def mend_slips(text: str) -> str:
 
 def _near(word: str, among: list[str], is_slip: Callable[[str, str], bool]) -> str:
     def is_another(target: str) -> bool:
-        """Not an inflection of it: those end otherwise ("happens", but "begining")."""
-        return stem(word) != stem(target) or word[-3:] == target[-3:]
+        """Not an inflection of it: those end otherwise ("happens", but "begining" and "befor")."""
+        return stem(word) != stem(target) or word[-3:] == target[-3:] or f"{word}e" == target
 
     return next((target for target in among if is_another(target) and is_slip(word, target)), "")
 

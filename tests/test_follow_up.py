@@ -52,7 +52,12 @@ def test_a_follow_up_in_full(text: str, last: PastTurn, full: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "before"),
-    [("when does it come out?", "who made it?"), ("Is it a trailer?", "Is it animated?")],
+    [
+        ("when does it come out?", "who made it?"),
+        ("Is it a trailer?", "Is it animated?"),
+        ("What was the last thing that moved?", "When does the white car appear?"),
+        ("Was it still?", "did anything leave?"),
+    ],
 )
 def test_a_verb_or_an_adjective_is_no_thing_to_lean_on(text: str, before: str) -> None:
     assert resolve(text, asked(before), 80.0) is None

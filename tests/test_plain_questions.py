@@ -204,3 +204,32 @@ async def test_what_is_on_the_screen_is_read_and_where_nothing_is_heard_it_is_wh
     assert '"Closed at noon"' in (await answer(ListedMemory(sign), "whats on the screen")).text
     silent = ListedMemory(sign, missing="audio")
     assert '"Closed at noon"' in (await answer(silent, "what does it say?")).text
+
+
+async def test_many_are_told_by_the_most_that_were_seen_at_once() -> None:
+    frames = [frame(float(t), "a street", people=n) for t, n in enumerate((1, 3, 3, 1))]
+    draft = await answer(ListedMemory(*frames, *STREET), "are there many people")
+    assert draft.text == "I made out at most three people at once, for example at [0:01]."
+
+
+async def test_somebody_on_one_side_is_not_whoever_came_on_another() -> None:
+    frames = [frame(float(t), "a street", people=1) for t in range(3)]
+    came = appears(4.0, "person", "a person enters from the right, moving up", side="right", direction="up")
+    memory = ListedMemory(*frames, came)
+    assert (await answer(memory, "did sb come in from the right")).text.startswith(
+        "Yes, a person enters from the right"
+    )
+    assert (await answer(memory, "did sb come in from the left")).text == (
+        "No, I did not see a person come or go at the left."
+    )
+
+
+async def test_who_or_what_left_is_not_who_came() -> None:
+    came = appears(4.0, "person", "a person enters from the right")
+    left = observe("object", 9.0, "the person leaves", kind="person", event="leaves", evidence=(came.id,))
+    rolled = observe("object", 26.0, "the thing leaves", kind="moving", event="leaves", evidence=(ROLLS.id,))
+    memory = ListedMemory(came, left, ROLLS, rolled)
+    for question in ("who left last", "when did the person walk out"):
+        assert cited(await answer(memory, question)) == [left], question
+    assert cited(await answer(memory, "did anything leave")) == [rolled]
+    assert (await answer(ListedMemory(ROLLS), "did anything leave")).abstained

@@ -22,6 +22,7 @@ from reasoning.wording import mend_slips, plain_wording
         ("Sumarise the clip", "Summarise the clip"),
         ("what was there at the begining", "what was there at the beginning"),
         ("what did he say abuot it", "what did he say about it"),
+        ("was there movment befor noon", "was there movement before noon"),
     ],
 )
 def test_misspelt_words_of_the_frame_are_mended(typed: str, meant: str) -> None:
@@ -61,6 +62,8 @@ def test_names_things_and_quotations_are_left_as_they_are_spelt(text: str) -> No
         ("didnt he leave?", "did he leave?"),
         ("what hes holding", "what he is holding"),
         ("tell me everything", "what happened"),
+        ("what's the last thing that happened", "what happened last"),
+        ("whered any1 go b4 that", "where did anyone go before that"),
         ("what did he say 5 seconds in?", "what did he say at 5 seconds?"),
         ("whats the movie called", "what is the title of the movie"),
         ("is there a button called submit", 'is there a button called "submit"'),
@@ -126,6 +129,7 @@ def test_questions_and_corrections_are_no_small_talk(text: str) -> None:
     [
         ("Was steht auf dem Schild?", "German"),
         ("Wer spricht?", "German"),
+        ("hast du jemanden gesehen", "German"),
         ("Was passiert?", "German"),
         ("Was the man in the car?", ""),
         ("Was Die Hard shown?", ""),

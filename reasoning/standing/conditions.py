@@ -16,6 +16,7 @@ from reasoning.draft import join, quote
 from reasoning.lexicon import COLOURS
 from reasoning.questions import FRAMING, QUOTED
 from reasoning.sights import (
+    BORDER,
     CHANGE,
     CLOTHING,
     LEAVING,
@@ -71,8 +72,6 @@ _ARRIVES = frozenset(
     stem(word)
     for word in "appear enter come arrive walk show pass approach visit return join stand sit is step cross run".split()
 )
-# The border over which somebody comes or goes; "a red top" is none.
-_SIDE = re.compile(r"\b(?:from|at|on|over|to|towards?) the (left|right|top|bottom)\b")
 _WHERE = frozenset(stem(word) for word in "left right top bottom side first again below above together".split())
 _DARK = re.compile(
     r"\b(?:goes|gets|is|becomes|turns) (?:dark|black)\b|"
@@ -160,7 +159,7 @@ def parse_condition(text: str) -> Condition:
         return Condition(text, ("sound", "thing") if named else ("sound",), sounds=heard, names=named)
     if asked & SOUND and not named:
         return Condition(text, ("sound",))
-    sides = tuple(dict.fromkeys(_SIDE.findall(low)))
+    sides = tuple(dict.fromkeys(BORDER.findall(low)))
     if asked & (PEOPLE | ROLES) and not [word for word in things if stem(word) not in CLOTHING | _WHERE]:
         roles = tuple(word for word in content if stem(word) in ROLES)
         return Condition(text, ("person",), event=event, colours=colours, sides=sides, beyond=roles)
