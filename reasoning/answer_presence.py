@@ -70,7 +70,8 @@ async def answer_presence(question: Question, context: Context) -> Draft:
             return await _speaking(question, context)
         if asked & SOUND:
             return await _sound(question, context)
-        if asked & WRITING and not question.phrases and not beyond:
+        is_writing = asked & WRITING or (question.has("name", "names") and not question.strong)
+        if is_writing and not question.phrases and not beyond:
             return await _writing(question, context)
         is_anything = bool(_ANYTHING & set(words(question.text)))
         if asked & CHANGE and (asked & SHOT or (is_anything and not beyond)):
@@ -81,7 +82,8 @@ async def answer_presence(question: Question, context: Context) -> Draft:
         if not beyond and (asked & MOVING or (is_anything and asked & (PASSING | LEAVING))):
             return await _moving(question, context)
         if asked & DARKNESS and not asked & MOTION_VERBS and not beyond:  # "still climbing" is no still picture
-            return await (_brightness if question.alternatives else _dark)(context)
+            either = question.alternatives or question.has("bright", "white")
+            return await (_brightness if either else _dark)(context)
         if not beyond and is_anything and (coloured := await _coloured(question, context)):
             return coloured
     vehicle = about_vehicles(question.body)

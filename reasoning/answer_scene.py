@@ -350,7 +350,8 @@ def _presence_now(question: Question, frame: Observation, visible: tuple[Observa
         if motion < MOVING_ABOVE:
             return refusal(f"No, I see nothing moving now{caveat}")
         return one(f"Yes, something is moving now {mark(frame.t0_s)}{caveat}", frame, confidence=0.5)
-    return refusal(f"I cannot tell whether there is {join(beyond[:2]) or 'that'} now. {ABILITY}, not other things")
+    about = join(noun_phrases(question.text, beyond)[:2], "or") or "that"
+    return refusal(f"I cannot tell anything of {about} now. {ABILITY}, not other things")
 
 
 def _brief(text: str) -> str:

@@ -22,7 +22,7 @@ from reasoning.questions import Question, noun_phrases
 from reasoning.words import STOP_WORDS, stem, words
 from runtime.messages import Channel, Observation, why_unheard
 
-# Where nothing can be heard, "it" is a screen or a sign.
+# Where nobody speaks, "it" is a screen or a sign.
 _IT_SAYS = re.compile(r"\b(?:does|did) (?:it|this|that) say\b", re.IGNORECASE)
 LISTED = 3
 LABEL_WORDS = 3
@@ -57,7 +57,7 @@ AGREES = 0.75
 
 async def answer_words(question: Question, context: Context) -> Draft:
     """Answer from speech and on-screen text, or refuse."""
-    if question.kind == "spoken" and _IT_SAYS.search(question.text) and await context.lacks("audio"):
+    if question.kind == "spoken" and _IT_SAYS.search(question.text) and not await context.scan("speech"):
         question = msgspec.structs.replace(question, kind="read", spoken=False, read=True)
     laid_out = await answer_layout(question, context)
     if laid_out:

@@ -100,7 +100,9 @@ _WHO = re.compile(
     r"(?:said|says|spoke|was (?:speaking|talking|saying))(?: (?:it|that|this))?)$"
 )
 _SEVERAL = re.compile(r"\b(?:they|them)\b")
-_FRAME_PRONOUN = re.compile(r"\b(?:is|was) (?:it|this|that) about\b|\bin (?:it|this|that)\b|\bgoing on\b|\bit say\b")
+_FRAME_PRONOUN = re.compile(
+    r"\b(?:is|was) (?:it|this|that) about\b|\bin (?:it|this|that)\b|\bgoing on\b|\bit (?:say|start|begin|end)\b"
+)
 
 
 def resolve(text: str, last: PastTurn | None, as_of_s: float, cited: PastTurn | None = None) -> Resolved | None:

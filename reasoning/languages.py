@@ -14,7 +14,8 @@ _FUNCTION_WORDS = {
     "German": """der das den dem des und ist sind nicht ein eine einen wer wie wo wann warum welche welcher welches wen
         wem hat haben habe wird wurde auf im mit von zu zum zur fur es sieht steht gesagt jemand ich du er sie wir ihr
         was war man die an in so am noch schon passiert passierte gerade jetzt viele gibt auch sich dass wieviel
-        wieviele bitte hast jemanden niemand gesehen gehort gab kommt kam sagt sagte geht worum kannst wieder""",
+        wieviele bitte hast jemanden niemand gesehen gehort gab kommt kam sagt sagte geht worum wovon handelt
+        kannst wieder""",
     "French": """le la les du des est sont qui quoi que qu quand comment pourquoi combien quel quelle quels quelles il
         elle ils elles dans sur avec pour une un et dit voit ecrit passe aux ce cette c'est qu'est y de l'on""",
     "Spanish": """el la los las un una que quien quienes donde cuando como cuantos cuantas cual por porque esta estan

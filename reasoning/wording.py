@@ -66,6 +66,8 @@ _PLAIN: tuple[tuple[str, str], ...] = (
         r"^what (?:is|was) the (first|last) thing (?:(?:that|which) )?(?:happen(?:s|ed)|you (?:saw|noticed))\b",
         r"what happened \1",
     ),
+    (r"^(?:at|from) (?:what|which) (?:point|moment|second|minute|time)(?: in time)?\b", "when"),
+    (r"^how (?:dark|bright) (?:is|was) (?:it|the \w+)\b", "is the picture bright or dark"),
     (r"^what am i (?:looking at|seeing|watching)\b", "what do you see"),
     (r"^what (is|was) on (?:the |my )?(screen|slide|sign|board|page)\b(?!.*\bnow\b)", r"what \1 written on the \2"),
     (

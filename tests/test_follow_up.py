@@ -57,6 +57,7 @@ def test_a_follow_up_in_full(text: str, last: PastTurn, full: str) -> None:
         ("Is it a trailer?", "Is it animated?"),
         ("What was the last thing that moved?", "When does the white car appear?"),
         ("Was it still?", "did anything leave?"),
+        ("When does it start?", "What colour is the sky?"),
     ],
 )
 def test_a_verb_or_an_adjective_is_no_thing_to_lean_on(text: str, before: str) -> None:

@@ -233,3 +233,23 @@ async def test_who_or_what_left_is_not_who_came() -> None:
         assert cited(await answer(memory, question)) == [left], question
     assert cited(await answer(memory, "did anything leave")) == [rolled]
     assert (await answer(ListedMemory(ROLLS), "did anything leave")).abstained
+
+
+async def test_a_bright_picture_is_not_told_as_dark() -> None:
+    frames = [frame(float(t), brightness=b) for t, b in enumerate((0.01, 0.7, 0.8, 0.7))]
+    for question in ("is the picture bright", "how dark is it?"):
+        draft = await answer(ListedMemory(*frames), question)
+        assert draft.text.startswith("The picture is mostly bright"), question
+
+
+async def test_names_are_read_where_no_word_says_whose() -> None:
+    credits_ = written(9.0, "Produced by Anna Bell")
+    assert "Anna Bell" in (await answer(ListedMemory(credits_), "any names?")).text
+    assert (await answer(ListedMemory(written(9.0, "EXIT")), "any names?")).abstained
+
+
+async def test_it_says_is_of_a_screen_while_nobody_speaks() -> None:
+    sign, talk = written(2.0, "Closed at noon"), said(40.0, 42.0, "good morning")
+    memory = ListedMemory(sign, talk, frame(2.0, "grey", sign), frame(3.0, "grey", sign))
+    assert "Closed at noon" in (await answer(memory, "what does it say at 0:02?")).text
+    assert "good morning" in (await answer(memory, "what does it say at 0:41?")).text
