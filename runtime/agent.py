@@ -5,6 +5,7 @@ The card, ``MEMORY_DIR/agent.json``, tells other terminals where to find a runni
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
@@ -26,6 +27,8 @@ from runtime.processes import CORE, EMBEDDING, FILE_PERCEIVERS, NAME_MAX
 from runtime.supervisor import ProcessEvent, Supervisor
 
 RUN_DIR_PREFIX = "mindstream-"
+# In the run directory; locked for as long as the agent lives.
+LOCK_NAME = "agent.lock"
 # sun_path holds 108 bytes with its end; the longest socket names of ours begin with "control-".
 MAX_RUN_DIR_BYTES = 107 - len("/control-") - NAME_MAX
 
@@ -107,7 +110,7 @@ async def open_agent(
         ProcessFailed: a required process cannot be kept alive.
     """
     prepare_memory_dir(memory_dir)
-    run_dir = _make_run_dir()
+    run_dir, lock = _make_run_dir()
     # The layout encoder has no words.
     embedding = () if config.perception.vision.describe == "layout" else (EMBEDDING,)
     members = (*CORE, *embedding, *perceivers)
@@ -127,16 +130,16 @@ async def open_agent(
         context.destroy(linger=0)
         _keep_logs(run_dir, memory_dir)
         shutil.rmtree(run_dir, ignore_errors=True)
+        os.close(lock)
 
 
 def find_agent(memory_dir: Path) -> AgentCard | None:
     """The agent that is running on this memory folder, if one is."""
     try:
         card = msgspec.json.decode((memory_dir / "agent.json").read_bytes(), type=AgentCard)
-        os.kill(card.pid, 0)
     except (OSError, msgspec.DecodeError):
         return None
-    return card if Path(card.run_dir).is_dir() else None
+    return card if _is_alive(Path(card.run_dir)) else None
 
 
 def has_memory(memory_dir: Path) -> bool:
@@ -174,16 +177,38 @@ def prepare_memory_dir(memory_dir: Path) -> None:
         raise StoreError(f"memory {memory_dir} cannot be written (no permission); give another with --memory")
 
 
-def _make_run_dir() -> Path:
+def _is_alive(run_dir: Path) -> bool:
+    """Whether the agent of a run directory lives. Its lock says so, which the system lets go of however it ends; its
+    number may be another process's by now, and in a container is so at every start."""
+    try:
+        lock = os.open(run_dir / LOCK_NAME, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def _make_run_dir() -> tuple[Path, int]:
     """A fresh private folder for sockets, plans and logs; what dead agents left behind goes."""
     base = Path(tempfile.gettempdir())
     if len(os.fsencode(base)) + len(RUN_DIR_PREFIX) + 20 > MAX_RUN_DIR_BYTES:
         base = Path("/tmp")  # noqa: S108 - socket paths have a length limit; the folder is private (0700)
     for old in base.glob(f"{RUN_DIR_PREFIX}*-*"):
         pid = old.name.removeprefix(RUN_DIR_PREFIX).split("-")[0]
-        if pid.isdigit() and not Path(f"/proc/{pid}").exists() and old.stat().st_uid == os.getuid():
-            shutil.rmtree(old, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{RUN_DIR_PREFIX}{os.getpid()}-", dir=base))
+        # One that has no lock yet is being made, if its process is there.
+        is_dead = not Path(f"/proc/{pid}").exists() or ((old / LOCK_NAME).exists() and not _is_alive(old))
+        with suppress(FileNotFoundError):  # another agent that starts removes it too
+            if pid.isdigit() and is_dead and old.stat().st_uid == os.getuid():
+                shutil.rmtree(old, ignore_errors=True)
+    run_dir = Path(tempfile.mkdtemp(prefix=f"{RUN_DIR_PREFIX}{os.getpid()}-", dir=base))
+    lock = os.open(run_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    return run_dir, lock
 
 
 def _keep_logs(run_dir: Path, memory_dir: Path) -> None:

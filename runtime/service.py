@@ -52,6 +52,8 @@ HEARTBEAT_S = 0.5
 MEMORY_DEADLINE_S, MEMORY_TRIES = 6.0, 10
 # After its lifeline breaks a process may finish what it writes; then it is gone whatever it does.
 ORPHAN_GRACE_S = 3.0
+# Stacks of earlier processes are kept up to this size.
+STACKS_BYTES = 1 << 20
 # How the supervisor tells a user's error, which a restart cannot mend, from a crash.
 USER_ERROR_MARK = "user error: "
 
@@ -328,9 +330,13 @@ def _die_with_parent(log_line: Callable[[str], None]) -> None:
 
 def main(argv: list[str]) -> None:
     """Run one process by its plan. Exit codes: 0 done, 2 a user's error, 1 a bug (traceback on stderr)."""
+    os.umask(0o077)  # what is remembered, recorded or exported is its owner's alone, wherever it is put
     run_dir, name = Path(argv[1]), argv[2]
     plan = msgspec.json.decode(plan_path(run_dir, name).read_bytes(), type=Plan)
-    stacks = open(run_dir / f"{name}.stacks", "w", encoding="utf-8")  # noqa: SIM115 - open as long as we live
+    # What the one before us was stuck in stays to be read; open as long as we live.
+    stacks = open(run_dir / f"{name}.stacks", "a", encoding="utf-8")  # noqa: SIM115
+    if stacks.tell() > STACKS_BYTES:
+        stacks.truncate(0)
     faulthandler.enable(stacks)
     faulthandler.register(signal.SIGUSR1, stacks)
 

@@ -12,8 +12,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from runtime.agent import AgentCard, find_agent
 from tests.agent_runs import DEADLINE_S, PROJECT, SAMPLE, Run, child_pid, finish, is_running, run, start
 
 pytestmark = pytest.mark.slow
@@ -207,8 +209,21 @@ def test_a_killed_command_leaves_no_process_and_its_memory_opens_again(tmp_path:
     while any(pid is not None and is_running(pid) for pid in pids):
         assert time.monotonic() < deadline_s, "a process outlived its supervisor"
         time.sleep(0.05)
+    # Its number is another process's now, as that of the first process of a container is at every start.
+    left = msgspec.json.decode((memory / "agent.json").read_bytes(), type=AgentCard)
+    Path(left.run_dir).mkdir(exist_ok=True)  # unless another agent has cleared it away already
+    (memory / "agent.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(left, pid=os.getpid())))
+    assert find_agent(memory) is None
     assert run("status", "--memory", memory).code == 0
+    assert not Path(left.run_dir).exists()
     assert rows(memory, "PRAGMA integrity_check") == [("ok",)]
+
+
+def test_what_is_written_is_its_owners_alone_wherever_it_is_put(first: tuple[Path, Run], tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    assert run("export", tmp_path / "all.zip", "--memory", first[0]).code == 0
+    for path in (first[0] / "memory.db", first[0] / "standing.json", tmp_path / "all.zip"):
+        assert path.stat().st_mode & 0o077 == 0, path
 
 
 def test_a_recording_already_remembered_is_not_perceived_again(first: tuple[Path, Run]) -> None:

@@ -168,6 +168,7 @@ async def test_a_hung_event_loop_is_found_and_its_stacks_are_kept(run_dir: Path,
         assert "not heard from" in (await world.until("died", "video")).text
         assert "stuck_in_here" in (run_dir / "video.stacks").read_text()
         await world.until("restarted", "video")
+        assert "stuck_in_here" in (run_dir / "video.stacks").read_text()
 
 
 async def test_data_that_stand_still_count_as_a_failure_though_the_loop_runs(
