@@ -69,6 +69,7 @@ class Store:
             except BaseException:
                 os.close(self._lock)
                 raise
+        self._file = _identity(self.path)
         self._raw: BinaryIO | None = None
         self._known_terms: set[str] = set()
         self.unwelcome = Unwelcome()
@@ -108,6 +109,7 @@ class Store:
             StoreError: it could not be written (disk full, damaged, ...).
         """
         with explained(self.where):
+            self._check_in_place()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 writing = Writing(self._connection, self._known_terms, self.unwelcome)
@@ -170,6 +172,14 @@ class Store:
         yield self._raw
         with suppress(FileNotFoundError), self.path.with_name(FILE_NAME + "-wal").open("rb") as log:
             yield log
+
+    def _check_in_place(self) -> None:
+        """What is written into a file that is no longer where it was would be lost unnoticed."""
+        if _identity(self.path) != self._file:
+            raise StoreError(
+                f"memory {self.where}: {FILE_NAME} was moved or removed while it was in use; put it back, or choose"
+                " another folder with --memory"
+            )
 
     def _is_unscrubbed(self) -> bool:
         return bool(self._connection.execute("SELECT value FROM memory WHERE key='unscrubbed'").fetchone()[0])
@@ -238,6 +248,14 @@ def _account(problem: str) -> str:
     if "file exists" in lower or "not a directory" in lower:
         return "is not a folder; choose another place with --memory"
     return problem
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _size(file: Path) -> int:

@@ -334,9 +334,10 @@ class Writing:
             (publisher, epoch, seq),
         )
         self.connection.execute(
-            "DELETE FROM publisher_seq WHERE publisher=? AND epoch NOT IN"
+            # Never this one, though the machine's clock may have been set back since the others began.
+            "DELETE FROM publisher_seq WHERE publisher=? AND epoch!=? AND epoch NOT IN"
             " (SELECT epoch FROM publisher_seq WHERE publisher=? ORDER BY epoch DESC LIMIT ?)",
-            (publisher, publisher, EPOCHS_KEPT),
+            (publisher, epoch, publisher, EPOCHS_KEPT),
         )
 
     def _index(self, seq: int, observation: Observation) -> None:

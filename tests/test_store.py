@@ -63,6 +63,31 @@ def test_what_is_delivered_twice_is_stored_once(tmp_path: Path) -> None:
     store.close()
 
 
+def test_how_far_a_publisher_is_durable_is_known_after_the_clock_was_set_back(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    for epoch in (*range(1000, 1020), 500):
+        with store.write() as writing:
+            writing.add(Batch(sequence={("video", epoch): 7}))
+    durable = store.reader().execute("SELECT epoch, seq FROM publisher_seq ORDER BY epoch").fetchall()
+    assert durable == [(500, 7), *((epoch, 7) for epoch in range(1012, 1020))]
+    store.close()
+
+
+@pytest.mark.parametrize("is_replaced", [False, True])
+def test_a_file_that_was_moved_away_is_told_of_and_not_written_to_unnoticed(tmp_path: Path, is_replaced: bool) -> None:
+    folder, moved = tmp_path / "memory", tmp_path / "moved"
+    store = memory_of(folder, stream(see(1.0, "one"), end_s=2.0))
+    folder.rename(moved)
+    if is_replaced:
+        Store(folder).close()
+    with pytest.raises(StoreError, match=r"memory.db was moved or removed while it was in use"), store.write():
+        pass
+    store.close()
+    kept = Store(moved)
+    assert [o.text for o in everything(kept)] == ["one"]
+    kept.close()
+
+
 def test_an_older_repetition_moves_no_watermark_back(tmp_path: Path) -> None:
     store = memory_of(
         tmp_path, gather(send("video", SourceOpened(source="clip", track="video"), progress(9.0, "video")))
