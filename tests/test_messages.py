@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import msgspec
 import pytest
 
@@ -47,6 +49,14 @@ def test_every_message_is_frozen_tagged_and_in_the_union_once() -> None:
     assert all(kind.__struct_config__.frozen for kind in union)
     concrete = {kind for kind in vars(m).values() if isinstance(kind, type) and issubclass(kind, m.Message)}
     assert concrete - {m.Message} == set(union)
+
+
+def test_the_garbage_collector_walks_no_message() -> None:
+    hit = m.Hit(observation=m.Observation(id="s/speech/1", source="s", channel="speech", t0_s=1.0, t1_s=2.0), score=1.0)
+    sent = m.RecallReply(hits=(hit,))
+    received = m.decode(m.encode(sent))
+    assert received == sent
+    assert not any(gc.is_tracked(message) for message in (sent, received, hit, hit.observation))
 
 
 def test_topics_carry_messages_of_the_union() -> None:

@@ -32,8 +32,8 @@ def observation_id(source: str, channel: str, t0_s: float, k: int = 0) -> str:
     return f"{source}/{channel}/{round(t0_s * 1000):09d}{suffix}"
 
 
-class Message(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
-    """Base of all messages."""
+class Message(Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True, gc=False):
+    """Base of all messages. Frozen, so none is ever part of a cycle: the garbage collector need not look at them."""
 
 
 class Failure(Message, frozen=True, tag="failure"):
