@@ -82,20 +82,20 @@ async def answer_presence(question: Question, context: Context) -> Draft:
         if not beyond and (asked & MOVING or (is_anything and asked & (PASSING | LEAVING))):
             return await _moving(question, context)
         if asked & DARKNESS and not asked & MOTION_VERBS and not beyond:  # "still climbing" is no still picture
-            either = question.alternatives or question.has("bright", "white")
+            either = question.alternatives or question.has("bright")
             return await (_brightness if either else _dark)(context)
         if not beyond and is_anything and (coloured := await _coloured(question, context)):
             return coloured
-    vehicle = about_vehicles(question.body)
-    if not told and beyond == [vehicle] and (moved := await vehicles(context, question.text)):
-        o = moved[0].observation
-        text = f"I cannot tell {vehicle_named(vehicle)} from other moving things; {o.text} {mark(o.t0_s)}"
-        return Draft((Claim(text + ".", (o,)),), 0.0, abstained=True)
     if beyond and not told:
         named = await things(context, beyond)
         if named and not await unnamed_by_tags(context, question.body):
             first = named[0]
             return one(f"Yes, I see {first.said} {mark(first.t0_s)}", first.observation, confidence=0.6)
+        vehicle = about_vehicles(question.body)
+        if beyond == [vehicle] and (moved := await vehicles(context, question.text)):
+            o = moved[0].observation
+            text = f"I cannot tell {vehicle_named(vehicle)} from other moving things; {o.text} {mark(o.t0_s)}"
+            return Draft((Claim(sentence(text), (o,)),), 0.0, abstained=True)
     if told or not question.seen:
         said = await _told(question, context, told)
         if said:

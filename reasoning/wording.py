@@ -22,9 +22,10 @@ _PLAIN: tuple[tuple[str, str], ...] = (
     (rf"\b({_WH})['’]d\b|\b(where|how|who)d\b(?=\s)", r"\1\2 did"),
     (r"\b(he|she)s\b(?=\s)", r"\1 is"),
     (r"\b(is|are|was|were|do|does|did|has|have|ca|could|would)nt\b", r"\1n't"),
-    (rf"\b({_WH} )r\b(?= )|\br(?= (?:u|you|they|there|we|these|those)\b)", r"\1are"),
-    (r"\bu\b(?!\.)", "you"),
-    (r"\bur\b", "your"),
+    (rf"\b({_WH} )(?-i:r)\b(?= )|\b(?-i:r)(?= (?:u|you|they|there|we|these|those)\b)", r"\1are"),
+    # As one types to friends: a single small letter, not "U.S." or "the letter U".
+    (r"\b(?-i:u)\b(?!\.)", "you"),
+    (r"\b(?-i:ur)\b", "your"),
     (r"\babt\b", "about"),
     (r"\bsb\b", "somebody"),
     (r"\b(any|some|every)1\b", r"\1one"),
@@ -75,7 +76,11 @@ _PLAIN: tuple[tuple[str, str], ...] = (
         r"what is the title of the \1",
     ),
     # "A button called submit": the word itself is meant.
-    (r"\b(called|named|labell?ed|titled) (?!by\b|for\b)([^\W\d_]+)(?=\s*[?.!]*$)", r'\1 "\2"'),
+    (
+        r"\b(called|named|labell?ed|titled) (?!(?:by|for|before|again|now|then|here|there|out|in|up|first|last|"
+        r"later|today|it|him|her|them)\b)([^\W\d_]+)(?=\s*[?.!]*$)",
+        r'\1 "\2"',
+    ),
     (r"^(?:if|whether) there (is|are|was|were)\b", r"\1 there"),
     # Terse: "any cars?", "anybody there?", "anything about London?".
     (

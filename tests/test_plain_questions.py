@@ -168,6 +168,8 @@ async def test_of_what_may_have_been_a_car_neither_yes_nor_no_is_said(question: 
         == "I cannot tell a car from other moving things; a large grey moving thing enters from the left [0:20]."
     )
     assert (await answer(ListedMemory(*TALK), question)).text.startswith("No, I did not see or hear")
+    named = frame(25.0, "a yard; shows car", tags=[["car", 0.5]])
+    assert (await answer(ListedMemory(ROLLS, named), question)).text == "Yes, I see a car [0:25]."
 
 
 @pytest.mark.parametrize(("question", "is_told"), [("is anybody running", False), ("did anyone walk past?", True)])

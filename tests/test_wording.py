@@ -58,6 +58,8 @@ def test_names_things_and_quotations_are_left_as_they_are_spelt(text: str) -> No
         ("when did u last see ur bag", "when did you last see your bag"),
         ("what r they saying abt it thx", "what are they saying about it"),
         ("The U.S. flag?", "The U.S. flag?"),
+        ("Which letter is U?", "Which letter is U?"),
+        ("what was he called before", "what was he called before"),
         ("isnt there a cat", "is there a cat"),
         ("didnt he leave?", "did he leave?"),
         ("what hes holding", "what he is holding"),
