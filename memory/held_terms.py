@@ -14,6 +14,7 @@ from memory.index import Index
 from memory.matches import Match
 
 Plane = NDArray[np.uint8]  # eight terms by position
+_BITS = ((np.arange(256)[:, None] >> np.arange(8)) & 1).astype(np.float32)  # of each value of a plane
 
 
 @contextmanager
@@ -47,9 +48,8 @@ class HeldTerms:
             self._other[match.positions[some]] = 1
         idf = np.zeros(8 * n_planes, np.float32)
         idf[: len(self._places)] = [match.idf for match in (*matches, *spoken)]
-        bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
         # What each value of a plane is worth.
-        self._shares = [(bits * idf[8 * i : 8 * i + 8]).sum(axis=1, dtype=np.float32) for i in range(n_planes)]
+        self._shares = [(_BITS * idf[8 * i : 8 * i + 8]).sum(axis=1) for i in range(n_planes)]
 
     def clear(self) -> None:
         """Leave the room as it was."""

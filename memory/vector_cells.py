@@ -34,10 +34,6 @@ class Coded(Struct, frozen=True):
     codes: Codes
     scales: Floats
 
-    def dot(self, query: Coded) -> Floats:
-        """Dot product of each with one coded vector, float32 (n,)."""
-        return dots([self], query)
-
 
 def dots(parts: Sequence[Coded], query: Coded) -> Floats:
     """Dot products of each vector of each part with one coded vector, one after the other, float32."""

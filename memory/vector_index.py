@@ -92,7 +92,7 @@ class VectorIndex:
         segments = list(self._segments.values())
         if segments:
             budget = max(SCAN_LEAST, int(SCAN_SHARE * (len(self) - self._tail_size)))
-            likeness = np.concatenate([segment.centroids.dot(coded) for segment in segments])
+            likeness = dots([segment.centroids for segment in segments], coded)
             sizes = np.concatenate([np.diff(segment.begins) for segment in segments])
             chosen = np.sort(_likest(likeness, sizes, budget))
             first = 0
@@ -114,14 +114,14 @@ class VectorIndex:
         coded = encode(query[None])
         tail = self._tail_seqs[: self._tail_size]
         rows, there = find(tail, seqs)
-        found, cosines = [seqs[there]], [_take(self._tail_part(), rows).dot(coded)]
+        found, parts = [seqs[there]], [_take(self._tail_part(), rows)]
         for segment in self._segments.values():
             if not len(seqs) or segment.in_order[0] > seqs[-1] or segment.in_order[-1] < seqs[0]:
                 continue
             ranks, there = find(segment.in_order, seqs)
             found.append(seqs[there])
-            cosines.append(_take(segment.coded, segment.ranked[ranks]).dot(coded))
-        return np.concatenate(found), np.concatenate(cosines)
+            parts.append(_take(segment.coded, segment.ranked[ranks]))
+        return np.concatenate(found), dots(parts, coded)
 
     def _tail_part(self) -> Coded:
         return Coded(self._tail.codes[: self._tail_size], self._tail.scales[: self._tail_size])

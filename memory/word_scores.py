@@ -71,10 +71,9 @@ def score_words(
 def score_events(index: Index, matches: list[Match], at: Ints, leaf: Floats) -> Floats:
     """For each candidate with a score of its own, that of the event it lies in, from its visible members."""
     source: Ints = index.column("source")  # type: ignore[assignment]
-    here = np.bincount(source[at])
-    first = np.full(len(here) + 1, -1, np.int64)
+    first = np.full(max(index.sources(), default=0) + 1, -1, np.int64)
     number = 0
-    for of in np.flatnonzero(here).tolist():
+    for of in np.flatnonzero(np.bincount(source[at])).tolist():
         first[of] = number
         number += index.events(of)
     event = index.event
@@ -84,7 +83,7 @@ def score_events(index: Index, matches: list[Match], at: Ints, leaf: Floats) -> 
         if len(members) > COMMON:
             held, _ = find(members, at)
             members, counts = members[held], counts[held]
-        begins = first[np.minimum(source[members], len(first) - 1)]
+        begins = first[source[members]]
         inside = begins >= 0
         if not inside.all():
             members, counts, begins = members[inside], counts[inside], begins[inside]

@@ -13,7 +13,7 @@ import pytest
 from memory.reader import read_status
 from memory.recall import Recall, RecallOptions
 from memory.store import Store
-from memory.vector_cells import encode, make_cells
+from memory.vector_cells import dots, encode, make_cells
 from memory.vector_segments import segment_vectors
 from memory.views import open_view
 from runtime.messages import Observation, RecallRequest, ViewRequest
@@ -89,7 +89,7 @@ def states(store: Store) -> list[tuple[str, int]]:
 
 def test_coded_vectors_keep_their_cosines() -> None:
     vectors = np.stack([vector_of(o) for o in pictures(50)])
-    cosines = encode(vectors).dot(encode(vectors[:1]))
+    cosines = dots([encode(vectors)], encode(vectors[:1]))
     assert np.abs(cosines - vectors @ vectors[0]).max() < 0.01
 
 
