@@ -38,25 +38,28 @@ def near_terms(connection: sqlite3.Connection, term: str) -> list[tuple[str, flo
     sound = sound_of(term)
     found: dict[str, float] = {}
     if len(sound) >= 2:
-        rows = connection.execute("SELECT term FROM vocabulary WHERE sound=? LIMIT ?", (sound, _SOUND_ALIKE_LIMIT))
-        found |= _likest([other for (other,) in rows], term, _SIMILAR_BY_SOUND)
+        alike = "SELECT term FROM vocabulary WHERE sound=? LIMIT ?"
+        found |= _likest(connection, alike, (sound, _SOUND_ALIKE_LIMIT), term, _SIMILAR_BY_SOUND)
     looked = term.translate(_LOOK_ALIKE)
     for letter in _SAME_LETTER.get(looked[0], looked[0]):
         # A length that differs by more cannot be so alike.
-        rows = connection.execute(
-            "SELECT term FROM vocabulary WHERE term>=? AND term<? AND length(term) BETWEEN ? AND ?",
-            (letter, chr(ord(letter) + 1), len(term) * _SIMILAR_BY_LOOK - 1e-9, len(term) / _SIMILAR_BY_LOOK + 1e-9),
-        )
-        found |= _likest([other for (other,) in rows], term, _SIMILAR_BY_LOOK)
+        alike = "SELECT term FROM vocabulary WHERE term>=? AND term<? AND length(term) BETWEEN ? AND ?"
+        lengths = len(term) * _SIMILAR_BY_LOOK - 1e-9, len(term) / _SIMILAR_BY_LOOK + 1e-9
+        found |= _likest(connection, alike, (letter, chr(ord(letter) + 1), *lengths), term, _SIMILAR_BY_LOOK)
     found.pop(term, None)
     return sorted(found.items(), key=lambda item: (-item[1], item[0]))
 
 
-def _likest(others: list[str], term: str, least: float) -> dict[str, float]:
-    """Those of ``others`` that are at least so like the term, letters that look alike taken for the same."""
-    looked = term.translate(_LOOK_ALIKE)
-    looks = "\n".join(others).translate(_LOOK_ALIKE).split("\n")
-    near = process.extract(looked, looks, scorer=OSA.normalized_similarity, score_cutoff=least, limit=None)
+def _likest(
+    connection: sqlite3.Connection, select: str, values: tuple[object, ...], term: str, least: float
+) -> dict[str, float]:
+    """Those of the terms selected that are at least so like the term, letters that look alike taken for the same."""
+    # One text of thousands of terms is read in half the time of as many rows.
+    (text,) = connection.execute(f"SELECT group_concat(term, char(10)) FROM ({select})", values).fetchone()
+    others, looks = (text or "").split("\n"), (text or "").translate(_LOOK_ALIKE).split("\n")
+    near = process.extract(
+        term.translate(_LOOK_ALIKE), looks, scorer=OSA.normalized_similarity, score_cutoff=least, limit=None
+    )
     return {others[i]: likeness for _, likeness, i in near}
 
 
