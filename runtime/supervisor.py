@@ -277,12 +277,11 @@ class Supervisor:
         order = list(PROCESSES)
         for role in reversed(order):
             children = [c for c in self._children.values() if c.plan.role == role and c.process is not None]
-            for child in children:
+            # Held until they have ended: one that is still starting reads it when it can.
+            controls = [ControlSender(self._context, self.run_dir, child.plan.name) for child in children]
+            for child, control in zip(children, controls, strict=True):
                 child.stopping = True
-                if self.is_alive(child.plan.name):
-                    control = ControlSender(self._context, self.run_dir, child.plan.name)
-                    control.send(Stop())
-                    control.close()
+                control.send(Stop())
             for child in children:
                 assert child.process is not None
                 if not await self._wait(child.process, self._limits.stop_deadline_s):
@@ -290,6 +289,8 @@ class Supervisor:
                     await self._kill(child, "did not stop")
                 if child.process.stdin is not None:
                     child.process.stdin.close()
+            for control in controls:
+                control.close()
 
     @staticmethod
     async def _wait(process: subprocess.Popen[bytes], deadline_s: float) -> bool:

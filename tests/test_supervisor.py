@@ -85,6 +85,17 @@ async def test_processes_start_ready_and_stop_in_reverse_order(run_dir: Path, ta
     assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
 
 
+async def test_a_process_that_is_told_to_stop_while_it_starts_stops_in_order(
+    run_dir: Path, table: Any, tmp_path: Path
+) -> None:
+    table("video", "well_behaved")
+    async with supervised(run_dir) as world:
+        with anyio.move_on_after(0):
+            await world.supervisor.start("video", "video", {"stopped": str(tmp_path / "stopped")})
+        assert not world.events
+    assert (tmp_path / "stopped").read_text().split() == ["video"]
+
+
 async def test_a_killed_process_is_started_again(run_dir: Path, table: Any, tmp_path: Path) -> None:
     table("video", "well_behaved")
     async with supervised(run_dir) as world:
