@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,8 @@ LOCK_NAME = "memory.lock"
 # Files up to this size are read through at opening (a few ms each MiB); damage in larger ones shows when met.
 CHECK_UP_TO_BYTES = 64 << 20
 BUSY_TIMEOUT_S = 5.0
+# A disk with less room than this is full: the index of the write-ahead log grows by as much.
+FULL_BYTES = 32 << 10
 # How long a commit waits for readers to finish with the write-ahead log before it leaves the log to the next commit.
 FOLD_TIMEOUT_S = 1.0
 
@@ -221,7 +224,12 @@ def explained(where: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise StoreError(f"memory {where}: {_account(str(error))}") from error
+        problem = str(error)
+        # SQLite says so where its index of the log finds no room.
+        if "disk I/O error" in problem:
+            with suppress(OSError):
+                problem = "disk is full" if shutil.disk_usage(where).free < FULL_BYTES else problem
+        raise StoreError(f"memory {where}: {_account(problem)}") from error
     except OSError as error:
         raise StoreError(f"memory {where}: {_account(os.strerror(error.errno or errno.EIO))}") from error
 

@@ -11,12 +11,13 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from memory.observe import Batch, gather
 from memory.reader import read_status, scan
-from memory.store import Store
+from memory.store import Store, explained
 from memory.views import open_view
 from runtime.errors import StoreError
 from runtime.messages import Observation, ScanRequest, SourceEnded, SourceOpened, ViewRequest
@@ -321,6 +322,15 @@ def test_a_full_disk_is_one_line_and_what_was_there_stays_and_goes_on_when_there
     assert len(everything(store)) == len(before) + 200
     store.close()
     Store(tmp_path).close()
+
+
+def test_an_index_of_the_log_that_finds_no_room_is_a_full_disk_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for free, told in ((0, "the disk is full"), (1 << 30, "disk I/O error")):
+        monkeypatch.setattr("shutil.disk_usage", lambda where, free=free: SimpleNamespace(free=free))
+        with pytest.raises(StoreError, match=told), explained(str(tmp_path)):
+            raise sqlite3.OperationalError("disk I/O error")
 
 
 def test_a_damaged_page_of_the_index_alone_is_refused_and_left_alone(tmp_path: Path) -> None:
