@@ -71,7 +71,7 @@ MANNER = _stems(
     """wear enter leave pass walk appear come go cross stand sit bright dark first second third again together same time
     front behind near across way entrance foot total once twice background foreground right left top bottom upper lower
     side edge centre middle present alone shown visible simultaneously most moment through ever around play direction
-    all past by stay nothing get become more lot away"""
+    all past by stay nothing get become more away"""
 )
 # "After she left", "the car left the yard": gone, not a side.
 _LEFT = re.compile(

@@ -54,6 +54,7 @@ _PLAIN: tuple[tuple[str, str], ...] = (
         rf"i (?:want|need|would like|wonder|am wondering)(?: to know)?|i'd like to know),? (?=(?:{_WH}|if|whether)\b)",
         "",
     ),
+    (r"\s+(?:a lot|lots|at all)(?=\s*[?.!]*$)", ""),
     (r"[,\s]+(?:please|thanks|thank you|thx)\s*([?.!]*)$", r"\1"),
     # "Describe the woman" asks of her; "describe the scene" is a summary.
     (

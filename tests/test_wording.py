@@ -64,6 +64,8 @@ def test_names_things_and_quotations_are_left_as_they_are_spelt(text: str) -> No
         ("didnt he leave?", "did he leave?"),
         ("what hes holding", "what he is holding"),
         ("tell me everything", "what happened"),
+        ("did the scene change a lot?", "did the scene change?"),
+        ("Was it a parking lot?", "Was it a parking lot?"),
         ("at what point does it start", "when does it start"),
         ("what's the last thing that happened", "what happened last"),
         ("whered any1 go b4 that", "where did anyone go before that"),
