@@ -270,7 +270,11 @@ def _run(args: argparse.Namespace) -> int:
             await command()
             tasks.cancel_scope.cancel()
 
-    anyio.run(guarded)
+    try:
+        anyio.run(guarded)
+    except (OSError, BaseExceptionGroup):
+        if ended_by != 128 + signal.SIGHUP:  # what was being drawn had nowhere to go
+            raise
     return ended_by
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import anyio
 import pytest
 
 from runtime.interfaces.standard_streams import readable, typed_lines
-from tests.agent_runs import PROJECT, SAMPLE, finish, run, start
+from tests.agent_runs import PROJECT, SAMPLE, Run, finish, run, start
 from tests.test_chat import typed
 
 COMMAND = f"{sys.executable} {PROJECT / 'run_agent.py'}"
@@ -70,6 +71,18 @@ def test_a_chat_whose_input_stays_open_ends_when_it_is_told_to(memory: Path) -> 
         ended = finish(process)
         assert "Traceback" not in ended.err
         ended.assert_nothing_left()
+
+
+def test_a_chat_whose_terminal_is_closed_ends_in_order(memory: Path) -> None:
+    number, terminal = pty.fork()
+    if not number:
+        os.execv(sys.executable, [*COMMAND.split(), "chat", "--memory", str(memory)])
+    shown = b""
+    while b"Ask away" not in shown:
+        shown += os.read(terminal, 65536)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(number, 0)[1]) == 129
+    Run(129, "", "", number).assert_nothing_left()
 
 
 @pytest.mark.parametrize("command", ["status --json", "status", "search sun --json", "standing", "doctor", "ask why"])
