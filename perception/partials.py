@@ -57,7 +57,8 @@ class Partials:
         open_s = hearing.open_s
         if open_s != self._open_s:
             self._open_s = open_s
-            self._not_before_s = now_s if open_s is None else open_s + _FIRST_S
+            if open_s is not None:  # what the hypotheses of the one before cost is still to be rested for
+                self._not_before_s = max(self._not_before_s, open_s + _FIRST_S)
             if self._told_s is not None and self._told_s not in (open_s, self._transcribed_s):
                 self.over(self._told_s)  # it ended and was no utterance after all
         if open_s is None:
@@ -113,7 +114,8 @@ class Partials:
             return
         finally:
             foreseen.done.set()
-            self._rest(utterance, anyio.current_time() - began_s)
+            if utterance.t0_s == self._open_s:
+                self._rest(utterance, anyio.current_time() - began_s)
         self._tell(utterance, foreseen.transcript)
 
     async def _transcribe(self, utterance: Utterance) -> None:
@@ -125,9 +127,8 @@ class Partials:
             self._tell(utterance, transcript)
 
     def _rest(self, utterance: Utterance, took_s: float) -> None:
-        """No hypothesis of what goes on for a while, after that of ``utterance`` took so long."""
-        if utterance.t0_s == self._open_s:
-            self._not_before_s = max(self._not_before_s, utterance.t1_s + max(_EVERY_S, _REST * took_s))
+        """No hypothesis for a while, after that of ``utterance`` took so long and is no longer all that is said."""
+        self._not_before_s = max(self._not_before_s, utterance.t1_s) + max(_EVERY_S, _REST * took_s)
 
     def _tell(self, utterance: Utterance, transcript: Transcript) -> None:
         """Publish a hypothesis, unless what was said is over by now."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections import OrderedDict
 
 import numpy as np
 
-from perception.audio import Samples
+from perception.audio import CHUNK_S, CHUNK_SAMPLES, Samples
 from perception.segment_speech import Probabilities
 from perception.transcript import NO_VOICE_KNOWN, Transcript, Word
 
@@ -22,6 +24,10 @@ _MAX_STATES_PER_FRAME = 3000
 # 0.14-0.31 an utterance, English from 0.35 (a telephone) to 0.98; 29 % of words under 0.1 are right, 84 % over 0.9.
 _UNDERSTOOD = 0.33
 _FRAMES_PER_S = 100
+# A phrase ends where nobody spoke for a quarter second, the padding of an utterance: so the words found in a pause that
+# might have ended the utterance are not sought again if it did not. Shorter ones have too little for the mean.
+_SPEAKS, _PAUSE_CHUNKS, _PHRASE_CHUNKS = 0.35, 8, round(1.5 / CHUNK_S)
+_PHRASES_KNOWN = 16
 _FILLER = re.compile(r"^(<.*>|\[.*\]|\+\+.*\+\+)$")
 _VARIANT = re.compile(r"\(\d+\)$")
 
@@ -29,7 +35,8 @@ _VARIANT = re.compile(r"\(\d+\)$")
 class PocketSphinx:
     """CMU PocketSphinx 5 with the American English model and dictionary of its package; nothing to download.
 
-    Whole utterances only: the mean of the cepstrum is taken over all of one, and three passes search it.
+    The mean of the cepstrum is taken over all it is given, and three passes search it: it hears whole phrases, from
+    pause to pause. What is said so far and what was said in the end have phrases in common, which it hears once.
     """
 
     name = "pocketsphinx"
@@ -38,30 +45,73 @@ class PocketSphinx:
         from pocketsphinx import Decoder
 
         self._decoder = Decoder(maxhmmpf=_MAX_STATES_PER_FRAME, loglevel="FATAL")
+        self._known: OrderedDict[bytes, list[Word]] = OrderedDict()
 
     def transcribe(self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False) -> Transcript:
-        """See `Transcriber`. It neither needs ``voice`` nor can it do less for a ``partial``."""
+        """See `Transcriber`. Without ``voice`` all is one phrase; it cannot do less for a ``partial``."""
+        words = []
+        begins = [0, *phrase_ends(voice)]
+        for begin, end in zip(begins, [*begins[1:], None], strict=True):
+            if begin and not (voice[begin:end] >= _SPEAKS).any():
+                continue  # what is left of the last pause
+            phrase = samples[begin * CHUNK_SAMPLES : None if end is None else end * CHUNK_SAMPLES]
+            words += [
+                Word(
+                    word.text,
+                    round(word.t0_s + begin * CHUNK_S, 2),
+                    round(word.t1_s + begin * CHUNK_S, 2),
+                    word.confidence,
+                )
+                for word in self._phrase(phrase)
+            ]
+        if not words:
+            return Transcript()
+        weights = [word.t1_s - word.t0_s for word in words]
+        confidence = float(np.average([word.confidence for word in words], weights=weights))
+        understood = confidence >= _UNDERSTOOD
+        doubt = "" if understood else "no better than guesses"
+        return Transcript(tuple(words) if understood else (), round(confidence, 3), understood, doubt=doubt)
+
+    def _phrase(self, samples: Samples) -> list[Word]:
+        """Its words, timed from its start; known if it is one of the last."""
+        key = hashlib.blake2b(samples.tobytes(), digest_size=16).digest()
+        words = self._known.pop(key, None)
+        if words is None:
+            words = self._search(samples)
+        self._known[key] = words
+        if len(self._known) > _PHRASES_KNOWN:
+            self._known.popitem(last=False)
+        return words
+
+    def _search(self, samples: Samples) -> list[Word]:
         decoder = self._decoder
         decoder.reinit_feat()  # or the front end carries samples over, and the result depends on what came before
         decoder.start_utt()
         decoder.process_raw(_audible(samples), full_utt=True)
         decoder.end_utt()
         if decoder.hyp() is None:
-            return Transcript()
-        words, weights = [], []
+            return []
+        words = []
         for segment in decoder.seg():
             if _FILLER.match(segment.word):
                 continue
             t0_s, t1_s = segment.start_frame / _FRAMES_PER_S, (segment.end_frame + 1) / _FRAMES_PER_S
             confidence = round(min(1.0, max(0.0, float(segment.prob))), 3)
             words.append(Word(_VARIANT.sub("", segment.word), round(t0_s, 2), round(t1_s, 2), confidence))
-            weights.append(t1_s - t0_s)
-        if not words:
-            return Transcript()
-        confidence = float(np.average([word.confidence for word in words], weights=weights))
-        understood = confidence >= _UNDERSTOOD
-        doubt = "" if understood else "no better than guesses"
-        return Transcript(tuple(words) if understood else (), round(confidence, 3), understood, doubt=doubt)
+        return words
+
+
+def phrase_ends(voice: Probabilities) -> list[int]:
+    """Chunks with which a phrase ends and another begins: after `_PAUSE_CHUNKS` in which nobody speaks, where the
+    phrase is long enough. Where a phrase ended does not change as ``voice`` grows."""
+    ends, begin, spoken = [], 0, -1
+    for chunk, probability in enumerate(voice.tolist()):
+        if probability >= _SPEAKS:
+            spoken = chunk
+        elif chunk - spoken == _PAUSE_CHUNKS and spoken >= begin and chunk + 1 - begin >= _PHRASE_CHUNKS:
+            ends.append(chunk + 1)
+            begin = chunk + 1
+    return ends if not ends or ends[-1] < len(voice) else ends[:-1]
 
 
 def _audible(samples: Samples) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import cast
 
 import anyio
@@ -93,6 +94,20 @@ async def test_hypotheses_come_while_somebody_speaks_and_go_when_the_words_are_k
         assert not service.told[-1].over  # it stands until the utterance is transcribed
         partials.over(1.0)
     assert service.told[-1] == PartialTranscript(source="mic", t0_s=1.0, t_s=1.0, over=True)
+
+
+async def test_what_a_hypothesis_cost_is_rested_for_in_the_next_utterance_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    service, pool = Published(), Pool()
+    pool.answer.set()
+    ticks = itertools.count()
+    monkeypatch.setattr(anyio, "current_time", lambda: float(next(ticks)))  # each hypothesis takes a second
+    partials = Partials(cast(Service, service), "mic", pool)
+    async with anyio.create_task_group() as tasks:
+        await follow(partials, tasks, 1.0, 2.0)
+        await follow(partials, tasks, None, 3.0)
+        for now_s in np.arange(4.0, 12.0, 0.032):
+            await follow(partials, tasks, 3.5, round(float(now_s), 3))
+    assert [p.t_s for p in service.told if not p.over] == [2.0, pytest.approx(10.0, abs=0.04)]
 
 
 async def test_a_hypothesis_that_comes_too_late_is_not_told() -> None:

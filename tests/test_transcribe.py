@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -12,10 +13,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from perception.audio import Samples
+from perception.audio import CHUNK_S, CHUNK_SAMPLES, Samples
 from perception.file_audio import AudioReader
 from perception.file_source import audio_stream, open_container
-from perception.pocketsphinx import PocketSphinx
+from perception.pocketsphinx import PocketSphinx, phrase_ends
 from perception.segment_speech import Probabilities
 from perception.transcribe import ALWAYS, Loaded, Recogniser, Request, frame, load_transcriber, serve
 from perception.transcriber_pool import TranscriberPool
@@ -60,6 +61,40 @@ def test_a_transcript_does_not_depend_on_what_was_heard_before(pocketsphinx: Poc
     first = pocketsphinx.transcribe(weather)
     pocketsphinx.transcribe(sound_of("audio/speech/librivox_sense_0880.wav")[:20_000])
     assert pocketsphinx.transcribe(weather) == first
+
+
+@needs_media
+def test_a_phrase_is_searched_once_however_often_it_is_a_part_of_what_is_said(
+    pocketsphinx: PocketSphinx, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weather = sound_of("audio/speech/whats_the_weather_like.wav")
+    spoken = weather[: len(weather) // CHUNK_SAMPLES * CHUNK_SAMPLES]
+    pause = np.zeros(12 * CHUNK_SAMPLES, np.float32)
+    once = np.r_[np.ones(len(spoken) // CHUNK_SAMPLES), np.zeros(12)].astype(np.float32)
+    twice = np.r_[once, once]
+    searched: list[int] = []
+    search = pocketsphinx._search
+
+    def count(samples: Samples) -> list[Word]:
+        searched.append(len(samples))
+        return search(samples)
+
+    monkeypatch.setattr(pocketsphinx, "_search", count)
+    until_pause = len(spoken) + 8 * CHUNK_SAMPLES  # as the utterance is foreseen in the pause
+    foreseen = pocketsphinx.transcribe(np.concatenate((spoken, pause))[:until_pause], once[:-4])
+    said = pocketsphinx.transcribe(np.concatenate((spoken, pause, spoken, pause)), twice)
+    assert foreseen.text == "what's the weather like"
+    assert said.text == "what's the weather like what's the weather like"
+    assert searched[0] == until_pause and len(searched) == 2
+    assert said.words[4].t0_s == pytest.approx(said.words[0].t0_s + len(once) * CHUNK_S, abs=0.1)
+
+
+def test_where_a_phrase_ended_does_not_change_while_somebody_speaks_on() -> None:
+    voice = np.r_[np.ones(60), np.zeros(9), np.ones(20), np.zeros(9), np.ones(47), np.zeros(30)].astype(np.float32)
+    ends = [phrase_ends(voice[:n]) for n in range(len(voice) + 1)]
+    assert ends[-1] == [68, 153]  # the second pause comes too soon after the first
+    assert all(later[: len(earlier)] == earlier for earlier, later in itertools.pairwise(ends))
+    assert phrase_ends(NO_VOICE_KNOWN) == []
 
 
 @needs_media
