@@ -22,7 +22,7 @@ from reasoning.memory_client import MemoryClient
 from reasoning.present import CallsWatcher
 from runtime.clock import Clock
 from runtime.config import ReasoningConfig
-from runtime.errors import CallCancelled, DeadlineExceeded, MindstreamError
+from runtime.errors import CallCancelled, DeadlineExceeded, MindstreamError, UserError
 from runtime.messages import (
     AnswerPart,
     AskRequest,
@@ -39,6 +39,9 @@ NEW_QUESTION = "given up: a new question in the same conversation"
 INTERRUPTED = "given up: interrupted"
 ERASED = "given up: something was erased from memory meanwhile; ask again"
 SPOKEN_OVER = "given up: somebody began to speak"
+# Characters. To understand a question takes time that grows with the square of its words: a second here, of a
+# pasted book so long that this process would count as hung.
+QUESTION_MAX = 10_000
 # A question of no conversation runs under a name that no conversation has.
 ALONE = "\0"
 # An interruption may overtake its question, which comes another way; of so many conversations the last is kept.
@@ -99,7 +102,10 @@ class Turns:
         Raises:
             CallCancelled: a new question or an interruption took its place.
             DeadlineExceeded: the turn, or memory, took longer than ``deadline_s``.
+            UserError: the question is no question, but a text of many pages.
         """
+        if (length := len(request.question)) > QUESTION_MAX:
+            raise UserError(f"a question of {length} characters is too long; {QUESTION_MAX} are the most")
         turn = _Turn(request)
         self.counters["turns"] += 1
         name = request.conversation or f"{ALONE}{self.counters['turns']:.0f}"

@@ -19,7 +19,7 @@ from reasoning.extract import ExtractiveBackend
 from reasoning.questions import Question
 from reasoning.turn import Turns
 from runtime.config import ReasoningConfig
-from runtime.errors import CallCancelled, DeadlineExceeded, RemoteError
+from runtime.errors import CallCancelled, DeadlineExceeded, RemoteError, UserError
 from runtime.messages import (
     Answer,
     AnswerPart,
@@ -99,6 +99,16 @@ async def test_question_and_answer_are_remembered_and_are_no_evidence() -> None:
         answer = (await collect(turns, "Is a lighthouse question mentioned?"))[-1]
     assert isinstance(answer, Answer)
     assert not {c.channel for c in answer.citations} & {"question", "answer"}
+
+
+async def test_a_pasted_book_is_refused_in_one_line_and_gives_up_no_turn() -> None:
+    memory = ListedMemory(MORNING, LIGHT)
+    async with anyio.create_task_group() as tasks:
+        turns = make(tasks, memory)
+        with pytest.raises(UserError, match="a question of 70000 characters is too long; 10000 are the most"):
+            await collect(turns, "lorem i" * 10_000)
+        assert turns.counters["turns"] == 0
+        assert isinstance((await collect(turns, "What is said about the lighthouse?"))[-1], Answer)
 
 
 async def test_small_talk_belongs_to_no_conversation() -> None:
