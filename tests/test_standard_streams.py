@@ -54,6 +54,18 @@ async def test_who_waits_for_a_line_that_never_comes_can_be_stopped(
         assert waiting.cancelled_caught
 
 
+@pytest.mark.anyio
+async def test_a_terminal_that_is_gone_is_the_end_of_the_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, shell = pty.openpty()
+    os.write(terminal, b"what?\n")
+    with open(shell, encoding="utf-8") as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        lines = typed_lines()
+        assert await anext(lines) == "what?"
+        os.close(terminal)
+        assert [line async for line in lines] == []
+
+
 def test_words_of_the_command_line_that_are_no_text_can_be_sent() -> None:
     assert readable(os.fsdecode(b"caf\xe9 na\xc3\xafve")) == "caf\ufffd na\u00efve"
 

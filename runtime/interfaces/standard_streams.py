@@ -51,7 +51,10 @@ async def typed_lines() -> AsyncGenerator[str, None]:
     while is_open:
         with suppress(PermissionError):  # a file is not waited for
             await anyio.wait_readable(sys.stdin.fileno())
-        data = os.read(sys.stdin.fileno(), READ_BYTES)
+        try:
+            data = os.read(sys.stdin.fileno(), READ_BYTES)
+        except OSError:  # its terminal is gone: a service that was left behind by it goes on
+            data = b""
         is_open = bool(data)
         *lines, begun = (begun + decoder.decode(data, final=not is_open)).split("\n")
         for line in lines:
