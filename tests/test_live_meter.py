@@ -6,7 +6,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from runtime.interfaces.terminal import LiveMeter
+from runtime.interfaces.meters import LiveMeter
 from runtime.messages import AWAY_MARK, Heartbeat
 
 

@@ -18,11 +18,12 @@ from runtime.errors import CallError, StoreError, UserError
 from runtime.interfaces.attach import client_of
 from runtime.interfaces.chat import Chat
 from runtime.interfaces.client import Client
+from runtime.interfaces.meters import LiveMeter
 from runtime.interfaces.notices import Notices
 from runtime.interfaces.reembed import tell_mismatch
 from runtime.interfaces.remarks import tell_remarks
 from runtime.interfaces.replay_command import TimedQuestion
-from runtime.interfaces.terminal import LiveMeter, note, tell_answer
+from runtime.interfaces.terminal import note, tell_answer
 from runtime.interfaces.voice.start import start_voice
 from runtime.messages import AskRequest, SourceRecord
 from runtime.processes import DEVICES, member

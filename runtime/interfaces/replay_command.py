@@ -17,13 +17,12 @@ from runtime.errors import ProcessFailed, UserError
 from runtime.interfaces.attach import client_of
 from runtime.interfaces.chat import Chat
 from runtime.interfaces.client import Client
+from runtime.interfaces.meters import ReplayMeter, ReplayProgress
 from runtime.interfaces.notices import Notices, standing_request
 from runtime.interfaces.recordings import find_recordings
 from runtime.interfaces.reembed import tell_mismatch
 from runtime.interfaces.remarks import tell_remarks
 from runtime.interfaces.terminal import (
-    ReplayMeter,
-    ReplayProgress,
     byte_size,
     encoder_line,
     note,
