@@ -10,8 +10,10 @@ import pytest
 
 from tests.agent_runs import end_started
 
-# Run in the background of a shell, tests are told to ignore Ctrl-C, and so would be the agents they start.
+# Run in the background of a shell, tests are told to ignore Ctrl-C, and by nohup the end of the terminal; and so would
+# be the agents they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
