@@ -10,7 +10,7 @@ import numpy as np
 
 from perception.audio import CHUNK_S, CHUNK_SAMPLES, Samples
 from perception.segment_speech import Probabilities
-from perception.transcript import NO_VOICE_KNOWN, Transcript, Word
+from perception.transcript import NO_VOICE_KNOWN, Transcript, Word, mean_confidence, moved
 
 # Digital silence, telephones and lossy coding leave parts of the spectrum empty; the recogniser was trained on none of
 # that and takes the logarithm of it. A trace of white noise this far below the speech fills them: wrong words fell from
@@ -49,25 +49,16 @@ class PocketSphinx:
 
     def transcribe(self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False) -> Transcript:
         """See `Transcriber`. Without ``voice`` all is one phrase; it cannot do less for a ``partial``."""
-        words = []
+        words: list[Word] = []
         begins = [0, *phrase_ends(voice)]
         for begin, end in zip(begins, [*begins[1:], None], strict=True):
             if begin and not (voice[begin:end] >= _SPEAKS).any():
                 continue  # what is left of the last pause
             phrase = samples[begin * CHUNK_SAMPLES : None if end is None else end * CHUNK_SAMPLES]
-            words += [
-                Word(
-                    word.text,
-                    round(word.t0_s + begin * CHUNK_S, 2),
-                    round(word.t1_s + begin * CHUNK_S, 2),
-                    word.confidence,
-                )
-                for word in self._phrase(phrase)
-            ]
+            words += moved(self._phrase(phrase), begin * CHUNK_S)
         if not words:
             return Transcript()
-        weights = [word.t1_s - word.t0_s for word in words]
-        confidence = float(np.average([word.confidence for word in words], weights=weights))
+        confidence = mean_confidence(words)
         understood = confidence >= _UNDERSTOOD
         doubt = "" if understood else "no better than guesses"
         return Transcript(tuple(words) if understood else (), round(confidence, 3), understood, doubt=doubt)
@@ -111,7 +102,7 @@ def phrase_ends(voice: Probabilities) -> list[int]:
         elif chunk - spoken == _PAUSE_CHUNKS and spoken >= begin and chunk + 1 - begin >= _PHRASE_CHUNKS:
             ends.append(chunk + 1)
             begin = chunk + 1
-    return ends if not ends or ends[-1] < len(voice) else ends[:-1]
+    return ends
 
 
 def _audible(samples: Samples) -> bytes:

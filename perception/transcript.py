@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -55,3 +56,16 @@ class Transcriber(Protocol):
         ``partial``: the utterance goes on, and what is said of it so far may be rougher and quicker.
         """
         ...
+
+
+def moved(words: Iterable[Word], by_s: float) -> list[Word]:
+    """Words of a part that begins so much later, timed from the start of the whole."""
+    return [Word(word.text, round(word.t0_s + by_s, 2), round(word.t1_s + by_s, 2), word.confidence) for word in words]
+
+
+def mean_confidence(words: Sequence[Word]) -> float:
+    """0..1, over the words by their duration; 0 of none."""
+    if not words:
+        return 0.0
+    weights = [max(word.t1_s - word.t0_s, 0.02) for word in words]
+    return float(np.average([word.confidence for word in words], weights=weights))

@@ -11,7 +11,7 @@ import numpy as np
 from perception.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Samples
 from perception.invented_text import LEAST_LOGPROB, MOST_COMPRESSION, Evidence, compression_ratio, doubt, in_silence
 from perception.segment_speech import Probabilities
-from perception.transcript import NO_VOICE_KNOWN, Transcript, Word
+from perception.transcript import NO_VOICE_KNOWN, Transcript, Word, mean_confidence, moved
 from perception.whisper_conversion import converted
 from perception.whisper_features import HOP_SAMPLES, WINDOW_FRAMES, WINDOW_SAMPLES, log_mel, tokenizer
 from perception.whisper_runtimes import (
@@ -88,7 +88,7 @@ class Whisper:
         words = _words(self._tokenizer(heard), decoded.tokens, times, len(samples) / SAMPLE_RATE_HZ)
         why = doubt(Evidence(text, words, decoded.mean_logprob, decoded.no_speech_prob, voice))
         words = [word for word in words if not in_silence(word, voice)]
-        confidence = _confidence(words)
+        confidence = round(mean_confidence(words), 3)
         if why or not words:
             return Transcript(confidence=confidence, language=known, doubt=why or "words where nobody speaks")
         return Transcript(tuple(words), confidence, True, known, separator)
@@ -149,25 +149,13 @@ def _words(split: Any, tokens: tuple[int, ...], times: list[TokenTime], until_s:
     return words
 
 
-def _confidence(words: list[Word]) -> float:
-    """Mean over the words by their duration."""
-    if not words:
-        return 0.0
-    weights = [max(word.t1_s - word.t0_s, 0.02) for word in words]
-    return round(float(np.average([word.confidence for word in words], weights=weights)), 3)
-
-
 def _joined(pieces: list[tuple[float, Transcript]]) -> Transcript:
     """One transcript of consecutive windows; its language is that of the piece with most words."""
-    words = tuple(
-        Word(word.text, round(word.t0_s + from_s, 2), round(word.t1_s + from_s, 2), word.confidence)
-        for from_s, piece in pieces
-        for word in piece.words
-    )
+    words = tuple(word for from_s, piece in pieces for word in moved(piece.words, from_s))
     most = max((piece for _, piece in pieces), key=lambda piece: len(piece.words))
     if not words:
         return Transcript(language=most.language, doubt=most.doubt)
-    return Transcript(words, _confidence(list(words)), True, most.language, most.separator)
+    return Transcript(words, round(mean_confidence(words), 3), True, most.language, most.separator)
 
 
 def load_whisper(name: str, checkpoint: Path, language: str, threads: int, fit: bool = True) -> Whisper:
