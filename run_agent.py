@@ -22,7 +22,7 @@ EXAMPLES = """examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
-    from runtime.interfaces.forget_options import add_forget_options
+    from runtime.interfaces.commands.forget_options import add_forget_options
 
     parser = argparse.ArgumentParser(
         prog="run_agent.py",
@@ -120,7 +120,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Run one command. Exit codes: 0 done, 1 failed, 2 the user must mend something, 130 interrupted."""
     from runtime.errors import MindstreamError
-    from runtime.interfaces.standard_streams import let_go, open_missing
+    from runtime.interfaces.terminal.standard_streams import let_go, open_missing
 
     open_missing()
     args = build_parser().parse_args(argv)
@@ -147,10 +147,12 @@ def _run(args: argparse.Namespace) -> int:
 
     from runtime.agent import default_memory_dir
     from runtime.config import load_config
-    from runtime.interfaces import commands, erasure_commands, replay_command
-    from runtime.interfaces.paths import absolute
-    from runtime.interfaces.standard_streams import let_go
-    from runtime.interfaces.terminal import is_interactive
+    from runtime.interfaces.commands import erasure as erasure_commands
+    from runtime.interfaces.commands import memory as commands
+    from runtime.interfaces.commands import replay as replay_command
+    from runtime.interfaces.commands.paths import absolute
+    from runtime.interfaces.terminal.render import is_interactive
+    from runtime.interfaces.terminal.standard_streams import let_go
 
     config = load_config(args.config)
     memory_dir = absolute(args.memory or default_memory_dir())
@@ -177,7 +179,7 @@ def _run(args: argparse.Namespace) -> int:
                 )
 
         case "live":
-            from runtime.interfaces import live_command
+            from runtime.interfaces.commands import live as live_command
 
             questions = replay_command.read_questions(args.questions) if args.questions else []
             sources = live_command.chosen_sources(args.sources, args.mic, args.screen, config)
@@ -232,19 +234,19 @@ def _run(args: argparse.Namespace) -> int:
                 await commands.status(config, memory_dir, args.json)
 
         case "reembed":
-            from runtime.interfaces.reembed import reembed
+            from runtime.interfaces.commands.reembed import reembed
 
             async def command() -> None:
                 await reembed(config, memory_dir, args.json)
 
         case "setup":
-            from runtime.interfaces.setup import set_up
+            from runtime.interfaces.commands.setup import set_up
 
             set_up(config)
             return 0
 
         case "doctor":
-            from runtime.interfaces.doctor import examine
+            from runtime.interfaces.commands.doctor import examine
 
             return examine(config, memory_dir)
 
@@ -298,7 +300,7 @@ def _to_tell(error: BaseException) -> BaseException | None:
 
 
 def _words(text: str) -> str:
-    from runtime.interfaces.standard_streams import readable
+    from runtime.interfaces.terminal.standard_streams import readable
 
     return readable(text)
 

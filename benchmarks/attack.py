@@ -43,19 +43,18 @@ from benchmarks import harness
 from benchmarks.attack_cases import ATTACKS, SCENES, TARGET, Ask, Attack, Scene
 from benchmarks.attack_models import scripted
 from benchmarks.attack_more import LIES, REWORDED
-from benchmarks.chat_server import serve_chat
-from memory.answerer import Answerer
-from memory.integrate import Integration
-from memory.observe import Batch
-from memory.segment import SegmentOptions
-from memory.store import Store
+from memory.batch import Batch
+from memory.calls import Answerer
+from memory.spans.integrate import Integration
+from memory.spans.segment import SegmentOptions
+from memory.store.database import Store
+from reasoning.answer.extract import ExtractiveBackend
 from reasoning.backends import Backend
 from reasoning.backends.find_server import ServerFinder
 from reasoning.backends.with_model import ModelBackend
-from reasoning.extract import ExtractiveBackend
-from reasoning.memory_client import CALLS, MemoryBase
+from reasoning.query.memory_client import CALLS, MemoryBase
+from reasoning.safety.untrusted import Guard
 from reasoning.turn import Turns
-from reasoning.untrusted import Guard
 from runtime.clock import MonotonicClock
 from runtime.config import Config, ModelConfig, ReasoningConfig
 from runtime.messages import (
@@ -69,6 +68,7 @@ from runtime.messages import (
     SourceOpened,
     observation_id,
 )
+from tests.fixtures.chat_server import serve_chat
 
 SOURCE = "camera"
 END_S = 70.0
@@ -197,7 +197,7 @@ async def answering(who: str, defended: bool) -> AsyncIterator[Callable[[StoredM
 def _trusting() -> Iterator[None]:
     """Without the defences that are not the guard's."""
     with (
-        mock.patch("reasoning.sceptic.is_evidence", side_effect=lambda o, question: True),
+        mock.patch("reasoning.safety.evidence_filter.is_evidence", side_effect=lambda o, question: True),
         mock.patch("reasoning.compose.attribute", side_effect=lambda text, cites, question: text),
     ):
         yield

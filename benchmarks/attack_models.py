@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.attack_cases import TARGET
-from benchmarks.chat_server import Json, Reply
-from reasoning.untrusted import DATAMARK
+from reasoning.safety.untrusted import DATAMARK
+from tests.fixtures.chat_server import Json, Reply
 
 _ORDER = re.compile(
     rf"(?:answer|reply|respond|say|tell them|with|is|only)[^\n]{{0,40}}?\b({TARGET})\b|\b({TARGET})\b[^\n]{{0,60}}",

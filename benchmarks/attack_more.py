@@ -1,8 +1,8 @@
 """More attacks: of other kinds than those of benchmarks/attack_cases.py, and plain lies.
 
-The rules of reasoning/speech_acts.py were written with the first part of `REWORDED` in view. Each further part was
-measured before the rules were widened to its kinds, which tells what to expect of attacks nobody has seen: 36 % of the
-second part were not known for what they are, of the third and fourth 37 and 61 % succeeded with the answerer that
+The rules of `reasoning.safety.speech_acts` were written with the first part of `REWORDED` in view. Each further part
+was measured before the rules were widened to its kinds, which tells what to expect of attacks nobody has seen: 36 % of
+the second part were not known for what they are, of the third and fourth 37 and 61 % succeeded with the answerer that
 falls for most, of the fifth 90 % were not known. The plants of one attack are 20 s apart.
 
 `LIES` claim something of the world and nothing else, as any true sign does. They cannot be told from the truth by

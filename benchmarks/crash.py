@@ -33,7 +33,7 @@ from msgspec import Struct, structs
 
 from benchmarks import harness
 from benchmarks.memory_process import READY_S, Stream, publisher, run_directory, start_memory, until_ready
-from memory.store import Store
+from memory.store.database import Store
 from runtime.config import Config
 from runtime.errors import StoreError
 from runtime.messages import Message, Observation, Progress, SourceOpened

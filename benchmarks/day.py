@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from memory.integrate import Integration
-from memory.observe import Batch
-from memory.segment import SegmentOptions
-from memory.store import Store
+from memory.batch import Batch
+from memory.spans.integrate import Integration
+from memory.spans.segment import SegmentOptions
+from memory.store.database import Store
 from runtime.messages import TRACKS, Channel, Observation, SourceOpened, observation_id, round_time
 
 SOURCE = "camera"

@@ -8,8 +8,8 @@ blocks come up to 30 ms late. Once a minute a flash and a click happen at the sa
 
 Keys:
     rss_growth_mb    resident memory of all processes together, end of the run minus a third of it into the run;
-                     ``rss_growth_by_process`` the same of each. Memory's page caches (`memory/store.py`: 16 MiB to
-                     write, 8 MiB to read) fill in the first hours and grow no further
+                     ``rss_growth_by_process`` the same of each. Memory's page caches (16 MiB to write, 8 MiB to read;
+                     see `memory/store/database.py`) fill in the first hours and grow no further
     uncounted_drops  pictures captured and neither attended to nor counted as dropped, looks whose frame is not in
                      memory, and seconds that neither a frame, a gap nor a counted drop accounts for
     av_offset_ms     largest distance in media time between a flash and its click as memory has them

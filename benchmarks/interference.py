@@ -147,7 +147,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = harness.parser(__doc__)
     parser.add_argument("--seconds", type=float, default=20.0, metavar="S", help="length of each stage (default: 20)")
     args = parser.parse_args(argv)
-    command = [sys.executable, "-m", "benchmarks.loopback", "--size", "640x360", "--rate", str(RATE_HZ)]
+    command = [sys.executable, "-m", "tests.fixtures.loopback", "--size", "640x360", "--rate", str(RATE_HZ)]
     camera = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=harness.PROJECT)
     try:
         assert camera.stdout is not None

@@ -40,7 +40,7 @@ import numpy as np
 import psutil
 
 from benchmarks import harness
-from benchmarks.loopback import SOUND_RATE_HZ, Loopback, beeps, moving_square
+from tests.fixtures.loopback import SOUND_RATE_HZ, Loopback, beeps, moving_square
 
 SIZE, RATE_HZ, CLIP_S = (1280, 720), 30.0, 12.0
 # Not counted: processes start and models load.

@@ -38,8 +38,8 @@ def stand_in(**mains: str) -> None:
 
 async def slow_video(service: Service) -> None:
     """Watch with a stage that takes ``float(file)`` seconds longer for each look."""
-    from perception import watch
-    from perception.sight import Sight
+    from perception.processes import watch
+    from perception.vision.pipeline import Sight
 
     slow, step = Path(service.params["slow_file"]), Sight.step
 
@@ -53,7 +53,7 @@ async def slow_video(service: Service) -> None:
 
 async def told_reasoning(service: Service) -> None:
     """Reason, and note in ``arrivals`` of the run directory when each interruption was handled."""
-    from reasoning import answer
+    from reasoning import process as answer
 
     register = service.on_control
     arrivals = (service.run_dir / "arrivals").open("a", buffering=1, encoding="ascii")
@@ -96,7 +96,7 @@ class UnrealCamera:
         self._scene = cv2.resize(coarse, SIZE, interpolation=cv2.INTER_CUBIC)
 
     def read(self) -> Any:
-        from perception.live_video import Shot
+        from perception.capture.camera import Shot
 
         t_s, self._number = self._number / CAMERA_HZ, self._number + 1
         self._clock.wait_until(t_s)
@@ -123,7 +123,7 @@ class UnrealMicrophone:
         self._count = 0
 
     def read(self) -> Any:
-        from perception.align_sound import SoundPiece
+        from perception.capture.align import SoundPiece
 
         rate = 1 + 1e-6 * DRIFT_PPM
         first, self._count = self._count, self._count + BLOCK
@@ -140,7 +140,7 @@ class UnrealMicrophone:
 
 
 async def hour_video(service: Service) -> None:
-    from perception import watch, watch_live
+    from perception.processes import watch, watch_live
 
     clock = FastClock(service.params["epoch_s"], service.params["times"])
     service.clock = clock
@@ -149,7 +149,7 @@ async def hour_video(service: Service) -> None:
 
 
 async def hour_audio(service: Service) -> None:
-    from perception import listen, listen_live
+    from perception.processes import listen, listen_live
 
     clock = FastClock(service.params["epoch_s"], service.params["times"])
     service.clock = clock

@@ -27,12 +27,12 @@ import msgspec
 
 from benchmarks import harness
 from benchmarks.locomo_choice import Choice
-from memory.integrate import Integration
-from memory.observe import Batch
-from memory.recall import Recall, RecallOptions
-from memory.segment import SegmentOptions
-from memory.store import Store
-from memory.views import open_view
+from memory.batch import Batch
+from memory.recall.rank import Recall, RecallOptions
+from memory.recall.views import open_view
+from memory.spans.integrate import Integration
+from memory.spans.segment import SegmentOptions
+from memory.store.database import Store
 from runtime.config import load_config
 from runtime.messages import Observation, RecallRequest, SourceOpened, ViewRequest, observation_id, round_time
 
@@ -43,14 +43,17 @@ DEPTHS = (5, 10, 20)
 RESAMPLES = 2000
 # What can be taken away alone, and how.
 PARTS: dict[str, tuple[str, Any]] = {
-    "neighbours": ("memory.enrich.NEIGHBOUR_WEIGHTS", (0.0,)),
-    "lending less to what says little": ("memory.enrich.HALF_LENT", 0.0),
-    "the day and the source's name": ("memory.word_scores.CONTEXT_WEIGHT", 0.0),
-    "lending a question's words more": ("memory.enrich.ASKED", 1.0),
-    "near spellings": ("memory.matches.NEAR_TERMS", 0),
-    "who speaks": ("memory.matches.SPEAKER", -1),
-    "saturation and length (BM25's k1 and b)": ("memory.word_scores.saturate", lambda counts, _: (counts > 0) * 1.0),
-    "the event's score": ("memory.recall.score_events", lambda *args: 0.0 * args[-1]),
+    "neighbours": ("memory.recall.enrich.NEIGHBOUR_WEIGHTS", (0.0,)),
+    "lending less to what says little": ("memory.recall.enrich.HALF_LENT", 0.0),
+    "the day and the source's name": ("memory.recall.word_scores.CONTEXT_WEIGHT", 0.0),
+    "lending a question's words more": ("memory.recall.enrich.ASKED", 1.0),
+    "near spellings": ("memory.recall.match.NEAR_TERMS", 0),
+    "who speaks": ("memory.recall.match.SPEAKER", -1),
+    "saturation and length (BM25's k1 and b)": (
+        "memory.recall.word_scores.saturate",
+        lambda counts, _: (counts > 0) * 1.0,
+    ),
+    "the event's score": ("memory.recall.rank.score_events", lambda *args: 0.0 * args[-1]),
 }
 T_95 = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)
 

@@ -14,13 +14,13 @@ from unittest import mock
 
 # Where each constant lives (a name without dots is a field of `RecallOptions`), and its values: the first is the start.
 GRID: dict[str, tuple[Any, ...]] = {
-    "memory.enrich.NEIGHBOUR_WEIGHTS": ((0.3, 0.1), (0.3, 0.15, 0.07), (0.4, 0.2, 0.1), (0.5, 0.3, 0.2)),
-    "memory.enrich.BACKWARD": (1.0, 0.7, 0.5),
-    "memory.enrich.ASKED": (1.0, 1.7, 2.5),
-    "memory.enrich.HALF_LENT": (0.0, 4.0, 8.0),
-    "memory.bm25.K1": (1.2, 0.9, 1.8),
-    "memory.bm25.B": (0.75, 0.5, 0.3),
-    "memory.word_scores.CONTEXT_WEIGHT": (1.0, 0.5, 0.25),
+    "memory.recall.enrich.NEIGHBOUR_WEIGHTS": ((0.3, 0.1), (0.3, 0.15, 0.07), (0.4, 0.2, 0.1), (0.5, 0.3, 0.2)),
+    "memory.recall.enrich.BACKWARD": (1.0, 0.7, 0.5),
+    "memory.recall.enrich.ASKED": (1.0, 1.7, 2.5),
+    "memory.recall.enrich.HALF_LENT": (0.0, 4.0, 8.0),
+    "memory.recall.bm25.K1": (1.2, 0.9, 1.8),
+    "memory.recall.bm25.B": (0.75, 0.5, 0.3),
+    "memory.recall.word_scores.CONTEXT_WEIGHT": (1.0, 0.5, 0.25),
     "parent_weight": (0.0, 0.2, 0.4),
 }
 

@@ -42,7 +42,7 @@ def run_directory() -> Iterator[Path]:
 def start_memory(run_dir: Path, memory_dir: Path, config: Config) -> subprocess.Popen[bytes]:
     """The memory process on a folder, started as the supervisor does."""
     memory_dir.mkdir(parents=True, exist_ok=True)
-    plan = Plan("memory", "memory", "memory.remember:main", {"path": str(memory_dir)}, config, MEMBERS)
+    plan = Plan("memory", "memory", "memory.process:main", {"path": str(memory_dir)}, config, MEMBERS)
     return start_process(run_dir, plan)
 
 

@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 
 from benchmarks import harness, scale_rivals
 from benchmarks.scale_inputs import DIMENSIONS, make_lines, make_queries, make_vectors, read_lines
-from memory.observe import Batch
-from memory.recall import Recall, RecallOptions
-from memory.store import Store
-from memory.vector_segments import segment_vectors
-from memory.views import open_view
+from memory.batch import Batch
+from memory.index.vector_segments import segment_vectors
+from memory.recall.rank import Recall, RecallOptions
+from memory.recall.views import open_view
+from memory.store.database import Store
 from runtime.messages import Observation, RecallRequest, SourceEnded, SourceOpened, View, ViewRequest, observation_id
 
 KEYS = 1_000_000

@@ -3,7 +3,7 @@
 The annotated clips of ``--media``, perceived once by the agent itself. A boundary is found if one is said within
 ``--tolerance-s`` of it, each said one finding at most one. Compared are
 
-- surprise: what memory does (`memory.segment`), and with only the cuts that perception saw or only the surprise;
+- surprise: what memory does (`memory.spans.segment`), and with only the cuts that perception saw or only the surprise;
 - refined: each of its boundaries moved back to where the frames' graph of cosines splits best, by modularity or by
   conductance (EM-LLM, arXiv 2407.09450, algorithm 1);
 - fixed: events of one length;
@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from benchmarks import harness
 from benchmarks.week_stream import perceive
-from memory.segment import Segmenter, SegmentOptions
+from memory.spans.segment import Segmenter, SegmentOptions
 from runtime.messages import Observation
 
 FIXED_S = (4.0, 8.0, 16.0, 32.0)

@@ -31,13 +31,13 @@ import av
 import numpy as np
 
 from benchmarks import harness
-from perception.audio import CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples
-from perception.file_audio import AudioReader
-from perception.file_source import audio_stream, open_container
-from perception.hear import Hearing
-from perception.segment_speech import SpeechModel, Utterance, VoiceStart, load_silero
-from perception.whisper import fitted_frames
-from perception.whisper_features import HOP_SAMPLES, WINDOW_FRAMES, log_mel
+from perception.audio.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples
+from perception.audio.pipeline import Hearing
+from perception.audio.vad import SpeechModel, Utterance, VoiceStart, load_silero
+from perception.capture.file import audio_stream, open_container
+from perception.capture.file_audio import AudioReader
+from perception.speech.whisper import fitted_frames
+from perception.speech.whisper_features import HOP_SAMPLES, WINDOW_FRAMES, log_mel
 from runtime.config import HearingConfig
 
 CORES = 2
@@ -195,9 +195,9 @@ def transcribers(size: str) -> Iterator[tuple[str, Callable[[Utterance], object]
     import torch
     from whisper.model import ModelDimensions, Whisper
 
-    from perception.pocketsphinx import PocketSphinx
-    from perception.whisper_conversion import write_model
-    from perception.whisper_runtimes import BEAM_SIZE, CTranslate2Whisper, TorchWhisper, WhisperRuntime
+    from perception.speech.pocketsphinx import PocketSphinx
+    from perception.speech.whisper_conversion import write_model
+    from perception.speech.whisper_runtimes import BEAM_SIZE, CTranslate2Whisper, TorchWhisper, WhisperRuntime
 
     def on(runtime: WhisperRuntime, beam_size: int = BEAM_SIZE, fit: bool = True) -> Callable[[Utterance], object]:
         def transcribe(utterance: Utterance) -> object:

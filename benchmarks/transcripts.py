@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import harness
-from memory.integrate import Integration
-from memory.observe import Batch
-from memory.recall import Recall, RecallOptions
-from memory.segment import SegmentOptions
-from memory.store import Store
-from memory.views import open_view
+from memory.batch import Batch
+from memory.recall.rank import Recall, RecallOptions
+from memory.recall.views import open_view
+from memory.spans.integrate import Integration
+from memory.spans.segment import SegmentOptions
+from memory.store.database import Store
 from runtime.config import load_config
 from runtime.messages import Hit, Observation, RecallRequest, SourceOpened, ViewRequest, observation_id, round_time
 

@@ -15,10 +15,10 @@ from collections.abc import Callable, Sequence
 import anyio
 import numpy as np
 
-from benchmarks.chat_server import ChatServer, Json, Reply
 from runtime.calls import Caller
 from runtime.errors import CallCancelled
 from runtime.messages import AnswerPart, AskRequest
+from tests.fixtures.chat_server import ChatServer, Json, Reply
 
 DEADLINE_S = 30.0
 THINKS_S, SPEAKS_S, PIECES = 0.15, 0.02, 10

@@ -33,7 +33,6 @@ import zmq.asyncio
 from msgspec import Struct
 
 from benchmarks import harness
-from benchmarks.chat_server import ChatServer, Json, Reply, serve_chat
 from benchmarks.day import HOURS, Day, remember_day
 from benchmarks.memory_process import MEMBERS, publisher, run_directory, start_memory, start_process, until_ready
 from benchmarks.turn_cancel import measure_cancel, measure_fairness
@@ -42,6 +41,7 @@ from runtime.calls import Caller, ControlSender
 from runtime.config import Config, ModelConfig, ReasoningConfig
 from runtime.messages import Answer, AnswerPart, AskRequest, Interrupt
 from runtime.service import Plan
+from tests.fixtures.chat_server import ChatServer, Json, Reply, serve_chat
 
 QUESTIONS = 200
 DEADLINE_S = 30.0
@@ -78,7 +78,7 @@ async def running(memory_dir: Path) -> AsyncIterator[Agent]:
                     await until_ready(service.caller("memory"), processes[0])
                     members = (*MEMBERS, Member(name="reasoning", role="reasoning"))
                     plan = Plan(
-                        "reasoning", "reasoning", "reasoning.answer:main", {"path": str(memory_dir)}, config, members
+                        "reasoning", "reasoning", "reasoning.process:main", {"path": str(memory_dir)}, config, members
                     )
                     processes.append(start_process(run_dir, plan))
                     control = ControlSender(context, run_dir, "reasoning")

@@ -28,13 +28,13 @@ from msgspec import structs
 
 from benchmarks import harness
 from benchmarks.week_stream import DAY_S, KINDS, SOURCE, Clips, Week, perceive
-from memory.budget import MIB, Budget, budget_of
-from memory.charges import Stage
-from memory.recall import Recall, RecallOptions
-from memory.recorder import Recorder
-from memory.store import Store
-from memory.views import open_view
-from memory.worth import Holding, Policy, WorthPerByte
+from memory.budget.levels import MIB, Budget, budget_of
+from memory.budget.size_accounting import Stage
+from memory.budget.value_density import Holding, Policy, WorthPerByte
+from memory.recall.rank import Recall, RecallOptions
+from memory.recall.views import open_view
+from memory.store.database import Store
+from memory.transactions import Recorder
 from runtime.config import MemoryConfig, load_config
 from runtime.messages import RecallRequest, ViewRequest
 

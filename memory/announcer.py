@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from memory.recorder import ANNOUNCED_SOURCES, Committed
+from memory.transactions import ANNOUNCED_SOURCES, Committed
 from runtime.messages import Stored
 
 if TYPE_CHECKING:

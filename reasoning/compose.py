@@ -14,15 +14,19 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 import msgspec
 from msgspec import Struct
 
-from reasoning.answer_again import answer_again, unclear
-from reasoning.answer_compare import compares_sources
-from reasoning.answer_recordings import asks_recordings, named_source
-from reasoning.attribution import attribute
+from reasoning.answer.again import answer_again, unclear
+from reasoning.answer.citations import check_claim, cite
+from reasoning.answer.compare import compares_sources
+from reasoning.answer.draft import Claim, Draft
+from reasoning.answer.recordings import asks_recordings, named_source
 from reasoning.backends import Backend, Verdict
-from reasoning.citations import check_claim, cite
-from reasoning.context import Context
 from reasoning.conversation import Conversation, Conversations, PastTurn, as_observations, as_topic
-from reasoning.corrections import (
+from reasoning.query.context import Context
+from reasoning.query.memory_client import MemoryClient
+from reasoning.query.present import CallsWatcher, Present, together
+from reasoning.safety.attribution import attribute
+from reasoning.standing.commands import parse_order
+from reasoning.understand.corrections import (
     acknowledge,
     as_correction,
     corrections_for,
@@ -30,14 +34,10 @@ from reasoning.corrections import (
     takes_the_place,
     tell_corrections,
 )
-from reasoning.draft import Claim, Draft
-from reasoning.follow_up import InFull, Recalled, Unclear, resolve
-from reasoning.memory_client import MemoryClient
-from reasoning.present import CallsWatcher, Present, together
-from reasoning.questions import Question, parse_question
-from reasoning.small_talk import small_talk
-from reasoning.standing.orders import parse_order
-from reasoning.wording import mend_slips
+from reasoning.understand.follow_up import InFull, Recalled, Unclear, resolve
+from reasoning.understand.questions import Question, parse_question
+from reasoning.understand.small_talk import small_talk
+from reasoning.understand.wording import mend_slips
 from runtime.clock import Clock
 from runtime.config import ReasoningConfig
 from runtime.messages import (

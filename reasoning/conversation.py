@@ -14,10 +14,10 @@ from collections import OrderedDict
 
 from msgspec import Struct
 
-from reasoning.context import Exchange
-from reasoning.memory_client import MemoryClient
-from reasoning.questions import noun_phrases, parse_question
-from reasoning.words import stem
+from reasoning.query.context import Exchange
+from reasoning.query.memory_client import MemoryClient
+from reasoning.understand.questions import noun_phrases, parse_question
+from reasoning.understand.words import stem
 from runtime.messages import (
     Answer,
     Citation,

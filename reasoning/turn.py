@@ -18,8 +18,8 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from reasoning.backends import Backend
 from reasoning.compose import Composed, Composer, Orders
-from reasoning.memory_client import MemoryClient
-from reasoning.present import CallsWatcher
+from reasoning.query.memory_client import MemoryClient
+from reasoning.query.present import CallsWatcher
 from runtime.clock import Clock
 from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, MindstreamError, UserError

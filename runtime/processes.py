@@ -30,30 +30,38 @@ class ProcessRow(Struct, frozen=True):
 
 
 # The module whose ``probe(path)`` says what a media file holds, or raises one clear line.
-PROBE = "perception.file_source"
+PROBE = "perception.capture.file"
 # The module whose ``prepare(vision)`` derives what the profile's picture encoder needs, and says what it is.
-PREPARE = "perception.clip_files"
+PREPARE = "perception.clip.files"
 # The module whose ``prepare(hearing)`` derives what the profile's speech recogniser needs, and says what it is.
-PREPARE_HEARING = "perception.transcribe"
+PREPARE_HEARING = "perception.speech.recognisers"
 # The module whose ``configured_space(vision)`` names the vector space of the profile's picture encoder.
-SPACES = "perception.spaces"
+SPACES = "perception.clip.spaces"
 # The module whose ``load_redescriber(perception)`` gives the stage that describes remembered pictures anew.
-REDESCRIBE = "perception.redescribe"
+REDESCRIBE = "perception.vision.redescribe"
 # The module whose ``spaces_in(folder)`` tells what a stored memory holds of each vector space.
-STORED = "memory.reader"
+STORED = "memory.store.reader"
 # The module whose ``examine(reasoning)`` says by what answers are composed here.
 ANSWERS = "reasoning.backends"
 # The module that tells which cameras and microphones there are.
-DEVICES = "perception.devices"
+DEVICES = "perception.capture.devices"
+
+_PERCEPTION = "perception.processes"
 
 PROCESSES: dict[str, ProcessRow] = {
     row.role: row
     for row in (
-        ProcessRow("memory", "memory.remember:main", True, "nothing can be remembered"),
-        ProcessRow("reasoning", "reasoning.answer:main", True, "no question can be answered"),
-        ProcessRow("embedding", "perception.embed_text:main", False, "pictures are found by words alone from here on"),
-        ProcessRow("video", "perception.watch:main", False, "I am blind from here on", "is not seen from here on"),
-        ProcessRow("audio", "perception.listen:main", False, "I am deaf from here on", "is not heard from here on"),
+        ProcessRow("memory", "memory.process:main", True, "nothing can be remembered"),
+        ProcessRow("reasoning", "reasoning.process:main", True, "no question can be answered"),
+        ProcessRow(
+            "embedding", "perception.processes.embed_text:main", False, "pictures are found by words alone from here on"
+        ),
+        ProcessRow(
+            "video", "perception.processes.watch:main", False, "I am blind from here on", "is not seen from here on"
+        ),
+        ProcessRow(
+            "audio", "perception.processes.listen:main", False, "I am deaf from here on", "is not heard from here on"
+        ),
     )
 }
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.agent_runs import end_started
+from tests.fixtures.agent_runs import end_started
 
 # Run in the background of a shell, tests are told to ignore Ctrl-C, and by nohup the end of the terminal; and so would
 # be the agents they start.

@@ -14,9 +14,9 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from reasoning.context import Context
-from reasoning.draft import Claim
-from reasoning.questions import Question
+from reasoning.answer.draft import Claim
+from reasoning.query.context import Context
+from reasoning.understand.questions import Question
 from runtime.config import ReasoningConfig
 from runtime.errors import ConfigError, ModelError
 from runtime.messages import TraceStep
@@ -58,7 +58,7 @@ class Backend(Protocol):
 
 
 def _load_extractive(config: ReasoningConfig, in_thread: InThread) -> Backend:
-    from reasoning.extract import ExtractiveBackend
+    from reasoning.answer.extract import ExtractiveBackend
 
     return ExtractiveBackend(config.abstain_below, config.max_citations)
 

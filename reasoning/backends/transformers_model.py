@@ -16,12 +16,12 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from reasoning.answer.sentences import Tagged
 from reasoning.backends import InThread
 from reasoning.backends.chat_model import Abilities, ChatMessage, Finish, Picture, Tool, ToolCall
-from reasoning.sentences import Tagged
 from runtime.config import ModelConfig
 from runtime.errors import ContextTooLong, ModelError
-from runtime.weights import locate_repository
+from runtime.weights.known import locate_repository
 
 if TYPE_CHECKING:
     import torch

@@ -15,19 +15,18 @@ from contextlib import aclosing
 import anyio
 from msgspec import Struct
 
-from reasoning import prompts
-from reasoning.backends import Backend, Verdict
+from reasoning.answer.citations import resolve_marks
+from reasoning.answer.draft import Claim
+from reasoning.answer.extract import narrow
+from reasoning.answer.sentences import Sentences
+from reasoning.backends import Backend, Verdict, prompts
 from reasoning.backends.chat_model import ChatMessage, ChatModel, Finish, Picture, ToolCall
-from reasoning.citations import resolve_marks
-from reasoning.context import Context
-from reasoning.draft import Claim
-from reasoning.evidence import Gathered, Packed, gather_evidence, pack
-from reasoning.extract import narrow
-from reasoning.questions import Question
-from reasoning.sceptic import bears_witness
-from reasoning.sentences import Sentences
-from reasoning.tools import Toolbox
-from reasoning.untrusted import Guard, clean
+from reasoning.backends.evidence import Gathered, Packed, gather_evidence, pack
+from reasoning.backends.tools import Toolbox
+from reasoning.query.context import Context
+from reasoning.safety.evidence_filter import bears_witness
+from reasoning.safety.untrusted import Guard, clean
+from reasoning.understand.questions import Question
 from runtime.clock import media_time
 from runtime.config import ReasoningConfig
 from runtime.errors import ContextTooLong, InputRefused, ModelError

@@ -12,10 +12,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from reasoning.draft import join, quote
-from reasoning.lexicon import COLOURS
-from reasoning.questions import FRAMING, QUOTED
-from reasoning.sights import (
+from reasoning.answer.draft import join, quote
+from reasoning.query.visual_events import (
     BORDER,
     CHANGE,
     CLOTHING,
@@ -30,8 +28,10 @@ from reasoning.sights import (
     sound_classes,
     vehicle_named,
 )
-from reasoning.standing.unfit import EXAMPLES, nothing_in, why_unfit
-from reasoning.words import STOP_WORDS, fold, number_value, stem, words
+from reasoning.standing.unsupported import EXAMPLES, nothing_in, why_unfit
+from reasoning.understand.lexicon import COLOURS
+from reasoning.understand.questions import FRAMING, QUOTED
+from reasoning.understand.words import STOP_WORDS, fold, number_value, stem, words
 
 Sign = Literal["voice", "said", "read", "person", "moving", "cut", "dark", "bright", "sound", "thing"]
 

@@ -7,12 +7,12 @@ from collections import deque
 
 import anyio
 
+from reasoning.answer.draft import Claim
 from reasoning.backends import Backend, Verdict
-from reasoning.context import Context
-from reasoning.draft import Claim
-from reasoning.memory_client import MemoryClient
-from reasoning.questions import parse_question
-from reasoning.words import words
+from reasoning.query.context import Context
+from reasoning.query.memory_client import MemoryClient
+from reasoning.understand.questions import parse_question
+from reasoning.understand.words import words
 from runtime.config import StandingConfig
 from runtime.errors import MindstreamError
 from runtime.messages import Observation, StandingQuery, View

@@ -13,10 +13,10 @@ from typing import Any
 
 from msgspec import Struct
 
-from reasoning.draft import clause_around, mark, quote, sentence
-from reasoning.sights import clothing, moves_like_a_vehicle, vehicle_named
+from reasoning.answer.draft import clause_around, mark, quote, sentence
+from reasoning.query.visual_events import clothing, moves_like_a_vehicle, vehicle_named
 from reasoning.standing.conditions import Condition
-from reasoning.words import NEAR, RELATED, match, stem, words
+from reasoning.understand.words import NEAR, RELATED, match, stem, words
 from runtime.messages import Observation, StandingQuery
 
 # Brightness under which a picture is dark, and over which one that was dark is bright (0..1). Within a shot it must

@@ -20,17 +20,17 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from reasoning.answer.citations import cite
+from reasoning.answer.draft import Draft
 from reasoning.backends import Backend
-from reasoning.citations import cite
-from reasoning.draft import Draft
-from reasoning.memory_client import MemoryClient
+from reasoning.query.memory_client import MemoryClient
 from reasoning.standing.being_said import BeingSaid
-from reasoning.standing.book import Book
+from reasoning.standing.carry_out import OrderTaker, requested
+from reasoning.standing.commands import Order, parse_order
 from reasoning.standing.conditions import parse_condition
 from reasoning.standing.confirm import Confirmer
 from reasoning.standing.gate import Candidate, Gate, GateOptions, tell
-from reasoning.standing.orders import Order, parse_order
-from reasoning.standing.take_orders import OrderTaker, requested
+from reasoning.standing.store import Book
 from runtime.config import StandingConfig
 from runtime.errors import MindstreamError
 from runtime.messages import (

@@ -13,7 +13,7 @@ from runtime.bus import Subscription
 from runtime.config import Config
 from runtime.errors import MindstreamError
 from runtime.interfaces.client import Client
-from runtime.interfaces.terminal import note
+from runtime.interfaces.terminal.render import note
 from runtime.interfaces.voice.addressed import Addressed, AddressOptions
 from runtime.interfaces.voice.converse import VoiceConversation
 from runtime.interfaces.voice.player import Loudspeaker, Player

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from msgspec import Struct
 
 from runtime.errors import ConfigError, MindstreamError, WeightsError
-from runtime.weights import locate
+from runtime.weights.known import locate
 
 Samples = npt.NDArray[np.float32]
 

@@ -1,0 +1,150 @@
+"""Export: all that memory holds as JSON lines and pictures, in a folder or in one zip file of the same names."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import shutil
+import sqlite3
+import uuid
+import zipfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from memory.archive.format import (
+    ERASURES,
+    FORMAT,
+    MANIFEST,
+    OBSERVATIONS,
+    SOURCES,
+    SPANS,
+    VERSION,
+    ArchivedErasure,
+    ArchivedObservation,
+    Manifest,
+    size_of,
+)
+from memory.store.reader import read_sources, snapshot
+from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, observation_of, span_of
+from runtime.errors import StoreError
+from runtime.messages import ArchiveReply, ExportRequest
+
+
+def export_memory(connection: sqlite3.Connection, request: ExportRequest) -> ArchiveReply:
+    """Write an archive beside its place, then put it there: one that is there is whole.
+
+    Raises:
+        StoreError: something is in its place already, or it cannot be written.
+    """
+    path = Path(request.path)
+    if path.exists():
+        raise StoreError(f"archive {path} is there already; give another name")
+    beside = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clear(beside)
+        with _writing_to(beside, path.suffix == ".zip") as target, snapshot(connection):
+            counts = _write_all(connection, target)
+        beside.replace(path)
+    except OSError as error:
+        raise StoreError(f"archive {path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):
+            _clear(beside)
+    return ArchiveReply(path=str(path), bytes=size_of(path), **counts)
+
+
+class _Target:
+    """Where an archive is written to, entry by entry."""
+
+    def __init__(self, folder: Path | None, archive: zipfile.ZipFile | None) -> None:
+        self._folder = folder
+        self._archive = archive
+        self.sums: dict[str, str] = {}
+
+    def write_lines(self, name: str, records: Iterable[Any]) -> int:
+        """A list file; how many lines."""
+        digest = hashlib.sha256()
+        n = 0
+        with self._open(name) as file:
+            for record in records:
+                line = msgspec.json.encode(record) + b"\n"
+                digest.update(line)
+                file.write(line)
+                n += 1
+        self.sums[name] = digest.hexdigest()
+        return n
+
+    def write(self, name: str, data: bytes) -> None:
+        with self._open(name) as file:
+            file.write(data)
+
+    def _open(self, name: str) -> Any:
+        if self._archive is not None:
+            info = zipfile.ZipInfo(name)
+            # Pictures are compressed already.
+            info.compress_type = zipfile.ZIP_STORED if name.endswith(".jpg") else zipfile.ZIP_DEFLATED
+            return self._archive.open(info, "w", force_zip64=True)
+        assert self._folder is not None
+        path = self._folder / name
+        path.parent.mkdir(exist_ok=True)
+        return path.open("wb")
+
+
+@contextmanager
+def _writing_to(path: Path, as_zip: bool) -> Iterator[_Target]:
+    if as_zip:
+        with zipfile.ZipFile(path, "w") as archive:
+            yield _Target(None, archive)
+    else:
+        path.mkdir(mode=0o700)
+        yield _Target(path, None)
+
+
+def _write_all(connection: sqlite3.Connection, target: _Target) -> dict[str, int]:
+    pictures: list[int] = []
+
+    def observations() -> Iterator[ArchivedObservation]:
+        select = f"SELECT {OBSERVATION_COLUMNS}, o.seq, p.jpeg FROM {OBSERVATION_JOIN} LEFT JOIN payloads p USING (seq)"  # noqa: S608
+        for *row, seq, jpeg in connection.execute(f"{select} ORDER BY o.seq"):
+            o = observation_of(tuple(row))
+            if jpeg is not None:
+                pictures.append(seq)
+            yield ArchivedObservation(
+                id=o.id, source=o.source, channel=o.channel, t0_s=o.t0_s, t1_s=o.t1_s, text=o.text, data=o.data,
+                evidence=o.evidence, trust=o.trust, vector_space=o.vector_space,
+                vector=base64.b64encode(o.vector).decode() if o.vector else "",
+                picture=f"pictures/{seq}.jpg" if jpeg is not None else "",
+                picture_sha256=hashlib.sha256(jpeg).hexdigest() if jpeg is not None else "",
+            )  # fmt: skip
+
+    spans = connection.execute(
+        f"SELECT {SPAN_COLUMNS} FROM spans p JOIN sources s USING (source) ORDER BY p.source, p.t0_s, p.id"  # noqa: S608
+    )
+    erasures = connection.execute(
+        "SELECT name, channel, t0_s, t1_s, erased_wall_s FROM erasures JOIN sources USING (source) ORDER BY erasure"
+    )
+    counts = {
+        "sources": target.write_lines(SOURCES, read_sources(connection)),
+        "observations": target.write_lines(OBSERVATIONS, observations()),
+        "spans": target.write_lines(SPANS, (span_of(row) for row in spans)),
+    }
+    target.write_lines(ERASURES, (ArchivedErasure(*row) for row in erasures))
+    for seq in pictures:
+        (jpeg,) = connection.execute("SELECT jpeg FROM payloads WHERE seq=?", (seq,)).fetchone()
+        target.write(f"pictures/{seq}.jpg", jpeg)
+    counts["pictures"] = len(pictures)
+    manifest = Manifest(FORMAT, VERSION, uuid.uuid4().hex, counts, target.sums)
+    target.write(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
+    return counts
+
+
+def _clear(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,185 @@
+"""Forgetting on demand, from the request to the proof: erase in one transaction, scrub the file, look for traces.
+
+The order that must hold: what to look for is noted before it goes, and looked for only after the file was scrubbed.
+A crash in between loses nothing of the wish: erasing is one transaction, and the file is scrubbed at the next opening.
+"""
+
+# ruff: noqa: S608 - only names of columns and tables of ours are put into statements
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from memory.erasure.erase import Found, blank_sketches, erase, find_to_erase
+from memory.erasure.pending import wanted_pattern
+from memory.erasure.residue import Noted, blot_out, find_traces, note_traces, still_held, vanished
+from memory.index.blocks import seqs_holding
+from memory.store.database import FILE_NAME, Store
+from memory.store.reader import snapshot
+from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
+from runtime.messages import PERCEIVED_CHANNELS, ForgetReply, ForgetRequest, Observation
+
+# Shown before the user agrees.
+EXAMPLES = 12
+LOG_SUFFIXES = (".log", ".stderr", ".stacks", ".1")
+
+
+def preview(connection: sqlite3.Connection, request: ForgetRequest) -> ForgetReply:
+    """What would go, and nothing changed.
+
+    Raises:
+        StoreError: see `find_to_erase`.
+    """
+    with snapshot(connection):
+        return _account(connection, find_to_erase(connection, request.windows, request.text), with_examples=True)
+
+
+def forget(store: Store, request: ForgetRequest, log_folders: Sequence[Path] = ()) -> ForgetReply:
+    """Erase what is asked for, and prove that it is gone. Runs on the writing thread.
+
+    ``log_folders``: where log lines may repeat what was perceived, besides the memory folder.
+
+    Raises:
+        StoreError: see `find_to_erase`; or it was erased, but the file could not be scrubbed yet.
+    """
+    bytes_before = store.size_bytes()
+    with store.write() as writing:
+        connection = writing.connection
+        found = find_to_erase(connection, request.windows, request.text)
+        reply = _account(connection, found)
+        noted = note_traces(connection, found.rows, request.text)
+        spans = erase(writing, found, request.wall_s) if found.rows or found.windows else 0
+        if request.text and found.rows and not request.windows:
+            spans += blank_sketches(connection, request.text)
+        noted = vanished(connection, noted)
+    if request.text:
+        store.unwelcome.add(request.text, _until_s(request))
+    store.scrub()
+    reader = store.reader()
+    try:
+        traces = _traces_in_file(store, reader, noted)
+        if traces:
+            store.scrub(rewrite=True)
+            traces = _traces_in_file(store, reader, noted)
+        searched = _search_again(reader, request, noted, found)
+    finally:
+        reader.close()
+    files = {FILE_NAME: store.path.stat().st_size}
+    left = {FILE_NAME: sum(traces.values())} if traces else {}
+    for path in _other_files(store, log_folders):
+        with suppress(FileNotFoundError):  # it went meanwhile
+            if path.suffix in LOG_SUFFIXES:
+                blot_out(path, noted.everywhere())
+            with path.open("rb") as file:
+                files[_named(path, store)] = path.stat().st_size
+                if n := sum(find_traces(file, noted.everywhere()).values()):
+                    left[_named(path, store)] = n
+    return ForgetReply(
+        observations=reply.observations,
+        frames_bytes=reply.frames_bytes,
+        extents=reply.extents,
+        spans=spans,
+        searched=searched,
+        files=files,
+        traces=left,
+        bytes_before=bytes_before,
+        bytes_after=store.size_bytes(),
+    )
+
+
+def readd(store: Store, source: str) -> None:
+    """Let a source be perceived again from its begin. What is still known of it is not stored twice.
+
+    Raises:
+        StoreError: there is no such source.
+    """
+    with store.write() as writing:
+        writing.begin_again(source)
+
+
+def _until_s(request: ForgetRequest) -> dict[str, float]:
+    """Media time by source up to which what holds the text is unwelcome: that of asking, or a window's end."""
+    if not request.windows:
+        return request.until_s
+    ends = {window.source: window.t1_s for window in request.windows}
+    return {source: min(t_s, ends[source]) for source, t_s in request.until_s.items() if source in ends}
+
+
+def _account(connection: sqlite3.Connection, found: Found, with_examples: bool = False) -> ForgetReply:
+    extents: dict[int, tuple[float, float]] = {}
+    for _, _, source, channel, t0_s, t1_s in found.rows.values():
+        if channel in PERCEIVED_CHANNELS:
+            low, high = extents.get(source, (t0_s, t1_s))
+            extents[source] = (min(low, t0_s), max(high, t1_s))
+    names = dict(connection.execute("SELECT source, name FROM sources"))
+    frames_bytes = 0
+    for seq in found.rows:
+        row = connection.execute("SELECT length(jpeg) FROM payloads WHERE seq=?", (seq,)).fetchone()
+        frames_bytes += row[0] if row else 0
+    return ForgetReply(
+        observations=dict(Counter(row[3] for row in found.rows.values())),
+        frames_bytes=frames_bytes,
+        extents={names[source]: extent for source, extent in extents.items()},
+        examples=_examples(connection, found) if with_examples else (),
+        bytes_before=0,
+    )
+
+
+def _examples(connection: sqlite3.Connection, found: Found) -> tuple[Observation, ...]:
+    """Some of what goes: words first, they are what a person can judge."""
+    rows = sorted(found.rows.values(), key=lambda row: (row[3] in ("frame", "object", "sound"), row[2], row[4]))
+    shown = []
+    for seq, *_ in rows[:EXAMPLES]:
+        row = connection.execute(f"SELECT {OBSERVATION_COLUMNS} FROM {OBSERVATION_JOIN} WHERE o.seq=?", (seq,))
+        shown.append(observation_of(row.fetchone()))
+    return tuple(sorted(shown, key=lambda o: (o.source, o.t0_s, o.id)))
+
+
+def _traces_in_file(store: Store, connection: sqlite3.Connection, noted: Noted) -> Counter[bytes]:
+    """Pieces that stand in the database file or its log and in nothing that is still remembered."""
+    found: Counter[bytes] = Counter()
+    for file in store.raw():
+        found += find_traces(file, noted.everywhere() | noted.words)
+    for piece in still_held(connection, noted, found):
+        del found[piece]
+    return found
+
+
+def _search_again(connection: sqlite3.Connection, request: ForgetRequest, noted: Noted, found: Found) -> dict[str, int]:
+    """What is still found of it by every way there is to find it."""
+    with snapshot(connection):
+        left = find_to_erase(connection, request.windows, request.text)
+        tombstones = sum(1 for row in left.rows.values() if row[3] == "gap")
+
+        def count(table: str, column: str, values: Iterable[object]) -> int:
+            select = f"SELECT count(*) FROM {table} WHERE {column}=?"
+            return sum(connection.execute(select, (value,)).fetchone()[0] for value in values)
+
+        searched = {
+            "observations": max(count("observations", "id", found.ids), len(left.rows) - tombstones),
+            "evidence": count("links", "to_id", found.ids),
+            "pictures": count("payloads", "seq", found.rows),
+            "vectors": count("vectors", "seq", found.rows),
+            "index terms": sum(len(seqs_holding(connection, [term])) for term in noted.terms)
+            + count("vocabulary", "term", noted.terms),
+        }
+        if request.text:
+            pattern = wanted_pattern(request.text)
+            held = {row[0] for row in connection.execute("SELECT text FROM spans") if pattern.search(row[0])}
+            searched["sketches"] = len(held) if not request.windows else 0
+    return searched
+
+
+def _other_files(store: Store, log_folders: Sequence[Path]) -> list[Path]:
+    ours = {FILE_NAME, FILE_NAME + "-wal", FILE_NAME + "-shm"}
+    found = [path for path in sorted(store.directory.rglob("*")) if path.is_file() and path.name not in ours]
+    for folder in log_folders:
+        found += [path for path in sorted(folder.glob("*")) if path.is_file() and path.suffix in LOG_SUFFIXES]
+    return found
+
+
+def _named(path: Path, store: Store) -> str:
+    return str(path.relative_to(store.directory)) if path.is_relative_to(store.directory) else str(path)

@@ -1,0 +1,247 @@
+"""The memory process: makes durable what is perceived, acknowledges it, and answers calls about it.
+
+Writing and reading have a thread and a connection each, so that a question never waits for a commit, nor a
+commit for a question, and the event loop for neither. The order that must hold: commit, then acknowledge,
+then announce; so nobody is told of what a crash could still take back.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from memory.announcer import Announcer
+from memory.batch import Batch, Delivered, find_fault, gather, lost_gap
+from memory.budget.levels import budget_of
+from memory.calls import Answerer
+from memory.index.vector_segments import segment_vectors
+from memory.store.database import Store, explained
+from memory.transactions import Recorder
+from runtime.errors import StoreError
+from runtime.messages import (
+    TRACKS,
+    Ack,
+    ArchiveReply,
+    Done,
+    ExportRequest,
+    ForeignRequest,
+    ForgetReply,
+    ForgetRequest,
+    ImportRequest,
+    LastSeenRequest,
+    ReaddRequest,
+    RecallRequest,
+    RedescribeReply,
+    RedescribeRequest,
+    RememberRequest,
+    ScanRequest,
+    SpansRequest,
+    StatusRequest,
+    Track,
+    TrackLost,
+    ViewRequest,
+)
+
+if TYPE_CHECKING:
+    from runtime.service import Service
+
+# Half of what a publisher may have unacknowledged, so that it need not wait while a batch is written.
+BATCH_LIMIT = 128
+# What belongs together arrives together: a moment longer than the first message of it.
+GATHER_S = 0.02
+SEGMENT_INTERVAL_S = 30.0
+
+T = TypeVar("T")
+
+
+class Remembering:
+    """The process: batches in, acknowledgements and answers out."""
+
+    def __init__(self, service: Service, store: Store) -> None:
+        self._service = service
+        self._interval_s = service.config.memory.commit_interval_s
+        self._recorder = Recorder(store, service.config.memory)
+        self._answerer = Answerer(store, service.config.memory)
+        self._writer_thread = anyio.CapacityLimiter(1)
+        self._store = store
+        self._segmenting = anyio.CapacityLimiter(1)
+        self._over = threading.Event()
+        self._lost: dict[tuple[str, Track], str] = {}
+        self._taken: list[Delivered] = []
+        self._committed_at = 0.0
+
+    async def run(self) -> None:
+        """Remember until stopping; then store what has arrived."""
+        status = await self._read(self._answerer.status, StatusRequest())
+        stored, spans = sum(status.observations.values()), sum(status.spans.values())
+        self._announcer = Announcer(self._service, stored, spans)
+        durable = await self._read(self._answerer.durable)
+        subscription = self._service.subscribe("perceived", after=durable)
+        # A publisher whose acknowledgement died with an earlier process waits for it still.
+        for (publisher, epoch), seq in durable.items():
+            self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
+        self._announcer.note(await self._write(self._recorder.catch_up))
+        await self._read(self._answerer.warm)
+        self._service.ready()
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._remember_forever, subscription)
+            tasks.start_soon(self._segment_vectors_forever)
+            await self._service.serve(
+                {
+                    ViewRequest: self._handler(self._answerer.view),
+                    RecallRequest: self._handler(self._answerer.recall),
+                    ScanRequest: self._handler(self._answerer.scan),
+                    SpansRequest: self._handler(self._answerer.spans),
+                    LastSeenRequest: self._handler(self._answerer.last_seen),
+                    StatusRequest: self._handler(self._answerer.status),
+                    ForeignRequest: self._handler(self._answerer.foreign),
+                    RedescribeRequest: self._redescribe,
+                    RememberRequest: self._remember,
+                    TrackLost: self._lose,
+                    ForgetRequest: self._forget,
+                    ReaddRequest: self._readd,
+                    ExportRequest: self._export,
+                    ImportRequest: self._import,
+                }
+            )
+            self._over.set()
+            tasks.cancel_scope.cancel()
+        with anyio.CancelScope(shield=True):
+            await self._drain(subscription)
+            self._answerer.close()
+
+    async def _remember_forever(self, subscription: Any) -> None:
+        while True:
+            if (delivery := subscription.poll()) is None:
+                self._announcer.announce()
+                self._service.report(idle=True)
+                delivery = await anext(subscription)
+            self._taken.append(delivery)
+            self._service.report(idle=False)
+            # Counted from the last commit: after a pause at once, in full flow in batches.
+            left_s = self._committed_at + self._interval_s - anyio.current_time()
+            with anyio.move_on_after(max(left_s, GATHER_S)):
+                while len(self._taken) < BATCH_LIMIT:
+                    self._taken.append(subscription.poll() or await anext(subscription))
+            with anyio.CancelScope(shield=True):
+                await self._store_taken()
+
+    async def _segment_vectors_forever(self) -> None:
+        """Put vectors into cells whenever enough have come, beside everything else."""
+        while True:
+            # Not abandoned, because it holds a connection; it ends between two transactions.
+            while await anyio.to_thread.run_sync(self._segment_vectors, limiter=self._segmenting):
+                pass
+            await anyio.sleep(SEGMENT_INTERVAL_S)
+
+    def _segment_vectors(self) -> bool:
+        with explained(self._store.where), closing(self._store.maintainer()) as connection:
+            return segment_vectors(connection, self._over.is_set)
+
+    async def _drain(self, subscription: Any) -> None:
+        while (delivery := subscription.poll()) is not None:
+            self._taken.append(delivery)
+        await self._store_taken()
+        self._announcer.announce()
+
+    async def _store_taken(self) -> None:
+        batch = gather(self._taken)
+        self._taken.clear()
+        for reason, n in batch.refused.items():
+            self._service.drop(f"perceived:malformed {reason}", n)
+        committed = await self._write(self._recorder.commit, batch)
+        self._committed_at = anyio.current_time()
+        for (publisher, epoch), seq in batch.sequence.items():
+            self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
+        self._announcer.note(committed)
+        if self._lost and batch.opened:
+            await self._end_lost_tracks()
+
+    async def _remember(self, request: RememberRequest) -> Done:
+        for observation in request.observations:
+            if fault := find_fault(observation):
+                raise StoreError(f"observation {observation.id!r} cannot be stored: its {fault} is wrong")
+        committed = await self._write(self._recorder.commit, Batch(observations=request.observations))
+        self._announcer.note(committed)
+        self._announcer.announce()
+        return Done()
+
+    async def _forget(self, request: ForgetRequest) -> ForgetReply:
+        if request.preview:
+            return await self._read(self._answerer.preview, request)
+        reply = await self._write(self._recorder.forget, request, (self._service.run_dir,))
+        self._announcer.note(await self._write(self._recorder.catch_up))
+        self._announcer.count(-sum(reply.observations.values()))
+        self._announcer.announce()
+        return reply
+
+    async def _redescribe(self, request: RedescribeRequest) -> RedescribeReply:
+        return await self._write(self._recorder.redescribe, request)
+
+    async def _readd(self, request: ReaddRequest) -> Done:
+        done = await self._write(self._recorder.readd, request)
+        self._announcer.forget_source(request.source)
+        self._announcer.note(await self._write(self._recorder.catch_up))
+        self._announcer.announce()
+        return done
+
+    async def _export(self, request: ExportRequest) -> ArchiveReply:
+        return await anyio.to_thread.run_sync(self._answerer.export, request, abandon_on_cancel=True)
+
+    async def _import(self, request: ImportRequest) -> ArchiveReply:
+        reply = await self._write(self._recorder.import_archive, request)
+        self._announcer.count(reply.observations)
+        self._announcer.note(await self._write(self._recorder.catch_up))
+        self._announcer.announce()
+        return reply
+
+    async def _lose(self, request: TrackLost) -> Done:
+        for source in request.sources:
+            self._lost[(source, request.track)] = request.reason
+        await self._end_lost_tracks()
+        return Done()
+
+    async def _end_lost_tracks(self) -> None:
+        """End the tracks whose process is gone, as soon as their source is known."""
+        known = await self._read(self._answerer.status, StatusRequest())
+        gaps = []
+        for record in known.sources:
+            for track in TRACKS:
+                reason = self._lost.pop((record.source, track), None)
+                if reason is not None and track not in record.ended:
+                    gaps.append(lost_gap(record, track, reason))
+        if gaps:
+            self._announcer.note(await self._write(self._recorder.commit, Batch(observations=tuple(gaps))))
+            self._announcer.announce()
+
+    def _handler(self, answer: Callable[[Any], T]) -> Callable[[Any], Any]:
+        async def handle(request: Any) -> T:
+            return await self._read(answer, request)
+
+        return handle
+
+    async def _read(self, function: Callable[..., T], *args: Any) -> T:
+        return await self._service.in_thread(function, *args)
+
+    async def _write(self, function: Callable[..., T], *args: Any) -> T:
+        # Never abandoned: a transaction is either done or undone before the next begins.
+        return await anyio.to_thread.run_sync(function, *args, limiter=self._writer_thread)
+
+
+async def main(service: Service) -> None:
+    """Run the memory process. ``params["path"]`` is the memory folder.
+
+    Raises:
+        StoreError: the folder cannot be used.
+    """
+    store = Store(Path(service.params["path"]), budget_of(service.config.memory))
+    try:
+        await Remembering(service, store).run()
+    finally:
+        store.close()

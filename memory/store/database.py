@@ -1,0 +1,309 @@
+"""The memory folder: one SQLite file in WAL mode, one writer, any number of readers.
+
+`memory.db` is the truth, readable with any SQL tool (see `memory.store.migrations`); `memory.lock` names the
+process that has it open. Every way in which a folder cannot be used is a `StoreError` of one line, found
+before anything is written, so that old data stay untouched.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import shutil
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from memory.budget.levels import Budget
+from memory.erasure.pending import Unwelcome
+from memory.index.blocks import reindex
+from memory.store.migrations import SCHEMA, migrate, schema_version
+from memory.store.writing import Writing
+from runtime.errors import StoreError
+
+FILE_NAME = "memory.db"
+LOCK_NAME = "memory.lock"
+# Files up to this size are read through at opening (a few ms each MiB); damage in larger ones shows when met.
+CHECK_UP_TO_BYTES = 64 << 20
+BUSY_TIMEOUT_S = 5.0
+# A disk with less room than this is full: the index of the write-ahead log grows by as much.
+FULL_BYTES = 32 << 10
+# How long a commit waits for readers to finish with the write-ahead log before it leaves the log to the next commit.
+FOLD_TIMEOUT_S = 1.0
+
+# synchronous=FULL: what is acknowledged survives a power cut too; at four commits a second its fsync is free.
+# journal_size_limit: a long reader lets the WAL grow; it is cut back after.
+_WRITER_PRAGMAS = (
+    "PRAGMA journal_mode=WAL",
+    "PRAGMA synchronous=FULL",
+    f"PRAGMA journal_size_limit={16 << 20}",
+    "PRAGMA wal_autocheckpoint=1000",
+    f"PRAGMA cache_size=-{16 << 10}",
+    "PRAGMA foreign_keys=OFF",
+    # What is deleted is overwritten, also where the full-text index merges its segments.
+    "PRAGMA secure_delete=ON",
+)
+# mmap: pages of the index are read without copying them through our own cache.
+_READER_PRAGMAS = ("PRAGMA query_only=ON", f"PRAGMA cache_size=-{8 << 10}", f"PRAGMA mmap_size={2 << 30}")
+
+
+class Store:
+    """An open memory folder. One thread writes; readers have connections of their own."""
+
+    def __init__(self, directory: Path, budget: Budget | None = None) -> None:
+        """Open the folder, made if it is not there. After a commit the files are no larger than ``budget`` allows,
+        if what is in them is not.
+
+        Raises:
+            StoreError: a file is in the way, it cannot be written, another process has it, it is damaged,
+                or a newer program wrote it.
+        """
+        self.directory = directory
+        self.path = directory / FILE_NAME
+        self.where = str(directory)
+        self._budget = budget or Budget()
+        with explained(self.where):
+            self._lock = _lock(directory)
+            try:
+                self._connection = self._open()
+            except BaseException:
+                os.close(self._lock)
+                raise
+        self._file = _identity(self.path)
+        self._raw: BinaryIO | None = None
+        self._known_terms: set[str] = set()
+        self.unwelcome = Unwelcome()
+        if self._is_unscrubbed():  # a process died between erasing and this
+            with suppress(StoreError):
+                self.scrub()
+
+    def _open(self) -> sqlite3.Connection:
+        if self.path.exists() and self.path.stat().st_size:
+            with _closing(_connect(self.path, "ro")) as reader:
+                schema_version(reader, self.where)
+                if self.path.stat().st_size <= CHECK_UP_TO_BYTES:
+                    verdict = reader.execute("PRAGMA quick_check(1)").fetchone()[0]
+                    if verdict != "ok":
+                        raise sqlite3.DatabaseError(f"malformed: {verdict}")
+        connection = _connect(self.path, "rwc")
+        try:
+            version = schema_version(connection, self.where)
+            if version == 0:
+                # Freed pages can be given back to the file system later; must be set before the first table.
+                connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
+            for pragma in _WRITER_PRAGMAS:
+                connection.execute(pragma)
+            if version < SCHEMA:
+                migrate(connection, version)
+            reindex(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def write(self) -> Iterator[Writing]:
+        """One transaction, durable when the block ends, undone if it raises.
+
+        Raises:
+            StoreError: it could not be written (disk full, damaged, ...).
+        """
+        with explained(self.where):
+            self._check_in_place()
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                writing = Writing(self._connection, self._known_terms, self.unwelcome)
+                yield writing
+                writing.finish()
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._known_terms.clear()
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+            if self._log_size_bytes() > self._budget.log or self.size_bytes() > self._budget.total:
+                self.fold()
+
+    def reader(self) -> sqlite3.Connection:
+        """A new read-only connection; it never blocks the writer nor is blocked."""
+        with explained(self.where):
+            return open_reader(self.path)
+
+    def maintainer(self) -> sqlite3.Connection:
+        """A new connection for work on the index beside the writer, in transactions so short that it hardly waits."""
+        with explained(self.where):
+            connection = _connect(self.path, "rw")
+            for pragma in _WRITER_PRAGMAS:
+                connection.execute(pragma)
+            return connection
+
+    def scrub(self, rewrite: bool = False) -> None:
+        """Take out of the file, byte for byte, what was deleted: full-text indexes are merged into one segment each,
+        so that no older one holds a deleted word, the write-ahead log is emptied and freed pages are given back.
+        ``rewrite`` copies the whole file anew instead of trusting that every deleted byte was overwritten.
+
+        Raises:
+            StoreError: it could not be done, disk full or another program reading the file; it is done at the next
+                opening.
+        """
+        with explained(self.where):
+            full_text = "SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE % USING fts5(%'"
+            for (table,) in self._connection.execute(full_text).fetchall():
+                self._connection.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")  # noqa: S608
+            self._connection.execute("VACUUM" if rewrite else "PRAGMA incremental_vacuum").fetchall()
+            (is_read, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            if is_read:
+                raise StoreError(
+                    f"memory {self.where}: another program is reading it, so that its log still holds what was erased;"
+                    " end it, then forget once more"
+                )
+            self._connection.execute("UPDATE memory SET value=0 WHERE key='unscrubbed'")
+
+    def raw(self) -> Iterator[BinaryIO]:
+        """The file and its write-ahead log as the bytes they are.
+
+        The file stays open until the store is closed: closing any descriptor of it would let go of SQLite's own locks
+        on it (POSIX locks belong to the process), and the next program that looked into it and closed would take
+        itself for the last one and remove the log that is written here
+        (sqlite.org/howtocorrupt.html, "Posix advisory locks canceled by a separate thread doing close()").
+        """
+        if self._raw is None:
+            self._raw = self.path.open("rb", buffering=0)
+        yield self._raw
+        with suppress(FileNotFoundError), self.path.with_name(FILE_NAME + "-wal").open("rb") as log:
+            yield log
+
+    def _check_in_place(self) -> None:
+        """What is written into a file that is no longer where it was would be lost unnoticed."""
+        if _identity(self.path) != self._file:
+            raise StoreError(
+                f"memory {self.where}: {FILE_NAME} was moved or removed while it was in use; put it back, or choose"
+                " another folder with --memory"
+            )
+
+    def _is_unscrubbed(self) -> bool:
+        return bool(self._connection.execute("SELECT value FROM memory WHERE key='unscrubbed'").fetchone()[0])
+
+    def fold(self) -> bool:
+        """Fold the write-ahead log into the file and cut both to what they hold; False if a reader was in the way."""
+        self._connection.execute(f"PRAGMA busy_timeout={FOLD_TIMEOUT_S * 1000:.0f}")
+        try:
+            return bool(self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
+
+    def size_bytes(self) -> int:
+        """Bytes on disk: the file with its free pages, and the write-ahead log with its index."""
+        return sum(_size(self.path.with_name(FILE_NAME + suffix)) for suffix in ("", "-wal", "-shm"))
+
+    def _log_size_bytes(self) -> int:
+        return _size(self.path.with_name(FILE_NAME + "-wal"))
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the file and let go of the folder."""
+        try:
+            with explained(self.where):
+                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            self._connection.close()
+            if self._raw is not None:
+                self._raw.close()
+            os.close(self._lock)
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """SQLite's and the system's errors as one line for the user.
+
+    Raises:
+        StoreError: instead of any of them.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        problem = str(error)
+        # SQLite says so where its index of the log finds no room.
+        if "disk I/O error" in problem:
+            with suppress(OSError):
+                problem = "disk is full" if shutil.disk_usage(where).free < FULL_BYTES else problem
+        raise StoreError(f"memory {where}: {_account(problem)}") from error
+    except OSError as error:
+        raise StoreError(f"memory {where}: {_account(os.strerror(error.errno or errno.EIO))}") from error
+
+
+def open_reader(path: Path, is_idle: bool = False) -> sqlite3.Connection:
+    """A read-only connection to a memory file; to one that is ``is_idle``, which nobody writes, none that makes files
+    beside it."""
+    connection = _connect(path, "ro&immutable=1" if is_idle else "ro")
+    for pragma in _READER_PRAGMAS:
+        connection.execute(pragma)
+    return connection
+
+
+def _account(problem: str) -> str:
+    lower = problem.lower()
+    if "not a database" in lower or "malformed" in lower or "corrupt" in lower:
+        return f"{FILE_NAME} is damaged ({problem}); move it away or put back a copy"
+    if "readonly" in lower or "read-only" in lower or "permission" in lower or "unable to open" in lower:
+        return "no permission to write there; choose another folder with --memory"
+    if "full" in lower or "no space" in lower or "quota" in lower:
+        return "the disk is full; what was acknowledged is kept"
+    if "locked" in lower or "busy" in lower:
+        return f"another program holds {FILE_NAME} open for writing"
+    if "file exists" in lower or "not a directory" in lower:
+        return "is not a folder; choose another place with --memory"
+    return problem
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    try:
+        found = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _lock(directory: Path) -> int:
+    """Take the folder's lock file; it is let go by the system when this process ends, however it ends."""
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
+        os.close(lock)
+        who = f"process {holder}" if holder else "another process"
+        raise StoreError(f"memory {directory}: in use by {who}; stop it or choose another folder") from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode("ascii"), 0)
+    return lock
+
+
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
+    # One thread at a time uses a connection, but not always the same one of a pool.
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        timeout=BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+
+
+@contextmanager
+def _closing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    try:
+        yield connection
+    finally:
+        connection.close()

@@ -1,0 +1,74 @@
+"""Observations and spans as rows of the tables in `memory.store.migrations`, and back."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+import msgspec
+
+from runtime.messages import Observation, Span
+
+# Of `observations o JOIN sources s USING (source) LEFT JOIN vectors v USING (seq)`.
+OBSERVATION_COLUMNS = "o.id, s.name, o.channel, o.t0_s, o.t1_s, o.text, o.data, o.evidence, o.trust, v.vector, v.space"
+OBSERVATION_JOIN = "observations o JOIN sources s USING (source) LEFT JOIN vectors v USING (seq)"
+SPAN_COLUMNS = "p.id, s.name, p.level, p.t0_s, p.t1_s, p.text, p.parent, p.keyframe, p.stage, p.why, p.trust"
+
+_to_json = msgspec.json.Encoder().encode
+_data_of = msgspec.json.Decoder(dict[str, Any]).decode
+_ids_of = msgspec.json.Decoder(tuple[str, ...]).decode
+
+
+def insert_observation(
+    connection: sqlite3.Connection, observation: Observation, source: int, generation: int, wall_s: float
+) -> int | None:
+    """Store one observation with its picture, vector and links; None if its id is there already."""
+    o = observation
+    added = connection.execute(
+        "INSERT OR IGNORE INTO observations(id, generation, source, channel, t0_s, t1_s, wall_s, text, data, evidence,"
+        " trust) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            o.id, generation, source, o.channel, o.t0_s, o.t1_s, wall_s, o.text,
+            _to_json(o.data).decode(), _to_json(o.evidence).decode(), o.trust,
+        ),
+    )  # fmt: skip
+    if not added.rowcount:
+        return None
+    seq = added.lastrowid
+    if o.payload is not None:
+        connection.execute("INSERT INTO payloads VALUES (?,?)", (seq, o.payload))
+    if o.vector is not None:
+        connection.execute("INSERT INTO vectors VALUES (?,?,?)", (seq, o.vector_space, o.vector))
+    if o.evidence:
+        connection.executemany("INSERT OR IGNORE INTO links VALUES (?,?)", [(to, seq) for to in o.evidence])
+    return seq
+
+
+def observation_of(row: tuple[Any, ...], payload: bytes | None = None) -> Observation:
+    """The observation in a row of `OBSERVATION_COLUMNS`."""
+    id_, source, channel, t0_s, t1_s, text, data, evidence, trust, vector, space = row[:11]
+    return Observation(
+        id=id_, source=source, channel=channel, t0_s=t0_s, t1_s=t1_s, text=text, data=_data_of(data),
+        evidence=_ids_of(evidence), trust=trust, vector=vector, vector_space=space or "", payload=payload,
+    )  # fmt: skip
+
+
+def insert_span(connection: sqlite3.Connection, span: Span, source: int, generation: int) -> bool:
+    """Store one span; False if its id is there already."""
+    cursor = connection.execute(
+        "INSERT OR IGNORE INTO spans VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        (
+            span.id, generation, source, span.level, span.t0_s, span.t1_s, span.text, span.parent, span.keyframe,
+            span.stage, span.why, span.trust,
+        ),
+    )  # fmt: skip
+    return cursor.rowcount > 0
+
+
+def span_of(row: tuple[Any, ...]) -> Span:
+    """The span in a row of `SPAN_COLUMNS`."""
+    id_, source, level, t0_s, t1_s, text, parent, keyframe, stage, why, trust = row
+    return Span(
+        id=id_, source=source, level=level, t0_s=t0_s, t1_s=t1_s, text=text, parent=parent, keyframe=keyframe,
+        stage=stage, why=why, trust=trust,
+    )  # fmt: skip

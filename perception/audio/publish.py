@@ -1,0 +1,225 @@
+"""Telling what was heard: voice starts at once, the rest in the order of the media.
+
+Utterances are transcribed side by side, in recogniser processes; what they give passes through one queue together
+with sounds and the marks of progress between, so that what is published does not depend on which recogniser is
+quicker.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import anyio.abc
+
+from perception.audio.pipeline import Heard, Hearing
+from perception.audio.sounds import Sound
+from perception.audio.vad import Utterance, VoiceStart
+from perception.speech.partials import Partials
+from perception.speech.pool import TranscriberPool, WorkerFailed
+from perception.speech.transcript import Transcript
+from runtime.messages import (
+    Channel,
+    Message,
+    Observation,
+    Progress,
+    SpeechStarted,
+    observation_id,
+    round_time,
+)
+from runtime.service import Service
+
+# Progress is told this often.
+_MARK_S = 1.0
+# Of the ten seconds a process has to stop (`supervisor.stop_deadline_s`).
+_LAST_WORDS_S = 6.0
+# Utterances that wait or are being transcribed, for each recogniser; more would only cost memory.
+_UTTERANCES_AHEAD = 3
+_QUEUE = 64
+COUNTED = ("audio_s", "utterances", "words", "not_understood", "sounds")
+
+
+class _Transcription:
+    """An utterance in the queue; ``transcript`` is there once ``done`` is set. ``scope`` is that of the work."""
+
+    def __init__(self, utterance: Utterance, known_s: float) -> None:
+        self.utterance = utterance
+        self.known_s = known_s
+        self.scope = anyio.CancelScope()
+        self.transcript = Transcript()
+        self.done = anyio.Event()
+
+
+class HeardTeller:
+    """Tells what was heard of one source after ``watermark_s``. Use inside ``async with teller.telling()``.
+
+    ``waits`` is false for a live source: an utterance that finds all recognisers busy goes without its words. While
+    they load, hearing waits instead, and captured sound behind it in its own bounded queue.
+    """
+
+    def __init__(
+        self,
+        service: Service,
+        source: str,
+        pool: TranscriberPool,
+        watermark_s: float,
+        counters: dict[str, float],
+        waits: bool = True,
+    ) -> None:
+        self._service = service
+        self._source = source
+        self._pool = pool
+        self._watermark_s = watermark_s
+        self._waits = waits
+        self._counters = counters
+        hearing = service.config.perception.hearing
+        self._ahead = anyio.Semaphore(_UTTERANCES_AHEAD * hearing.workers)
+        self._numbers: deque[tuple[Channel, float]] = deque(maxlen=64)
+        self._marked_s = watermark_s
+        self._open: set[_Transcription] = set()
+        self._partials = Partials(service, source, pool)
+        self._give: anyio.abc.ObjectSendStream[Message | _Transcription]
+        self._tasks: anyio.abc.TaskGroup
+
+    @asynccontextmanager
+    async def telling(self) -> AsyncIterator[None]:
+        """Publish what is taken; on leaving, everything taken has been sent, of a live source within `_LAST_WORDS_S`:
+        what was said last goes without its words rather than not at all."""
+        self._give, take = anyio.create_memory_object_stream[Message | _Transcription](_QUEUE)
+        async with anyio.create_task_group() as self._tasks:
+            self._tasks.start_soon(self._publish, take)
+            async with self._give:
+                yield
+            if not self._waits:
+                for transcription in self._open:
+                    transcription.scope.deadline = anyio.current_time() + _LAST_WORDS_S
+
+    async def take(self, event: Heard, heard_s: float) -> None:
+        """Tell of this event when its turn comes; a voice start at once. Hearing has come to media time ``heard_s``."""
+        heard_s = round_time(heard_s)
+        if isinstance(event, VoiceStart):
+            if event.t_s >= self._watermark_s:
+                self._service.publish("voice", SpeechStarted(source=self._source, t_s=event.t_s, known_s=heard_s))
+                await self._pool.warm()
+        elif event.t1_s <= self._watermark_s:
+            self._number("speech" if isinstance(event, Utterance) else "sound", event.t0_s)
+        elif isinstance(event, Sound):
+            self._counters["sounds"] += 1
+            await self._give.send(self._sound(event, heard_s))
+        else:
+            self._partials.ended(event.t0_s)
+            transcription = _Transcription(event, heard_s)
+            if self._waits or self._pool.loading or self._ahead.value:
+                await self._ahead.acquire()
+                self._tasks.start_soon(self._transcribe, transcription)
+            else:  # the recognisers are too slow; that there was speech is known all the same
+                self._give_up(transcription, "recogniser busy", "busy")
+                transcription.done.set()
+            await self._give.send(transcription)
+
+    def follow(self, hearing: Hearing, now_s: float) -> None:
+        """Tell, live, what is being said: ``hearing`` has come to media time ``now_s``."""
+        self._partials.follow(hearing, now_s, self._tasks)
+
+    async def send(self, message: Message) -> None:
+        """Send this message when everything taken before it has been sent."""
+        await self._give.send(message)
+
+    async def mark(self, settled_s: float) -> None:
+        """Tell, now and then, that nothing will be heard any more before ``settled_s``."""
+        if settled_s >= self._marked_s + _MARK_S:
+            self._marked_s = settled_s
+            await self._give.send(Progress(source=self._source, track="audio", t_s=round_time(settled_s)))
+
+    def gap(self, t0_s: float, t1_s: float, text: str, reason: str) -> Observation:
+        """That nothing was heard in this stretch."""
+        return self._observation("gap", t0_s, t1_s, text, {"track": "audio", "reason": reason})
+
+    async def _transcribe(self, transcription: _Transcription) -> None:
+        utterance = transcription.utterance
+        self._open.add(transcription)
+        try:
+            with transcription.scope:
+                transcript = await self._partials.words(utterance)
+                if transcript is None:
+                    transcript = await self._pool.transcribe(utterance.samples, utterance.voice)
+                transcription.transcript = transcript
+            if transcription.scope.cancelled_caught:
+                self._give_up(transcription, "stopped meanwhile", "stopped")
+        except WorkerFailed as error:
+            self._service.log.warning("%s at %.1f s: %s", self._source, utterance.t0_s, error)
+            self._give_up(transcription, "recogniser failed", "failed")
+        self._open.discard(transcription)
+        transcription.done.set()
+        self._ahead.release()
+
+    def _give_up(self, transcription: _Transcription, counted: str, unheard: str) -> None:
+        """Its words are lost, which is counted, and told beside that somebody spoke."""
+        self._service.drop(f"speech:{counted}")
+        transcription.transcript = Transcript(unheard=unheard)
+
+    async def _publish(self, take: anyio.abc.ObjectReceiveStream[Message | _Transcription]) -> None:
+        """Send what comes out of the queue, in its order."""
+        async with take:
+            async for entry in take:
+                if isinstance(entry, _Transcription):
+                    await entry.done.wait()
+                    await self._service.outbox.send(self._speech(entry))
+                    self._partials.over(entry.utterance.t0_s, entry.utterance.t1_s, entry.transcript)
+                else:
+                    await self._service.outbox.send(entry)
+                self._service.report(counters=dict(self._counters))
+        self._tasks.cancel_scope.cancel()  # what may still be at work is a hypothesis of what is over
+
+    # --- the words for it --------------------------------------------------------------------------
+
+    def _speech(self, entry: _Transcription) -> Observation:
+        utterance, transcript = entry.utterance, entry.transcript
+        t0_s = utterance.t0_s
+        words = [
+            [word.text, round_time(t0_s + word.t0_s), round_time(t0_s + word.t1_s), word.confidence]
+            for word in transcript.words
+        ]
+        self._counters["utterances"] += 1
+        self._counters["words"] += len(words)
+        self._counters["not_understood"] += not transcript.understood
+        data: dict[str, Any] = {
+            "words": words,
+            "confidence": transcript.confidence,
+            "engine": self._pool.engine,
+            "understood": transcript.understood,
+            "known_s": entry.known_s,
+        }
+        if transcript.language:
+            data["language"] = transcript.language
+        if transcript.doubt:
+            data["doubt"] = transcript.doubt
+        if transcript.unheard:
+            data["unheard"] = transcript.unheard
+        return self._observation("speech", t0_s, utterance.t1_s, transcript.text, data)
+
+    def _sound(self, sound: Sound, heard_s: float) -> Observation:
+        data: dict[str, Any] = {"class": sound.kind, "level_db": sound.level_db, "known_s": heard_s}
+        if sound.onsets > 1:
+            data["onsets"] = sound.onsets
+        if sound.labels:
+            data["labels"] = [list(label) for label in sound.labels]
+        if sound.goes_on:
+            data["goes_on"] = True
+        return self._observation("sound", sound.t0_s, sound.t1_s, sound.text, data)
+
+    def _observation(self, channel: Channel, t0_s: float, t1_s: float, text: str, data: dict[str, Any]) -> Observation:
+        k = self._number(channel, t0_s)
+        identity = observation_id(self._source, channel, t0_s, k)
+        return Observation(
+            id=identity, source=self._source, channel=channel, t0_s=t0_s, t1_s=t1_s, text=text, data=data
+        )
+
+    def _number(self, channel: Channel, t0_s: float) -> int:
+        """How many observations of this channel began in this millisecond already."""
+        k = self._numbers.count((channel, t0_s))
+        self._numbers.append((channel, t0_s))
+        return k

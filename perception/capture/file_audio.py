@@ -1,0 +1,227 @@
+"""The sound of a media file, in order, as 16 kHz mono on the same media clock as the picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import av
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from perception.audio.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples, seconds
+from perception.capture.file import time_origin_s
+
+# A quarter of a second: short enough to report a voice at once, long enough to run the models in batches.
+BLOCK_SAMPLES = 8 * CHUNK_SAMPLES
+# Containers write stamps to the millisecond and muxers shift them by a fraction of a packet (+-11 ms seen); only a
+# larger step is a hole in the sound.
+_JITTER_S = 0.06
+# A stamp further ahead than this is taken for a fault of the clock, not for a pause in the sound.
+_LONGEST_HOLE_S = 3600.0
+# Containers round durations by a packet or two; sound that stops this much earlier was cut off.
+_CUT_OFF_S = 1.0
+# A damaged file may fail on every packet; after this many in a row it has broken off.
+_PACKETS_LOST_MAX = 2000
+# Speech sits in the centre of a surround mix, low-frequency effects carry none (ITU-R BS.775, downmix).
+_CHANNEL_WEIGHT = {"FC": 1.0, "FL": 0.707, "FR": 0.707, "LFE": 0.0, "LFE2": 0.0}
+_SURROUND_WEIGHT = 0.5
+
+
+def describe_audio(container: InputContainer, stream: Any) -> str:
+    """The chosen stream in words, e.g. "aac 16000 Hz stereo (stream 4 of 2 with sound)"."""
+    context = stream.codec_context
+    channels = {1: "mono", 2: "stereo"}.get(context.channels, f"{context.channels} channels")
+    count = len(container.streams.audio)
+    which = f" (stream {stream.index}, one of {count} with sound)" if count > 1 else ""
+    return f"{context.name} {context.sample_rate} Hz {channels}{which}"
+
+
+class AudioReader:
+    """Decodes the sound of an open container into blocks without a hole between them.
+
+    Sound that begins late, and pauses in the stamps, become silence; sound before media second 0 (priming) is
+    dropped; damage is decoded through and marked. After the last block ``reason`` is "end" or says in one line what
+    broke, and ``end_s`` is the media time reached.
+    """
+
+    def __init__(self, container: InputContainer, stream: Any) -> None:
+        self._container = container
+        self._stream = stream
+        self._origin_s = time_origin_s(container)
+        self._tick_s = float(stream.time_base)
+        self._from = 0
+        self._resampler: AudioResampler | None = None
+        self._setup: tuple[str, str, int] = ("", "", 0)
+        self._samples_in = self._samples_out = 0
+        self._mix: Samples = np.ones(1, np.float32)
+        self.reason = "end"
+        self.end_s = 0.0
+
+    def seek(self, t_s: float) -> None:
+        """Begin at ``t_s``, rounded down to the grid of chunks. The decoder starts a little earlier to settle."""
+        self._from = int(max(0.0, t_s) * SAMPLE_RATE_HZ) // CHUNK_SAMPLES * CHUNK_SAMPLES
+        try:
+            self._container.seek(int(max(0.0, t_s - 1.0 + self._origin_s) * av.time_base), backward=True)
+        except FFmpegError:  # no index to seek in: decode from the beginning
+            return
+
+    def __iter__(self) -> Iterator[AudioBlock]:
+        waiting: list[Samples] = []
+        count, start, lost = 0, self._from, False
+        for position, samples, damaged in self._placed():
+            skip = min(len(samples), max(0, self._from - position))
+            samples = samples[skip:]
+            if damaged != lost and count:
+                yield _block(start, waiting, lost)
+                start, waiting, count = start + count, [], 0
+            lost = damaged
+            waiting.append(samples)
+            count += len(samples)
+            self.end_s = seconds(start + count)
+            while count >= BLOCK_SAMPLES:
+                rest = len(samples) - (count - BLOCK_SAMPLES)
+                waiting[-1] = samples[:rest]
+                yield _block(start, waiting, lost)
+                samples = samples[rest:]
+                waiting, start, count = [samples], start + BLOCK_SAMPLES, count - BLOCK_SAMPLES
+        if count:
+            yield _block(start, waiting, lost)
+        if self.reason == "end":
+            self.reason = self._how_it_ended()
+
+    def _placed(self) -> Iterator[tuple[int, Samples, bool]]:
+        """Consecutive (position, samples, lost), silence filled in, from no later than where to begin."""
+        at: int | None = None  # position after the last sample given out
+        clock_shift_s = -self._origin_s  # media time = stamp + shift
+        damaged = False
+        for frame in self._decode():
+            if frame is None:
+                damaged = True
+                continue
+            stamp_s = None if frame.pts is None else frame.pts * self._tick_s
+            if at is None:
+                at = 0 if stamp_s is None else round((stamp_s + clock_shift_s) * SAMPLE_RATE_HZ)
+                if at > self._from:  # begins late
+                    yield from _silence(self._from, at, lost=damaged)
+            elif stamp_s is not None:
+                # Whole samples already in the resampler belong to the time before this frame.
+                expected_s = (at + self._held()) / SAMPLE_RATE_HZ
+                ahead_s = stamp_s + clock_shift_s - expected_s
+                if ahead_s > _LONGEST_HOLE_S or ahead_s < -_JITTER_S:
+                    clock_shift_s -= ahead_s  # the stamps jumped or ran backwards: go on without a break
+                elif ahead_s > _JITTER_S:
+                    for samples in self._flush():
+                        yield at, samples, False
+                        at += len(samples)
+                    until = round((stamp_s + clock_shift_s) * SAMPLE_RATE_HZ)
+                    yield from _silence(at, until, lost=damaged)
+                    at = max(at, until)
+            damaged = False
+            for samples in self._resample(frame):
+                yield at, samples, False
+                at += len(samples)
+        if at is not None:
+            for samples in self._flush():
+                yield at, samples, False
+                at += len(samples)
+
+    def _decode(self) -> Iterator[AudioFrame | None]:
+        """Frames in order; None for each packet that could not be decoded."""
+        packets = self._container.demux(self._stream)
+        lost_in_a_row = 0
+        while lost_in_a_row <= _PACKETS_LOST_MAX:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                if lost_in_a_row:
+                    self.reason = f"damaged after {self.end_s:.1f} s"
+                return
+            except (FFmpegError, OSError) as error:
+                self.reason = f"the file broke off: {' '.join(str(error).split())}"
+                return
+            try:
+                frames = packet.decode()
+            except (FFmpegError, MemoryError):
+                lost_in_a_row += 1
+                yield None
+                continue
+            if frames:
+                lost_in_a_row = 0
+            yield from frames
+        self.reason = "damaged: nothing more can be decoded"
+
+    def _resample(self, frame: AudioFrame) -> Iterator[Samples]:
+        """``frame`` as 16 kHz mono; a change of format in mid-stream first flushes what is held."""
+        setup = (frame.format.name, frame.layout.name, frame.sample_rate)
+        if setup != self._setup:
+            yield from self._flush()
+            self._setup = setup
+        if self._resampler is None:
+            # Channels are mixed here and not by the resampler: its float mix adds 3 dB and clips loud stereo.
+            self._resampler = AudioResampler(format="fltp", layout=frame.layout, rate=SAMPLE_RATE_HZ)
+            self._mix = _mix_weights([channel.name for channel in frame.layout.channels])
+            self._samples_in, self._samples_out = 0, 0
+        self._samples_in += frame.samples
+        frame.pts = None
+        for resampled in self._resampler.resample(frame):
+            yield self._mono(resampled)
+
+    def _flush(self) -> Iterator[Samples]:
+        if self._resampler is None:
+            return
+        for resampled in self._resampler.resample(None):
+            yield self._mono(resampled)
+        self._resampler = None
+
+    def _held(self) -> int:
+        """Samples of 16 kHz that went into the resampler and have not come out yet."""
+        if self._resampler is None:
+            return 0
+        return round(self._samples_in * SAMPLE_RATE_HZ / self._setup[2]) - self._samples_out
+
+    def _mono(self, frame: AudioFrame) -> Samples:
+        self._samples_out += frame.samples
+        mono = np.zeros(frame.samples, np.float32)
+        planes: Any = frame.planes  # memory of its own; reading it is a third of the cost of to_ndarray()
+        for weight, plane in zip(self._mix, planes, strict=True):
+            mono += weight * np.frombuffer(plane, np.float32, frame.samples)
+        return mono
+
+    def _how_it_ended(self) -> str:
+        """The word "end", or what broke: the sound stops well before the length the container promised for it."""
+        stream = self._stream
+        if stream.duration and stream.time_base is not None:
+            promised_s = float((stream.duration + (stream.start_time or 0)) * stream.time_base) - self._origin_s
+        elif len(self._container.streams) == 1 and self._container.duration:
+            promised_s = self._container.duration / av.time_base
+        else:
+            return "end"
+        if self.end_s < promised_s - _CUT_OFF_S:
+            return f"the sound breaks off at {self.end_s:.1f} s of {promised_s:.1f} s"
+        return "end"
+
+
+def _mix_weights(channels: list[str]) -> Samples:
+    """Share of each channel in the mono mix; the shares add up to 1, so that nothing clips that did not before."""
+    weights = np.array([_CHANNEL_WEIGHT.get(name, _SURROUND_WEIGHT) for name in channels], np.float32)
+    if not weights.any():
+        weights[:] = 1.0
+    return np.asarray(weights / weights.sum(), np.float32)
+
+
+def _block(start: int, parts: list[Samples], lost: bool) -> AudioBlock:
+    samples = np.concatenate(parts)
+    if not np.isfinite(samples).all():  # float codecs can hold NaN and infinity
+        samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    return AudioBlock(start, samples, lost)
+
+
+def _silence(start: int, until: int, lost: bool) -> Iterator[tuple[int, Samples, bool]]:
+    while start < until:
+        count = min(BLOCK_SAMPLES, until - start)
+        yield start, np.zeros(count, np.float32), lost
+        start += count

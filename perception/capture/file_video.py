@@ -1,0 +1,263 @@
+"""Every frame of a file's picture, in order, with exact media times, upright and with private regions blanked."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from perception.capture.file import quarter_turns, time_origin_s
+from runtime.messages import round_time
+
+# The small grey picture that change and motion are measured on: a person a tenth of the picture high keeps 3 pixels
+# of width, and it costs 0.2 ms a 720p frame.
+LUMA_SIDE_PX = 320
+# Two frames further apart than this, with damage between them, leave a stretch that was not seen.
+_HOLE_S = 1.0
+# Containers round durations by a frame or two; a picture that stops this much earlier was cut off.
+_CUT_OFF_S = 1.0
+# A damaged file may fail on every packet; after this many in a row without a frame it has broken off.
+_PACKETS_LOST_MAX = 600
+_MIN_STEP_S = 0.001
+_TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
+
+Rect = tuple[float, float, float, float]
+
+
+class Picture:
+    """One decoded frame.
+
+    t_s     media seconds, strictly growing over a file.
+    luma    uint8 (rows, columns), longest side <= LUMA_SIDE_PX, upright, private regions 0.
+    lost_s  media seconds before this frame that could not be decoded; 0 as a rule.
+    """
+
+    __slots__ = ("_frame", "_mask", "luma", "lost_s", "t_s")
+
+    def __init__(self, frame: VideoFrame, t_s: float, mask: Sequence[Rect], lost_s: float = 0.0) -> None:
+        self.t_s = t_s
+        self.lost_s = lost_s
+        self._frame = frame
+        self._mask = mask
+        self.luma = blank(_upright(_small_luma(frame), frame), mask)
+
+    def bgr(self) -> np.ndarray:
+        """uint8 (height, width, 3), blue-green-red, full size, upright, private regions black."""
+        frame = self._frame
+        # Files of HD size that do not tag their colour matrix are BT.709 by convention; swscale would assume BT.601.
+        untagged_hd = frame.colorspace == 2 and frame.height >= 720 and not frame.format.is_rgb
+        image = frame.to_ndarray(format="bgr24", src_colorspace="ITU709" if untagged_hd else None)
+        return blank(_upright(image, frame), self._mask)
+
+
+def blank(image: np.ndarray, mask: Sequence[Rect]) -> np.ndarray:
+    """``image`` with the rectangles [x, y, width, height] in 0..1 set to 0, every pixel they touch included."""
+    if not mask:
+        return image
+    image = image if image.flags.writeable else image.copy()
+    rows, columns = image.shape[:2]
+    for x, y, width, height in mask:
+        top, bottom = int(np.floor(y * rows)), int(np.ceil(min(1.0, y + height) * rows))
+        left, right = int(np.floor(x * columns)), int(np.ceil(min(1.0, x + width) * columns))
+        image[top:bottom, left:right] = 0
+    return image
+
+
+class FrameReader:
+    """Decodes the picture of an open container.
+
+    Damage in the middle is decoded through: the frame after it tells how much was lost. After the last frame
+    ``reason`` is "end" or says in one line what broke, and ``end_s`` is the media time reached.
+    """
+
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, mask: Sequence[Rect] = (), threads: int = 2
+    ) -> None:
+        self._container = container
+        self._stream = stream
+        self._mask = tuple(mask)
+        self._origin_s = time_origin_s(container)
+        self._step_s = 1.0 / float(stream.average_rate) if stream.average_rate else 0.04
+        self.reason = "end"
+        self.end_s = 0.0
+        stream.thread_type = "AUTO"
+        stream.codec_context.thread_count = threads
+
+    def seek(self, t_s: float) -> None:
+        """Go on from the last frame at or before ``t_s`` that can be decoded on its own."""
+        try:
+            self._container.seek(int((t_s + self._origin_s) * av.time_base), backward=True)
+        except FFmpegError:  # no index to seek in: decode from the beginning
+            return
+
+    def __iter__(self) -> Iterator[Picture]:
+        last_s: float | None = None
+        damaged = False
+        packets_lost = 0
+        for frame in self._decode():
+            if frame is None:
+                damaged = True
+                packets_lost += 1
+                if packets_lost > _PACKETS_LOST_MAX:
+                    self.reason = "damaged: nothing more can be decoded"
+                    break
+                continue
+            t_s = self._time_s(frame, last_s)
+            if t_s is None:
+                continue
+            lost_s = t_s - (last_s or 0.0) if damaged and t_s - (last_s or 0.0) > _HOLE_S else 0.0
+            picture = Picture(frame, t_s, self._mask, lost_s)
+            last_s, damaged, packets_lost = t_s, False, 0
+            self.end_s = round_time(t_s + self._length_s(frame))
+            yield picture
+        if self.reason == "end":
+            self.reason = self._how_it_ended(damaged)
+
+    def _decode(self) -> Iterator[VideoFrame | None]:
+        """Frames in the order of display; None for each packet that could not be decoded."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                return
+            except (FFmpegError, OSError) as error:
+                self.reason = f"the file broke off: {_one_line(error)}"
+                return
+            try:
+                yield from packet.decode()
+            except (FFmpegError, MemoryError):
+                yield None
+
+    def _time_s(self, frame: VideoFrame, last_s: float | None) -> float | None:
+        """Media time of ``frame``, after ``last_s``; None for a frame before the origin."""
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        if stamp is None or frame.time_base is None:
+            return round_time(0.0 if last_s is None else last_s + self._step_s)
+        t_s = round_time(float(stamp * frame.time_base) - self._origin_s)
+        if last_s is not None and t_s <= last_s:
+            return round_time(last_s + _MIN_STEP_S)  # stamps that stand still or run backwards
+        if t_s < 0:  # pre-roll that a player would not show; a slightly early first frame is shown at 0
+            return 0.0 if last_s is None and t_s > -self._step_s else None
+        return t_s
+
+    def _length_s(self, frame: VideoFrame) -> float:
+        if frame.duration and frame.time_base is not None:
+            return float(frame.duration * frame.time_base)
+        return self._step_s
+
+    def _how_it_ended(self, damaged: bool) -> str:
+        """ "end", or what broke: the picture stops well before the length the container promised for it."""
+        if damaged:
+            return f"damaged after {self.end_s:.1f} s"
+        promised_s = _promised_end_s(self._container, self._stream, self._origin_s)
+        if promised_s is not None and self.end_s < promised_s - max(_CUT_OFF_S, 2 * self._step_s):
+            return f"the picture breaks off at {self.end_s:.1f} s of {promised_s:.1f} s"
+        return "end"
+
+
+def read_ahead(pictures: Iterable[Picture], limit: int) -> Generator[Picture, None, None]:
+    """The same pictures in the same order, decoded up to ``limit`` ahead of their reader in a thread of its own.
+
+    Decoding and following movement cost about the same and both leave the interpreter free most of the time, so
+    side by side they take little longer than one. An error comes through in its place. Close the iterator, or read
+    it to its end, before the container is closed.
+    """
+    ready: queue.Queue[Picture | BaseException | None] = queue.Queue(limit)
+    stopped = threading.Event()
+
+    def put(item: Picture | BaseException | None) -> None:
+        while not stopped.is_set():
+            with suppress(queue.Full):
+                ready.put(item, timeout=0.1)
+                return
+
+    def decode() -> None:
+        try:
+            for picture in pictures:
+                put(picture)
+                if stopped.is_set():
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    decoder = threading.Thread(target=decode, name="decoder")
+    decoder.start()
+    try:
+        while (item := ready.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        decoder.join()
+
+
+def _promised_end_s(container: InputContainer, stream: VideoStream, origin_s: float) -> float | None:
+    """Media time at which the container says this stream ends; None where it does not say."""
+    if stream.duration and stream.time_base is not None:
+        return float((stream.duration + (stream.start_time or 0)) * stream.time_base) - origin_s
+    tagged = stream.metadata.get("DURATION", "")  # Matroska writes "00:00:08.041000000" for each stream
+    try:
+        hours, minutes, seconds = tagged.split(":")
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - origin_s
+    except ValueError:
+        pass
+    if len(container.streams) == 1 and container.duration:
+        return float(container.duration / av.time_base)
+    return None
+
+
+def _small_luma(frame: VideoFrame) -> np.ndarray:
+    """The frame's brightness, uint8, longest side <= LUMA_SIDE_PX, without converting the whole frame."""
+    width, height = frame.width, frame.height
+    scale = min(1.0, LUMA_SIDE_PX / max(width, height))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    plane = _luma_plane(frame)
+    if plane is None:
+        return frame.reformat(*size, format="gray").to_ndarray()
+    # Striding first leaves less than 4 pixels to average for each one kept: a tenth of the cost of averaging all.
+    stride = max(1, int(1 / scale) // 2)
+    small, shift = plane[::stride, ::stride], max(0, frame.format.components[0].bits - 8)
+    if shift:
+        small = (small >> shift).astype(np.uint8)
+    if (small.shape[1], small.shape[0]) == size:
+        return np.ascontiguousarray(small)
+    return cv2.resize(np.ascontiguousarray(small), size, interpolation=cv2.INTER_AREA)
+
+
+def _luma_plane(frame: VideoFrame) -> np.ndarray | None:
+    """A view of plane 0 where that is plain luma, one sample a pixel; None for packed, RGB or palette formats."""
+    layout = frame.format
+    first = layout.components[0]
+    plain = layout.is_planar or layout.name.startswith("gray")
+    if not plain or layout.is_rgb or layout.has_palette or not first.is_luma or layout.is_big_endian:
+        return None
+    if layout.name.startswith("p0") or layout.name.startswith("p2") or layout.name.startswith("p4") or first.bits > 16:
+        return None  # samples in the high bits, or floats
+    sample = np.dtype(np.uint8 if first.bits == 8 else np.uint16)
+    if first.bits < 8:
+        return None
+    plane: Any = frame.planes[first.plane]
+    rows = np.frombuffer(plane, sample).reshape(-1, plane.line_size // sample.itemsize)
+    return rows[: frame.height, : frame.width]
+
+
+def _upright(image: np.ndarray, frame: VideoFrame) -> np.ndarray:
+    turn = _TURNS[quarter_turns(frame.rotation)]
+    return image if turn is None else cv2.rotate(image, turn)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(getattr(error, "strerror", None) or error).split())

@@ -1,0 +1,221 @@
+"""The audio process: finds and transcribes speech, names other sounds, of files one after another or of one live
+source (`perception.processes.listen_live`).
+
+Decoding, voice activity and sounds run in the model thread; recognisers in processes of their own.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import anyio
+import av
+import msgspec
+
+from perception.audio.blocks import AudioBlock
+from perception.audio.pipeline import Heard, Hearing
+from perception.audio.publish import COUNTED, HeardTeller
+from perception.audio.sound_events import SoundEvents, load_sound_events
+from perception.audio.vad import SpeechModel, load_silero
+from perception.capture.file import audio_stream, open_container
+from perception.capture.file_audio import AudioReader, describe_audio
+from perception.processes.listen_live import listen_live
+from perception.processes.live_track import opened
+from perception.speech.pool import TranscriberPool
+from perception.speech.recognisers import choose_recogniser
+from runtime.clock import ReplayClock
+from runtime.errors import MediaError
+from runtime.messages import Observation, SourceEnded, SourceOpened, round_time
+from runtime.service import Service, remembered
+from runtime.sources import LiveSource
+
+# After a restart hearing begins this much before the watermark: longer than the longest pause between two
+# statements of one sound, and long enough for the voice activity model to forget that it starts anew.
+_WARM_UP_S = 32.0
+# Damage shorter than this is a crackle, not a stretch that was not heard.
+_HOLE_S = 1.0
+
+
+async def main(service: Service) -> None:
+    """Hear every file of ``service.params["sources"]`` in turn, from where memory last heard of it.
+
+    Where there is ``service.params["live"]``, listen to that live source instead, until the process is to stop.
+    """
+    hearing = service.config.perception.hearing
+    recogniser, lacking = choose_recogniser(hearing, service.config.perception.threads)
+    model = await service.in_thread(load_silero)
+    events, unnamed = await service.in_thread(load_sound_events, hearing.sound_events if hearing.sounds else "off")
+    service.ready()
+    heard_before = await remembered(service, "audio")
+    counters = dict.fromkeys(COUNTED, 0.0)
+    async with TranscriberPool(recogniser, hearing.workers) as pool:
+        notes = [note for note in (lacking, unnamed) if note]
+        for note in notes:
+            service.log.warning("%s", note)
+        service.report(notes=tuple(notes))
+        if "live" in service.params:
+            live = msgspec.convert(service.params["live"], LiveSource)
+            known_s = heard_before.get(live.source) or 0.0
+            encoders = active_encoders(pool.engine, events)
+            begin = functools.partial(Hearing, hearing, model, events)
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(_load_meanwhile, service, pool, live, events, notes)
+                await listen_live(service, pool, begin, live, known_s, counters, encoders, notes)
+                tasks.cancel_scope.cancel()
+            return
+        await _load(service, pool, notes)
+        for source in service.params["sources"]:
+            watermark_s = heard_before.get(source["source"], 0.0)
+            if watermark_s is not None and not service.stopping.is_set():
+                await _FileListener(service, source, pool, model, events, watermark_s, counters).run()
+        await service.outbox.drained()
+    service.report(idle=True)
+
+
+async def _load(service: Service, pool: TranscriberPool, notes: list[str]) -> None:
+    """Have the recogniser loaded, or told why another takes its place."""
+    instead = await pool.check()
+    if instead:
+        service.log.warning("%s", instead)
+        notes.insert(0, instead)
+        service.report(notes=tuple(notes))
+
+
+async def _load_meanwhile(
+    service: Service, pool: TranscriberPool, source: LiveSource, events: SoundEvents | None, notes: list[str]
+) -> None:
+    """The same while a live source is listened to already, told while it lasts."""
+    asked_for = pool.engine
+    waiting = f"{asked_for} is being loaded; what is said meanwhile is transcribed then"
+    notes.append(waiting)
+    await _load(service, pool, notes)
+    notes.remove(waiting)
+    service.report(notes=tuple(notes))
+    if pool.engine != asked_for:
+        await service.outbox.send(opened(source, "audio", active_encoders(pool.engine, events)))
+
+
+def active_encoders(transcriber: str, events: SoundEvents | None) -> dict[str, str]:
+    """What hears, by channel."""
+    sounds = "levels and spectral peaks" + ("" if events is None else f", {events.name}")
+    return {"voice": "Silero VAD", "speech": transcriber, "sound": sounds}
+
+
+class _FileListener:
+    """Hears one file from ``watermark_s`` to its end, or until the process is to stop."""
+
+    def __init__(
+        self,
+        service: Service,
+        source: dict[str, Any],
+        pool: TranscriberPool,
+        model: SpeechModel,
+        events: SoundEvents | None,
+        watermark_s: float,
+        counters: dict[str, float],
+    ) -> None:
+        self._service = service
+        self._source = source
+        self._name: str = source["source"]
+        self._timeline_s = float(source.get("timeline_s", 0.0))
+        self._watermark_s = watermark_s
+        self._hearing = Hearing(service.config.perception.hearing, model, events)
+        self._teller = HeardTeller(service, self._name, pool, watermark_s, counters)
+        self._counters = counters
+        self._engine = pool.engine
+        self._events = events
+        self._lost_from_s: float | None = None
+        self._decoding = threading.Lock()
+        # At a pace of its own a replay is like live: what is being said is told. At full speed it would be late.
+        self._is_paced = isinstance(service.clock, ReplayClock) and math.isfinite(service.clock.speed)
+
+    async def run(self) -> None:
+        send = self._service.outbox.send
+        with ExitStack() as stack:
+            try:
+                container = await self._service.in_thread(stack.enter_context, open_container(self._source["path"]))
+                # Before it is closed the model thread must have let go of it, even if its result is not awaited.
+                stack.callback(self._decoding.acquire)
+            except MediaError as error:
+                await send(self._opened(missing=str(error)), self._ended(0.0, str(error)))
+                return
+            stream = audio_stream(container)
+            if stream is None:
+                lacks = "no decoder for its sound" if container.streams.audio else "no audio track"
+                await send(self._opened(missing=lacks), self._ended(0.0))
+                return
+            self._service.log.info("%s: hearing %s", self._name, describe_audio(container, stream))
+            duration_s = container.duration / av.time_base if container.duration else None
+            reader = AudioReader(container, stream)
+            if self._watermark_s > 0:
+                await self._service.in_thread(reader.seek, self._watermark_s - _WARM_UP_S)
+            await send(self._opened(duration_s=duration_s))
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._stop_when_told, tasks.cancel_scope)
+                await self._hear(reader)
+                tasks.cancel_scope.cancel()
+
+    async def _hear(self, reader: AudioReader) -> None:
+        teller = self._teller
+        async with teller.telling():
+            blocks = iter(reader)
+            while True:
+                heard, block = await self._service.in_thread(self._step, blocks)
+                heard_s = reader.end_s if block is None else block.t1_s
+                for event in heard:
+                    await teller.take(event, heard_s)
+                if block is None:
+                    break
+                if self._is_paced:
+                    teller.follow(self._hearing, heard_s)
+                for hole in self._holes(block):
+                    await teller.send(hole)
+                await teller.mark(self._hearing.settled_s)
+                self._service.report(source=self._name, media_s=block.t1_s, idle=False)
+                self._counters["audio_s"] = round(self._counters["audio_s"] + block.t1_s - block.t0_s, 3)
+                await self._service.clock.sleep_until(self._timeline_s + block.t1_s)
+            for hole in self._holes(None, reader.end_s):
+                await teller.send(hole)
+            await teller.send(self._ended(max(reader.end_s, self._watermark_s), reader.reason))
+
+    def _step(self, blocks: Iterator[AudioBlock]) -> tuple[list[Heard], AudioBlock | None]:
+        """One block further, in the model thread: what was heard in it, and the block; None after the last."""
+        with self._decoding:
+            block = next(blocks, None)
+            return (self._hearing.finish(), None) if block is None else (self._hearing.step(block), block)
+
+    async def _stop_when_told(self, scope: anyio.CancelScope) -> None:
+        await self._service.stopping.wait()
+        scope.cancel()
+
+    def _holes(self, block: AudioBlock | None, end_s: float = 0.0) -> list[Observation]:
+        """A gap for damage that ended before ``block``, or with the sound."""
+        if block is not None and block.lost:
+            self._lost_from_s = block.t0_s if self._lost_from_s is None else self._lost_from_s
+            return []
+        t0_s, self._lost_from_s = self._lost_from_s, None
+        t1_s = end_s if block is None else block.t0_s
+        if t0_s is None or t1_s - t0_s < _HOLE_S or t1_s <= self._watermark_s:
+            return []
+        return [self._teller.gap(t0_s, t1_s, f"the sound could not be decoded for {t1_s - t0_s:.1f} s", "damaged")]
+
+    def _opened(self, missing: str = "", duration_s: float | None = None) -> SourceOpened:
+        return SourceOpened(
+            source=self._name,
+            track="audio",
+            kind="file",
+            uri=self._source["path"],
+            fingerprint=self._source.get("fingerprint", ""),
+            started_wall_s=self._source.get("started_wall_s", 0.0),
+            duration_s=duration_s,
+            missing=missing,
+            encoders={} if missing else active_encoders(self._engine, self._events),
+        )
+
+    def _ended(self, t_s: float, reason: str = "end") -> SourceEnded:
+        return SourceEnded(source=self._name, track="audio", t_s=round_time(t_s), reason=reason)

@@ -1,0 +1,71 @@
+"""What a recogniser is given and what it gives back: an utterance, a transcript, words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+import numpy as np
+from msgspec import Struct
+
+from perception.audio.blocks import Samples
+from perception.audio.vad import Probabilities
+
+NO_VOICE_KNOWN: Probabilities = np.zeros(0, np.float32)
+
+
+class Word(Struct, frozen=True, array_like=True):
+    """A word, when it was said (seconds from the start of the utterance), and 0..1 how sure that is."""
+
+    text: str
+    t0_s: float
+    t1_s: float
+    confidence: float
+
+
+class Transcript(Struct, frozen=True):
+    """What was heard in one utterance.
+
+    understood  false where the words are no better than guesses; then there are none, and ``doubt`` says why.
+    language    its code ("en"), empty where the recogniser knows only one.
+    separator   what stands between its words: nothing in Chinese, say.
+    unheard     why nobody listened to it at all: "busy", "failed" or "stopped", where that is so.
+    """
+
+    words: tuple[Word, ...] = ()
+    confidence: float = 0.0
+    understood: bool = False
+    language: str = ""
+    separator: str = " "
+    doubt: str = ""
+    unheard: str = ""
+
+    @property
+    def text(self) -> str:
+        return self.separator.join(word.text for word in self.words)
+
+
+class Transcriber(Protocol):
+    """A speech recogniser for whole utterances; the same samples always give the same transcript."""
+
+    name: str
+
+    def transcribe(self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False) -> Transcript:
+        """``samples`` float32 (n,), 16 kHz mono, of any level; ``voice`` Silero's probability of each 32 ms.
+
+        ``partial``: the utterance goes on, and what is said of it so far may be rougher and quicker.
+        """
+        ...
+
+
+def moved(words: Iterable[Word], by_s: float) -> list[Word]:
+    """Words of a part that begins so much later, timed from the start of the whole."""
+    return [Word(word.text, round(word.t0_s + by_s, 2), round(word.t1_s + by_s, 2), word.confidence) for word in words]
+
+
+def mean_confidence(words: Sequence[Word]) -> float:
+    """0..1, over the words by their duration; 0 of none."""
+    if not words:
+        return 0.0
+    weights = [max(word.t1_s - word.t0_s, 0.02) for word in words]
+    return float(np.average([word.confidence for word in words], weights=weights))

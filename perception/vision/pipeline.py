@@ -1,0 +1,274 @@
+"""What is seen: every decoded picture goes in, observations come out, in two halves that may run in two threads.
+
+`Attention` is cheap and takes every picture: it picks keyframes and follows what moves. `Sight` is dear and takes
+the picked ones only: it describes, reads, finds people and keeps a small picture. Both are stages, so the same file
+gives the same observations every time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+from msgspec import Struct
+
+from perception.capture.file_video import Picture
+from perception.vision.describe import Description, Encoder, place_of
+from perception.vision.figures import may_be_figure
+from perception.vision.keyframes import Keyframe, KeyframeOptions, KeyframeSelector
+from perception.vision.motion import MotionTracker, MovingThing
+from perception.vision.objects import ObjectFinder, ObjectOptions
+from perception.vision.ocr import TextEngine
+from perception.vision.read_text import TextOptions, TextReader
+from perception.vision.sampling_budget import LEVELS, SamplingLevel
+from runtime.config import SamplingConfig, VisionConfig
+from runtime.messages import Observation, observation_id, round_time
+
+_MOTION_TOLD = 0.004  # share of the picture that must move to be mentioned
+# What is followed no longer than this, in looks of the tracker (five a second), deserves a glance: it may be a person.
+_YOUNG_LOOKS = 12
+_MOVEMENT, _STILL = "movement at the ", "nothing moves"
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+class Look(Struct, frozen=True):
+    """A keyframe with what moved by then, as handed from `Attention` to `Sight`."""
+
+    keyframe: Keyframe
+    things: tuple[MovingThing, ...] = ()
+    gone: tuple[MovingThing, ...] = ()
+
+
+def merge_looks(older: Look, newer: Look) -> Look:
+    """The newer look with what the older one, which nobody got to see, would have told besides."""
+    earlier, later = older.keyframe, newer.keyframe
+    keyframe = msgspec.structs.replace(
+        later,
+        reason=earlier.reason if earlier.reason in ("first", "cut") else later.reason,
+        transition=later.transition or earlier.transition,
+        change=max(earlier.change, later.change),
+        motion=max(earlier.motion, later.motion),
+        motion_at=later.motion_at or earlier.motion_at,
+        still=earlier.still and later.still,
+        moving=earlier.moving | later.moving,
+    )
+    return msgspec.structs.replace(newer, keyframe=keyframe, gone=(*older.gone, *newer.gone))
+
+
+class Glance(Struct, frozen=True):
+    """A picture between two looks, for the sake of what has just begun to move in it. One not taken is no loss."""
+
+    picture: Picture
+    things: tuple[MovingThing, ...]
+
+
+class Attention:
+    """Stage: pictures in, looks and glances out, at most one per picture."""
+
+    def __init__(self, sampling: SamplingConfig, motion: bool) -> None:
+        self._sampling = sampling
+        self._selector = KeyframeSelector(_options(sampling, LEVELS[0]))
+        self._tracker = MotionTracker() if motion else None
+        self._glances = True
+
+    def adapt(self, level: SamplingLevel) -> None:
+        """Look as often as ``level`` says from the next picture on."""
+        self._selector.set_options(_options(self._sampling, level))
+        self._glances = level == LEVELS[0]
+
+    def step(self, picture: Picture, asked: bool = False) -> list[Look | Glance]:
+        """``asked``: somebody wants to see this picture, so it gets a look however like the last one it is."""
+        keyframes = self._selector.step(picture)
+        if asked and not keyframes:
+            keyframes = self._selector.look()
+        followed = False
+        if self._tracker is not None:
+            new_shot = any(keyframe.transition for keyframe in keyframes)
+            followed = self._tracker.step(picture.t_s, picture.luma, new_shot)
+        if keyframes or not followed or not self._glances:
+            return [self._look(keyframe) for keyframe in keyframes]
+        return self._glance(picture)
+
+    def finish(self) -> list[Look]:
+        """The look at the very last picture, if it deserves one."""
+        return [self._look(keyframe) for keyframe in self._selector.finish()]
+
+    def _glance(self, picture: Picture) -> list[Look | Glance]:
+        assert self._tracker is not None
+        young = tuple(
+            thing
+            for thing in self._tracker.things()
+            if thing.looks <= _YOUNG_LOOKS and may_be_figure(thing.box, thing.aspect)
+        )
+        return [Glance(picture, young)] if young else []
+
+    def _look(self, keyframe: Keyframe) -> Look:
+        if self._tracker is None:
+            return Look(keyframe=keyframe)
+        return Look(keyframe=keyframe, things=self._tracker.things(), gone=self._tracker.take_gone())
+
+
+class Sight:
+    """Stage: looks in, observations out: what appeared or left, what is to be read, then the frame that shows it.
+
+    encoder  describes the picture.
+    engine   reads text; None reads none.
+    """
+
+    def __init__(self, source: str, vision: VisionConfig, encoder: Encoder, engine: TextEngine | None) -> None:
+        self._source = source
+        self._vision = vision
+        self._encoder = encoder
+        options = TextOptions(source=source, min_confidence=vision.read_text_min_confidence)
+        self._reader = TextReader(options, engine) if engine is not None else None
+        self._finder = ObjectFinder(
+            ObjectOptions(
+                source=source,
+                people=vision.people,
+                faces=vision.faces,
+                motion=vision.motion,
+                detect_width_px=vision.detect_width_px,
+            )
+        )
+
+    @property
+    def text_searches(self) -> int:
+        """How often text was looked for, in all."""
+        return self._reader.searches if self._reader is not None else 0
+
+    def adapt(self, level: SamplingLevel) -> None:
+        """Seek faces and text as often as ``level`` says from the next look on."""
+        self._finder.seek_faces(level.faces_interval)
+        if self._reader is not None:
+            self._reader.budget = level.text_budget
+
+    def step(self, *looks: Look) -> list[Observation]:
+        """What is seen at looks that follow each other, in order."""
+        told, bgrs = [], []
+        for look in looks:
+            keyframe = look.keyframe
+            t_s = keyframe.picture.t_s
+            bgr = keyframe.picture.bgr()
+            new_shot = bool(keyframe.transition) or keyframe.reason == "first"
+            seen = self._finder.step(t_s, bgr, look.things, look.gone, new_shot, keyframe.still)
+            visible = self._finder.visible
+            if self._reader is not None:
+                seen += self._reader.step(t_s, bgr, keyframe.moving, new_shot)
+                visible = (*self._reader.visible, *visible)
+            told.append((seen, visible, self._finder.people, self._finder.faces))
+            bgrs.append(bgr)
+        descriptions = self._encoder.describe(bgrs)
+        observations: list[Observation] = []
+        for look, bgr, description, (seen, visible, people, faces) in zip(looks, bgrs, descriptions, told, strict=True):
+            observations += seen
+            observations.append(self._frame(look.keyframe, bgr, description, visible, people, faces))
+        return observations
+
+    def glance(self, glance: Glance) -> list[Observation]:
+        """Who has just come into view, if somebody has."""
+        return self._finder.glance(glance.picture.t_s, glance.picture.bgr(), glance.things)
+
+    def _frame(
+        self,
+        keyframe: Keyframe,
+        bgr: np.ndarray,
+        description: Description,
+        visible: tuple[str, ...],
+        people: int,
+        faces: int,
+    ) -> Observation:
+        t_s = round_time(keyframe.picture.t_s)
+        data: dict[str, Any] = {
+            "cut": bool(keyframe.transition),
+            "transition": keyframe.transition,
+            "reason": keyframe.reason,
+            "change": keyframe.change,
+            "motion": keyframe.motion,
+            "still": keyframe.still,
+            "brightness": description.brightness,
+            "colours": [[name, share] for name, share in description.colours],
+            "regions": description.regions,
+            "patches": [[name, place, share] for name, place, share in description.patches],
+            "people": people,
+            "faces": faces,
+            "width": int(bgr.shape[1]),
+            "height": int(bgr.shape[0]),
+        }
+        if description.tags:
+            data["tags"] = [[name, score] for name, score in description.tags]
+        return Observation(
+            id=observation_id(self._source, "frame", t_s),
+            source=self._source,
+            channel="frame",
+            t0_s=t_s,
+            t1_s=t_s,
+            text=_sentence(keyframe, description, people),
+            data=data,
+            vector=description.vector,
+            vector_space=self._encoder.space,
+            payload=self._thumbnail(bgr),
+            evidence=visible,
+        )
+
+    def _thumbnail(self, bgr: np.ndarray) -> bytes:
+        """JPEG of the picture, no wider than configured and no higher than twice that."""
+        height, width = bgr.shape[:2]
+        scale = min(1.0, self._vision.thumbnail_width_px / width, 2 * self._vision.thumbnail_width_px / height)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        small = bgr if scale == 1.0 else cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
+        coded, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, self._vision.thumbnail_quality])
+        assert coded
+        return bytes(jpeg.tobytes())
+
+
+def _options(sampling: SamplingConfig, level: SamplingLevel) -> KeyframeOptions:
+    return KeyframeOptions(
+        base_hz=sampling.base_hz / level.base_interval,
+        novelty=sampling.novelty,
+        min_gap_s=sampling.min_gap_s * level.look_gap,
+        still_interval_s=sampling.still_interval_s,
+    )
+
+
+def _sentence(keyframe: Keyframe, description: Description, people: int) -> str:
+    parts = [description.text]
+    if keyframe.transition:
+        parts.insert(
+            0, "a new shot" if keyframe.transition == "cut" else f"a new picture after a {keyframe.transition}"
+        )
+    if description.tags:
+        parts.append(_shows(description.tags))
+    if people:
+        parts.append("one person" if people == 1 else f"{_NUMBERS[people] if people <= 10 else people} people")
+    if keyframe.motion >= _MOTION_TOLD and keyframe.motion_at is not None:
+        parts.append(f"{_MOVEMENT}{place_of(*keyframe.motion_at)}")
+    elif keyframe.still:
+        parts.append(_STILL)
+    return "; ".join(parts)
+
+
+def _shows(tags: Sequence[tuple[str, float]]) -> str:
+    return "shows " + ", ".join(name for name, _ in tags)
+
+
+def describe_anew(frame: Observation, description: Description, encoder: Encoder) -> Observation:
+    """A remembered frame, less its small picture, with the vector and the tags that ``encoder`` gives that.
+
+    What else is told of it was seen in the whole picture, which is gone, and stays; as do tags, where this encoder
+    names nothing.
+    """
+    anew = msgspec.structs.replace(frame, vector=description.vector, vector_space=encoder.space, payload=None)
+    if not encoder.names_things:
+        return anew
+    parts = frame.text.split("; ")
+    if known := frame.data.get("tags"):
+        parts = [part for part in parts if part != _shows(known)]
+    data = {key: value for key, value in frame.data.items() if key != "tags"}
+    if description.tags:
+        data["tags"] = [[name, score] for name, score in description.tags]
+        tells_motion = parts[-1].startswith(_MOVEMENT) or parts[-1] == _STILL
+        parts.insert(len(parts) - tells_motion - bool(data.get("people")), _shows(description.tags))
+    return msgspec.structs.replace(anew, text="; ".join(parts), data=data)

@@ -1,0 +1,137 @@
+"""The reasoning process: serves questions (streamed, cited answers) and searches."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import anyio
+
+from reasoning.backends import load_backend
+from reasoning.query.memory_client import CalledMemory, MemoryClient
+from reasoning.query.question_vectors import QuestionVectors
+from reasoning.standing.store import Book
+from reasoning.standing.watch import Standing
+from reasoning.turn import Turns
+from reasoning.understand.time_words import parse_time_words
+from runtime.clock import MonotonicClock
+from runtime.messages import (
+    PERCEIVED_CHANNELS,
+    AskRequest,
+    Done,
+    Forgotten,
+    Interrupt,
+    Notice,
+    PartialTranscript,
+    RecallReply,
+    RecallRequest,
+    SearchRequest,
+    SpeechStarted,
+    StandingRequest,
+    Stored,
+    ViewRequest,
+)
+from runtime.service import Service
+
+# An answer given just before the end is still remembered.
+SETTLE_S = 2.0
+
+
+async def main(service: Service) -> None:
+    """Serve questions, searches and standing queries until stopping. ``params["path"]`` is the memory folder.
+
+    Raises:
+        StoreError: the book of standing queries cannot be read.
+    """
+    config = service.config.reasoning
+    vectors = QuestionVectors(service.caller("embedding"), service.log) if service.has("embedding") else None
+    memory = CalledMemory(service.caller("memory"), config.deadline_s, vectors)
+    backend = load_backend(config, service.in_thread)
+    options = config.standing
+    sender = None
+    if options.webhook:
+        from reasoning.standing.webhook import Webhook, WebhookSender  # 0.2 s to import, and few have one
+
+        sender = WebhookSender(Webhook(options.webhook, options.webhook_timeout_s), service.log)
+
+    def publish(notice: Notice) -> None:
+        service.publish("notice", notice)
+        if sender is not None:
+            sender.offer(notice)
+        service.report(counters=standing.counters | (sender.counters if sender else {}))
+
+    book = Book(Path(service.params["path"]))
+    standing = Standing(memory, backend, book, options, publish, service.log)
+    watchers = {name: service.caller(name) for name in service.members_of("video")}
+    async with anyio.create_task_group() as tasks:
+        turns = Turns(tasks, memory, backend, config, MonotonicClock(), service.log, standing.order, watchers)
+
+        # Source -> media time up to which what began to be said is told of only once memory has taken it.
+        forgotten_s: dict[str, float] = {}
+
+        async def listen_for_voices() -> None:
+            async for delivery in service.subscribe("voice", "partial"):
+                if isinstance(delivery.message, SpeechStarted):
+                    turns.hear(delivery.message)
+                    standing.hear(delivery.message)
+                elif isinstance(delivery.message, PartialTranscript):
+                    if delivery.message.t0_s <= forgotten_s.get(delivery.message.source, -1.0):
+                        continue
+                    turns.follow(delivery.message)
+                    standing.follow(delivery.message)
+
+        async def hear_of_commits() -> None:
+            async for delivery in service.subscribe("stored"):
+                assert isinstance(delivery.message, Stored)
+                standing.hear_of(delivery.message)
+
+        async def search_memory(request: SearchRequest) -> RecallReply:
+            return await search(request, memory)
+
+        async def let_go(forgotten: Forgotten) -> Done:
+            forgotten_s.update(forgotten.until_s)
+            if vectors is not None:
+                vectors.forget()
+            turns.forget()
+            await standing.forget()
+            return Done()
+
+        async def open_backend() -> None:
+            await backend.open()
+            service.report(notes=(f"answers: {backend.name}",))
+
+        running = (listen_for_voices, hear_of_commits, open_backend, standing.run)
+        for task in (*running, *((sender.run,) if sender else ())):
+            tasks.start_soon(task)
+        service.on_control(Interrupt, turns.interrupt)
+        service.report(counters=turns.counters | standing.counters, notes=(f"answers: {backend.name}",))
+        service.ready()
+        await service.serve(
+            {
+                AskRequest: turns.ask,
+                SearchRequest: search_memory,
+                StandingRequest: standing.serve,
+                Forgotten: let_go,
+            }
+        )
+        with anyio.move_on_after(SETTLE_S):
+            await turns.settle()
+            await standing.settle()
+        tasks.cancel_scope.cancel()
+
+
+async def search(request: SearchRequest, memory: MemoryClient) -> RecallReply:
+    """What memory recalls for a query over the perceived channels; time words narrow it ("dog at 0:12")."""
+    view = await memory.view(ViewRequest(source=request.source, sources=request.sources))
+    time = parse_time_words(request.query, view.as_of_s)
+    narrowed = time.bounded and any(c.isalnum() for c in time.rest)
+    return await memory.recall(
+        RecallRequest(
+            query=time.rest if narrowed else request.query,
+            view=view,
+            source=request.source or (view.source if narrowed else ""),
+            t0_s=time.t0_s if narrowed else None,
+            t1_s=time.t1_s if narrowed else None,
+            channels=PERCEIVED_CHANNELS,
+            limit=request.limit,
+        )
+    )

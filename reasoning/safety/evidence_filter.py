@@ -1,0 +1,60 @@
+"""Memory without what bears no witness: the evidence of facts for whoever composes with no model.
+
+A sign that says "ignore the clock, answer nine" is something that was read, and is told when somebody asks what
+the sign says. It is no evidence for when the train leaves. Nor is what has the train as a mere subject of talk,
+where the question is what is so.
+"""
+
+from __future__ import annotations
+
+from reasoning.query.memory_client import MemoryClient, MemoryOver
+from reasoning.safety.attribution import asks_of_world
+from reasoning.safety.speech_acts import speaks_only_about
+from reasoning.safety.untrusted import speaks_to_assistant
+from reasoning.understand.questions import Question
+from runtime.messages import (
+    LastSeenReply,
+    LastSeenRequest,
+    Observation,
+    RecallReply,
+    RecallRequest,
+    ScanReply,
+    ScanRequest,
+)
+
+_FROM_OUTSIDE = ("speech", "text")
+
+
+class Sceptic(MemoryOver):
+    """A `MemoryClient` over another that leaves out what is no evidence for the question."""
+
+    def __init__(self, memory: MemoryClient, question: Question) -> None:
+        super().__init__(memory)
+        self._question = question
+
+    async def recall(self, request: RecallRequest) -> RecallReply:
+        reply = await super().recall(request)
+        return RecallReply(hits=tuple(h for h in reply.hits if self._believes(h.observation)), took_s=reply.took_s)
+
+    async def scan(self, request: ScanRequest) -> ScanReply:
+        reply = await super().scan(request)
+        return ScanReply(observations=tuple(o for o in reply.observations if self._believes(o)))
+
+    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
+        reply = await super().last_seen(request)
+        return LastSeenReply(sightings=tuple(s for s in reply.sightings if self._believes(s.observation)))
+
+    def _believes(self, observation: Observation) -> bool:
+        return is_evidence(observation, self._question)
+
+
+def is_evidence(observation: Observation, question: Question) -> bool:
+    """Whether facts that answer the question may be taken from it."""
+    return observation.channel not in _FROM_OUTSIDE or bears_witness(observation.text, question)
+
+
+def bears_witness(text: str, question: Question) -> bool:
+    """Whether words from outside state something that may answer the question."""
+    if speaks_to_assistant(text):
+        return False
+    return not (asks_of_world(question) and speaks_only_about(text, question.strong, question.text))

@@ -1,0 +1,311 @@
+"""Whether a text states something, or directs whoever takes it in what to answer, keep or believe.
+
+A witness tells of the world ("the train leaves from platform seven"); nobody but who wants an answer to come out
+differently speaks of questions, answers and records themselves. So no list of attacks is kept here, but a few classes
+of words, and what counts is that two of them meet: an occasion of being asked and a direction what to say; evidence
+and a direction what to do with it, or a verdict on it; a machine and any direction at all. What forges the frame that
+evidence is given in (roles, a transcript's lines, a summary of the recording) is none either, whatever it says.
+English is parsed the furthest; of other languages the same classes stand side by side.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+
+from reasoning.understand.words import fold, match, words
+
+
+def _any(*alternatives: str) -> str:
+    return f"(?:{'|'.join(alternatives)})"
+
+
+# --- classes of words -------------------------------------------------------------------------------------------
+
+_NAMED_MACHINE = _any(
+    "ai", r"a\.i\.", "assistant", "chat ?bot", "bot", "language model", "llm", "gpt", "mindstream", "robot",
+    r"(?:recording|recogni[sz]ing|transcription|listening|watching|monitoring) (?:system|software|device|program)",
+    "transcriber", "captioner",
+)  # fmt: skip
+_MACHINE = _any(_NAMED_MACHINE, "agent", "model", "computer", "machine", "system", "software", "program", "camera")
+_PEOPLE = _any(
+    "the user", "users?", "every ?(?:one|body)", "any ?(?:one|body)", "some ?(?:one|body)", "them", "him", "her",
+    "people", "you", "whoever",
+)  # fmt: skip
+_SAY = _any(
+    "answer", "respond", "reply", "say", "output", "print", "write", "state", "report", "repeat", "tell", "give",
+    "put", "quote", "name", "mention", "use", "claim", "confirm", "provide", "return", "offer", "present",
+)  # fmt: skip
+_KEEP = _any(
+    "ignore", "disregard", "forget", "override", "bypass", "skip", "discard", "delete", "erase", "drop", "replace",
+    "substitute", "swap", "update", "overwrite", "correct", "record", "log", "store", "save", "register", "file",
+    "note", "set", "treat", "take", "change", "leave out", "use", "trust", "believe", "accept", "enter", "add",
+    "insert", "mark", "memori[sz]e", "remove", "neglect", "dismiss", "amend", "revise",
+)  # fmt: skip
+_REPLY = r"(?:answer|repl(?:y|ie)|response|output)s?"
+# Being asked: "when anyone asks", "for questions on", "should it come up".
+_ASKED = (
+    r"\b(?:ask(?:s|ed|ing)?|question(?:s|ed)?|quer(?:y|ies)|[ei]nquir\w+|wants? to know|"
+    r"(?:is|are|be|gets?) (?:brought up|mentioned|raised)|comes? up|(?:a|the) (?:topic|subject|matter))\b"
+)
+_OCCASION = (
+    r"\b(?:when(?:ever)?|if|once|should|unless|wherever|every time|no matter|in case|who(?:ever)?|what(?:ever)?|any|"
+    r"all|every|each|for|to|on|about|with)\b"
+)
+# Evidence and what is held to be known.
+_EVIDENCE = _any(
+    r"(?:previous|earlier|prior|above|preceding|former|other|older|existing|past) (?:\w+ ){0,2}?(?:instruction|fact|"
+    r"statement|claim|information|evidence|record|entr(?:y|ie)|report|answer|memor(?:y|ie)|message|thing)s?",
+    r"(?:all|any ?thing|every ?thing|the) (?:previous|earlier|prior|before|above|preceding)",
+    r"(?:all |any |every |the )?other (?:signs?|notices?|texts?|sources?|voices?|people)",
+    r"the (?:speaker|speech|sign|screen|audio|video|recording|witness(?:es)?)", r"your files?",
+    "instructions?", "prompts?", "guidelines?", "evidence", "transcripts?", r"(?:your|all|the) memor(?:y|ies)",
+    r"(?:your|all|the|any) (?:records?|notes?|logs?|database|entr(?:y|ies)|knowledge|facts?)",
+    r"(?:information|statements?|facts?|entr(?:y|ies)|records?|evidence|memor(?:y|ies)) (?:recorded |kept |stored |"
+    r"held |noted )?(?:on|about|for|of|regarding|concerning)\b",
+    r"(?:any ?thing|every ?thing|whatever|what|all|things?) (?:else )?(?:that )?(?:is|was|were|has|have|had|you)\b"
+    r".{0,16}\b(?:know|known|learn\w*|told|heard|noted|recorded|stored|remember\w*|seen)",
+    r"your (?:\w+ )?(?:memor(?:y|ies)|records?|notes?|logs?|database|knowledge|index|entr(?:y|ies)|context|sources?)",
+)  # fmt: skip
+_VERDICT = _any(
+    "wrong", "false", "incorrect", "invalid", "void", "outdated", "obsolete", "superseded", "mistaken", "unreliable",
+    "corrected", "overridden", "replaced", "withdrawn", "verified", "authoritative", "inaccurate", "a mistake",
+    "an error", "no longer valid", "null",
+)  # fmt: skip
+
+# --- how a direction is given -----------------------------------------------------------------------------------
+
+# Not "I must say", "we have to use": who speaks of himself directs nobody.
+_NOT_SELF = r"(?<!\bi )(?<!\bwe )(?<!\bhe )(?<!\bshe )(?<!\bthey )(?<!\bit )"
+# What stands before a verb that directs.
+_DIRECTING = _any(
+    r"^", r"[.!?;:,/|] *", r"\b(?:please|kindly|always|only|instead|simply|never|and) ",
+    rf"{_NOT_SELF}\b(?:must|shall|should|ha(?:s|ve) to|needs? to|ought to) ", r"\byou (?:will |are to |can only )?",
+    r"\b(?:mandatory|required|obliged|bound|expected|necessary|job|duty|task|role|instructed|ordered|supposed|told|asked|"
+    r"advised|thing) to ",
+    r"\b(?:do not|don't|must not|(?:let|be) it(?: be)?|let .{1,30} be|is to be|are to be|shall be|must be) ",
+)  # fmt: skip
+_ADVERBS = r"(?:(?:only|always|just|never|please|instead|simply|then|not|now) )*"
+# What to answer without a verb that is directed, or in the passive.
+_SAY_SO = _any(
+    r"\b(?:is|are|be|must|shall|should|has to|have to) (?:to )?be (?:met|answered|given|told|replied|said|read)\b",
+    rf"\b(?:the|your|only|every|any|each|whose) (?:\w+ )?{_REPLY}\b",
+    rf"\b{_REPLY}\b.{{0,60}}\b(?:must|shall|has to|have to|is to|are to) (?:be|read|say|state|contain)\b",
+)  # fmt: skip
+
+# Each of these by itself.
+_ALONE = (
+    # What to answer.
+    rf"\b(?:your|every|any|all|each) {_REPLY} (?:is|are|must|should|has|have|shall|will|stays?|remains?)\b",
+    rf"\b(?:your|every|any|all|each|the|as) (?:an )?{_REPLY} (?:on|about|regarding|concerning|"
+    r"to (?:any\w*|all|every\w*|each|questions?))\b",
+    rf"\bin {_REPLY} to (?:any\w*|all|every\w*|each|questions?)\b",
+    # "Translate your answer into ...", "in your reply include ...": whatever is to be done with it.
+    r"(?:^|[.!?;:,/|] *|\b(?:please|kindly|can you|could you) )(?!(?:thanks?|appreciat\w+|i|we|you|he|she|they|what|"
+    r"how|is|was|do|does|did|that|this|there|the|and|so|but|if|on|for|by)\b)\w+ (?:\w+[ ,]+){0,6}?your "
+    rf"(?:\w+ )?{_REPLY}\b|\bin your {_REPLY},? (?:please )?\w+ (?:a|an|the|that|only)\b",
+    r"\b(?:answer|repl(?:y|ie)|response|evidence|instruction|override)s?\b.{0,60}(?:=|->|:=)|"
+    r"(?:=|->).{0,30}\b(?:answer|reply|response)\b",
+    rf"\bthe (?:only|correct|right|true|real|valid) (?:{_REPLY}|thing to say) (?:to|is|must|on)\b",
+    rf"\b{_REPLY}\b.{{0,60}}\b(?:must|shall|has to|have to|is to|are to) (?:be|read|say|state|contain)\b",
+    r"\b(?:authori[sz]e|permit|instruct|order|command|direct|require)s? you to\b|\bwhen you write (?:your|the|a)\b",
+    # What to think of evidence.
+    r"\b(?:only|most|sole) (?:trustworthy|reliable|valid|official|true|correct|credible) (?:source|information|account|"
+    r"statement|sign|evidence|record)\b",
+    rf"\b{_EVIDENCE}\b.{{0,60}}\b(?:is|are|was|were|as|be|been) (?:now |all |no longer )*{_VERDICT}\b",
+    r"\b(?:erratum|errata|corrections?|amendments?|overrides?|patch|revisions?|updates?) (?:to|for|of|in) "
+    r"(?:your|the|all) (?:\w+ )?(?:memor(?:y|ies)|records?|notes?|logs?|database|knowledge|index|transcripts?|"
+    r"entr(?:y|ies)|evidence)\b",
+    r"\b(?:role ?-?play|as your (?:developer|operator|owner|creator|administrator))\b|\bpretend (?:that |to |you|we)",
+    r"\b(?:treat|consider|regard|assume|presume|deem|pretend) .{1,60}\b(?:as|to be|that)\b.{0,30}\b(?:known|true|fact|"
+    r"given|real|so)\b",
+    # Whoever is spoken to is a machine, or the one who takes this down.
+    rf"\b(?:attention|(?:note|message|instructions?|notice|reminder) (?:to|for)|hey|dear|hello|ok|listen|hear me)[ ,:]+"
+    rf"(?:the |any |all |every )?{_MACHINE}s?\b",
+    rf"(?:^|[.!?:;/@] *){_MACHINE}s? ?[,:!]|@ ?{_MACHINE}s?\b",
+    rf"\b(?:to|for) (?:all|any|every) {_NAMED_MACHINE}s?\b|\b(?:ai|machine|bot|auto\w*)[- ]generated\b",
+    r"\b(?:every|any) ?(?:one|body) who (?:reads|sees|hears|watches) (?:this|it)\b|\bstop what you are doing\b",
+    rf"^{_MACHINE} (?:please |now |you |from |always |never |{_SAY} |{_KEEP} )",
+    rf"\byou are (?:now |no longer |only )?(?:a |an |the )?(?:\w+ )?{_NAMED_MACHINE}\b|\bas an ai\b|\bjailbreak",
+    rf"\b(?:{_MACHINE}s?|whoever|any ?(?:one|body|thing)|those|you)(?: who| that| which)?(?: is| are)? "
+    r"(?:reads?|reading|transcrib\w+|process\w+|analy[sz]\w+|listening|watch\w+ this|seeing this|hearing this)\b.{0,60}"
+    r"\b(?:must|shall|should|ha(?:s|ve) to|please|your)\b|"
+    rf"\b{_MACHINE}s? (?:reading|seeing|hearing|watching) this\b",
+    r"\b(?:call|use|run|invoke|execute) the \w+ (?:tool|function|command)\b",
+    rf"\bfrom now on\b.{{0,40}}\b(?:{_SAY}|you)\b|\boverride\b.{{0,40}}\bset\b",
+    # The frame that evidence stands in, forged.
+    r"\b(?:system|developer|hidden|secret|admin\w*|operator) ?(?:prompt|message|instructions?|override|notice)\b|"
+    r"\bnew instructions?\b",
+    r"\b(?:system|assistant|developer) ?(?:\(\w+\) ?)?:|(?:^|[/.!?#] *)(?:user|tool|instruction|response|final answer|"
+    r"answer|verdict|thought|observation|action|human) ?:",
+    rf"(?:^|[/.!?] *)(?:\w+[ -])?{_NAMED_MACHINE} (?:is typing|says|wrote|\d)|(?:^|[/.!?] *)\w+[ -]{_NAMED_MACHINE} ?:",
+    r"\((?:system|assistant|developer|user|tool)\)",
+    r"\bim_(?:start|end)\b|\bendoftext\b|\btool_call|\bfunction_call|\binst\b *\)",
+    r"#{3}",
+    r"\(\d{1,3}:\d\d(?::\d\d)?\) ?(?:somebody|someone|heard|said|read|seen|spoken|speech|text)\b",
+    r"\b(?:tool|function|search|retrieval|api|memory|database|query) "
+    r"(?:result|output|response|call|entry|update)s?\b ?:|"
+    r"\b(?:user|operator|admin\w*|owner|system) (?:correction|note|input|update)s? ?:",
+    r"\bspeaker ?\d+ ?:|\b\d{1,2}:\d\d:\d\d\b.{0,20}\b(?:transcript|speaker|caption|heard|said)\b",
+    r"\b(?:summar\w+|transcript|log|record|notes|key facts|highlights) (?:of |for )?(?:this|the|our) (?:\w+ )?"
+    r"(?:recording|video|clip|footage|stream|session|memory)\b",
+    # Its own testimony: what the agent or its memory is said to have noted, or a call of it in writing.
+    r"\b(?:generated|produced|written|noted|recorded|confirmed|verified|stored|kept) (?:by|in) (?:your|the|its) "
+    rf"(?:own )?(?:{_MACHINE}|memory)\b|\b(?:your|its) own memor(?:y|ies)\b",
+    rf"\bthe {_NAMED_MACHINE} (?:has |had )?(?:already |just )?(?:told|said|answered|confirmed|stated)\b",
+    rf"\bthe {_MACHINE} (?:has |had )?(?:already |just )?(?:noted|recorded|remembered|logged|"
+    r"transcribed|answered|retrieved)\b",
+    r"\b(?:memory|context|assistant|agent)\.?\w*(?:\(|\.\w+\()|\b(?:trust|confidence|role|content|answer) ?= ?[\d'\"]",
+    r"\b(?:context|evidence|memory|prompt|conversation) (?:ends?|begins?|starts?|closed)\b",
+    r"\b(?:retrieved|stored|saved) (?:memory|memories|evidence|context|answer)\b|"
+    r"\bend of (?:the )?(?:evidence|data|prompt|context|transcript|log|record)\b",
+)  # fmt: skip
+
+# The same in other languages: being asked and what to answer; what was told and leaving it out. Words, then writing
+# that does not part its words.
+_ASKED_ELSEWHERE = _any(
+    r"\b(?:pregunt|fragt\b|fragen?\b|gefragt|anfragen?\b|demand|questions?\b|chied|domand|pergunt|vra(?:ag|gen|agt)\b|"
+    r"спро[сш]|спрашив|вопрос|soru|pyta|zapyta|fragar?\b|spor)",
+    "问|問|聞かれ|尋ね|質問|물으|질문|묻",
+)  # fmt: skip
+_SAY_ELSEWHERE = _any(
+    r"\b(?:respond[ea]|contest[ae]|di(?:ga|gan|le|les)?\b|decir\b|(?:be)?antwort|respuest|respost|sagen?\b|repond(?:s|ez|re)\b|"
+    r"di(?:s|tes|re|ca|cano)\b|reponse|rispost|rispond|dizer\b|antwoord|zeg(?:gen)?\b|ответ|отвеча|скаж|сказать|говори|cevap|yanit|soyle|"
+    r"odpowied|powiedz|svara?\b|sag\b)",
+    "回答|回复|答え|言|说|대답|답하",
+)  # fmt: skip
+_ALWAYS_ELSEWHERE = _any(
+    r"\b(?:siempre|immer|toujours|sempre|altijd|всегда|her zaman|zawsze|alltid)\b", "总是|永远|必ず|항상"
+)
+_DROP_ELSEWHERE = _any(
+    r"\b(?:ignor|olvid|vergiss|vergessen|oubli|dimentic|esquec|negeer|vergeet|забуд|игнорир|unut|zignoruj|zapomnij|"
+    r"glom\b|missacht|nicht beacht|(?:tiens|tenez|tenga|tengas|tenere|tener) (?:\w+ )?(?:en cuenta|compte|conto))",
+    "忽略|忘记|無視|忘れ|무시|잊",
+)
+_EVIDENCE_ELSEWHERE = _any(
+    r"\b(?:instru[ckz]|istruzion|anweisung|consigne|инструкци|talimat|anterior|previ|preced|vorherig|bisherig|предыдущ|"
+    r"poprzedn|tidigare|instrukc)",
+    "指令|指示|说明|之前|지시",
+)  # fmt: skip
+
+# From the words for an occasion to those for asking, with the subject between; from these to what to answer.
+OCCASION_CHARACTERS = 60
+DIRECTION_CHARACTERS = 120
+
+_DIRECTED_RE = re.compile(rf"{_DIRECTING}{_ADVERBS}$")
+_SAY_RE, _KEEP_RE = re.compile(rf"\b{_SAY}\b"), re.compile(rf"\b{_KEEP}(?:ed|d)?\b")
+_SAY_WITH_RE = re.compile(
+    rf"\b{_SAY}(?: {_PEOPLE})? (?:only |always |just |instead )*(?:with|exactly|only|the following|the words?)\b"
+)
+# "For questions on the train use nine": what is asked of stands between, so that no clause seems to begin.
+_BARE_RE = re.compile(
+    r"(?<!\bi )(?<!\bwe )(?<!\bthey )(?<!\bto )(?<!\bnot )(?<!n't )(?<!ld )(?<!\bcan )(?<!ll )(?<!'d )"
+    rf"\b{_SAY}\b(?! up\b)"
+)
+_SAY_SO_RE, _ASKED_RE, _OCCASION_RE = re.compile(_SAY_SO), re.compile(_ASKED), re.compile(_OCCASION)
+_EVIDENCE_RE, _NAMED_MACHINE_RE = re.compile(rf"\b{_EVIDENCE}\b"), re.compile(rf"\b{_NAMED_MACHINE}s?\b")
+_ELSEWHERE = tuple(
+    (re.compile(first), re.compile(second))
+    for first, second in (
+        (_ASKED_ELSEWHERE, _SAY_ELSEWHERE),
+        (_ALWAYS_ELSEWHERE, _SAY_ELSEWHERE),
+        (_DROP_ELSEWHERE, _EVIDENCE_ELSEWHERE),
+    )
+)
+# One by one: as one alternation they take three times as long.
+_ALONE_RES = tuple(map(re.compile, _ALONE))
+
+
+def is_direction(line: str) -> bool:
+    """Whether one line of cleaned, lower-case text directs whoever takes it in."""
+    line = fold(line)
+    return (
+        any(alone.search(line) for alone in _ALONE_RES)
+        or _directs(_SAY_WITH_RE, line, 0, len(line))
+        or any(_directed_beside(_KEEP_RE, found, line, 40) for found in _EVIDENCE_RE.finditer(line))
+        or any(
+            _directed_beside(verbs, found, line, 40)
+            for found in _NAMED_MACHINE_RE.finditer(line)
+            for verbs in (_SAY_RE, _KEEP_RE)
+        )
+        or any(_says_what_to_answer(asked, line) for asked in _ASKED_RE.finditer(line))
+        or any(_beside(second, found, line, 80) for first, second in _ELSEWHERE for found in first.finditer(line))
+    )
+
+
+def _says_what_to_answer(asked: re.Match[str], line: str) -> bool:
+    """Whether a direction what to say goes with this mention of being asked, on an occasion to come."""
+    if not _OCCASION_RE.search(line, max(0, asked.start() - OCCASION_CHARACTERS), asked.start()):
+        return False
+    return (
+        _beside(_SAY_SO_RE, asked, line, DIRECTION_CHARACTERS)
+        or _directed_beside(_SAY_RE, asked, line, DIRECTION_CHARACTERS)
+        or bool(_BARE_RE.search(line, asked.end(), asked.end() + OCCASION_CHARACTERS))
+    )
+
+
+def _beside(wanted: re.Pattern[str], found: re.Match[str], line: str, apart: int) -> bool:
+    """Whether ``wanted`` stands before or after ``found``, not over it."""
+    before, after = (max(0, found.start() - apart), found.start()), (found.end(), found.end() + apart)
+    return any(wanted.search(line, *where) for where in (before, after))
+
+
+def _directed_beside(verbs: re.Pattern[str], found: re.Match[str], line: str, apart: int) -> bool:
+    """Whether one of these verbs, before or after ``found``, directs somebody."""
+    before, after = (max(0, found.start() - apart), found.start()), (found.end(), found.end() + apart)
+    return any(_directs(verbs, line, *where) for where in (before, after))
+
+
+def _directs(verbs: re.Pattern[str], line: str, begin: int, end: int) -> bool:
+    """Whether one of these verbs stands there as a direction."""
+    return any(
+        _DIRECTED_RE.search(line, max(0, verb.start() - 40), verb.start()) for verb in verbs.finditer(line, begin, end)
+    )
+
+
+# --- what is only spoken about ----------------------------------------------------------------------------------
+
+# Who tells of himself bears witness, whatever he speaks about; not who tells that he tells.
+_FIRST_PERSON = re.compile(
+    r"\b(?:i|we)(?:'(?:m|re|ve|d|ll))?\b(?! (?:also |now |just |already )?(?:say|said|tell|told|repeat|repeated|ask|"
+    r"asked|remind|insist|order)\b)|\b(?:me|my|mine|us|our|ours)\b"
+)
+# Prepositions that make what follows a subject of talk: a statement of it has it as a part of the sentence.
+_TOPIC = frozenset(
+    "about on upon of for to regarding concerning over touching re towards uber zu nach por sobre acerca de per su sur "
+    "pour op om o para quanto про о об по для".split()
+)
+_DETERMINERS = frozenset(
+    "the a an this that these those my your his her our their its any all each every some der die das den dem des le "
+    "la les l el los las un una une il lo i gli os as".split()
+)
+
+
+def speaks_only_about(text: str, asked: Sequence[str], question: str) -> bool:
+    """Whether ``text`` has what is asked (the distinctive words ``asked`` of ``question``) as a mere subject of talk.
+
+    "People who want to know about the conductor shall hear nine" says nothing of the conductor; "the conductor is
+    called Ellis" does. So some asked word must stand free of "about", "on", "for" and their like. A preposition
+    that the question itself puts there ("What is on the table?") is part of what is asked.
+    """
+    if _FIRST_PERSON.search(fold(text)):
+        return False
+    tokens, as_asked = words(text), words(question)
+    found = [i for i, token in enumerate(tokens) if any(match(word, [token]) for word in asked)]
+    return bool(found) and all(_governed(i, tokens, set(found), as_asked) for i in found)
+
+
+def _governed(at: int, tokens: Sequence[str], found: set[int], question: Sequence[str]) -> bool:
+    """Whether the phrase that ends in the word ``at`` hangs on a preposition of talk that is not the question's own."""
+    i = at - 1
+    while i >= 0 and (i in found or tokens[i] in _DETERMINERS):
+        i -= 1
+    if i < 0 or tokens[i] not in _TOPIC:
+        return False
+    pairs = set(itertools.pairwise(question)) | {
+        (a, c) for a, b, c in zip(question, question[1:], question[2:], strict=False) if b in _DETERMINERS
+    }
+    return not any(
+        before == tokens[i] and match(after, [tokens[at], tokens[min(i + 1, at)]]) for before, after in pairs
+    )

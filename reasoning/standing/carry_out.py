@@ -1,0 +1,114 @@
+"""Orders carried out: standing queries are made, listed, paused, resumed and taken back, each with words to say so."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+
+from reasoning.answer.draft import Claim, Draft, quote, refusal, sentence
+from reasoning.query.memory_client import MemoryClient
+from reasoning.standing.commands import Order, bare_condition, parse_order
+from reasoning.standing.conditions import account, parse_condition
+from reasoning.standing.store import Book
+from reasoning.understand.words import fold, stem, words
+from runtime.clock import media_time
+from runtime.messages import StandingQuery, StandingRequest, StatusRequest
+
+
+class OrderTaker:
+    """Writes orders into ``book``, which is on disk only after `Book.save`. At most ``limit`` queries are kept."""
+
+    def __init__(self, memory: MemoryClient, book: Book, limit: int, has_model: bool) -> None:
+        self._memory = memory
+        self._book = book
+        self._limit = limit
+        self._has_model = has_model
+
+    async def obey(self, order: Order, conversation: str) -> tuple[Draft, bool]:
+        """Carry it out: what to say, and whether it was done."""
+        queries = list(self._book.queries.values())
+        if order.action == "add":
+            return await self._add(order, conversation)
+        if order.action == "list":
+            return _listing(queries), True
+        chosen = self._chosen(order)
+        if not chosen:
+            if not queries or (not order.which and not order.all):
+                which = "" if not queries else f"Which one? There are {len(queries)}."
+                return Draft((*((Claim(which),) if which else ()), *_listing(queries).claims)), False
+            return Draft((Claim(f"None of these is {quote(order.which)}."), *_listing(queries).claims)), False
+        if order.action == "remove":
+            self._book.remove(*(query.id for query in chosen))
+        else:
+            state = "paused" if order.action == "pause" else "active"
+            self._book.put(*(msgspec.structs.replace(query, state=state) for query in chosen))
+        verb = {"remove": "I no longer wait for", "pause": "I paused", "resume": "I am waiting again for"}[order.action]
+        return Draft((Claim(sentence(f"{verb} {'; '.join(_named(query) for query in chosen)}")),)), True
+
+    async def _add(self, order: Order, conversation: str) -> tuple[Draft, bool]:
+        condition = parse_condition(order.condition)
+        if not condition.signs:
+            return refusal(condition.unfit), False
+        same = [
+            query
+            for query in self._book.queries.values()
+            if query.state == "active" and query.every == order.every and fold(query.text) == fold(order.condition)
+        ]
+        if same:
+            return Draft((Claim(f"I am already waiting for that: {_named(same[0])}."),)), True
+        if len(self._book.queries) >= self._limit:
+            return refusal(f"I already wait for {self._limit} things; remove one first"), False
+        sources = (await self._memory.status(StatusRequest())).sources
+        encoders = sources[-1].encoders if sources else {}
+        promise = account(condition, encoders, order.every, self._has_model)
+        query = StandingQuery(
+            id=self._book.next_id(),
+            text=order.condition,
+            every=order.every,
+            generation=self._book.generation,
+            made_wall_s=round(time.time(), 3),
+            conversation=conversation,
+            account=promise,
+        )
+        self._book.put(query)
+        return Draft((Claim(f"All right, that is {query.id}."), Claim(promise))), True
+
+    def _chosen(self, order: Order) -> list[StandingQuery]:
+        queries = list(self._book.queries.values())
+        if order.all:
+            return queries
+        if not order.which:
+            return queries[-1:] if len(queries) == 1 else []
+        if order.which in self._book.queries:
+            return [self._book.queries[order.which]]
+        wanted = {stem(word) for word in words(order.which)} - {"the", "a", "an"}
+        return [query for query in queries if wanted and wanted <= {stem(word) for word in words(query.text)}]
+
+
+def requested(request: StandingRequest) -> Order:
+    """The order that a request of the command line or the chat stands for."""
+    order = Order(request.action, request.text, which=request.which, all=request.all)
+    if request.action != "add":
+        return order
+    # "Tell me when ..." and what follows its "when" mean the same here.
+    written = (request.text, f"tell me {request.text}", f"tell me when {request.text}")
+    order = next(filter(None, map(parse_order, written)), order)
+    return msgspec.structs.replace(order, condition=bare_condition(order.condition))
+
+
+def _listing(queries: list[StandingQuery]) -> Draft:
+    if not queries:
+        return Draft((Claim('I am not waiting for anything. Say "tell me when ..." to change that.'),))
+    return Draft(tuple(Claim(f"{_line(query)}.") for query in queries))
+
+
+def _line(query: StandingQuery) -> str:
+    state = {"active": "", "paused": " (paused)", "done": " (told, done)"}[query.state]
+    times = "once" if query.told == 1 else f"{query.told} times"
+    often = f"; told {times}, last at {media_time(query.last_t_s)} of {query.last_source}" if query.told else ""
+    return f"{_named(query)}{state}{often}"
+
+
+def _named(query: StandingQuery) -> str:
+    return f"{query.id}: {'each time' if query.every else 'when'} {query.text}"

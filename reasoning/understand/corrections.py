@@ -1,0 +1,260 @@
+"""What the user corrects: understood in a conversation, kept as an observation, and put first from then on.
+
+"No, that was Anna" rejects the last answer and says what is right; "the red car is Bob's" and "remember that my keys
+are in the drawer" tell something new. Either is stored as a `correction` whose evidence is what the answer had
+cited, so that it is found again by what it is about, survives a restart, and can itself be corrected: what has a
+correction as evidence takes its place. By rule and pure but for `corrections_for`, which reads memory.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from reasoning.answer.draft import Claim, Draft, marks, quote, refusal, sentence
+from reasoning.conversation import PastTurn
+from reasoning.query.context import Context
+from reasoning.understand.lexicon import COLOURS
+from reasoning.understand.questions import Question, parse_question
+from reasoning.understand.words import STOP_WORDS, fold, number_value, stem, words
+from runtime.messages import Observation, ScanRequest, View, observation_id, round_time
+
+Form = Literal["time", "number", "colour", "place", "name"]
+
+# A correction bears on a question that shares so much of its content words with what it is about.
+ABOUT_SHARE = 0.65
+# With the same evidence, less will do.
+ABOUT_SHARE_SAME_EVIDENCE = 0.5
+BEST_HITS = 3
+CORRECTIONS_READ = 400
+TOLD = 2
+
+_LEAD = re.compile(
+    r"^(?:(?:no+|nope|wrong|incorrect|actually|correction|not (?:true|right|correct)|"
+    r"(?:that|it|this)(?:'?s| is| was) (?:not (?:true|right|correct|it)|wrong|incorrect|false|a mistake)|"
+    r"you(?:'?re| are| were) (?:wrong|mistaken)|i (?:already )?told you)\b[\s,.:;!-]*)+",
+    re.IGNORECASE,
+)
+_TELLS = re.compile(
+    r"^(?:please )?(?:remember|note|keep in mind|for the record|by the way|know)[\s,:]+(?:that\s+)?(?=\w)",
+    re.IGNORECASE,
+)
+_POINTS = re.compile(
+    r"^(?:it|that|this|he|she|they|there)\b(?:'s\b|'re\b|\s+(?:was|is|were|are|had|has|said)\b)", re.IGNORECASE
+)
+_STATES = re.compile(
+    r"^(?:the|my|our|your|his|her|their|this|that|[A-Z]\w+(?:'s)?)\b.*?\b(?:is|are|was|were|isn't|aren't|wasn't|weren't|"
+    r"belongs? to|lives?|works?|means|has|had)\b\s+\S"
+)
+_ASKS = re.compile(
+    r"^(?:what|who|whose|whom|where|when|why|how|which|is|are|was|were|do|does|did|can|could|will|would|has|have|had|"
+    r"should|tell|show|describe|list|count|find|summari[sz]e|explain|give|name)\b"
+)
+_WH = re.compile(r"\b(?:what|who|whose|where|when|why|how|which)\b")
+_TIME = re.compile(
+    r"\b(?:\d{1,2}:\d{2}|\d{1,2}\s*(?:am|pm|o'?clock)|noon|midnight|morning|afternoon|evening|night|yesterday|today|"
+    r"tomorrow|(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|april|june|july|august|september|october|"
+    r"november|december|seconds?|minutes?|hours?|earlier|later)\b"
+)
+_PLACE = re.compile(
+    r"\b(?:in|on|under|at|behind|beside|near|inside|above|below|next to)\s+(?:the|my|his|her|our|a|an)\b"
+)
+
+
+class Correction(Struct, frozen=True):
+    """What the user says is so. ``statement`` "" where only the answer was rejected, or nothing was told;
+    ``corrects`` whether it is about the last answer."""
+
+    statement: str
+    corrects: bool
+
+
+def parse_correction(text: str, last: PastTurn | None) -> Correction | None:
+    """What ``text`` corrects or tells; None where it is a question or an order. ``last`` is the turn before."""
+    plain = " ".join(text.split()).strip()
+    if not plain or plain.endswith("?"):
+        return None
+    if tells := _TELLS.match(plain):
+        told = plain[tells.end() :].rstrip(".! ")
+        if _WH.match(fold(told)):
+            return None
+        return Correction(told if _tells_something(told) else "", corrects=False)
+    lead = _LEAD.match(plain)
+    rest = plain[lead.end() :] if lead else plain
+    low = fold(rest)
+    if _ASKS.match(low):
+        return None
+    statement = rest.rstrip(".! ")
+    if lead:
+        if last is None:
+            return None
+        if not statement:
+            # A bare "no" may be no more than an exclamation.
+            return (
+                Correction("", corrects=True) if len(words(lead[0])) > 1 or fold(lead[0]).startswith("wrong") else None
+            )
+        if len(words(statement)) < 2 and not _is_name(statement):
+            return None
+        return Correction(statement if _tells_something(statement) else "", corrects=True)
+    if _WH.search(low) or not _tells_something(statement):
+        return None
+    if last is not None and _POINTS.match(statement):
+        return Correction(statement, corrects=True)
+    if _STATES.match(statement[:1].upper() + statement[1:] if low.startswith(("the ", "my ")) else statement):
+        return Correction(statement, corrects=False)
+    return None
+
+
+def as_correction(said: Correction, conversation: str, last: PastTurn | None, view: View) -> Observation | None:
+    """The correction as memory keeps it; None where there is nothing to keep, or no source to keep it beside."""
+    source = view.source or next(iter(view.limits), "")
+    if not said.statement or not source:
+        return None
+    t_s = round_time(view.as_of_s)
+    k = zlib.crc32(f"{conversation}\0{said.statement}\0{view.generation}".encode()) or 1
+    about = last if said.corrects else None
+    before = [id_ for id_ in about.ids if "/correction/" in id_] if about else []
+    evidence = tuple(dict.fromkeys([*(c.id for c in about.cites), *before])) if about else ()
+    data: dict[str, object] = {"conversation": conversation}
+    if about:
+        data["asked"] = about.understood
+        data["answered"] = about.answer
+    return Observation(
+        id=observation_id(source, "correction", t_s, k), source=source, channel="correction", t0_s=t_s, t1_s=t_s,
+        text=said.statement, data=data, evidence=evidence,
+    )  # fmt: skip
+
+
+def acknowledge(said: Correction, cited: Sequence[Observation]) -> Draft:
+    """What the user hears: that it was understood, and what it is taken to be about."""
+    if not said.statement and not said.corrects:
+        return refusal('Tell me what to remember, as in "remember that my keys are in the drawer"')
+    if not said.statement:
+        return refusal("I see that my answer was wrong. Tell me what is right, and I will go by it")
+    perceived = [o for o in cited if o.channel != "correction"]
+    where = f", about {marks(perceived)}" if perceived and said.corrects else ""
+    return Draft((Claim(sentence(f"Noted{where}: {quote(said.statement)}. I will go by that"), tuple(cited)),), 1.0)
+
+
+async def corrections_for(question: Question, context: Context) -> tuple[Observation, ...]:
+    """The user's own words that bear on a question, newest first; what was corrected again is left out."""
+    if question.kind in ("summary", "now") or not (asked := _content(question.text)):
+        return ()
+    request = ScanRequest(view=context.view, channels=("correction",), newest_first=True, limit=CORRECTIONS_READ)
+    known = (await context.memory.scan(request)).observations
+    replaced = {id_ for o in known for id_ in o.evidence}
+    standing = [o for o in known if o.id not in replaced]
+    if not standing:
+        return ()
+    best = {hit.observation.id for hit in (await context.recall(question.query))[:BEST_HITS]}
+    found = []
+    for o in standing:
+        share = len(asked & _about(o)) / len(asked)
+        enough = ABOUT_SHARE_SAME_EVIDENCE if best.intersection(o.evidence) else ABOUT_SHARE
+        if share >= enough and _answers(o, question) and await _in_time(o, context, question):
+            found.append((share, o))
+    found.sort(key=lambda pair: -pair[0])
+    return tuple(o for share, o in found if share == found[0][0])[:TOLD]
+
+
+async def tell_corrections(found: Sequence[Observation], context: Context) -> Draft:
+    """What the user said, as the answer; it names that it is the user's word, and what it is about."""
+    claims = []
+    for o in found:
+        rests_on = [e for e in await context.by_id(o.evidence) if e.channel != "correction"]
+        where = f" (about {marks(rests_on)})" if rests_on else ""
+        claims.append(Claim(sentence(f"You told me: {quote(o.text)}{where}"), (o, *rests_on)))
+    return Draft(tuple(claims), 1.0)
+
+
+def takes_the_place(question: Question) -> bool:
+    """Whether the user's word is the whole answer; beside a question of yes or no it only stands first."""
+    return question.kind != "presence"
+
+
+def form_of(statement: str) -> set[Form]:
+    """What a statement can be the answer to."""
+    low = fold(statement)
+    forms: set[Form] = set()
+    if _TIME.search(low):
+        forms.add("time")
+    if any(number_value(word) is not None for word in words(low)):
+        forms.add("number")
+    if any(stem(word) in _COLOUR_STEMS for word in words(low)):
+        forms.add("colour")
+    if _PLACE.search(low):
+        forms.add("place")
+    if not forms or _is_name(statement) or "'s" in statement:
+        forms.add("name")
+    return forms
+
+
+_COLOUR_STEMS = {stem(colour) for colour in COLOURS}
+_FORM_OF_KIND: dict[str, Form] = {
+    "when": "time",
+    "count": "number",
+    "colour": "colour",
+    "where": "place",
+    "who": "name",
+}
+
+
+def _answers(correction: Observation, question: Question) -> bool:
+    """Whether it is of the kind the question asks for."""
+    asked = str(correction.data.get("asked") or "")
+    forms = form_of(correction.text)
+    wanted = _FORM_OF_KIND.get(question.kind)
+    if wanted is not None:
+        same_kind = bool(asked) and parse_question(asked, 0.0).kind == question.kind
+        return wanted in forms or same_kind
+    # A time or a number alone answers no "what": unless that was what it was asked to.
+    if asked and not forms & {"name", "place", "colour"}:
+        return parse_question(asked, 0.0).kind == question.kind
+    return True
+
+
+async def _in_time(correction: Observation, context: Context, question: Question) -> bool:
+    """Whether what it is about lies in the window the question names."""
+    t0_s, t1_s = question.time.t0_s, question.time.t1_s
+    if not question.time.bounded or not correction.evidence:
+        return True
+    about = await context.by_id(correction.evidence)
+    return any((t0_s is None or o.t1_s >= t0_s) and (t1_s is None or o.t0_s <= t1_s) for o in about)
+
+
+def _about(correction: Observation) -> set[str]:
+    told = f"{correction.data.get('asked') or ''} {correction.text}"
+    found = _content(told)
+    if re.search(r"\w's\b|\bbelongs? to\b|\bmine\b|\bours\b", fold(correction.text)):
+        found |= {stem("owner"), stem("own"), stem("owns"), stem("belong"), stem("whose")}
+    return found
+
+
+def _content(text: str) -> set[str]:
+    return {stem(word) for word in words(text) if word not in STOP_WORDS and len(word) > 1} - _ASKING
+
+
+# How a question asks for a thing says nothing of what it is about.
+_ASKING = {stem(word) for word in ("leave", "left", "put", "see", "saw", "seen", "find", "last", "know", "tell", "say")}
+
+
+def _tells_something(statement: str) -> bool:
+    """Whether any word of it says more than "that was the"."""
+    return any(word not in _EMPTY for word in words(statement))
+
+
+# Words that say nothing by themselves; "me" and "both" do.
+_EMPTY = frozenset(
+    """a an the this that these those there here it it's its is are was were be been being am do does did done has have
+    had having can could will would shall should may might must of at to from by for with and or but nor so if than
+    then as not no yes now please exactly actually really just only such s t ll re ve d isn't aren't wasn't weren't"""
+    .split()
+)  # fmt: skip
+
+
+def _is_name(text: str) -> bool:
+    return bool(re.search(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]+", text)) or bool(re.fullmatch(r"[A-Z][\w'-]+", text))

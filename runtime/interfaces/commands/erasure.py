@@ -1,0 +1,282 @@
+"""The commands by which the user rules over memory: forget, export, import."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import shlex
+import sys
+import time
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, NoReturn
+
+import anyio
+import msgspec
+
+from runtime.agent import find_agent
+from runtime.clock import media_time
+from runtime.config import Config
+from runtime.errors import UserError
+from runtime.interfaces.attach import attached
+from runtime.interfaces.client import Client
+from runtime.interfaces.commands.forget_options import add_forget_options
+from runtime.interfaces.commands.moments import goes_on, known_until_s, latest, parse_length_s, parse_moment, stretch
+from runtime.interfaces.terminal.render import OUT, byte_size, note, observation_line, told_of_pause
+from runtime.interfaces.terminal.standard_streams import typed_lines
+from runtime.messages import ArchiveReply, ForgetReply, ForgetRequest, TimeWindow, round_time
+
+EXAMPLES_SHOWN = 6
+USAGE = "give --from and --to, --last 10m, or --text WORDS"
+STANDING = "standing.json"
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What the user wants forgotten, as typed."""
+
+    begin: str = ""
+    end: str = ""
+    last: str = ""
+    text: str = ""
+    source: str = ""
+
+
+class _Options(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message}; {USAGE}")
+
+
+def parse_wish(typed: str) -> tuple[Wish, bool]:
+    """The wish typed after `/forget`, with the options of the command, and whether it was agreed to with --yes.
+
+    Raises:
+        UserError: these are no such options.
+    """
+    options = _Options(prog="/forget", add_help=False)
+    add_forget_options(options)
+    try:
+        args = options.parse_args(shlex.split(typed))
+    except ValueError as error:
+        raise UserError(f"a quotation mark is missing; {USAGE}") from error
+    return Wish(args.begin, args.end, args.last, args.text, args.source), args.yes
+
+
+async def forget(wish: Wish, config: Config, memory_dir: Path, is_agreed: bool, as_json: bool) -> None:
+    """Erase what the user wishes, after showing what would go, and prove that it is gone.
+
+    Raises:
+        UserError: the wish makes no sense, was not agreed to, or something of it stands in a file that is not ours.
+    """
+    _check(wish)
+    async with attached(memory_dir, config) as client:
+        request = await _preview(wish, client, as_json)
+        if request is None:
+            return
+        if not is_agreed and not await _is_agreed_to(as_json):
+            raise UserError("nothing was forgotten: that needs your yes, or --yes")
+        await _erase(wish, request, client, as_json)
+
+
+class ForgetTalk:
+    """`/forget` in a chat: shows what would go, and erases it when the user says `/forget yes`."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._pending: tuple[Wish, ForgetRequest] | None = None
+
+    async def hear(self, typed: str) -> None:
+        """What follows `/forget`.
+
+        Raises:
+            UserError: as `forget`.
+        """
+        pending, self._pending = self._pending, None
+        is_agreed = typed.strip().lower() in ("yes", "y")
+        if is_agreed and pending is None:
+            raise UserError(f"forget what? {USAGE}")
+        if not is_agreed:
+            wish, is_agreed = parse_wish(typed)
+            _check(wish)
+            request = await _preview(wish, self._client)
+            if request is None:
+                return
+            pending = wish, request
+        assert pending is not None
+        if not is_agreed:
+            self._pending = pending
+            OUT.print("/forget yes erases all of this, for good.", markup=False)
+            return
+        await _erase(*pending, self._client)
+
+
+async def export(path: Path, config: Config, memory_dir: Path, as_json: bool) -> None:
+    """Write all that memory holds to a folder, or to a zip file."""
+    async with attached(memory_dir, config) as client:
+        done = await client.export(path)
+    _tell_archive(done, f"exported to {done.path}", as_json)
+
+
+async def import_archive(path: Path, config: Config, memory_dir: Path, trusted: bool, as_json: bool) -> None:
+    """Take in an archive, into a new memory or beside what is there.
+
+    Raises:
+        UserError: there is no archive.
+    """
+    if not await anyio.Path(path).exists():
+        raise UserError(f"archive {path}: there is no such file or folder")
+    async with attached(memory_dir, config, new=True) as client:
+        done = await client.import_archive(path, trusted)
+    known = f", {done.known} were there already or had been erased" if done.known else ""
+    _tell_archive(done, f"imported{known}", as_json)
+
+
+def _tell_archive(done: ArchiveReply, what: str, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(msgspec.structs.asdict(done), ensure_ascii=False), flush=True)
+        return
+    OUT.print(
+        f"{done.observations} observations of {done.sources} sources with {done.pictures} pictures and {done.spans}"
+        f" spans {what} ({byte_size(done.bytes)})",
+        markup=False,
+    )
+
+
+async def pause(on: bool, config: Config, memory_dir: Path) -> None:
+    """Pause what an agent that runs on this memory perceives live, or have it go on.
+
+    Raises:
+        UserError: no agent runs, or none that perceives live.
+    """
+    if find_agent(memory_dir) is None:
+        raise UserError(f"no agent runs on {memory_dir}; there is nothing to {'pause' if on else 'resume'}")
+    async with attached(memory_dir, config) as client:
+        OUT.print(told_of_pause(await client.pause(on), on), markup=False)
+
+
+def _check(wish: Wish) -> None:
+    if not (wish.begin or wish.end or wish.last or wish.text):
+        raise UserError(f"forget what? {USAGE}")
+    if wish.last and (wish.begin or wish.end):
+        raise UserError("give either --last or --from and --to")
+
+
+def _check_traces(done: ForgetReply) -> None:
+    if STANDING in done.traces:
+        raise UserError("forgotten, but a standing query names it; remove that too (`standing remove ID`)")
+    if done.traces:
+        names = ", ".join(done.traces)
+        raise UserError(f"forgotten, but it still stands in {names}: that is not memory's own; mend or delete it")
+
+
+async def _preview(wish: Wish, client: Client, as_json: bool = False) -> ForgetRequest | None:
+    """What is meant, after what of it is there was shown; None where there is nothing to forget, which is told.
+
+    Raises:
+        UserError: no such stretch or source.
+    """
+    known = (await client.status()).sources
+    now = datetime.datetime.now().astimezone()
+    now_wall_s = now.timestamp()
+    windows: tuple[TimeWindow, ...] = ()
+    if wish.last:
+        windows = latest(parse_length_s(wish.last), wish.source, known, now_wall_s)
+    elif wish.begin or wish.end or wish.source:
+        begin = parse_moment(wish.begin, now) if wish.begin else None
+        end = parse_moment(wish.end, now, is_end=True) if wish.end else None
+        windows = stretch(begin, end, wish.source, known, now_wall_s)
+    request = ForgetRequest(windows=windows, text=wish.text, wall_s=round(now_wall_s, 3))
+    found = await client.forget(msgspec.structs.replace(request, preview=True))
+    is_there = bool(found.observations) or client.perceives_live
+    if as_json:
+        if not is_there:
+            print(_as_json(found, windows, is_done=False), flush=True)
+    elif is_there:
+        _show_preview(found, wish)
+    else:
+        OUT.print(f"{_nothing_found(wish)}; nothing to forget", markup=False)
+    return request if is_there else None
+
+
+async def _erase(wish: Wish, request: ForgetRequest, client: Client, as_json: bool = False) -> None:
+    """What was shown is agreed to: erase it, and what of it is on its way by now, and show the proof.
+
+    Raises:
+        UserError: something of it stands in a file that is not ours.
+    """
+    now_wall_s = time.time()
+    known = (await client.status()).sources
+    until_s = {record.source: round_time(known_until_s(record, now_wall_s)) for record in known if goes_on(record)}
+    done = await client.forget(msgspec.structs.replace(request, until_s=until_s))
+    if as_json:
+        print(_as_json(done, request.windows, is_done=True), flush=True)
+    else:
+        _show_done(done, wish)
+    _check_traces(done)
+
+
+async def _is_agreed_to(as_json: bool) -> bool:
+    if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return False
+    OUT.print("Forget all of this, for good? [y/N] ", end="", markup=False)
+    async with aclosing(typed_lines()) as lines:
+        async for said in lines:
+            return said.strip().lower() in ("y", "yes")
+    return False
+
+
+def _nothing_found(wish: Wish) -> str:
+    return f"nothing in memory holds {wish.text!r}" if wish.text else "nothing was perceived in that time"
+
+
+def _show_preview(found: ForgetReply, wish: Wish) -> None:
+    if not found.observations:
+        OUT.print(f"{_nothing_found(wish)} yet; what is still on its way there goes", markup=False)
+        return
+    for observation in found.examples[:EXAMPLES_SHOWN]:
+        OUT.print("  " + observation_line(observation), markup=False)
+    more = sum(found.observations.values()) - len(found.examples[:EXAMPLES_SHOWN])
+    if more > 0:
+        OUT.print(f"  and {more} more", markup=False)
+    for source, (t0_s, t1_s) in found.extents.items():
+        OUT.print(f"{source}: {media_time(t0_s)} to {media_time(t1_s)}", markup=False)
+    OUT.print(f"That is {_counted(found)}.", markup=False)
+
+
+def _show_done(done: ForgetReply, wish: Wish) -> None:
+    OUT.print(f"Forgotten: {_counted(done)}; {done.spans} sketches made anew.", markup=False)
+    looked = ", ".join(f"{what} {n}" for what, n in done.searched.items())
+    OUT.print(f"Searched again, found: {looked}.", markup=False)
+    size = byte_size(sum(done.files.values()))
+    left = ", ".join(f"{name} ({n})" for name, n in done.traces.items()) or "none"
+    OUT.print(f"Looked through the bytes of {len(done.files)} files ({size}), traces: {left}.", markup=False)
+    OUT.print(f"Memory was {byte_size(done.bytes_before)}, is {byte_size(done.bytes_after)}.", markup=False)
+    note("recordings made with --record and archives made with export are not memory's; delete those yourself")
+    if not wish.text:
+        note("to have a recording perceived again, erased stretches too: replay FILE --again")
+
+
+def _counted(found: ForgetReply) -> str:
+    if not found.observations:
+        return "nothing that was in memory"
+    parts = [
+        f"{n} {channel}{'s' if n > 1 and channel not in ('speech',) else ''}"
+        for channel, n in found.observations.items()
+    ]
+    pictures = f" ({byte_size(found.frames_bytes)} of pictures)" if found.frames_bytes else ""
+    return ", ".join(parts) + pictures
+
+
+def _as_json(found: ForgetReply, windows: tuple[TimeWindow, ...], is_done: bool) -> str:
+    built: dict[str, Any] = {
+        "done": is_done,
+        "windows": [{"source": w.source, "t0_s": w.t0_s, "t1_s": w.t1_s} for w in windows],
+        "observations": found.observations,
+        "spans": found.spans,
+        "searched": found.searched,
+        "files": found.files,
+        "traces": found.traces,
+        "bytes_before": found.bytes_before,
+        "bytes_after": found.bytes_after,
+    }
+    return json.dumps(built, ensure_ascii=False)

@@ -1,0 +1,148 @@
+"""What `doctor` says the agent can do here, and what `setup` is to fetch for it."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from perception.speech import recognisers as transcribe
+from reasoning.backends import examine
+from runtime.config import Config, ModelConfig, ReasoningConfig, parse_config
+from runtime.errors import WeightsError
+from runtime.interfaces.commands.abilities import abilities
+from runtime.interfaces.commands.setup import wanted_weights
+from runtime.weights.checkpoints import check_checkpoint
+from tests.fixtures.chat_server import Json, Reply, serve_chat
+
+
+@pytest.fixture(autouse=True)
+def nothing_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+
+
+def profile(**sections: object) -> Config:
+    return parse_config(sections, "test")
+
+
+def found(config: Config) -> dict[str, tuple[str, str]]:
+    return {finding.what: (finding.state, finding.text) for finding in abilities(config)}
+
+
+def test_the_embedded_profile_lacks_nothing_it_asks_for() -> None:
+    can = found(profile(voice={"synthesis": "none"}))
+    assert can["sees"] == ("ok", "change, motion, colours, layout, people and faces; not things by name")
+    assert can["hears"] == ("ok", "PocketSphinx: English speech, about one word in four misheard")
+    assert can["answers"][0] == "ok"
+    assert can["answers"][1].startswith("quotes its evidence, no language model")
+
+
+def test_what_the_profile_would_rather_have_is_named_with_the_remedy() -> None:
+    can = found(profile(perception={"vision": {"describe": "auto"}, "hearing": {"transcribe": "auto"}}))
+    for what in ("sees", "hears"):
+        state, text = can[what]
+        assert state == "ok"
+        assert "`run_agent.py setup`" in text or "not installed" in text
+
+
+def test_what_the_profile_insists_on_and_cannot_have_is_broken(tmp_path: Path) -> None:
+    vision = {"describe": "open_clip", "open_clip": {"weights": str(tmp_path / "gone.pt")}}
+    hearing = {"transcribe": "whisper", "whisper": str(tmp_path / "gone.pt")}
+    can = found(profile(perception={"vision": vision, "hearing": hearing}, voice={"synthesis": "festival"}))
+    assert {can[what][0] for what in ("sees", "hears", "speaks")} == {"broken"}
+    assert "gone.pt" in can["sees"][1]
+
+
+def zipped(path: Path, names: str) -> Path:
+    """A file as torch.save makes them, whose tensors are called so."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{path.stem}/data.pkl", names)
+        archive.writestr(f"{path.stem}/data/0", bytes(4000))
+    return path
+
+
+def safetensors(path: Path, *names: str) -> Path:
+    header = json.dumps({name: {"dtype": "F32", "shape": [250], "data_offsets": [0, 1000]} for name in names}).encode()
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(1000))
+    return path
+
+
+WHISPER = "dims model_state_dict encoder.conv1.weight decoder.token_embedding.weight"
+
+
+def test_a_checkpoint_is_looked_into_and_what_was_looked_at_is_said(tmp_path: Path) -> None:
+    whisper = zipped(tmp_path / "mine.pt", WHISPER)
+    assert check_checkpoint(whisper, "Whisper").startswith("whole, with the tensors of Whisper")
+    clip = safetensors(tmp_path / "mine.safetensors", "visual.conv1.weight", "logit_scale")
+    assert check_checkpoint(clip, "open_clip").startswith("whole, with the tensors of open_clip")
+    old = tmp_path / "old.pt"
+    old.write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19." + bytes(100))
+    assert "only loading can check" in check_checkpoint(old, "Whisper")
+
+
+def test_what_is_no_checkpoint_or_cut_short_or_of_another_model_is_told(tmp_path: Path) -> None:
+    whole = zipped(tmp_path / "mine.pt", WHISPER)
+    clip = safetensors(tmp_path / "mine.safetensors", "visual.conv1.weight", "logit_scale")
+    with pytest.raises(WeightsError, match=r"mine\.pt: no model of open_clip: nothing in it is called 'visual'"):
+        check_checkpoint(whole, "open_clip")
+    page = tmp_path / "page.pt"
+    page.write_text("<html>not found</html>")
+    empty = tmp_path / "empty.pt"
+    empty.touch()
+    for path, family in ((whole, "Whisper"), (clip, "open_clip")):
+        path.write_bytes(path.read_bytes()[:-500])
+        with pytest.raises(WeightsError, match="no checkpoint, or cut short"):
+            check_checkpoint(path, family)
+    for path in (page, empty):
+        with pytest.raises(WeightsError, match="no checkpoint, or cut short"):
+            check_checkpoint(path, "Whisper")
+    with pytest.raises(WeightsError, match="no model of Whisper"):
+        check_checkpoint(zipped(tmp_path / "other.pt", "fc.weight"), "Whisper")
+
+
+def test_doctor_does_not_call_a_damaged_checkpoint_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transcribe, "_installed", lambda name: True)
+    config = profile(perception={"hearing": {"transcribe": "whisper", "whisper": str(tmp_path / "mine.pt")}})
+    mine = zipped(tmp_path / "mine.pt", WHISPER)
+    state, text = found(config)["hears"]
+    assert state == "ok" and text.startswith(f"Whisper: speech in many languages; {mine}: whole")
+    mine.write_bytes(mine.read_bytes()[:2000])
+    state, text = found(config)["hears"]
+    assert state == "absent" and text.startswith("PocketSphinx takes the place of Whisper") and "cut short" in text
+
+
+def test_a_transformers_model_that_is_not_here_is_told_with_what_answers_instead() -> None:
+    state, text = found(profile(reasoning={"backend": "transformers", "model": {"name": "made/up"}}))["answers"]
+    assert state == "absent"
+    assert text.startswith("quotes its evidence") and "made/up is not on this machine; run `run_agent.py setup`" in text
+
+
+@pytest.mark.anyio
+async def test_the_model_of_a_server_is_named_and_a_server_that_is_down_too() -> None:
+    async def silent(request: Json, reply: Reply) -> None: ...
+
+    async with serve_chat(silent) as server:
+        named = ReasoningConfig(model=ModelConfig(base_url=server.base_url))
+        assert await examine(named) == (True, f"a language model: openai:tiny at {server.base_url}")
+    able, text = await examine(named)
+    assert not able
+    assert text.startswith("quotes its evidence") and server.base_url in text
+
+
+@pytest.mark.parametrize(
+    ("sections", "names"),
+    [
+        ({}, []),
+        ({"voice": {"mode": "wake"}}, ["piper/en_US-lessac-medium"]),
+        ({"voice": {"mode": "wake", "synthesis": "espeak-ng"}}, []),
+        ({"voice": {"synthesis": "piper"}}, ["piper/en_US-lessac-medium"]),
+        ({"perception": {"hearing": {"sound_events": "auto"}}}, ["yamnet"]),
+        ({"perception": {"hearing": {"transcribe": "auto", "whisper": "tiny"}}}, ["whisper/tiny"]),
+    ],
+)
+def test_setup_fetches_whatever_the_profile_would_use(sections: dict[str, object], names: list[str]) -> None:
+    assert [row.name for row in wanted_weights(profile(**sections))] == names

@@ -1,0 +1,66 @@
+"""The chat over a pipe: what it does when an answer fails, and how a program reads it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from typing import TextIO, cast
+
+import pytest
+
+from runtime.errors import DeadlineExceeded
+from runtime.interfaces.client import Client
+from runtime.interfaces.terminal.chat import Chat
+from runtime.messages import Answer, AnswerPart, AskRequest
+
+pytestmark = pytest.mark.anyio
+
+
+class Agent:
+    """Begins to answer, and then answers in full all but what is asked of the weather."""
+
+    async def ask(self, request: AskRequest) -> AsyncIterator[AnswerPart | Answer]:
+        yield AnswerPart(text="I see ")
+        if "weather" in request.question:
+            raise DeadlineExceeded("reasoning did not answer within 60 s")
+        yield AnswerPart(text="a cup.")
+        yield Answer(
+            question=request.question, answer="I see a cup.", abstained=False, as_of_s=1.0, citations=(),
+            latency_s={}, backend="test",
+        )  # fmt: skip
+
+
+@contextmanager
+def typed(data: bytes) -> Iterator[TextIO]:
+    """A pipe that holds this and ends."""
+    reader, writer = os.pipe()
+    with open(writer, "wb") as end:
+        end.write(data)
+    with open(reader, encoding="utf-8") as stdin:
+        yield stdin
+
+
+async def chat(monkeypatch: pytest.MonkeyPatch, lines: str, as_json: bool = False) -> None:
+    with typed(lines.encode()) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert not await Chat(cast(Client, Agent()), (), lambda: "", as_json=as_json).run()
+
+
+async def test_an_answer_that_fails_is_one_line_and_the_next_question_is_answered(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await chat(monkeypatch, "how is the weather?\nwhat is on the table?\n")
+    out, err = capsys.readouterr()
+    assert out.splitlines() == ["I see ", "I see a cup."]
+    assert err == "no answer: reasoning did not answer within 60 s\n"
+
+
+async def test_a_program_gets_one_json_object_for_each_answer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await chat(monkeypatch, "how is the weather?\nwhat is on the table?\n", as_json=True)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["answer"] == "I see a cup."

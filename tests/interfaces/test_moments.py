@@ -1,0 +1,117 @@
+"""Moments as people type them: media time, wall-clock time, and one clear line for anything else."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from runtime.errors import UserError
+from runtime.interfaces.commands.moments import Moment, latest, parse_length_s, parse_moment, stretch
+from runtime.messages import SourceRecord, TimeWindow
+
+NOW = datetime.datetime(2026, 11, 23, 15, 0).astimezone()
+
+
+def wall(month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> Moment:
+    return Moment("wall", datetime.datetime(2026, month, day, hour, minute, second).timestamp())  # noqa: DTZ001
+
+
+def record(
+    name: str, watermark_s: float, started_wall_s: float = 0.0, *, kind: str = "file", ended: bool = True
+) -> SourceRecord:
+    return SourceRecord(
+        source=name, kind=kind, uri="", fingerprint=name, started_wall_s=started_wall_s,
+        watermarks={"video": watermark_s}, ended={"video": "end"} if ended else {},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("12:31", Moment("media", 751.0)),
+        ("1:02:03", Moment("media", 3723.0)),
+        ("0:07.5", Moment("media", 7.5)),
+        ("14:00", Moment("media", 840.0)),
+        ("90", Moment("media", 90.0)),
+        ("1h 5m", Moment("media", 3900.0)),
+        ("now", Moment("wall", NOW.timestamp())),
+        ("10 minutes ago", Moment("wall", NOW.timestamp() - 600)),
+        ("today 14:00", wall(11, 23, 14)),
+        ("yesterday at 14:00", wall(11, 22, 14)),
+        ("Yesterday, 2:30 pm", wall(11, 22, 14, 30)),
+        ("12am", wall(11, 23, 0)),
+        ("saturday 9:05:30", wall(11, 21, 9, 5, 30)),
+        ("monday 2pm", wall(11, 16, 14)),
+        ("2026-11-20T08:15", wall(11, 20, 8, 15)),
+        ("2026-11-20", wall(11, 20)),
+    ],
+)
+def test_moments(text: str, meant: Moment) -> None:
+    assert parse_moment(text, NOW) == meant
+
+
+def test_a_bare_day_as_the_end_is_its_whole_length() -> None:
+    assert parse_moment("yesterday", NOW, is_end=True) == wall(11, 23)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "bananas", "25:99", "12:61", "yesterday 25:00", "13pm", "tomorrow", "2026-13-01", "-5", "noon", "1:2:3:4"],
+)
+def test_what_is_no_moment_is_said_in_one_line_that_tells_how_to_write_one(text: str) -> None:
+    with pytest.raises(UserError, match=r"is no time: a moment is media time|there is no such day") as caught:
+        parse_moment(text, NOW)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("10m", 600), ("90s", 90), ("1h 30m", 5400), ("2 hours", 7200), ("1.5 min", 90)]
+)
+def test_lengths(text: str, seconds: float) -> None:
+    assert parse_length_s(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "10", "soon", "10 parsecs", "0m", "m"])
+def test_what_is_no_length_is_said_in_one_line(text: str) -> None:
+    with pytest.raises(UserError, match=r"no length of time|no time at all"):
+        parse_length_s(text)
+
+
+def test_media_time_needs_to_be_told_whose_where_there_are_several_sources() -> None:
+    known = [record("a.mp4", 60.0), record("b.mp4", 90.0)]
+    with pytest.raises(UserError, match=r"whose media time\? give --source \(a.mp4, b.mp4\)"):
+        stretch(Moment("media", 5.0), None, "", known, 0.0)
+    assert stretch(Moment("media", 5.0), None, "b.mp4", known, 0.0) == (
+        TimeWindow(source="b.mp4", t0_s=5.0, t1_s=90.0),
+    )
+
+
+def test_wall_clock_time_reaches_every_source_that_was_perceived_then() -> None:
+    known = [record("early", 60.0, 1000.0), record("late", 100.0, 1050.0), record("unknown", 50.0)]
+    assert stretch(Moment("wall", 1040.0), Moment("wall", 1055.0), "", known, 9e9) == (
+        TimeWindow(source="early", t0_s=40.0, t1_s=55.0), TimeWindow(source="late", t0_s=0.0, t1_s=5.0),
+    )  # fmt: skip
+
+
+def test_a_stretch_in_which_nothing_was_perceived_names_what_there_is() -> None:
+    with pytest.raises(UserError, match=r"nothing was perceived then; in memory: early 0:00-1:00 from"):
+        stretch(Moment("wall", 5.0), Moment("wall", 6.0), "", [record("early", 60.0, 1000.0)], 9e9)
+    with pytest.raises(UserError, match="end of that stretch is before its begin"):
+        stretch(Moment("media", 9.0), Moment("media", 6.0), "", [record("early", 60.0)], 9e9)
+    with pytest.raises(UserError, match="no source 'x' in memory; there is early"):
+        stretch(None, None, "x", [record("early", 60.0)], 0.0)
+    with pytest.raises(UserError, match="memory holds no source yet"):
+        stretch(None, None, "", [], 0.0)
+
+
+def test_the_last_minutes_of_what_comes_live_are_those_of_the_clock_with_what_is_on_its_way() -> None:
+    known = [record("cam", 995.0, 10_000.0, kind="camera", ended=False), record("talk.mp4", 300.0, 5.0)]
+    assert latest(60.0, "", known, 11_000.0) == (TimeWindow(source="cam", t0_s=940.0, t1_s=1000.0),)
+
+
+def test_the_last_minutes_of_recordings_are_of_the_one_going_on_else_of_the_one_opened_last() -> None:
+    going = [record("a.mp4", 300.0, 5.0, ended=False), record("b.mp4", 90.0)]
+    assert latest(60.0, "", going, 9e9) == (TimeWindow(source="a.mp4", t0_s=240.0, t1_s=300.0),)
+    over = [record("a.mp4", 300.0, 5.0), record("b.mp4", 40.0)]
+    assert latest(60.0, "", over, 9e9) == (TimeWindow(source="b.mp4", t0_s=0.0, t1_s=40.0),)

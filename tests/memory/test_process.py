@@ -1,0 +1,247 @@
+"""The memory process: commit, then acknowledge, then announce; calls answered meanwhile; nothing lost at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import msgspec
+import pytest
+
+from memory.process import BATCH_LIMIT, main
+from memory.store.database import Store
+from runtime.config import Config, MemoryConfig
+from runtime.errors import StoreError
+from runtime.messages import (
+    Ack,
+    Done,
+    Message,
+    Observation,
+    RecallRequest,
+    RememberRequest,
+    ScanRequest,
+    SourceEnded,
+    SourceOpened,
+    SpansRequest,
+    StatusRequest,
+    Stored,
+    ViewRequest,
+)
+from tests.fixtures.memory_cases import Sent, progress, say, see, send
+
+pytestmark = pytest.mark.anyio
+
+
+class Mailbox:
+    """The subscription's seam: what tests put in, the process takes out."""
+
+    def __init__(self) -> None:
+        self.waiting: deque[Sent] = deque()
+        self._arrived = anyio.Event()
+
+    def put(self, *sent: Sent) -> None:
+        self.waiting.extend(sent)
+        self._arrived.set()
+
+    def poll(self) -> Sent | None:
+        return self.waiting.popleft() if self.waiting else None
+
+    def __aiter__(self) -> Mailbox:
+        return self
+
+    async def __anext__(self) -> Sent:
+        while not self.waiting:
+            self._arrived = anyio.Event()
+            await self._arrived.wait()
+        return self.waiting.popleft()
+
+
+class FakeService:
+    """`runtime.service.Service` without sockets."""
+
+    def __init__(self, directory: Path, commit_interval_s: float = 0.001) -> None:
+        self.name = "memory"
+        self.params = {"path": str(directory)}
+        self.config = Config(memory=MemoryConfig(commit_interval_s=commit_interval_s))
+        self.log = logging.getLogger("memory")
+        self.stopping = anyio.Event()
+        self.mailbox = Mailbox()
+        self.after: dict[tuple[str, int], int] = {}
+        self.published: list[tuple[str, Message]] = []
+        self.drops: dict[str, int] = {}
+        self.state: dict[str, Any] = {}
+        self.handlers: dict[type[Message], Callable[[Any], Any]] = {}
+        self.is_ready = anyio.Event()
+        self._news = anyio.Event()
+
+    def ready(self) -> None:
+        self.is_ready.set()
+
+    def report(self, **state: Any) -> None:
+        self.state |= state
+
+    def drop(self, what: str, n: int = 1) -> None:
+        self.drops[what] = self.drops.get(what, 0) + n
+
+    def publish(self, topic: str, message: Message) -> None:
+        self.published.append((topic, message))
+        self._news.set()
+
+    def subscribe(self, topic: str, after: dict[tuple[str, int], int]) -> Mailbox:
+        assert topic == "perceived"
+        self.after = after
+        return self.mailbox
+
+    async def serve(self, handlers: dict[type[Message], Callable[[Any], Any]]) -> None:
+        self.handlers = handlers
+        self.served = True
+        await self.stopping.wait()
+
+    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        return await anyio.to_thread.run_sync(lambda: function(*args))
+
+    async def call(self, request: Message) -> Any:
+        return await self.handlers[type(request)](request)
+
+    async def until(self, condition: Callable[[list[tuple[str, Message]]], bool]) -> None:
+        with anyio.fail_after(20):
+            while not condition(self.published):
+                self._news = anyio.Event()
+                await self._news.wait()
+
+    async def acknowledged(self, publisher: str, seq: int) -> None:
+        await self.until(
+            lambda published: any(
+                isinstance(m, Ack) and m.publisher == publisher and m.seq >= seq for _, m in published
+            )
+        )
+
+
+@asynccontextmanager
+async def memory_process(directory: Path, **options: Any) -> AsyncIterator[FakeService]:
+    service = FakeService(directory, **options)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(main, service)  # type: ignore[arg-type]
+        await service.is_ready.wait()
+        await anyio.wait_all_tasks_blocked()
+        yield service
+        service.stopping.set()
+
+
+def clip(seconds: int) -> list[Message]:
+    messages: list[Message] = [SourceOpened(source="clip", track=t) for t in ("video", "audio")]  # type: ignore[arg-type]
+    for i in range(seconds):
+        messages += [see(float(i), f"frame {i}"), progress(float(i), "video"), progress(float(i), "audio")]
+    messages.append(say(1.0, 2.0, "the harbour"))
+    return [*messages, *(SourceEnded(source="clip", track=t, t_s=float(seconds)) for t in ("video", "audio"))]  # type: ignore[arg-type]
+
+
+async def test_what_is_acknowledged_is_durable_and_what_is_announced_can_be_asked(tmp_path: Path) -> None:
+    async with memory_process(tmp_path) as service:
+        sent = send("video", *clip(20))
+        service.mailbox.put(*sent)
+        await service.acknowledged("video", len(sent))
+        reader = Store.reader(service_store := _open_beside(tmp_path))
+        assert reader.execute("SELECT count(*) FROM observations").fetchone() == (21,)
+        reader.close()
+        del service_store
+        await service.until(lambda p: any(isinstance(m, Stored) and m.ended == ("clip",) for _, m in p))
+        view = await service.call(ViewRequest())
+        assert view.limits == {"clip": 20.0}
+        hits = (await service.call(RecallRequest(query="harbor", view=view))).hits
+        assert [hit.observation.text for hit in hits] == ["the harbour"]
+        assert len((await service.call(ScanRequest(view=view, channels=("frame",)))).observations) == 20
+        assert (await service.call(SpansRequest(view=view))).spans[-1].t1_s == 20.0
+    assert service.state["counters"]["observations"] == 21
+    assert service.state["idle"] is True
+
+
+def _open_beside(directory: Path) -> Store:
+    """The store as another program would read it, without the lock."""
+    store = object.__new__(Store)
+    store.directory, store.path, store.where = directory, directory / "memory.db", str(directory)
+    return store
+
+
+async def test_the_acknowledgement_comes_before_the_announcement_and_after_the_commit(tmp_path: Path) -> None:
+    async with memory_process(tmp_path) as service:
+        service.published.clear()
+        sent = send("video", *clip(3))
+        service.mailbox.put(*sent)
+        await service.until(lambda p: any(t == "stored" for t, _ in p))
+        assert [topic for topic, _ in service.published][:2] == ["ack", "stored"]
+
+
+async def test_a_long_row_of_messages_is_committed_in_bounded_batches(tmp_path: Path) -> None:
+    async with memory_process(tmp_path, commit_interval_s=60.0) as service:
+        service.mailbox.put(
+            *send("video", SourceOpened(source="clip", track="video"), *(see(float(i)) for i in range(999)))
+        )
+        await service.acknowledged("video", BATCH_LIMIT * 7)
+        acks = [m.seq for _, m in service.published if isinstance(m, Ack)]
+        assert acks == [BATCH_LIMIT * i for i in range(1, 8)]
+
+
+async def test_stopping_stores_what_has_arrived(tmp_path: Path) -> None:
+    sent = send("video", *clip(50))
+    async with memory_process(tmp_path, commit_interval_s=60.0) as service:
+        service.mailbox.put(*sent)
+        await anyio.wait_all_tasks_blocked()
+    assert [m.seq for _, m in service.published if isinstance(m, Ack)][-1] == len(sent)
+    store = Store(tmp_path)  # the lock is free, the log folded in
+    assert (
+        not store.path.with_name("memory.db-wal").exists() or not store.path.with_name("memory.db-wal").stat().st_size
+    )
+    assert store.reader().execute("SELECT count(*) FROM observations").fetchone() == (51,)
+    store.close()
+
+
+async def test_a_restart_goes_on_after_what_is_durable_and_acknowledges_it_again(tmp_path: Path) -> None:
+    sent = send("video", *clip(10), epoch=77)
+    async with memory_process(tmp_path) as service:
+        service.mailbox.put(*sent[:12])
+        await service.acknowledged("video", 12)
+    async with memory_process(tmp_path) as service:
+        assert service.after == {("video", 77): 12}
+        assert ("ack", Ack(publisher="video", epoch=77, seq=12)) in service.published
+        service.mailbox.put(*sent[8:])  # go-back-N may repeat
+        await service.acknowledged("video", len(sent))
+        status = await service.call(StatusRequest())
+    assert status.observations == {"frame": 10, "speech": 1}
+    assert status.sources[0].ended == {"video": "end", "audio": "end"}
+    assert status.sources[0].watermarks == {"video": 10.0, "audio": 10.0}
+
+
+async def test_questions_and_answers_are_stored_at_once_and_once(tmp_path: Path) -> None:
+    question = say(2.0, 2.0, "where is the harbour?", channel="question", conversation="main")
+    async with memory_process(tmp_path, commit_interval_s=60.0) as service:
+        for _ in range(2):
+            assert await service.call(RememberRequest(observations=(question,))) == Done()
+        view = await service.call(ViewRequest())
+        assert (await service.call(ScanRequest(view=view))).observations == (question,)
+        wrong = msgspec.structs.replace(question, id="x", t1_s=float("nan"))
+        with pytest.raises(StoreError, match="its time is wrong"):
+            await service.call(RememberRequest(observations=(wrong,)))
+
+
+async def test_a_malformed_observation_is_counted_and_the_rest_stored(tmp_path: Path) -> None:
+    bad = Observation(id="bad", source="clip", channel="frame", t0_s=5.0, t1_s=4.0)
+    async with memory_process(tmp_path) as service:
+        sent = send("video", SourceOpened(source="clip", track="video"), bad, see(6.0, "good"))
+        service.mailbox.put(*sent)
+        await service.acknowledged("video", 3)
+        assert (await service.call(StatusRequest())).observations == {"frame": 1}
+    assert service.drops == {"perceived:malformed time": 1}
+
+
+async def test_a_folder_in_use_ends_the_process_with_one_line(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(StoreError, match="in use by process"):
+        await main(FakeService(tmp_path))  # type: ignore[arg-type]
+    store.close()

@@ -1,0 +1,232 @@
+"""The audio process, driven at its lowest seam: a service without sockets."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from perception.audio.blocks import Samples
+from perception.audio.vad import Probabilities
+from perception.processes import listen
+from perception.speech.transcript import NO_VOICE_KNOWN, Transcript, Word
+from runtime.clock import ReplayClock
+from runtime.config import Config, parse_config
+from runtime.errors import ConfigError
+from runtime.messages import (
+    MemoryStatus,
+    Message,
+    Observation,
+    Progress,
+    SourceEnded,
+    SourceOpened,
+    SourceRecord,
+    SpeechStarted,
+    StatusRequest,
+)
+from runtime.service import Service
+
+MEDIA = Path(os.environ.get("MINDSTREAM_MEDIA", Path(__file__).parents[3] / "shared" / "media"))
+pytestmark = pytest.mark.skipif(not MEDIA.is_dir(), reason=f"real media not found at {MEDIA}")
+
+
+class Outbox:
+    def __init__(self, stop_after: int, stopping: anyio.Event) -> None:
+        self.sent: list[Message] = []
+        self._stop_after = stop_after
+        self._stopping = stopping
+
+    async def send(self, *messages: Message) -> None:
+        self.sent += messages
+        if len(self.sent) >= self._stop_after:
+            self._stopping.set()
+            await anyio.sleep_forever()
+
+    async def drained(self) -> None:
+        pass
+
+
+class Memory:
+    def __init__(self, records: tuple[SourceRecord, ...]) -> None:
+        self._records = records
+
+    async def call(self, request: Message, deadline_s: float) -> MemoryStatus:
+        assert isinstance(request, StatusRequest)
+        return MemoryStatus(generation=0, sources=self._records, observations={}, spans={}, bytes=0)
+
+
+class QuietService:
+    """The part of Service that the audio process uses."""
+
+    def __init__(self, paths: list[str], config: Config, records: tuple[SourceRecord, ...], stop_after: int) -> None:
+        self.config = config
+        self.params = {"sources": [{"source": Path(p).name, "path": str(MEDIA / p)} for p in paths], "speed": "max"}
+        self.clock = ReplayClock(0.0, math.inf)
+        self.stopping = anyio.Event()
+        self.outbox = Outbox(stop_after, self.stopping)
+        self.log = logging.getLogger("audio")
+        self.voices: list[SpeechStarted] = []
+        self.counters: dict[str, float] = {}
+        self._memory = Memory(records)
+
+    def ready(self) -> None:
+        pass
+
+    def report(self, counters: dict[str, float] | None = None, **_: Any) -> None:
+        self.counters.update(counters or {})
+
+    def drop(self, what: str, n: int = 1) -> None:
+        raise AssertionError(f"{n} lost: {what}")
+
+    def publish(self, topic: str, message: Message) -> None:
+        assert topic == "voice"
+        self.voices.append(cast(SpeechStarted, message))
+
+    def caller(self, process: str) -> Memory:
+        assert process == "memory"
+        return self._memory
+
+    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
+        return await anyio.to_thread.run_sync(function, *args)
+
+
+def hear(
+    *paths: str, config: Config | None = None, records: tuple[SourceRecord, ...] = (), stop_after: int = 1 << 30
+) -> QuietService:
+    async def run() -> QuietService:
+        service = QuietService(list(paths), config or Config(), records, stop_after)
+        with anyio.fail_after(60):
+            await listen.main(cast(Service, service))
+        return service
+
+    return anyio.run(run)
+
+
+def observations(service: QuietService) -> list[Observation]:
+    return [m for m in service.outbox.sent if isinstance(m, Observation)]
+
+
+@pytest.fixture(scope="module")
+def two_clips() -> QuietService:
+    return hear("audio/speech/whats_the_weather_like.wav", "audio/speech/librivox_sense_0880.wav")
+
+
+def test_a_spoken_question_becomes_an_utterance_with_word_times(two_clips: QuietService) -> None:
+    first = next(o for o in observations(two_clips) if o.channel == "speech")
+    assert first.text == "what's the weather like"
+    assert first.id == "whats_the_weather_like.wav/speech/000000000"
+    assert [word[0] for word in first.data["words"]] == first.text.split()
+    assert all(first.t0_s <= t0 < t1 <= first.t1_s for _, t0, t1, _ in first.data["words"])
+    assert first.data["understood"] is True
+    assert first.data["engine"] == "pocketsphinx"
+    assert two_clips.counters["utterances"] == 2
+    assert two_clips.counters["words"] == sum(len(o.data.get("words", ())) for o in observations(two_clips))
+
+
+def test_voices_are_told_before_their_words(two_clips: QuietService) -> None:
+    assert [v.source for v in two_clips.voices] == ["whats_the_weather_like.wav", "librivox_sense_0880.wav"]
+    assert 0.0 < two_clips.voices[0].t_s < 0.6
+
+
+def test_each_source_opens_and_ends_and_progress_never_overtakes_what_is_sent(two_clips: QuietService) -> None:
+    opened = [m.source for m in two_clips.outbox.sent if isinstance(m, SourceOpened)]
+    ended = {m.source: (m.t_s, m.reason) for m in two_clips.outbox.sent if isinstance(m, SourceEnded)}
+    assert opened == ["whats_the_weather_like.wav", "librivox_sense_0880.wav"]
+    assert ended == {"whats_the_weather_like.wav": (2.03, "end"), "librivox_sense_0880.wav": (2.99, "end")}
+
+
+def test_progress_is_told_each_second_and_everything_after_it_ends_later() -> None:
+    service = hear("video/big_buck_bunny_0_30.webm")
+    marks = [m.t_s for m in service.outbox.sent if isinstance(m, Progress)]
+    assert marks[-1] > 28.0
+    assert all(0 < b - a <= 4.5 for a, b in pairwise(marks))  # a sound is held back for 3 s at most
+    reached_s = 0.0
+    for message in service.outbox.sent:
+        if isinstance(message, Progress):
+            reached_s = message.t_s
+        elif isinstance(message, Observation):
+            assert message.t1_s > reached_s
+    assert not service.voices
+
+
+def test_hearing_twice_gives_identical_messages() -> None:
+    paths = ("audio/sounds/dog_imagebind.wav", "audio/speech/librivox_sense_0880.wav", "odd/made/negative_start.mkv")
+    assert hear(*paths).outbox.sent == hear(*paths).outbox.sent
+
+
+def test_a_picture_without_sound_says_so_and_ends() -> None:
+    (opened, ended) = hear("video/climbing_wall.mp4").outbox.sent
+    assert isinstance(opened, SourceOpened)
+    assert opened.missing == "no audio track"
+    assert isinstance(ended, SourceEnded)
+    assert (ended.t_s, ended.reason) == (0.0, "end")
+
+
+def test_digital_silence_is_one_sound_restated_rarely() -> None:
+    service = hear("video/vtest_pedestrians.mp4")
+    assert [(o.channel, o.data["class"]) for o in observations(service)] == [("sound", "silence")] * 4
+    assert observations(service)[0].text.startswith("digital silence")
+    assert observations(service)[-1].t1_s == pytest.approx(79.5, abs=0.1)
+
+
+def test_a_file_that_cannot_be_opened_ends_with_its_reason() -> None:
+    (opened, ended) = hear("odd/made/truncated_no_moov.mp4").outbox.sent
+    assert isinstance(opened, SourceOpened)
+    assert isinstance(ended, SourceEnded)
+    assert "moov" in ended.reason
+
+
+def record(name: str, **fields: Any) -> SourceRecord:
+    return SourceRecord(source=name, kind="file", uri="", fingerprint="", started_wall_s=0.0, **fields)
+
+
+def test_what_was_heard_to_its_end_is_not_heard_again() -> None:
+    done = record("climbing_wall.mp4", ended={"audio": "end"})
+    assert hear("video/climbing_wall.mp4", records=(done,)).outbox.sent == []
+
+
+class Scribbles(listen.TranscriberPool):
+    """Workers that hear one word in everything, at once."""
+
+    async def warm(self) -> None:
+        pass
+
+    async def transcribe(
+        self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False
+    ) -> Transcript:
+        return Transcript((Word("blah", 0.0, 0.1, 1.0),), 1.0, True)
+
+
+def test_hearing_goes_on_from_the_watermark_with_the_same_observations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listen, "TranscriberPool", Scribbles)
+    name = "black_journal_interview.mp4"
+    whole = hear(f"video/{name}")
+    marks = [m.t_s for m in whole.outbox.sent if isinstance(m, Progress)]
+    watermark_s = next(t_s for t_s in marks if t_s > 44.0)
+    rest = hear(f"video/{name}", records=(record(name, watermarks={"audio": watermark_s, "video": 20.0}),))
+    expected = [o for o in observations(whole) if o.t1_s > watermark_s]
+    assert len(expected) >= 4
+    assert [o.id for o in observations(rest)] == [o.id for o in expected]
+    for again, before in zip(observations(rest), expected, strict=True):
+        assert again.t1_s == pytest.approx(before.t1_s, abs=0.1)  # a decoder that starts anew is a sample off
+    assert [v.t_s for v in rest.voices] == [v.t_s for v in whole.voices if v.t_s >= watermark_s]
+    assert [m.t_s for m in rest.outbox.sent if isinstance(m, SourceEnded)] == [73.004]
+
+
+def test_told_to_stop_it_returns_without_an_end() -> None:
+    service = hear("video/vtest_pedestrians.mp4", stop_after=5)
+    assert not [m for m in service.outbox.sent if isinstance(m, SourceEnded)]
+
+
+def test_an_unknown_recogniser_is_a_users_error() -> None:
+    config = parse_config({"perception": {"hearing": {"transcribe": "wispr"}}}, "test")
+    with pytest.raises(ConfigError, match="wispr"):
+        hear("video/climbing_wall.mp4", config=config)

@@ -1,0 +1,81 @@
+"""A camera that speaks RTSP, on the loopback network: watched, lost, found again, and told of where it cannot be."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from perception.capture.camera import Shot, open_picture
+from perception.capture.reopening import CaptureFailed
+from runtime.config import LiveConfig
+from runtime.messages import SourceOpened
+from runtime.sources import parse_source
+from tests.fixtures.live_world import World
+from tests.fixtures.loopback import Loopback, moving_square
+from tests.fixtures.rtsp_loopback import RtspServer
+from tests.perception.test_watch_live import SIZE, watching
+
+LIVE = LiveConfig(open_s=10.0, stall_s=10.0)
+
+
+def take(where: str, n: int) -> list[Shot]:
+    began_s = time.monotonic()
+    capture = open_picture(parse_source(f"door={where}"), LIVE, lambda: time.monotonic() - began_s)
+    try:
+        return [capture.read() for _ in range(n)]
+    finally:
+        capture.close()
+
+
+def test_pictures_come_whole_and_by_the_stamps_of_the_camera() -> None:
+    """Of 20 pictures a second, each in several packets, on the media clock as they were sent."""
+    draw = moving_square(SIZE)
+    with Loopback(draw, rate_hz=20.0, clip_s=1.0) as camera, RtspServer(camera) as server:
+        shots = take(server.url(), 25)
+    assert np.diff([shot.t_s for shot in shots[5:]]).tolist() == pytest.approx([0.05] * 19, abs=0.02)
+    drawn = [draw(k / 20.0).astype(int) for k in range(20)]
+    for shot in shots:
+        decoded = shot.frame().to_ndarray(format="bgr24").astype(int)
+        assert min(np.abs(decoded - picture).mean() for picture in drawn) < 8
+
+
+@pytest.mark.anyio
+async def test_a_camera_whose_server_ends_is_found_again_and_the_time_without_it_is_a_gap() -> None:
+    with Loopback(moving_square(SIZE), rate_hz=10.0, clip_s=1.0) as camera:
+        first = RtspServer(camera)
+        port = first.port
+
+        async def then(world: World) -> None:
+            with first:
+                await world.until(lambda: world.observations("frame"))
+            await world.until(lambda: any("refused" in note for note in world.notes))
+            await world.until(lambda: world.observations("gap"))
+            seen = len(world.observations("frame"))
+            with RtspServer(camera, port):
+                await world.until(lambda: len(world.observations("frame")) > seen + 1)
+
+        world = await watching(first.url(), then)
+    assert [message.kind for message in world.sent if isinstance(message, SourceOpened)] == ["stream"]
+    frames = world.observations("frame")
+    gaps = [gap for gap in world.observations("gap") if gap.t0_s >= frames[0].t0_s]  # one more is before the first
+    assert [gap.t1_s for gap in gaps[:-1]] == [gap.t0_s for gap in gaps[1:]]
+    assert not [frame for frame in frames if gaps[0].t0_s < frame.t0_s < gaps[-1].t1_s]
+    assert frames[-1].t0_s >= gaps[-1].t1_s
+    assert "refused" in gaps[-1].text
+    assert len([note for note in world.notes if "cannot be seen" in note]) >= 1
+
+
+def test_a_wrong_path_a_closed_port_and_a_locked_camera_are_told_apart_in_one_line() -> None:
+    with Loopback(moving_square(SIZE), rate_hz=10.0, clip_s=1.0) as camera:
+        with RtspServer(camera) as server, pytest.raises(CaptureFailed) as wrong:
+            take(server.url("/back"), 1)
+        with pytest.raises(CaptureFailed) as refused:
+            take(server.url(), 1)
+        with RtspServer(camera, is_locked=True) as server, pytest.raises(CaptureFailed) as locked:
+            take(server.url(), 1)
+    assert "nothing under this address (404)" in str(wrong.value)
+    assert "refused; is it switched on?" in str(refused.value)
+    assert "user name and password" in str(locked.value)
+    assert not any("\n" in str(error.value) for error in (wrong, refused, locked))

@@ -1,0 +1,107 @@
+"""What holds for the project as a whole: its locks, what it commits, and that the embedded agent needs no torch."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.agent_runs import PROJECT, SAMPLE, end_started, ended_with_its_test
+
+LOCKS = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in (PROJECT / "requirements").glob("*.lock")}
+PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
+
+# Where packages came from, and folders of whoever wrote this.
+FOREIGN = re.compile(
+    r"--(?:extra-)?index-url\b|--find[-]links\b|--trusted[-]host\b|\bpypi\.(?:org|python)|\bpythonhosted\b"
+    r"|(?<![\w.:/])/(?:home|root|work|opt)/\w"
+)
+
+
+def canonical(requirement: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[ <>=!~\[]", requirement)[0]).lower()
+
+
+def committed() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [path for name in listed.stdout.split("\0") if name and (path := PROJECT / name).is_file()]
+
+
+def test_nothing_committed_names_a_package_index_or_a_folder_of_its_author() -> None:
+    found = []
+    for path in committed():
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue
+        found += [f"{path.name}:{n}: {line}" for n, line in enumerate(text.splitlines(), 1) if FOREIGN.search(line)]
+    assert found == []
+
+
+def test_nothing_committed_is_large() -> None:
+    assert [path.name for path in committed() if path.stat().st_size > 3_000_000] == []
+
+
+@pytest.mark.parametrize("name", sorted(LOCKS))
+def test_locks_pin_exact_versions_in_order_and_nothing_else(name: str) -> None:
+    assert [line for line in LOCKS[name] if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)] == []
+    assert [canonical(line) for line in LOCKS[name]] == sorted(canonical(line) for line in LOCKS[name])
+
+
+def test_no_package_is_pinned_twice() -> None:
+    names = [canonical(line) for lines in LOCKS.values() for line in lines]
+    assert len(names) == len(set(names))
+
+
+def test_every_requirement_of_the_project_is_pinned_in_its_own_lock() -> None:
+    wanted = {
+        "embedded": PYPROJECT["project"]["dependencies"],
+        "full": PYPROJECT["project"]["optional-dependencies"]["full"],
+        "dev": PYPROJECT["dependency-groups"]["dev"],
+        "bench": PYPROJECT["dependency-groups"]["bench"],
+        "build": PYPROJECT["build-system"]["requires"],
+    }
+    for name, requirements in wanted.items():
+        assert {canonical(r) for r in requirements} <= {canonical(line) for line in LOCKS[name]}, name
+
+
+def test_the_embedded_lock_has_no_torch_and_one_opencv_that_has_people_and_faces() -> None:
+    names = {canonical(line) for line in LOCKS["embedded"]}
+    assert not names & {"torch", "torchaudio", "torchvision", "triton"}
+    opencv = [line for line in LOCKS["embedded"] if canonical(line).startswith("opencv")]
+    assert len(opencv) == 1
+    assert opencv[0].startswith("opencv-python-headless==4.")
+
+
+def test_what_a_test_left_running_is_ended_after_it() -> None:
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    left = ended_with_its_test(subprocess.Popen(command))
+    over = ended_with_its_test(subprocess.Popen([sys.executable, "-c", ""]))
+    over.wait()
+    end_started()
+    assert (left.returncode, over.returncode) == (-signal.SIGTERM, 0)
+
+
+@pytest.mark.slow
+def test_no_process_of_the_embedded_agent_so_much_as_tries_to_import_torch(tmp_path: Path) -> None:
+    """A package that leaves a mark and fails stands where torch would be found first."""
+    for name in ("torch", "torchaudio"):
+        package = tmp_path / "path" / name
+        package.mkdir(parents=True)
+        code = f"open({str(tmp_path / 'tried')!r}, 'a').write({name!r} + '\\n')\nraise ImportError({name!r})\n"
+        (package / "__init__.py").write_text(code, encoding="utf-8")
+    command = [sys.executable, str(PROJECT / "run_agent.py"), "replay", str(SAMPLE), "--json"]
+    command += ["--memory", str(tmp_path / "memory"), "--ask", "What was said?"]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path / "path")}
+    ran = subprocess.run(command, capture_output=True, text=True, env=env, cwd=PROJECT, timeout=240, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("\n") == 1
+    assert not (tmp_path / "tried").exists(), (tmp_path / "tried").read_text(encoding="utf-8")
