@@ -39,15 +39,15 @@ def stand_in(**mains: str) -> None:
 async def slow_video(service: Service) -> None:
     """Watch with a stage that takes ``float(file)`` seconds longer for each look."""
     from perception.processes import watch
-    from perception.vision.pipeline import Sight
+    from perception.vision.pipeline import FrameAnalyser
 
-    slow, step = Path(service.params["slow_file"]), Sight.step
+    slow, step = Path(service.params["slow_file"]), FrameAnalyser.step
 
     def slowly(self: Any, *looks: Any) -> Any:
         time.sleep(float(slow.read_text() or 0.0))
         return step(self, *looks)
 
-    setattr(Sight, "step", slowly)  # noqa: B010
+    setattr(FrameAnalyser, "step", slowly)  # noqa: B010
     await watch.main(service)
 
 

@@ -30,11 +30,11 @@ from benchmarks import harness
 from benchmarks.week_stream import DAY_S, KINDS, SOURCE, Clips, Week, perceive
 from memory.budget.levels import MIB, Budget, budget_of
 from memory.budget.size_accounting import Stage
-from memory.budget.value_density import Holding, Policy, WorthPerByte
+from memory.budget.value_density import Policy, RetainedItem, ValueDensity
 from memory.recall.rank import Recall, RecallOptions
 from memory.recall.views import open_view
 from memory.store.database import Store
-from memory.transactions import Recorder
+from memory.transactions import MemoryWriter
 from runtime.config import MemoryConfig, load_config
 from runtime.messages import RecallRequest, ViewRequest
 
@@ -51,12 +51,12 @@ SETTLED = 0.4
 class _Whole:
     """Drops whole events."""
 
-    def next_stage(self, holding: Holding) -> Stage:
+    def next_stage(self, holding: RetainedItem) -> Stage:
         return "tombstone"
 
 
 class FirstInFirstOut(_Whole):
-    def rate(self, holding: Holding) -> float:
+    def rate(self, holding: RetainedItem) -> float:
         return holding.begun_wall_s
 
 
@@ -65,7 +65,7 @@ class AtRandom(_Whole):
         self._random = random.Random(3)
         self._drawn: dict[str, float] = {}
 
-    def rate(self, holding: Holding) -> float:
+    def rate(self, holding: RetainedItem) -> float:
         return self._drawn.setdefault(holding.span, self._random.random())
 
 
@@ -76,24 +76,24 @@ class ExponentialForgetting(_Whole):
         self._random = random.Random(4)
         self._lives: dict[str, float] = {}
 
-    def rate(self, holding: Holding) -> float:
+    def rate(self, holding: RetainedItem) -> float:
         life_s = self._lives.setdefault(holding.span, self._random.expovariate(1.0 / (FORGETTING_DAYS * DAY_S)))
         return holding.begun_wall_s + life_s * (1 + holding.uses)
 
 
-class WorthWhole(WorthPerByte):
+class ValueWhole(ValueDensity):
     """Our order, but without the ladder."""
 
-    def next_stage(self, holding: Holding) -> Stage:
+    def next_stage(self, holding: RetainedItem) -> Stage:
         return "tombstone"
 
 
 POLICIES: dict[str, type[Policy]] = {
-    "ours": WorthPerByte,
+    "ours": ValueDensity,
     "fifo": FirstInFirstOut,
     "random": AtRandom,
     "exponential": ExponentialForgetting,
-    "ours, whole": WorthWhole,
+    "ours, whole": ValueWhole,
 }
 
 
@@ -125,7 +125,7 @@ def run_week(memory: str, settings: dict[str, Any], policy: str, share: float) -
     own = psutil.Process()
     with tempfile.TemporaryDirectory() as directory:
         store = Store(Path(directory), budget)
-        recorder = Recorder(store, options, POLICIES[policy]())
+        recorder = MemoryWriter(store, options, POLICIES[policy]())
         settled: int | None = None
         for batch in week.batches():
             committed = recorder.commit(batch)

@@ -22,7 +22,7 @@ from memory.budget.levels import budget_of
 from memory.calls import Answerer
 from memory.index.vector_segments import segment_vectors
 from memory.store.database import Store, explained
-from memory.transactions import Recorder
+from memory.transactions import MemoryWriter
 from runtime.errors import StoreError
 from runtime.messages import (
     TRACKS,
@@ -66,7 +66,7 @@ class Remembering:
     def __init__(self, service: Service, store: Store) -> None:
         self._service = service
         self._interval_s = service.config.memory.commit_interval_s
-        self._recorder = Recorder(store, service.config.memory)
+        self._recorder = MemoryWriter(store, service.config.memory)
         self._answerer = Answerer(store, service.config.memory)
         self._writer_thread = anyio.CapacityLimiter(1)
         self._store = store

@@ -11,7 +11,7 @@ from msgspec import Struct
 from memory.archive.importer import import_memory
 from memory.batch import Batch
 from memory.budget.compress import load_compressor
-from memory.budget.enforce import Keeper
+from memory.budget.enforce import BudgetEnforcer
 from memory.budget.levels import MIB, budget_of
 from memory.budget.retention import DAY_S, Limit, note_hour, retain
 from memory.budget.size_accounting import CHANNELS
@@ -65,7 +65,7 @@ def limits_of(options: MemoryConfig) -> dict[Channel, Limit]:
     }
 
 
-class Recorder:
+class MemoryWriter:
     """The writing half: one thread at a time, in its own connection."""
 
     def __init__(self, store: Store, options: MemoryConfig, policy: Policy | None = None) -> None:
@@ -78,7 +78,7 @@ class Recorder:
                 window=options.surprise_window,
             )
         )
-        self._keeper = Keeper(budget_of(options), load_compressor(options.budget.compressor), policy)
+        self._keeper = BudgetEnforcer(budget_of(options), load_compressor(options.budget.compressor), policy)
         self._limits = limits_of(options)
 
     def catch_up(self) -> Committed:

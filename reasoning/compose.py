@@ -25,7 +25,7 @@ from reasoning.query.context import Context
 from reasoning.query.memory_client import MemoryClient
 from reasoning.query.present import CallsWatcher, Present, together
 from reasoning.safety.attribution import attribute
-from reasoning.standing.commands import parse_order
+from reasoning.standing.commands import parse_command
 from reasoning.understand.corrections import (
     acknowledge,
     as_correction,
@@ -202,7 +202,7 @@ class Composer:
         """What is asked, given the turns before it."""
         text = wording.text
         # "Tell me when ..." was no question, and what follows leans on the one before it.
-        last = next((turn for turn in reversed(before) if parse_order(turn.asked) is None), None)
+        last = next((turn for turn in reversed(before) if parse_command(turn.asked) is None), None)
         plain = parse_question(text, view.as_of_s)
         if self._orders and (ordered := await self._orders(text, request.conversation)) is not None:
             return Understood(plain, said=ordered)

@@ -9,7 +9,7 @@ import anyio
 from reasoning.backends import load_backend
 from reasoning.query.memory_client import CalledMemory, MemoryClient
 from reasoning.query.question_vectors import QuestionVectors
-from reasoning.standing.store import Book
+from reasoning.standing.store import StandingQueryStore
 from reasoning.standing.watch import Standing
 from reasoning.turn import Turns
 from reasoning.understand.time_words import parse_time_words
@@ -59,7 +59,7 @@ async def main(service: Service) -> None:
             sender.offer(notice)
         service.report(counters=standing.counters | (sender.counters if sender else {}))
 
-    book = Book(Path(service.params["path"]))
+    book = StandingQueryStore(Path(service.params["path"]))
     standing = Standing(memory, backend, book, options, publish, service.log)
     watchers = {name: service.caller(name) for name in service.members_of("video")}
     async with anyio.create_task_group() as tasks:

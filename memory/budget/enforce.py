@@ -17,23 +17,23 @@ from msgspec import Struct
 from memory.budget.compress import Compressor, Kept, Member, Pooling
 from memory.budget.levels import Budget, share_out
 from memory.budget.retained_items import (
-    add_holding,
-    holding_at,
-    least_holdings,
+    add_retained,
+    least_valuable,
     rarest_terms,
     rarities,
-    read_holding,
     read_keys,
     read_members,
-    remove_holding,
-    update_holding,
+    read_retained,
+    remove_retained,
+    retained_at,
+    update_retained,
     weigh,
     weigh_moments,
     weigh_span,
 )
 from memory.budget.size_accounting import CHANNELS, LEVELS, Kind, Level, Stage, charge, charged, kind_of, level_of
-from memory.budget.tombstones import bury
-from memory.budget.value_density import Holding, KeptVectors, Policy, WorthPerByte, novelty
+from memory.budget.tombstones import mark_deleted
+from memory.budget.value_density import KeptVectors, Policy, RetainedItem, ValueDensity, novelty
 from memory.store.records import SPAN_COLUMNS, span_of
 from memory.store.writing import Writing
 from runtime.messages import Observation, Span
@@ -63,7 +63,7 @@ class Closed(Struct, frozen=True):
     is_last: bool = False
 
 
-class Keeper:
+class BudgetEnforcer:
     """Keeps the budgets, in the transaction that stores. One writer uses it."""
 
     def __init__(
@@ -73,7 +73,7 @@ class Keeper:
         self.budget = budget
         self.beside_bytes = beside_bytes
         self._compressor = compressor or Pooling()
-        self._policy = policy or WorthPerByte()
+        self._policy = policy or ValueDensity()
         self._kept: KeptVectors | None = None
 
     def keep(self, writing: Writing, closed: Iterable[Closed]) -> None:
@@ -116,7 +116,7 @@ class Keeper:
 
     def _take_up_event(self, db: sqlite3.Connection, ended: Closed, kind: Kind) -> None:
         span = ended.span
-        if known := read_holding(db, span.id, kind):  # perceived once more: what it holds is what it held
+        if known := read_retained(db, span.id, kind):  # perceived once more: what it holds is what it held
             db.execute("UPDATE spans SET stage=? WHERE id=? AND ?='seen'", (known.stage, span.id, kind))
             return
         until_s = span.t1_s + 0.001 if ended.is_last else span.t1_s
@@ -130,7 +130,7 @@ class Keeper:
             return
         # The mean, not the least: one planted word must not drag down the worth of all that was perceived beside it.
         trusts = [o.trust for _, o in rows]
-        held = Holding(
+        held = RetainedItem(
             span=span.id, kind=kind, source=ended.source, t0_s=span.t0_s, t1_s=until_s,
             begun_wall_s=_started_wall_s(db, ended.source) + span.t0_s, stage="full", bytes=n_bytes,
             trust=sum(trusts) / len(trusts) if trusts else 1.0, novelty=0.0, uses=0, rate=0.0, keys=[], terms=[],
@@ -140,11 +140,11 @@ class Keeper:
             kept = self._compressor.compress_seen(_members(rows, rarity), span.keyframe, "full")
             self._note_keys(db, held, rows, kept)
         self._appraise(db, held)
-        add_holding(db, held)
+        add_retained(db, held)
 
     def _take_up_episode(self, db: sqlite3.Connection, ended: Closed) -> None:
         span = ended.span
-        if read_holding(db, span.id, "told"):
+        if read_retained(db, span.id, "told"):
             return
         n_bytes = weigh_span(db, span.id)
         charge(db, "episodes", 1, n_bytes)
@@ -152,39 +152,39 @@ class Keeper:
             "SELECT max(novelty) FROM holdings WHERE source=? AND kind='seen' AND t0_s>=? AND t0_s<?",
             (ended.source, span.t0_s, span.t1_s),
         ).fetchone()
-        held = Holding(
+        held = RetainedItem(
             span=span.id, kind="told", source=ended.source, t0_s=span.t0_s, t1_s=span.t1_s,
             begun_wall_s=_started_wall_s(db, ended.source) + span.t0_s, stage="pointer", bytes=n_bytes,
             trust=span.trust, novelty=most_novel or 0.0, uses=0, rate=0.0, keys=[], terms=[],
         )  # fmt: skip
         held.rate = self._policy.rate(held)
-        add_holding(db, held)
+        add_retained(db, held)
 
     def _take_up_asked(self, db: sqlite3.Connection, observations: Sequence[Observation]) -> None:
         """A question, an answer, a correction: each is worth what its words are."""
         for o in observations:
             row = db.execute("SELECT seq, source, wall_s FROM observations WHERE id=?", (o.id,)).fetchone()
             terms, _ = rarest_terms(db, [o])
-            held = Holding(
+            held = RetainedItem(
                 span=f"{o.source}/asked/{round(o.t1_s * 1000):09d}", kind="asked", source=row[1], t0_s=o.t1_s,
                 t1_s=o.t1_s + 0.001, begun_wall_s=row[2], stage="full", bytes=weigh(db, [row[0]]), trust=o.trust,
                 novelty=0.0, uses=0, rate=0.0, keys=[], terms=terms,
             )  # fmt: skip
             self._appraise(db, held)
-            add_holding(db, held)
+            add_retained(db, held)
 
     def _count_uses(self, db: sqlite3.Connection, cited: Iterable[str]) -> None:
         """What an answer rests on is worth more: its event's sights and words alike."""
         for id_ in cited:
             row = db.execute("SELECT source, t0_s FROM observations WHERE id=?", (id_,)).fetchone()
             for kind in ("seen", "said") if row else ():
-                if held := holding_at(db, row[0], kind, row[1]):
+                if held := retained_at(db, row[0], kind, row[1]):
                     held.uses += 1
                     held.rate = self._policy.rate(held)
-                    update_holding(db, held)
+                    update_retained(db, held)
 
     def _note_keys(
-        self, db: sqlite3.Connection, held: Holding, rows: Sequence[tuple[int, Observation]], kept: Kept
+        self, db: sqlite3.Connection, held: RetainedItem, rows: Sequence[tuple[int, Observation]], kept: Kept
     ) -> None:
         assert self._kept is not None
         seq_of = {o.id: seq for seq, o in rows}
@@ -194,7 +194,7 @@ class Keeper:
         else:
             self._kept.add(held.span, *read_keys(db, held.keys))
 
-    def _appraise(self, db: sqlite3.Connection, held: Holding) -> None:
+    def _appraise(self, db: sqlite3.Connection, held: RetainedItem) -> None:
         """Novelty against what is kept now, and the rate that follows."""
         assert self._kept is not None
         if held.kind != "told":
@@ -240,20 +240,20 @@ class Keeper:
             self._compress(writing, held, stage)
         return True
 
-    def _least(self, db: sqlite3.Connection, held_as: Sequence[tuple[Kind, Stage]]) -> Holding | None:
+    def _least(self, db: sqlite3.Connection, held_as: Sequence[tuple[Kind, Stage]]) -> RetainedItem | None:
         """The holding of least worth per byte, its worth looked at again."""
         for _ in range(_RENEWALS):
-            least = least_holdings(db, held_as, 2)
+            least = least_valuable(db, held_as, 2)
             if not least:
                 return None
             held, before = least[0], least[0].rate
             self._appraise(db, held)
             if held.rate <= before or len(least) == 1 or held.rate <= least[1].rate:
                 return held
-            update_holding(db, held)
+            update_retained(db, held)
         return held
 
-    def _compress(self, writing: Writing, held: Holding, stage: Stage) -> None:
+    def _compress(self, writing: Writing, held: RetainedItem, stage: Stage) -> None:
         db = writing.connection
         rows = read_members(db, held.source, held.kind, held.t0_s, held.t1_s)
         _, rarity = rarest_terms(db, [o for _, o in rows])
@@ -269,7 +269,7 @@ class Keeper:
         writing.remove_pictures(kept.rows - kept.pictures)
         after = [(seq, o) for seq, o in rows if o.id in kept.rows]
         n_bytes = weigh(db, [seq for seq, _ in after])
-        now = read_holding(db, held.span, held.kind)
+        now = read_retained(db, held.span, held.kind)
         if held.kind == "seen":
             _remove_moments(db, held)
             db.execute("UPDATE spans SET stage=? WHERE id=?", (stage, held.span))
@@ -281,23 +281,23 @@ class Keeper:
         if held.kind == "seen":
             self._note_keys(db, held, after, kept)
         self._appraise(db, held)
-        update_holding(db, held)
+        update_retained(db, held)
 
-    def let_go(self, writing: Writing, held: Holding, why: str) -> None:
+    def let_go(self, writing: Writing, held: RetainedItem, why: str) -> None:
         """Step down to a tombstone: when it was and why it went, nothing else."""
         db = writing.connection
         if held.kind != "told":
             writing.remove(o.id for _, o in read_members(db, held.source, held.kind, held.t0_s, held.t1_s))
         if held.kind == "asked":
             writing.remove(_asked_at(db, held))
-        now = read_holding(db, held.span, held.kind)
+        now = read_retained(db, held.span, held.kind)
         charge(db, level_of(held.kind, held.stage), -1 if held.kind == "told" else 0, -(now.bytes if now else 0))
-        remove_holding(db, held)
+        remove_retained(db, held)
         if held.kind in ("seen", "told"):
             _remove_moments(db, held)
             if self._kept is not None:
                 self._kept.remove(held.span)
-            charge(db, "episodes", 0, bury(db, held.span, why))
+            charge(db, "episodes", 0, mark_deleted(db, held.span, why))
 
     def _thin_pictures(self, writing: Writing) -> bool:
         """The oldest pictures of what goes on: of events that have not ended yet."""
@@ -328,14 +328,14 @@ def _members(rows: Sequence[tuple[int, Observation]], rarity: Sequence[float]) -
     return [Member(o, r) for (_, o), r in zip(rows, rarity, strict=True)]
 
 
-def _remove_moments(db: sqlite3.Connection, held: Holding) -> None:
+def _remove_moments(db: sqlite3.Connection, held: RetainedItem) -> None:
     db.execute(
         "DELETE FROM spans WHERE source=? AND level='moment' AND t1_s>=? AND t1_s<=? AND parent=?",
         (held.source, held.t0_s, held.t1_s, held.span),
     )
 
 
-def _asked_at(db: sqlite3.Connection, held: Holding) -> list[str]:
+def _asked_at(db: sqlite3.Connection, held: RetainedItem) -> list[str]:
     rows = db.execute(
         "SELECT id FROM observations WHERE source=? AND t1_s>=? AND t1_s<?"
         " AND channel IN ('question', 'answer', 'correction', 'derived')",
@@ -353,7 +353,7 @@ def _kept_vectors(db: sqlite3.Connection) -> KeptVectors:
     kept = KeptVectors()
     rows = db.execute("SELECT span FROM holdings WHERE kind='seen' AND stage IN ('full', 'sketch')").fetchall()
     for (span,) in rows:
-        held = read_holding(db, span, "seen")
+        held = read_retained(db, span, "seen")
         if held is not None and held.keys:
             kept.add(span, *read_keys(db, held.keys))
     return kept

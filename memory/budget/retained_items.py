@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memory.budget.size_accounting import INSTANT, Kind, Stage, channels_of
-from memory.budget.value_density import Holding
+from memory.budget.value_density import RetainedItem
 from memory.index.keys import telling_terms
 from memory.index.vocabulary import term_counts
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
@@ -90,7 +90,7 @@ def rarest_terms(
     return [(term, counts[term]) for term in rarest], [sum(rarity[term] for term in terms) for terms in terms_of]
 
 
-def add_holding(connection: sqlite3.Connection, holding: Holding) -> None:
+def add_retained(connection: sqlite3.Connection, holding: RetainedItem) -> None:
     """Note a new holding; one that is there already grows by its bytes."""
     h = holding
     connection.execute(
@@ -103,7 +103,7 @@ def add_holding(connection: sqlite3.Connection, holding: Holding) -> None:
     )  # fmt: skip
 
 
-def update_holding(connection: sqlite3.Connection, holding: Holding) -> None:
+def update_retained(connection: sqlite3.Connection, holding: RetainedItem) -> None:
     h = holding
     connection.execute(
         "UPDATE holdings SET stage=?, bytes=?, novelty=?, uses=?, rate=?, keys=?, terms=? WHERE span=? AND kind=?",
@@ -111,25 +111,25 @@ def update_holding(connection: sqlite3.Connection, holding: Holding) -> None:
     )
 
 
-def remove_holding(connection: sqlite3.Connection, holding: Holding) -> None:
+def remove_retained(connection: sqlite3.Connection, holding: RetainedItem) -> None:
     connection.execute("DELETE FROM holdings WHERE span=? AND kind=?", (holding.span, holding.kind))
 
 
-def read_holding(connection: sqlite3.Connection, span: str, kind: Kind) -> Holding | None:
+def read_retained(connection: sqlite3.Connection, span: str, kind: Kind) -> RetainedItem | None:
     row = connection.execute(f"SELECT {_COLUMNS} FROM holdings WHERE span=? AND kind=?", (span, kind)).fetchone()
-    return _holding_of(row) if row else None
+    return _retained_of(row) if row else None
 
 
-def holding_at(connection: sqlite3.Connection, source: int, kind: Kind, at_s: float) -> Holding | None:
+def retained_at(connection: sqlite3.Connection, source: int, kind: Kind, at_s: float) -> RetainedItem | None:
     """The holding of one kind that a moment of a source belongs to."""
     row = connection.execute(
         f"SELECT {_COLUMNS} FROM holdings WHERE source=? AND kind=? AND t0_s<=? ORDER BY t0_s DESC LIMIT 1",
         (source, kind, at_s),
     ).fetchone()
-    return _holding_of(row) if row and at_s < row[4] else None
+    return _retained_of(row) if row and at_s < row[4] else None
 
 
-def least_holdings(connection: sqlite3.Connection, held: Sequence[tuple[Kind, Stage]], n: int) -> list[Holding]:
+def least_valuable(connection: sqlite3.Connection, held: Sequence[tuple[Kind, Stage]], n: int) -> list[RetainedItem]:
     """The ``n`` of lowest rate among holdings of these kinds and stages, the oldest of equals first."""
     rows: list[tuple[Any, ...]] = []
     for kind, stage in held:
@@ -138,7 +138,7 @@ def least_holdings(connection: sqlite3.Connection, held: Sequence[tuple[Kind, St
             (kind, stage, n),
         ).fetchall()
     rows.sort(key=lambda row: (row[11], row[5]))
-    return [_holding_of(row) for row in rows[:n]]
+    return [_retained_of(row) for row in rows[:n]]
 
 
 def read_keys(connection: sqlite3.Connection, seqs: Sequence[int]) -> tuple[str, list[NDArray[np.float32]]]:
@@ -152,9 +152,9 @@ def read_keys(connection: sqlite3.Connection, seqs: Sequence[int]) -> tuple[str,
     return space, [np.frombuffer(blob, np.float16).astype(np.float32) for blob in same]
 
 
-def _holding_of(row: tuple[Any, ...]) -> Holding:
+def _retained_of(row: tuple[Any, ...]) -> RetainedItem:
     span, kind, source, t0_s, t1_s, begun_wall_s, stage, n_bytes, trust, novelty, uses, rate, keys, terms = row
-    return Holding(
+    return RetainedItem(
         span=span, kind=kind, source=source, t0_s=t0_s, t1_s=t1_s, begun_wall_s=begun_wall_s, stage=stage,
         bytes=n_bytes, trust=trust, novelty=novelty, uses=uses, rate=rate, keys=json.loads(keys),
         terms=[(term, own) for term, own in json.loads(terms)],

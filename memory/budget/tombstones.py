@@ -11,7 +11,7 @@ from memory.budget.retained_items import weigh_span
 GONE_TEXT = "no longer kept"
 
 
-def bury(db: sqlite3.Connection, span: str, why: str) -> int:
+def mark_deleted(db: sqlite3.Connection, span: str, why: str) -> int:
     """Make a tombstone of an event or episode, joined with those it adjoins; how many bytes that adds."""
     row = db.execute("SELECT source, level, t0_s, t1_s, generation, trust FROM spans WHERE id=?", (span,)).fetchone()
     if row is None:

@@ -30,7 +30,7 @@ TERMS_COUNTED = 3
 _STEPS = 8
 
 
-class Holding(Struct):
+class RetainedItem(Struct):
     """What memory still holds of an event, of one kind; a row of `holdings`."""
 
     span: str
@@ -52,11 +52,11 @@ class Holding(Struct):
 class Policy(Protocol):
     """In what order holdings give up bytes, and in what steps."""
 
-    def rate(self, holding: Holding) -> float:
+    def rate(self, holding: RetainedItem) -> float:
         """What is lowest goes first."""
         ...
 
-    def next_stage(self, holding: Holding) -> Stage: ...
+    def next_stage(self, holding: RetainedItem) -> Stage: ...
 
 
 _NEXT: dict[tuple[Kind, Stage], Stage] = {
@@ -66,15 +66,15 @@ _NEXT: dict[tuple[Kind, Stage], Stage] = {
 }
 
 
-class WorthPerByte:
+class ValueDensity:
     """The ladder: the one of least worth per byte steps down first, one step at a time."""
 
-    def rate(self, holding: Holding) -> float:
+    def rate(self, holding: RetainedItem) -> float:
         """log2 of worth per byte, in steps of an eighth."""
         worth = holding.trust * holding.novelty * (1.0 + math.log2(1.0 + holding.uses))
         return round(math.log2(max(worth, 1e-9) / max(holding.bytes, 1)) * _STEPS) / _STEPS
 
-    def next_stage(self, holding: Holding) -> Stage:
+    def next_stage(self, holding: RetainedItem) -> Stage:
         return _NEXT.get((holding.kind, holding.stage), "tombstone")
 
 

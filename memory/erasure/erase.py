@@ -97,7 +97,7 @@ def erase(writing: Writing, found: Found, wall_s: float) -> int:
     for source, t0_s, t1_s in found.windows:
         writing.add_observation(_erased_gap(_name(connection, source), t0_s, t1_s))
     sketched = 0
-    _forget_holdings(connection, found)
+    _forget_retained(connection, found)
     for source, stretches in touched.items():
         sketches = resketch(connection, source, stretches)
         sketched += len(sketches)
@@ -225,7 +225,7 @@ def _forget_evidence(connection: sqlite3.Connection, gone: set[str]) -> None:
         uncharge(connection, [row[0]], "-row_bytes", n=0)
 
 
-def _forget_holdings(connection: sqlite3.Connection, found: Found) -> None:
+def _forget_retained(connection: sqlite3.Connection, found: Found) -> None:
     """Events are no longer recognised by what is gone: neither by its rare terms nor by its pictures."""
     for span, kind, keys, rare in connection.execute("SELECT span, kind, keys, terms FROM holdings").fetchall():
         seqs, told = msgspec.json.decode(keys), msgspec.json.decode(rare)

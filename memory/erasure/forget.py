@@ -15,7 +15,7 @@ from pathlib import Path
 
 from memory.erasure.erase import Found, blank_sketches, erase, find_to_erase
 from memory.erasure.pending import wanted_pattern
-from memory.erasure.residue import Noted, blot_out, find_traces, note_traces, still_held, vanished
+from memory.erasure.residue import Noted, blot_out, find_residue, note_residue, still_held, vanished
 from memory.index.blocks import seqs_holding
 from memory.store.database import FILE_NAME, Store
 from memory.store.reader import snapshot
@@ -50,20 +50,20 @@ def forget(store: Store, request: ForgetRequest, log_folders: Sequence[Path] = (
         connection = writing.connection
         found = find_to_erase(connection, request.windows, request.text)
         reply = _account(connection, found)
-        noted = note_traces(connection, found.rows, request.text)
+        noted = note_residue(connection, found.rows, request.text)
         spans = erase(writing, found, request.wall_s) if found.rows or found.windows else 0
         if request.text and found.rows and not request.windows:
             spans += blank_sketches(connection, request.text)
         noted = vanished(connection, noted)
     if request.text:
-        store.unwelcome.add(request.text, _until_s(request))
+        store.pending_erasure.add(request.text, _until_s(request))
     store.scrub()
     reader = store.reader()
     try:
-        traces = _traces_in_file(store, reader, noted)
+        traces = _residue_in_file(store, reader, noted)
         if traces:
             store.scrub(rewrite=True)
-            traces = _traces_in_file(store, reader, noted)
+            traces = _residue_in_file(store, reader, noted)
         searched = _search_again(reader, request, noted, found)
     finally:
         reader.close()
@@ -75,7 +75,7 @@ def forget(store: Store, request: ForgetRequest, log_folders: Sequence[Path] = (
                 blot_out(path, noted.everywhere())
             with path.open("rb") as file:
                 files[_named(path, store)] = path.stat().st_size
-                if n := sum(find_traces(file, noted.everywhere()).values()):
+                if n := sum(find_residue(file, noted.everywhere()).values()):
                     left[_named(path, store)] = n
     return ForgetReply(
         observations=reply.observations,
@@ -101,7 +101,7 @@ def readd(store: Store, source: str) -> None:
 
 
 def _until_s(request: ForgetRequest) -> dict[str, float]:
-    """Media time by source up to which what holds the text is unwelcome: that of asking, or a window's end."""
+    """Media time by source up to which what holds the text is pending_erasure: that of asking, or a window's end."""
     if not request.windows:
         return request.until_s
     ends = {window.source: window.t1_s for window in request.windows}
@@ -138,11 +138,11 @@ def _examples(connection: sqlite3.Connection, found: Found) -> tuple[Observation
     return tuple(sorted(shown, key=lambda o: (o.source, o.t0_s, o.id)))
 
 
-def _traces_in_file(store: Store, connection: sqlite3.Connection, noted: Noted) -> Counter[bytes]:
+def _residue_in_file(store: Store, connection: sqlite3.Connection, noted: Noted) -> Counter[bytes]:
     """Pieces that stand in the database file or its log and in nothing that is still remembered."""
     found: Counter[bytes] = Counter()
     for file in store.raw():
-        found += find_traces(file, noted.everywhere() | noted.words)
+        found += find_residue(file, noted.everywhere() | noted.words)
     for piece in still_held(connection, noted, found):
         del found[piece]
     return found

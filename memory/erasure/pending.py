@@ -33,7 +33,7 @@ class _Wish(Struct, frozen=True):
     until_s: dict[str, float]
 
 
-class Unwelcome:
+class PendingErasure:
     """Words whose bearers are refused if they began in time: by source, up to a media time."""
 
     def __init__(self) -> None:

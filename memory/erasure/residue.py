@@ -40,7 +40,7 @@ class Noted(Struct, frozen=True):
         return self.sentences | self.pictures | self.vectors
 
 
-def note_traces(connection: sqlite3.Connection, seqs: Iterable[int], text: str = "") -> Noted:
+def note_residue(connection: sqlite3.Connection, seqs: Iterable[int], text: str = "") -> Noted:
     """What to look for once the observations under these numbers are gone; ``text`` is what was asked to go."""
     words: set[bytes] = set()
     own_terms: set[str] = set()
@@ -78,7 +78,7 @@ def vanished(connection: sqlite3.Connection, noted: Noted) -> Noted:
     return Noted(frozenset(words), noted.sentences, noted.pictures, noted.vectors, gone)
 
 
-def find_traces(file: BinaryIO, pieces: frozenset[bytes]) -> Counter[bytes]:
+def find_residue(file: BinaryIO, pieces: frozenset[bytes]) -> Counter[bytes]:
     """How often each of these pieces (of at least `PIECE_BYTES`) stands in an open file, from its begin, in any
     capitals for text."""
     found: Counter[bytes] = Counter()
@@ -127,7 +127,7 @@ def blot_out(path: Path, pieces: frozenset[bytes]) -> int:
     """
     blotted = 0
     with path.open("r+b") as file:
-        if not find_traces(file, pieces):
+        if not find_residue(file, pieces):
             return 0
         file.seek(0)
         data = file.read()

@@ -34,7 +34,7 @@ CHANNELS: tuple[Channel, ...] = (
 )  # fmt: skip
 CODES = {channel: code for code, channel in enumerate(CHANNELS)}
 # 0: what is said, an observation's neighbours are its conversation; 1: what is written; 2: what is seen and heard.
-LANE_OF_CODE = np.array([0 if c in SAID else 1 if c == "text" else 2 for c in CHANNELS], np.int8)
+GROUP_OF_CODE = np.array([0 if c in SAID else 1 if c == "text" else 2 for c in CHANNELS], np.int8)
 
 ROW = np.dtype(
     [

@@ -21,7 +21,7 @@ from memory.index.blocks import (
     BLOCK_BITS,
     CHANNELS,
     CODES,
-    LANE_OF_CODE,
+    GROUP_OF_CODE,
     OWN,
     ROW,
     SPEAKER,
@@ -34,7 +34,7 @@ from memory.index.vector_segments import times_redescribed
 
 # Postings kept between questions, in occurrences of 8 bytes: names and pictures are asked about again and again.
 KEPT_POSTINGS = 4_000_000
-_AT_END = (LANE_OF_CODE == 0) | np.isin(np.arange(len(CHANNELS)), (CODES["sound"], CODES["gap"]))
+_AT_END = (GROUP_OF_CODE == 0) | np.isin(np.arange(len(CHANNELS)), (CODES["sound"], CODES["gap"]))
 # Removed rows are skipped until there are so many that moving the others up pays.
 _COMPACT_FROM = 4096
 _COMPACT_SHARE = 0.25
@@ -73,9 +73,9 @@ class Index:
         self._size = 0
         self._sealed = 0
         self._dead = 0
-        # By lane, of those that are alive: how many, and their terms together.
-        self.lane_sizes = np.zeros(3, np.int64)
-        self.lane_terms = np.zeros(3, np.int64)
+        # By group, of those that are alive: how many, and their terms together.
+        self.group_sizes = np.zeros(3, np.int64)
+        self.group_terms = np.zeros(3, np.int64)
         self._orders: dict[int, TimeOrder] = defaultdict(TimeOrder)
         self._said: dict[int, TimeOrder] = defaultdict(TimeOrder)
         self._last_end_s: dict[int, float] = defaultdict(float)
@@ -170,7 +170,7 @@ class Index:
 
     def _order(self, places: Ints, rows: NDArray[np.void]) -> None:
         self.previous[places] = self.next[places] = -1
-        is_said = LANE_OF_CODE[rows["channel"]] == 0
+        is_said = GROUP_OF_CODE[rows["channel"]] == 0
         for source in np.unique(rows["source"]):
             number = int(source)
             mine = rows["source"] == source
@@ -208,9 +208,9 @@ class Index:
             link(said[self._alive[said]], self.previous, self.next)
 
     def _count(self, channel: Ints, terms: Ints, sign: int) -> None:
-        lane = LANE_OF_CODE[channel]
-        self.lane_sizes += sign * np.bincount(lane, minlength=3)
-        self.lane_terms += sign * np.bincount(lane, terms, minlength=3).astype(np.int64)
+        group = GROUP_OF_CODE[channel]
+        self.group_sizes += sign * np.bincount(group, minlength=3)
+        self.group_terms += sign * np.bincount(group, terms, minlength=3).astype(np.int64)
 
     def _compact(self) -> None:
         """Move the rows that are left up into the places of the removed ones."""

@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from memory.index.arrays import Bools, Floats, Ints
-from memory.index.blocks import LANE_OF_CODE
+from memory.index.blocks import GROUP_OF_CODE
 from memory.index.postings import Index, link
 from memory.recall.views import limits_by_number
 from runtime.messages import View
@@ -21,7 +21,7 @@ class Visible(Struct, frozen=True):
 
     ``mask``: by position. ``hidden``: positions of what is there and not shown; ``all``: nothing is, and nothing gone.
     ``previous``, ``next``: who stands beside whom among what was said (a position that is hidden ends the row).
-    ``lane_sizes``, ``lane_terms``: observations and terms by lane.
+    ``group_sizes``, ``group_terms``: observations and terms by group.
     """
 
     limits: dict[int, float]
@@ -31,8 +31,8 @@ class Visible(Struct, frozen=True):
     size: int
     previous: Ints
     next: Ints
-    lane_sizes: Ints
-    lane_terms: Ints
+    group_sizes: Ints
+    group_terms: Ints
 
     def among(self, positions: Ints) -> Bools | slice:
         """Which of these positions are visible."""
@@ -61,7 +61,7 @@ def see(connection: sqlite3.Connection, index: Index, view: View) -> Visible:
         for s in partly:
             mask &= (source != s) | (t1_s <= limits.get(s, -1.0))
     hidden = np.flatnonzero(index.alive & ~mask) if is_past else np.zeros(0, np.int64)
-    lane, terms = LANE_OF_CODE[index.column("channel")[hidden]], index.column("terms")[hidden]
+    group, terms = GROUP_OF_CODE[index.column("channel")[hidden]], index.column("terms")[hidden]
     previous, following = index.previous, index.next
     for s in {*partly, *np.unique(source[newer:]).tolist()}:
         said = index.said(s)
@@ -79,6 +79,6 @@ def see(connection: sqlite3.Connection, index: Index, view: View) -> Visible:
         size=index.n_alive - len(hidden),
         previous=previous,
         next=following,
-        lane_sizes=index.lane_sizes - np.bincount(lane, minlength=3),
-        lane_terms=index.lane_terms - np.bincount(lane, terms, minlength=3).astype(np.int64),
+        group_sizes=index.group_sizes - np.bincount(group, minlength=3),
+        group_terms=index.group_terms - np.bincount(group, terms, minlength=3).astype(np.int64),
     )

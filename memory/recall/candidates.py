@@ -17,14 +17,14 @@ from memory.recall.bm25 import saturate
 from memory.recall.enrich import ASKED, BACKWARD, neighbour_weights, share_lent
 from memory.recall.held_terms import HeldTerms
 from memory.recall.match import Match
-from memory.recall.request_filter import Wanted
+from memory.recall.request_filter import RequestFilter
 
 CANDIDATES = 4000
 SCORED = 3000
 
 
 def gather(
-    index: Index, visible: Visible, wanted: Wanted, matches: list[Match], held: HeldTerms, with_vector: Ints
+    index: Index, visible: Visible, wanted: RequestFilter, matches: list[Match], held: HeldTerms, with_vector: Ints
 ) -> Ints:
     """Positions of the candidates, ascending; ``with_vector`` are among them."""
     named, others = _named(wanted, matches, held)
@@ -35,7 +35,7 @@ def gather(
     return at
 
 
-def _named(wanted: Wanted, matches: list[Match], held: HeldTerms) -> tuple[Ints, Ints]:
+def _named(wanted: RequestFilter, matches: list[Match], held: HeldTerms) -> tuple[Ints, Ints]:
     """What holds words of the query, wanted and other (which may lend to what is): all while that is little, then what
     holds the most of it."""
     named: Ints = np.zeros(0, np.int64)

@@ -2,7 +2,7 @@
 
 An utterance also counts the words of the few utterances before and after it, less with distance and less the less it
 says itself; what follows a question counts the question's words more and whole, because it answers them. What is seen
-and read is found by its own words; what happened beside it in the other lanes can only raise it.
+and read is found by its own words; what happened beside it in the other groups can only raise it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from memory.index.arrays import Bools, Floats, Ints
-from memory.index.blocks import LANE_OF_CODE
+from memory.index.blocks import GROUP_OF_CODE
 from memory.index.postings import Index
 from memory.index.visible import Visible
 
@@ -53,13 +53,13 @@ class Neighbourhood:
         self._asks: Bools = index.column("asks")  # type: ignore[assignment]
         self._terms: Ints = index.column("terms")  # type: ignore[assignment]
         self._channel: Ints = index.column("channel")  # type: ignore[assignment]
-        self._lane = LANE_OF_CODE[self._channel[candidates]]
+        self._lane = GROUP_OF_CODE[self._channel[candidates]]
         # Of what was said, which rows of candidates; their neighbours (distance, row) as positions, -1 where there is
         # none, and the share each lends of its length and of its words.
         self._said = np.flatnonzero(self._lane == 0)
         weights = neighbour_weights(asked)
         self.there, self._shares, self._weights = self._find_neighbours(visible, weights, asked)
-        means = visible.lane_terms / np.maximum(visible.lane_sizes, 1)
+        means = visible.group_terms / np.maximum(visible.group_sizes, 1)
         means[0] *= 1.0 + sum(weights) * (1.0 + BACKWARD)
         self._mean_length: Floats = np.maximum(means, 1.0)
 
@@ -70,20 +70,20 @@ class Neighbourhood:
         return total
 
     def lengths(self) -> Floats:
-        """Length of each enriched key, in terms, over that of a mean one of its lane with all its neighbours."""
+        """Length of each enriched key, in terms, over that of a mean one of its group with all its neighbours."""
         lengths = self._terms[self._at].astype(np.float64)
         lengths[self._said] += (self._shares * self._terms[self.there]).sum(axis=0)
         return lengths / self._mean_length[self._lane]
 
     def beside(self, rows: Ints, lenders: Ints) -> tuple[Ints, Floats]:
-        """What other lanes lend (said, written, seen) to these of the candidates: by the nearest lender in time,
+        """What other groups lend (said, written, seen) to these of the candidates: by the nearest lender in time,
         less with distance. The rows that get something, and how much."""
         found: list[Ints] = [np.zeros(0, np.int64)]
         lent: list[Floats] = [np.zeros(0)]
-        lender_lane = LANE_OF_CODE[self._channel[lenders]]
-        for lane in np.unique(self._lane[rows]) if self._window_s > 0 else ():
-            mine = rows[self._lane[rows] == lane]
-            others = lenders[lender_lane != lane]
+        lender_group = GROUP_OF_CODE[self._channel[lenders]]
+        for group in np.unique(self._lane[rows]) if self._window_s > 0 else ():
+            mine = rows[self._lane[rows] == group]
+            others = lenders[lender_group != group]
             if len(mine) and len(others):
                 gap_s = self._gap_to_nearest(self._at[mine], others)
                 near = gap_s < self._window_s

@@ -25,7 +25,7 @@ from memory.recall.bm25 import most_of
 from memory.recall.candidates import gather
 from memory.recall.held_terms import held_terms
 from memory.recall.match import Matcher
-from memory.recall.request_filter import Wanted
+from memory.recall.request_filter import RequestFilter
 from memory.recall.selection import choose, is_doubtful
 from memory.recall.vector_scores import VectorScores
 from memory.recall.word_scores import score_events, score_words
@@ -80,7 +80,7 @@ class Recall:
             return []
         options, index = self.options, self._index
         visible = see(self._connection, index, request.view)
-        wanted = Wanted(self._connection, index, request, options.neighbour_window_s)
+        wanted = RequestFilter(self._connection, index, request, options.neighbour_window_s)
         if wanted.scope is not None and not len(wanted.scope):
             return []
         matches = Matcher(self._connection, index, visible, wanted.scope).match(query_terms(request.query))

@@ -17,7 +17,7 @@ from runtime.messages import PERCEIVED_CHANNELS, RecallRequest
 REACH_S = 128.0
 
 
-class Wanted:
+class RequestFilter:
     """The filter of one request; positions it is given are taken to be visible.
 
     ``scope``: positions, ascending, of what can bear on the score of anything in the window: it, and all that an event

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from memory.index.arrays import Bools, Floats, Ints
-from memory.index.blocks import LANE_OF_CODE
+from memory.index.blocks import GROUP_OF_CODE
 from memory.index.postings import Index
 from runtime.trust import LOW_TRUST
 
@@ -53,7 +53,7 @@ def _in_order(index: Index, at: Ints, score: Floats, doubtful: Bools, found: Int
     order = np.lexsort((channel, index.column("t0_s")[place], source, -rounded))
     found, place, rounded, channel, source = found[order], place[order], rounded[order], channel[order], source[order]
     is_first = np.ones(len(order), np.bool_)
-    seen = np.flatnonzero(LANE_OF_CODE[channel] == 2)
+    seen = np.flatnonzero(GROUP_OF_CODE[channel] == 2)
     if len(seen):
         same = np.stack([source[seen], channel[seen], rounded[seen]], axis=1)
         is_first[seen] = False

@@ -11,7 +11,7 @@ from memory.index.arrays import Floats, Ints, find
 from memory.index.postings import Index
 from memory.index.vectors import VectorIndex
 from memory.index.visible import Visible
-from memory.recall.request_filter import Wanted
+from memory.recall.request_filter import RequestFilter
 
 # So many are compared by their vectors, whether they were found by words or by vectors: in one byte a dimension, which
 # tells a cosine to about 0.002. The best of all, at least so many, are put in order by the vectors themselves.
@@ -31,7 +31,7 @@ class VectorScores:
         index: Index,
         vectors: VectorIndex,
         visible: Visible,
-        wanted: Wanted,
+        wanted: RequestFilter,
         query: bytes,
         space: str,
     ) -> None:

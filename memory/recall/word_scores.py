@@ -11,7 +11,7 @@ import numpy as np
 from msgspec import Struct
 
 from memory.index.arrays import Floats, Ints, find
-from memory.index.blocks import LANE_OF_CODE
+from memory.index.blocks import GROUP_OF_CODE
 from memory.index.postings import Index
 from memory.index.visible import Visible
 from memory.recall.bm25 import saturate
@@ -21,7 +21,7 @@ from memory.recall.match import Match
 
 # The day it was and the name of the source belong to the key of everything in it.
 CONTEXT_WEIGHT = 1.0
-# A term at more places says little: it lends nothing across lanes, and in events it counts where candidates hold it.
+# A term at more places says little: it lends nothing across groups, and in events it counts where candidates hold it.
 COMMON = 10_000
 
 
@@ -90,7 +90,7 @@ def score_events(index: Index, matches: list[Match], at: Ints, leaf: Floats) -> 
         by_event = np.bincount(begins + event[members], counts, minlength=number)
         total += match.idf * saturate(by_event.astype(np.float64), np.ones(number))
     scores: Floats = np.where(leaf > 0, total[first[source[at]] + event[at]], 0.0)
-    said = LANE_OF_CODE[index.column("channel")[at]] == 0
+    said = GROUP_OF_CODE[index.column("channel")[at]] == 0
     scores[said] *= share_lent(index.column("terms")[at[said]], len(matches))
     return scores
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from memory.budget.levels import Budget
-from memory.erasure.pending import Unwelcome
+from memory.erasure.pending import PendingErasure
 from memory.index.blocks import reindex
 from memory.store.migrations import SCHEMA, migrate, schema_version
 from memory.store.writing import Writing
@@ -75,7 +75,7 @@ class Store:
         self._file = _identity(self.path)
         self._raw: BinaryIO | None = None
         self._known_terms: set[str] = set()
-        self.unwelcome = Unwelcome()
+        self.pending_erasure = PendingErasure()
         if self._is_unscrubbed():  # a process died between erasing and this
             with suppress(StoreError):
                 self.scrub()
@@ -115,7 +115,7 @@ class Store:
             self._check_in_place()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                writing = Writing(self._connection, self._known_terms, self.unwelcome)
+                writing = Writing(self._connection, self._known_terms, self.pending_erasure)
                 yield writing
                 writing.finish()
                 self._connection.execute("COMMIT")

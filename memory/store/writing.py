@@ -13,7 +13,7 @@ import msgspec
 
 from memory.batch import Batch, ends_track
 from memory.budget.size_accounting import charge_since
-from memory.erasure.pending import Unwelcome
+from memory.erasure.pending import PendingErasure
 from memory.index.blocks import index_key, repack, seal_full_blocks, unindex
 from memory.index.keys import Key, counted_terms, observation_key
 from memory.index.vocabulary import learn
@@ -31,10 +31,10 @@ KNOWN_TERMS_LIMIT = 100_000
 class Writing:
     """An open transaction, made by `Store.write`. ``generation`` is the number it will be visible under."""
 
-    def __init__(self, connection: sqlite3.Connection, known_terms: set[str], unwelcome: Unwelcome) -> None:
+    def __init__(self, connection: sqlite3.Connection, known_terms: set[str], pending_erasure: PendingErasure) -> None:
         self.connection = connection
         self._known_terms = known_terms
-        self._unwelcome = unwelcome
+        self._unwelcome = pending_erasure
         self._sources: dict[str, tuple[int, float]] = {}
         self._erasures: dict[str, list[tuple[str, float, float]]] | None = None
         self.generation = self._generation() + 1

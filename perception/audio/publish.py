@@ -53,7 +53,7 @@ class _Transcription:
         self.done = anyio.Event()
 
 
-class HeardTeller:
+class AudioPublisher:
     """Tells what was heard of one source after ``watermark_s``. Use inside ``async with teller.telling()``.
 
     ``waits`` is false for a live source: an utterance that finds all recognisers busy goes without its words. While

@@ -19,7 +19,7 @@ import msgspec
 
 from perception.audio.blocks import AudioBlock
 from perception.audio.pipeline import Heard, Hearing
-from perception.audio.publish import COUNTED, HeardTeller
+from perception.audio.publish import COUNTED, AudioPublisher
 from perception.audio.sound_events import SoundEvents, load_sound_events
 from perception.audio.vad import SpeechModel, load_silero
 from perception.capture.file import audio_stream, open_container
@@ -125,7 +125,7 @@ class _FileListener:
         self._timeline_s = float(source.get("timeline_s", 0.0))
         self._watermark_s = watermark_s
         self._hearing = Hearing(service.config.perception.hearing, model, events)
-        self._teller = HeardTeller(service, self._name, pool, watermark_s, counters)
+        self._teller = AudioPublisher(service, self._name, pool, watermark_s, counters)
         self._counters = counters
         self._engine = pool.engine
         self._events = events

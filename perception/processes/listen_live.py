@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from perception.audio.blocks import CHUNK_S, AudioBlock
 from perception.audio.pipeline import Heard, Hearing
-from perception.audio.publish import HeardTeller
+from perception.audio.publish import AudioPublisher
 from perception.capture.align import AlignSound, SoundPiece
 from perception.capture.microphone import open_sound
 from perception.capture.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage, away_notes
@@ -67,12 +67,14 @@ async def listen_live(
         UserError: the source has no sound, and never will.
         MindstreamError: its driver hangs.
     """
-    teller = HeardTeller(service, source.source, pool, watermark_s, counters, waits=False)
-    listener = _LiveListener(service, source, Ears(service, source, begin, watermark_s), teller, counters, notes)
+    teller = AudioPublisher(service, source.source, pool, watermark_s, counters, waits=False)
+    listener = _LiveListener(
+        service, source, LiveAudioPipeline(service, source, begin, watermark_s), teller, counters, notes
+    )
     await tell_track(service, source, "audio", encoders, listener.run)
 
 
-class Ears:
+class LiveAudioPipeline:
     """What hears, in the model thread: takes captured sound, aligns and hears it, and notices when none comes."""
 
     def __init__(self, service: Service, source: LiveSource, begin: Callable[[], Hearing], watermark_s: float) -> None:
@@ -196,8 +198,8 @@ class _LiveListener:
         self,
         service: Service,
         source: LiveSource,
-        ears: Ears,
-        teller: HeardTeller,
+        ears: LiveAudioPipeline,
+        teller: AudioPublisher,
         counters: dict[str, float],
         notes: Sequence[str],
     ) -> None:

@@ -34,7 +34,7 @@ from runtime.service import Service, remembered
 from runtime.sources import LiveSource
 
 if TYPE_CHECKING:
-    from perception.vision.models import SightModels
+    from perception.vision.models import VisionModels
 
 # Looks that wait for the costly stages. Each holds a decoded frame (1.4 MB at 720p).
 _LOOKS_WAITING = 4
@@ -70,9 +70,9 @@ async def main(service: Service) -> None:
 
     Where there is ``service.params["live"]``, watch that live source instead, until the process is to stop.
     """
-    from perception.vision.models import SightModels
+    from perception.vision.models import VisionModels
 
-    models = SightModels(service.config.perception)
+    models = VisionModels(service.config.perception)
     if "live" in service.params:
         from perception.processes.watch_live import watch_live
 
@@ -97,7 +97,7 @@ async def main(service: Service) -> None:
 class _FileWatcher:
     """Watches files with one set of models."""
 
-    def __init__(self, service: Service, models: SightModels) -> None:
+    def __init__(self, service: Service, models: VisionModels) -> None:
         self._service = service
         self._perception = service.config.perception
         self._models = models
@@ -139,7 +139,7 @@ class _FileWatcher:
         await self._watch_picture(source, watermark_s)
 
     async def _watch_picture(self, source: dict[str, Any], watermark_s: float) -> None:
-        from perception.vision.pipeline import Glance, Look
+        from perception.vision.pipeline import Look, QuickDetection
 
         name, service = source["source"], self._service
         sight = self._models.sight(name)
@@ -152,7 +152,7 @@ class _FileWatcher:
                 if isinstance(item, Look):
                     messages: list[Message] = list(fresh.pick(await service.in_thread(sight.step, item)))
                     self._keyframes += 1
-                elif isinstance(item, Glance):
+                elif isinstance(item, QuickDetection):
                     messages = list(fresh.pick(await service.in_thread(sight.glance, item)))
                 elif isinstance(item, _Gap):
                     messages = list(fresh.pick([_gap(name, item)]))
@@ -182,10 +182,10 @@ class _FileWatcher:
         """Looks, gaps and progress of one source in the order of media time."""
         from perception.capture.file import open_container, video_stream
         from perception.capture.file_video import FrameReader, read_ahead
-        from perception.vision.pipeline import Attention
+        from perception.vision.pipeline import FrameSelector
 
         vision = self._perception.vision
-        attention = Attention(self._perception.sampling, vision.motion)
+        attention = FrameSelector(self._perception.sampling, vision.motion)
         frames, passed_s = 0, 0.0
         with ExitStack() as stack:
             container = stack.enter_context(open_container(source["path"]))

@@ -32,8 +32,8 @@ from runtime.service import Service
 from runtime.sources import LiveSource
 
 if TYPE_CHECKING:
-    from perception.vision.models import SightModels
-    from perception.vision.pipeline import Attention, Glance, Look
+    from perception.vision.models import VisionModels
+    from perception.vision.pipeline import FrameSelector, Look, QuickDetection
 
 _PROGRESS_S = 1.0
 # How often the processor time used is looked at.
@@ -45,14 +45,14 @@ _PAUSE_S = 0.2
 
 
 class _Attended(Struct, frozen=True):
-    """Attention is past ``t_s``. ``stretch`` counts how often watching began anew."""
+    """FrameSelector is past ``t_s``. ``stretch`` counts how often watching began anew."""
 
     t_s: float
     captured: int
     attended: int
     stretch: int = 0
     looks: tuple[Look, ...] = ()
-    glance: Glance | None = None
+    glance: QuickDetection | None = None
     gaps: tuple[Observation, ...] = ()
     about: str = ""
     shown: Shown | None = None
@@ -66,7 +66,7 @@ class _Away(Struct, frozen=True):
     over: bool = False
 
 
-async def watch_live(service: Service, models: SightModels, source: LiveSource, watermark_s: float) -> None:
+async def watch_live(service: Service, models: VisionModels, source: LiveSource, watermark_s: float) -> None:
     """Watch until the process is to stop; told is what comes after ``watermark_s``.
 
     Raises:
@@ -82,7 +82,7 @@ async def watch_live(service: Service, models: SightModels, source: LiveSource, 
 
 
 class _LiveWatcher:
-    def __init__(self, service: Service, models: SightModels, source: LiveSource, watermark_s: float) -> None:
+    def __init__(self, service: Service, models: VisionModels, source: LiveSource, watermark_s: float) -> None:
         self._service = service
         self._models = models
         self._source = source
@@ -92,7 +92,7 @@ class _LiveWatcher:
         self._stopped = threading.Event()
         self._changed = anyio.Event()
         self._waiting: list[tuple[int, Look]] = []
-        self._glance: tuple[int, Glance] | None = None
+        self._glance: tuple[int, QuickDetection] | None = None
         self._paused = False
         # Set where attention is to begin anew.
         self._anew = threading.Event()
@@ -180,10 +180,10 @@ class _LiveWatcher:
     def _attend(self) -> None:
         """Take the newest picture, again and again; tell the event loop of what deserves a look, and of outages."""
         from perception.capture.file_video import Picture
-        from perception.vision.pipeline import Attention, Glance, Look
+        from perception.vision.pipeline import FrameSelector, Look, QuickDetection
 
         outage = Outage(self._source.source, "video")
-        attention: Attention | None = None
+        attention: FrameSelector | None = None
         size, connection, stretch, attended = (0, 0), 0, 0, 0
         seen_s = max(0.0, self._watermark_s)
         unseen = _RESTARTED if self._watermark_s > 0 else OPENING
@@ -213,14 +213,14 @@ class _LiveWatcher:
             gaps = outage.finish(t_s, seen_s if anew or t_s - seen_s > self._live.stall_s else None, unseen)
             if attention is None or gaps or anew or shot.size != size:
                 # Not the same view any more: what moved before is not followed into it.
-                attention = Attention(self._service.config.perception.sampling, self._vision.motion)
+                attention = FrameSelector(self._service.config.perception.sampling, self._vision.motion)
                 size, connection, stretch = shot.size, taken.connection, stretch + 1
             attention.adapt(self._budget.level)
             unseen = STOPPED
             asked = self._asked.wanted
             seen = attention.step(Picture(shot.frame(), t_s, self._source.mask or self._vision.mask), asked)
             looks = tuple(item for item in seen if isinstance(item, Look))
-            glance = next((item for item in seen if isinstance(item, Glance)), None)
+            glance = next((item for item in seen if isinstance(item, QuickDetection)), None)
             seen_s, attended = t_s, attended + 1
             about = f"{size[0]}x{size[1]}"
             shown = show(looks[-1].keyframe.picture) if asked and looks else None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from perception.vision.describe import ENCODERS, Encoder, check_encoder
 from perception.vision.ocr import TEXT_ENGINES, TextEngine
-from perception.vision.pipeline import Sight
+from perception.vision.pipeline import FrameAnalyser
 from runtime.config import PerceptionConfig
 
 
-class SightModels:
-    """What `Sight` looks with, as the profile names it.
+class VisionModels:
+    """What `FrameAnalyser` looks with, as the profile names it.
 
     Raises:
         ConfigError: the profile names an encoder that there is not.
@@ -61,7 +61,7 @@ class SightModels:
         assert self._loaded is not None
         return self._loaded[0].batch
 
-    def sight(self, source: str) -> Sight:
+    def sight(self, source: str) -> FrameAnalyser:
         """A stage that looks at ``source``; the models must be loaded."""
         assert self._loaded is not None
-        return Sight(source, self._perception.vision, *self._loaded)
+        return FrameAnalyser(source, self._perception.vision, *self._loaded)

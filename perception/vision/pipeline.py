@@ -1,8 +1,8 @@
 """What is seen: every decoded picture goes in, observations come out, in two halves that may run in two threads.
 
-`Attention` is cheap and takes every picture: it picks keyframes and follows what moves. `Sight` is dear and takes
-the picked ones only: it describes, reads, finds people and keeps a small picture. Both are stages, so the same file
-gives the same observations every time.
+`FrameSelector` is cheap and takes every picture: it picks keyframes and follows what moves. `FrameAnalyser` is dear and
+takes the picked ones only: it describes, reads, finds people and keeps a small picture. Both are stages, so the same
+file gives the same observations every time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight"
 
 
 class Look(Struct, frozen=True):
-    """A keyframe with what moved by then, as handed from `Attention` to `Sight`."""
+    """A keyframe with what moved by then, as handed from `FrameSelector` to `FrameAnalyser`."""
 
     keyframe: Keyframe
     things: tuple[MovingThing, ...] = ()
@@ -58,14 +58,14 @@ def merge_looks(older: Look, newer: Look) -> Look:
     return msgspec.structs.replace(newer, keyframe=keyframe, gone=(*older.gone, *newer.gone))
 
 
-class Glance(Struct, frozen=True):
+class QuickDetection(Struct, frozen=True):
     """A picture between two looks, for the sake of what has just begun to move in it. One not taken is no loss."""
 
     picture: Picture
     things: tuple[MovingThing, ...]
 
 
-class Attention:
+class FrameSelector:
     """Stage: pictures in, looks and glances out, at most one per picture."""
 
     def __init__(self, sampling: SamplingConfig, motion: bool) -> None:
@@ -79,7 +79,7 @@ class Attention:
         self._selector.set_options(_options(self._sampling, level))
         self._glances = level == LEVELS[0]
 
-    def step(self, picture: Picture, asked: bool = False) -> list[Look | Glance]:
+    def step(self, picture: Picture, asked: bool = False) -> list[Look | QuickDetection]:
         """``asked``: somebody wants to see this picture, so it gets a look however like the last one it is."""
         keyframes = self._selector.step(picture)
         if asked and not keyframes:
@@ -96,14 +96,14 @@ class Attention:
         """The look at the very last picture, if it deserves one."""
         return [self._look(keyframe) for keyframe in self._selector.finish()]
 
-    def _glance(self, picture: Picture) -> list[Look | Glance]:
+    def _glance(self, picture: Picture) -> list[Look | QuickDetection]:
         assert self._tracker is not None
         young = tuple(
             thing
             for thing in self._tracker.things()
             if thing.looks <= _YOUNG_LOOKS and may_be_figure(thing.box, thing.aspect)
         )
-        return [Glance(picture, young)] if young else []
+        return [QuickDetection(picture, young)] if young else []
 
     def _look(self, keyframe: Keyframe) -> Look:
         if self._tracker is None:
@@ -111,7 +111,7 @@ class Attention:
         return Look(keyframe=keyframe, things=self._tracker.things(), gone=self._tracker.take_gone())
 
 
-class Sight:
+class FrameAnalyser:
     """Stage: looks in, observations out: what appeared or left, what is to be read, then the frame that shows it.
 
     encoder  describes the picture.
@@ -167,7 +167,7 @@ class Sight:
             observations.append(self._frame(look.keyframe, bgr, description, visible, people, faces))
         return observations
 
-    def glance(self, glance: Glance) -> list[Observation]:
+    def glance(self, glance: QuickDetection) -> list[Observation]:
         """Who has just come into view, if somebody has."""
         return self._finder.glance(glance.picture.t_s, glance.picture.bgr(), glance.things)
 

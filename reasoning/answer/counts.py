@@ -17,7 +17,7 @@ from reasoning.query.visual_events import (
     ROLES,
     SHOT,
     SPEAKING,
-    Sighting,
+    VisualEvent,
     about_darkness,
     about_people,
     about_vehicles,
@@ -112,7 +112,7 @@ async def _arrivals(question: Question, context: Context) -> Draft:
     return _tally(beings, "person", "came into view", "people")
 
 
-def _tally(found: list[Sighting], noun: str, verb: str, plural: str = "", tail: str = "") -> Draft:
+def _tally(found: list[VisualEvent], noun: str, verb: str, plural: str = "", tail: str = "") -> Draft:
     if not found:
         return refusal(f"I did not see a single {noun} come into view")
     number = len(found)

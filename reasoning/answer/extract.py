@@ -29,14 +29,14 @@ from reasoning.answer.scene import (
     as_its_end,
     describe_window,
 )
-from reasoning.answer.times import answer_order, answer_when, first_moment, said_until_s
+from reasoning.answer.times import answer_command, answer_when, first_moment, said_until_s
 from reasoning.answer.words import answer_words
 from reasoning.backends import Verdict
 from reasoning.query.context import Context
 from reasoning.query.evicted import admit
 from reasoning.query.things import beyond, name_things, things
 from reasoning.query.visual_events import about_people, about_vehicles, place_asked, unknown_nouns
-from reasoning.safety.evidence_filter import Sceptic
+from reasoning.safety.evidence_filter import EvidenceFilter
 from reasoning.understand.languages import ANOTHER, foreign_language, without_function_words
 from reasoning.understand.questions import Kind, Question, noun_phrases
 
@@ -80,7 +80,7 @@ class ExtractiveBackend:
         if asks_recordings(question):
             return await answer_recordings(question, context)
         if question.strong:  # it asks for a fact, not for what is said or written as such
-            context = context.through(Sceptic(context.memory, question))
+            context = context.through(EvidenceFilter(context.memory, question))
         if (language := foreign_language(question.text)) and not question.phrases:
             return await _answer_foreign(question, context, language)
         window = await narrow(question, context)
@@ -246,7 +246,7 @@ _ROOMS: dict[Kind, Room] = {
     "spoken": _answer_heard,
     "read": answer_words,
     "when": answer_when,
-    "order": answer_order,
+    "order": answer_command,
     "count": answer_count,
     "presence": answer_presence,
     "colour": answer_colour,

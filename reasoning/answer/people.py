@@ -9,7 +9,7 @@ from reasoning.query.context import Context
 from reasoning.query.visual_events import (
     SPEAKING,
     WHICH_PEOPLE,
-    Sighting,
+    VisualEvent,
     about_people,
     asked_stems,
     clothing,
@@ -74,7 +74,7 @@ async def _anybody(question: Question, context: Context) -> Draft | None:
             return refusal("I made out no people; I recognise frontal faces, and people who move before a still camera")
         number = people_in(best)
         named = f"{number_in_words(number)} {'person' if number == 1 else 'people'}"
-        seen = [Sighting(best.t0_s, best, f"I see {named}")]
+        seen = [VisualEvent(best.t0_s, best, f"I see {named}")]
     shown = seen[-1:] if question.time.pick == "last" else seen[:TOLD]
     left = len(seen) - len(shown)
     more = f"; {number_in_words(left)} more later" if left > 0 and not question.time.pick else ""
@@ -83,7 +83,7 @@ async def _anybody(question: Question, context: Context) -> Draft | None:
     return one(text, *unique(s.observation for s in shown), confidence=0.5)
 
 
-async def _there(question: Question, context: Context) -> list[Sighting]:
+async def _there(question: Question, context: Context) -> list[VisualEvent]:
     """The people who come within the window, else those who are still there then."""
     come = await people(context, question.body)
     if come or context.t0_s is None or context.t1_s is None:
@@ -99,7 +99,7 @@ def _track(observation: Observation) -> tuple[str, object]:
     return observation.source, observation.data.get("track")
 
 
-def _told(found: list[Sighting], asked: frozenset[str]) -> Draft | None:
+def _told(found: list[VisualEvent], asked: frozenset[str]) -> Draft | None:
     if not found:
         return None
     shown = found[:TOLD]

@@ -22,7 +22,7 @@ from reasoning.query.visual_events import (
     ROLES,
     SPEAKING,
     WRITING,
-    Sighting,
+    VisualEvent,
     about_people,
     about_vehicles,
     asked_stems,
@@ -274,7 +274,7 @@ async def answer_coming(question: Question, context: Context) -> Draft | None:
     else:
         kinds = ("person", "moving")
         tracked = [
-            Sighting(o.t0_s, o, o.text)
+            VisualEvent(o.t0_s, o, o.text)
             for o in await context.scan("object")
             if o.data.get("event") == event and o.data.get("kind") in kinds
         ]

@@ -23,7 +23,7 @@ from reasoning.query.visual_events import (
     SOUND,
     SPEAKING,
     WRITING,
-    Sighting,
+    VisualEvent,
     about_cuts,
     about_darkness,
     about_framing,
@@ -92,7 +92,7 @@ async def answer_when(question: Question, context: Context) -> Draft:
     return refusal(f"I did not see or hear {about}, so I cannot say when{_encoders(question, beyond)}")
 
 
-async def answer_order(question: Question, context: Context) -> Draft:
+async def answer_command(question: Question, context: Context) -> Draft:
     """Which of two things came first, if both are evidenced."""
     first, second = question.alternatives
     if question.spoken and asked_stems(first) & PEOPLE and asked_stems(second) & PEOPLE:
@@ -257,7 +257,7 @@ async def _speech_begins(question: Question, context: Context) -> Draft | None:
     return one(f"Speech begins at {mark(spoken[0].t0_s)}", spoken[0], confidence=0.8)
 
 
-async def _from_pictures(text: str, context: Context) -> list[Sighting]:
+async def _from_pictures(text: str, context: Context) -> list[VisualEvent]:
     """Times in pictures (and of sounds) that fit, or none where a word lies beyond the encoders."""
     asked = asked_stems(text)
     if about_darkness(text):
@@ -275,7 +275,7 @@ async def _from_pictures(text: str, context: Context) -> list[Sighting]:
         unnamed = [word for word in await beyond(context, text) if word != vehicle]
         named = await things(context, [word for word in words(text) if word == vehicle or word in unknown])
         if named and not unnamed:
-            return [Sighting(s.t0_s, s.observation, f"I see {s.said}") for s in named]
+            return [VisualEvent(s.t0_s, s.observation, f"I see {s.said}") for s in named]
     if unknown:
         return []
     if vehicle:
@@ -302,18 +302,18 @@ async def _from_pictures(text: str, context: Context) -> list[Sighting]:
     return []
 
 
-def _named_motion(onset: Sighting, text: str) -> Sighting:
+def _named_motion(onset: VisualEvent, text: str) -> VisualEvent:
     """Movement as what it was asked for is not known: "the pouring" is something that begins to move."""
     verb = next((word for word in words(text) if stem(word) in MOTION_VERBS - JUST_MOVING), "")
     caveat = f", which may be the {verb}" if verb.endswith("ing") else ""
-    return Sighting(onset.t0_s, onset.observation, f"{onset.said}{caveat}")
+    return VisualEvent(onset.t0_s, onset.observation, f"{onset.said}{caveat}")
 
 
-def _uncertain(sighting: Sighting, name: str) -> Sighting:
-    return Sighting(sighting.t0_s, sighting.observation, f"{sighting.said} (which could be a {name})")
+def _uncertain(sighting: VisualEvent, name: str) -> VisualEvent:
+    return VisualEvent(sighting.t0_s, sighting.observation, f"{sighting.said} (which could be a {name})")
 
 
-def _listed(found: list[Sighting], pick: str, framing: bool) -> Draft:
+def _listed(found: list[VisualEvent], pick: str, framing: bool) -> Draft:
     chosen = found[-1:] if pick == "last" else found[: 1 if pick == "first" else LISTED]
     said = list(dict.fromkeys(s.said for s in chosen))
     if len(chosen) == 1 or len(said) == 1:

@@ -193,7 +193,7 @@ class TransformersModel:
             def on_finalized_text(self, text: str, stream_end: bool = False) -> None:
                 deliver(text, stream_end)
 
-        def given_up(ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        def evicted(ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
             return torch.full((ids.shape[0],), stop.is_set(), device=ids.device, dtype=torch.bool)
 
         if stop.is_set():
@@ -207,7 +207,7 @@ class TransformersModel:
                 top_p=None,
                 top_k=None,
                 streamer=Streamer(self._tokenizer, skip_prompt=True, skip_special_tokens=True),
-                stopping_criteria=StoppingCriteriaList([given_up]),
+                stopping_criteria=StoppingCriteriaList([evicted]),
             )
         return int(made.shape[1]) - length
 

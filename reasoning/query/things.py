@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from reasoning.answer.draft import Draft, join, mark, one, unique
 from reasoning.query.context import Context
-from reasoning.query.visual_events import Sighting, unknown_nouns
+from reasoning.query.visual_events import VisualEvent, unknown_nouns
 from reasoning.understand.words import stem, words
 from runtime.messages import Observation
 
@@ -24,10 +24,10 @@ def tags_of(frame: Observation) -> list[tuple[str, float]]:
     return [(str(entry[0]), float(entry[1])) for entry in frame.data.get("tags") or ()]
 
 
-async def things(context: Context, wanted: Iterable[str]) -> list[Sighting]:
+async def things(context: Context, wanted: Iterable[str]) -> list[VisualEvent]:
     """When things of these names come into view, in order of time: a "small dog" is a dog, a "dog house" is none."""
     stems = {stem(word) for word in wanted}
-    found: list[Sighting] = []
+    found: list[VisualEvent] = []
     last_s: dict[tuple[str, str], float] = {}
     for frame in await context.frames():
         for name, _ in tags_of(frame):
@@ -35,7 +35,7 @@ async def things(context: Context, wanted: Iterable[str]) -> list[Sighting]:
                 continue
             key = (frame.source, name)
             if frame.t0_s - last_s.get(key, -AWAY_S) >= AWAY_S:
-                found.append(Sighting(frame.t0_s, frame, with_article(name)))
+                found.append(VisualEvent(frame.t0_s, frame, with_article(name)))
             last_s[key] = frame.t0_s
     return found
 

@@ -102,7 +102,7 @@ DARK_BELOW = 0.06
 STRAIGHT_LEAST = 0.75
 
 
-class Sighting(Struct, frozen=True):
+class VisualEvent(Struct, frozen=True):
     """Something seen from ``t0_s``; ``said`` is how a sentence names it ("a person in a red top")."""
 
     t0_s: float
@@ -155,7 +155,7 @@ def minimum_of_people(text: str) -> int:
     return max([int(value) for value in values if value and value < 20], default=1) + ("more than" in text.lower())
 
 
-async def people(context: Context, text: str, event: str = "appears") -> list[Sighting]:
+async def people(context: Context, text: str, event: str = "appears") -> list[VisualEvent]:
     """Persons coming into view (or leaving it) that fit the colours of ``text``, in order of time.
 
     Where no person was made out, tall moving things of that colour stand in for them, and faces where no
@@ -174,10 +174,10 @@ async def people(context: Context, text: str, event: str = "appears") -> list[Si
     }
     tall = [o for o in by_kind["moving"] if o.data.get("shape") == "tall"]
     found = by_kind["person"] or (tall if wanted else by_kind["face"] or tall)
-    return [Sighting(o.t0_s, o, o.text) for o in found]
+    return [VisualEvent(o.t0_s, o, o.text) for o in found]
 
 
-async def vehicles(context: Context, text: str, event: str = "appears") -> list[Sighting]:
+async def vehicles(context: Context, text: str, event: str = "appears") -> list[VisualEvent]:
     """Moving things that could be vehicles, being no persons, of the colours ``text`` names if any."""
     return [s for s in await moving(context, text, event) if moves_like_a_vehicle(s.observation)]
 
@@ -215,17 +215,17 @@ def event_asked(text: str) -> str:
     return "leaves" if leaves else "appears"
 
 
-async def writing(context: Context, text: str) -> list[Sighting]:
+async def writing(context: Context, text: str) -> list[VisualEvent]:
     """Writing coming into view; of a title, the largest there is."""
     texts = [o for o in await context.scan("text") if legible(o)]
     if texts and asked_stems(text) & TITLE:
         texts = [min(texts, key=lambda o: (-line_height(o), o.t0_s, o.id))]
-    return [Sighting(o.t0_s, o, f'"{plain(o)}" is on screen') for o in texts]
+    return [VisualEvent(o.t0_s, o, f'"{plain(o)}" is on screen') for o in texts]
 
 
-async def utterances(context: Context) -> list[Sighting]:
+async def utterances(context: Context) -> list[VisualEvent]:
     """Stretches of speech, understood or not."""
-    return [Sighting(o.t0_s, o, "somebody speaks") for o in await context.scan("speech")]
+    return [VisualEvent(o.t0_s, o, "somebody speaks") for o in await context.scan("speech")]
 
 
 def sound_classes(text: str) -> tuple[str, ...]:
@@ -234,40 +234,40 @@ def sound_classes(text: str) -> tuple[str, ...]:
     return tuple(kind for kind, named in _SOUND_NAMES.items() if asked & named)
 
 
-async def sounds(context: Context, text: str) -> list[Sighting]:
+async def sounds(context: Context, text: str) -> list[VisualEvent]:
     """Sounds of the classes ``text`` names; silence only if it does."""
     wanted = sound_classes(text)
     return [
-        Sighting(o.t0_s, o, o.text)
+        VisualEvent(o.t0_s, o, o.text)
         for o in await context.scan("sound")
         if (o.data.get("class") in wanted if wanted else o.data.get("class") != "silence")
     ]
 
 
-async def crowd(context: Context, at_least: int) -> list[Sighting]:
+async def crowd(context: Context, at_least: int) -> list[VisualEvent]:
     """Frames in which at least ``at_least`` people are visible at once."""
     return [
-        Sighting(frame.t0_s, frame, f"{at_least} people")
+        VisualEvent(frame.t0_s, frame, f"{at_least} people")
         for frame in await context.frames()
         if people_in(frame) >= at_least
     ]
 
 
-async def fullest(context: Context) -> list[Sighting]:
+async def fullest(context: Context) -> list[VisualEvent]:
     """The first frame with the most people of all."""
     frames = [frame for frame in await context.frames() if people_in(frame)]
     best = max(frames, key=people_in, default=None)
     if best is None:
         return []
     number = people_in(best)
-    return [Sighting(best.t0_s, best, f"{number} {'person' if number == 1 else 'people'}, the most at once,")]
+    return [VisualEvent(best.t0_s, best, f"{number} {'person' if number == 1 else 'people'}, the most at once,")]
 
 
-async def moving(context: Context, text: str = "", event: str = "appears") -> list[Sighting]:
+async def moving(context: Context, text: str = "", event: str = "appears") -> list[VisualEvent]:
     """Moving things coming into view (or leaving it), of the colours ``text`` names if any."""
     wanted = colours_of(text)
     return [
-        Sighting(o.t0_s, o, o.text)
+        VisualEvent(o.t0_s, o, o.text)
         for o in await context.scan("object")
         if o.data.get("event") == event
         and o.data.get("kind") == "moving"
@@ -275,29 +275,29 @@ async def moving(context: Context, text: str = "", event: str = "appears") -> li
     ]
 
 
-async def cuts(context: Context) -> list[Sighting]:
+async def cuts(context: Context) -> list[VisualEvent]:
     """New shots. The first frame of a source is no change of picture."""
     return [
-        Sighting(frame.t0_s, frame, "the picture changes")
+        VisualEvent(frame.t0_s, frame, "the picture changes")
         for frame in await context.frames()
         if frame.data.get("cut") and frame.t0_s > 0.5 and frame.data.get("reason") != "first"
     ]
 
 
-async def dark(context: Context) -> list[Sighting]:
+async def dark(context: Context) -> list[VisualEvent]:
     """When the picture turns black, from the start on."""
     frames = [frame for frame in await context.frames() if "brightness" in frame.data]
     black = [float(frame.data["brightness"]) < DARK_BELOW for frame in frames]
     begins = [frame for i, frame in enumerate(frames) if black[i] and not (i and black[i - 1])]
-    return [Sighting(frame.t0_s, frame, "the picture is black") for frame in begins]
+    return [VisualEvent(frame.t0_s, frame, "the picture is black") for frame in begins]
 
 
-async def motion_onset(context: Context, threshold: float = 0.02) -> Sighting | None:
+async def motion_onset(context: Context, threshold: float = 0.02) -> VisualEvent | None:
     """When movement begins after stillness: the first moving frame that follows a still one, or the first at all."""
     frames = [frame for frame in await context.frames() if "motion" in frame.data]
     for before, frame in itertools.pairwise(frames):
         if float(frame.data["motion"]) >= threshold > float(before.data["motion"]) and not frame.data.get("cut"):
-            return Sighting(frame.t0_s, frame, "movement begins")
+            return VisualEvent(frame.t0_s, frame, "movement begins")
     return None
 
 

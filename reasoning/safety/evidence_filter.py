@@ -25,7 +25,7 @@ from runtime.messages import (
 _FROM_OUTSIDE = ("speech", "text")
 
 
-class Sceptic(MemoryOver):
+class EvidenceFilter(MemoryOver):
     """A `MemoryClient` over another that leaves out what is no evidence for the question."""
 
     def __init__(self, memory: MemoryClient, question: Question) -> None:

@@ -8,24 +8,25 @@ import msgspec
 
 from reasoning.answer.draft import Claim, Draft, quote, refusal, sentence
 from reasoning.query.memory_client import MemoryClient
-from reasoning.standing.commands import Order, bare_condition, parse_order
+from reasoning.standing.commands import StandingCommand, bare_condition, parse_command
 from reasoning.standing.conditions import account, parse_condition
-from reasoning.standing.store import Book
+from reasoning.standing.store import StandingQueryStore
 from reasoning.understand.words import fold, stem, words
 from runtime.clock import media_time
 from runtime.messages import StandingQuery, StandingRequest, StatusRequest
 
 
-class OrderTaker:
-    """Writes orders into ``book``, which is on disk only after `Book.save`. At most ``limit`` queries are kept."""
+class CommandExecutor:
+    """Writes commands into ``book``, which is on disk only after `StandingQueryStore.save`; at most ``limit`` are
+    kept."""
 
-    def __init__(self, memory: MemoryClient, book: Book, limit: int, has_model: bool) -> None:
+    def __init__(self, memory: MemoryClient, book: StandingQueryStore, limit: int, has_model: bool) -> None:
         self._memory = memory
         self._book = book
         self._limit = limit
         self._has_model = has_model
 
-    async def obey(self, order: Order, conversation: str) -> tuple[Draft, bool]:
+    async def obey(self, order: StandingCommand, conversation: str) -> tuple[Draft, bool]:
         """Carry it out: what to say, and whether it was done."""
         queries = list(self._book.queries.values())
         if order.action == "add":
@@ -46,10 +47,10 @@ class OrderTaker:
         verb = {"remove": "I no longer wait for", "pause": "I paused", "resume": "I am waiting again for"}[order.action]
         return Draft((Claim(sentence(f"{verb} {'; '.join(_named(query) for query in chosen)}")),)), True
 
-    async def _add(self, order: Order, conversation: str) -> tuple[Draft, bool]:
+    async def _add(self, order: StandingCommand, conversation: str) -> tuple[Draft, bool]:
         condition = parse_condition(order.condition)
         if not condition.signs:
-            return refusal(condition.unfit), False
+            return refusal(condition.unsupported), False
         same = [
             query
             for query in self._book.queries.values()
@@ -74,7 +75,7 @@ class OrderTaker:
         self._book.put(query)
         return Draft((Claim(f"All right, that is {query.id}."), Claim(promise))), True
 
-    def _chosen(self, order: Order) -> list[StandingQuery]:
+    def _chosen(self, order: StandingCommand) -> list[StandingQuery]:
         queries = list(self._book.queries.values())
         if order.all:
             return queries
@@ -86,14 +87,14 @@ class OrderTaker:
         return [query for query in queries if wanted and wanted <= {stem(word) for word in words(query.text)}]
 
 
-def requested(request: StandingRequest) -> Order:
+def requested(request: StandingRequest) -> StandingCommand:
     """The order that a request of the command line or the chat stands for."""
-    order = Order(request.action, request.text, which=request.which, all=request.all)
+    order = StandingCommand(request.action, request.text, which=request.which, all=request.all)
     if request.action != "add":
         return order
     # "Tell me when ..." and what follows its "when" mean the same here.
     written = (request.text, f"tell me {request.text}", f"tell me when {request.text}")
-    order = next(filter(None, map(parse_order, written)), order)
+    order = next(filter(None, map(parse_command, written)), order)
     return msgspec.structs.replace(order, condition=bare_condition(order.condition))
 
 

@@ -17,7 +17,7 @@ from reasoning.understand.words import fold
 Action = Literal["add", "list", "pause", "resume", "remove"]
 
 
-class Order(Struct, frozen=True):
+class StandingCommand(Struct, frozen=True):
     """What a sentence asks for.
 
     condition what to wait for ("the door opens"), of `add`. every: each time, not just once.
@@ -82,22 +82,22 @@ _LEAD = re.compile(rf"^{_POLITE}(?:always )?(?:{_TELL}(?: please)?,?(?:\s+|$))?(
 _TELL_OTHER = re.compile(rf"^{_POLITE}(?:always )?{_TELL}\b(?! (?:{_EVERY}|{_ONCE})\b)")
 
 
-def parse_order(text: str) -> Order | None:
+def parse_command(text: str) -> StandingCommand | None:
     """The order in ``text``, or None: then it is a question like any other."""
     written = " ".join(text.split()).rstrip(".!?")
     low = fold(written)
     if len(low) != len(written):
         written = low
     if _LIST.match(low):
-        return Order("list")
+        return StandingCommand("list")
     if _REMOVE_ALL.match(low):
-        return Order("remove", all=True)
+        return StandingCommand("remove", all=True)
     for action, pattern in (("pause", _PAUSE), ("resume", _RESUME), ("remove", _REMOVE)):
         if found := pattern.match(low):
             which = _which(found["which"])
-            return Order(action, which="" if which == "all" else which, all=which == "all")  # type: ignore[arg-type]
+            return StandingCommand(action, which="" if which == "all" else which, all=which == "all")  # type: ignore[arg-type]
     if _NOTHING_WHEN.match(low):
-        return Order("add")
+        return StandingCommand("add")
     if text.rstrip().endswith("?") and not re.match(r"(?:could|can|will|would) you\b", low):
         return None
     for pattern in (_ALWAYS_TELL, _TELL_WHEN, _WHEN_TELL, _WATCH_FOR, _WHENEVER):
@@ -108,13 +108,13 @@ def parse_order(text: str) -> Order | None:
         if is_past(what):
             return None
         every = pattern is _ALWAYS_TELL or bool(found.groupdict().get("every"))
-        return Order("add", condition=what, every=every)
+        return StandingCommand("add", condition=what, every=every)
     return None
 
 
 def bare_condition(text: str) -> str:
-    """What is to be waited for in a sentence that `parse_order` does not know: "" in a question, or where it says what
-    to tell and not when."""
+    """What is to be waited for in a sentence that `parse_command` does not know: "" in a question, or where it says
+    what to tell and not when."""
     written = " ".join(text.split())
     low = fold(written)
     if written.endswith("?") or _TELL_OTHER.match(low):

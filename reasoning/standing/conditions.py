@@ -28,7 +28,7 @@ from reasoning.query.visual_events import (
     sound_classes,
     vehicle_named,
 )
-from reasoning.standing.unsupported import EXAMPLES, nothing_in, why_unfit
+from reasoning.standing.unsupported import EXAMPLES, nothing_in, why_unsupported
 from reasoning.understand.lexicon import COLOURS
 from reasoning.understand.questions import FRAMING, QUOTED
 from reasoning.understand.words import STOP_WORDS, fold, number_value, stem, words
@@ -104,7 +104,7 @@ _WEAK = frozenset(
 
 
 class Condition(Struct, frozen=True):
-    """What is waited for; without ``signs`` nothing, and ``unfit`` says why in a line.
+    """What is waited for; without ``signs`` nothing, and ``unsupported`` says why in a line.
 
     signs    by what it is recognised, surest first.
     words    those that speech or writing must carry: all of them, or one where there is ``any_word``.
@@ -125,18 +125,18 @@ class Condition(Struct, frozen=True):
     sounds: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     beyond: tuple[str, ...] = ()
-    unfit: str = ""
+    unsupported: str = ""
 
 
 def parse_condition(text: str) -> Condition:
     """The condition a sentence names: "somebody speaks of the budget", "a person in red enters"."""
-    if unfit := why_unfit(text):
-        return Condition(text, (), unfit=unfit)
+    if unsupported := why_unsupported(text):
+        return Condition(text, (), unsupported=unsupported)
     low = fold(text)
     stems = [stem(word) for word in words(text)]
     asked = frozenset(stems)
     if _ENDS.search(low) and not QUOTED.search(text) and not _tells_words(low):
-        return Condition(text, (), unfit=ONLY_BEGINS)
+        return Condition(text, (), unsupported=ONLY_BEGINS)
     if _VOICE.match(low):
         return Condition(text, ("voice",))
     quoted = tuple(word for found in QUOTED.findall(text) for word in words(" ".join(found)))
@@ -176,7 +176,7 @@ def parse_condition(text: str) -> Condition:
     if colours and not named:
         return Condition(text, ("moving",), event=event, colours=colours, sides=sides)
     if not named:
-        return Condition(text, (), unfit=nothing_in(text))
+        return Condition(text, (), unsupported=nothing_in(text))
     told = tuple(dict.fromkeys(word for word in content if stem(word) not in _SUBJECTS | _NOTICED))
     return Condition(text, ("thing", "said", "read"), words=told, names=named, beyond=tuple(things))
 
@@ -184,7 +184,7 @@ def parse_condition(text: str) -> Condition:
 def account(condition: Condition, encoders: Mapping[str, str], every: bool, has_model: bool = False) -> str:
     """What the agent will do about it and what it cannot, for the one who asked; a sentence or two."""
     if not condition.signs:
-        return condition.unfit
+        return condition.unsupported
     goes = "leave" if condition.event == "leaves" else "come into view"
     if condition.sides:
         goes += f" at the {join(condition.sides, 'or')}"
@@ -243,7 +243,7 @@ def _of_words(text: str, low: str, quoted: tuple[str, ...]) -> Condition:
     if not wanted and says:
         open_end = _OPEN_END.search(low.rstrip(" .,;:!\"'“”‘’"))
         others = {word for word in words(_SAYS.sub(" ", rest)) if stem(word) not in _SUBJECTS} - _ANYTHING
-        return Condition(text, (), unfit=NO_WORD) if open_end or others else Condition(text, ("voice",))
+        return Condition(text, (), unsupported=NO_WORD) if open_end or others else Condition(text, ("voice",))
     if not wanted:
         return Condition(text, ("read",))
     on_screen = (reads and not says) or bool(_ON_SCREEN.search(low))

@@ -29,7 +29,7 @@ class Page(Struct, frozen=True, forbid_unknown_fields=False):
     notices: tuple[Notice, ...] = ()
 
 
-class Book:
+class StandingQueryStore:
     """The queries of one memory folder, by id. Changes are on disk after `save`."""
 
     def __init__(self, memory_dir: Path) -> None:

@@ -44,7 +44,7 @@ _WORDS_FOLLOW = re.compile(
 )
 
 
-def why_unfit(text: str) -> str:
+def why_unsupported(text: str) -> str:
     """Why nothing can be waited for in ``text``, as it is written; "" where something may."""
     low = fold(text).strip(" .,;:!")
     if not re.search(r"\w", low):

@@ -25,12 +25,12 @@ from reasoning.answer.draft import Draft
 from reasoning.backends import Backend
 from reasoning.query.memory_client import MemoryClient
 from reasoning.standing.being_said import BeingSaid
-from reasoning.standing.carry_out import OrderTaker, requested
-from reasoning.standing.commands import Order, parse_order
+from reasoning.standing.carry_out import CommandExecutor, requested
+from reasoning.standing.commands import StandingCommand, parse_command
 from reasoning.standing.conditions import parse_condition
 from reasoning.standing.confirm import Confirmer
 from reasoning.standing.gate import Candidate, Gate, GateOptions, tell
-from reasoning.standing.store import Book
+from reasoning.standing.store import StandingQueryStore
 from runtime.config import StandingConfig
 from runtime.errors import MindstreamError
 from runtime.messages import (
@@ -63,7 +63,7 @@ class Standing:
         self,
         memory: MemoryClient,
         backend: Backend,
-        book: Book,
+        book: StandingQueryStore,
         options: StandingConfig,
         publish: Callable[[Notice], None],
         log: logging.Logger,
@@ -81,7 +81,7 @@ class Standing:
         self._over: set[str] = set()
         self._said = BeingSaid()
         self._confirmer = Confirmer(memory, backend, options, log)
-        self._orders = OrderTaker(memory, book, options.limit, self._confirmer.has_model)
+        self._orders = CommandExecutor(memory, book, options.limit, self._confirmer.has_model)
         self.counters: dict[str, float] = {"standing": 0, "notices": 0, "notices_refused": 0, "notices_over_budget": 0}
         self._watch()
 
@@ -89,7 +89,7 @@ class Standing:
 
     async def order(self, text: str, conversation: str) -> Draft | None:
         """What is said to a sentence that gives or takes back a query; None where ``text`` is no such thing."""
-        order = parse_order(text)
+        order = parse_command(text)
         return None if order is None else (await self._obey(order, conversation))[0]
 
     async def serve(self, request: StandingRequest) -> StandingReply:
@@ -112,7 +112,7 @@ class Standing:
             await self._save()
         self._arrived.set()
 
-    async def _obey(self, order: Order, conversation: str) -> tuple[Draft, bool]:
+    async def _obey(self, order: StandingCommand, conversation: str) -> tuple[Draft, bool]:
         with anyio.move_on_after(CATCH_UP_S):
             await self.catch_up()
         draft, done = await self._orders.obey(order, conversation)

@@ -24,7 +24,7 @@ from perception.audio.blocks import CHUNK_S, CHUNK_SAMPLES
 from perception.audio.pipeline import Heard
 from perception.capture.align import SoundPiece
 from perception.processes import watch
-from perception.processes.listen_live import Ears
+from perception.processes.listen_live import LiveAudioPipeline
 from reasoning.process import main as reason
 from runtime.config import Config, parse_config
 from runtime.messages import (
@@ -85,7 +85,7 @@ def test_a_forgotten_word_that_was_being_said_is_refused_when_it_comes_and_may_b
     assert set(stored(store)) == {other.id, later.id}
     # When nothing from then can come any more the word is not known to any process.
     remember(store, gather(send("live", progress(900.0, "audio"), first=99)))
-    assert not store.unwelcome.began_in_time(on_its_way)
+    assert not store.pending_erasure.began_in_time(on_its_way)
     store.close()
 
 
@@ -166,7 +166,7 @@ def test_half_an_utterance_is_let_go_and_hearing_goes_on_without_a_gap() -> None
         return begun[-1]
 
     world = World("mic", Config())
-    ears = Ears(cast(Service, world), parse_source("mic"), begin, 0.0)
+    ears = LiveAudioPipeline(cast(Service, world), parse_source("mic"), begin, 0.0)
     ears.inbox.opened("")
     gaps: list[Observation] = []
     for first_piece in (0, 20):

@@ -23,7 +23,7 @@ from memory.spans.segment import SegmentOptions
 from memory.store.database import Store
 from memory.store.reader import read_spans, read_status, scan
 from memory.store.redescribe import foreign_frames, redescribe
-from memory.transactions import Recorder
+from memory.transactions import MemoryWriter
 from perception.vision.describe import Description, LayoutEncoder
 from perception.vision.pipeline import describe_anew
 from perception.vision.redescribe import Redescriber
@@ -218,7 +218,7 @@ def test_a_frame_forgotten_meanwhile_does_not_come_back_and_one_without_a_pictur
 
 def test_a_batch_of_two_encoders_is_refused_whole(tmp_path: Path) -> None:
     store = memory_of(tmp_path, stream(*two_things(), end_s=10.0))
-    recorder = Recorder(store, MemoryConfig())
+    recorder = MemoryWriter(store, MemoryConfig())
     listed = foreign(store, "newer")
     mixed = (told_anew(listed[0], CATS), listed[1])
     with pytest.raises(StoreError, match="vectors of one space"):
@@ -230,7 +230,7 @@ def test_a_batch_of_two_encoders_is_refused_whole(tmp_path: Path) -> None:
 def test_totals_and_budgets_follow_vectors_that_grow(tmp_path: Path) -> None:
     """What is charged after describing anew is what counting everything would charge."""
     store = memory_of(tmp_path, Batch())
-    recorder = Recorder(store, MemoryConfig())
+    recorder = MemoryWriter(store, MemoryConfig())
     recorder.commit(stream(*two_things(), end_s=10.0))
     grown = tuple(np.eye(300)[0])
     recorder.redescribe(

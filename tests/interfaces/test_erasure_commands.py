@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from memory.batch import Batch
-from reasoning.standing.store import Book
+from reasoning.standing.store import StandingQueryStore
 from runtime.messages import StandingQuery
 from tests.fixtures.agent_runs import run
 from tests.fixtures.memory_cases import memory_of, say, see, stream
@@ -46,7 +46,7 @@ def test_what_is_forgotten_is_gone_from_every_file_and_the_proof_is_printed(memo
 
 
 def test_a_standing_query_that_names_it_is_the_users_to_remove(memory: Path) -> None:
-    book = Book(memory)
+    book = StandingQueryStore(memory)
     book.put(StandingQuery(id="q1", text="somebody says porcupine"))
     book.save()
     result = run("forget", "--text", "porcupine", "--memory", memory, "--yes")

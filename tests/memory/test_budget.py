@@ -12,10 +12,10 @@ import pytest
 from msgspec import structs
 
 from memory.batch import Batch
-from memory.budget.enforce import Keeper
+from memory.budget.enforce import BudgetEnforcer
 from memory.budget.levels import MIB, Budget, share_out
 from memory.budget.size_accounting import LEVELS, Stage, charge_since, charged
-from memory.budget.value_density import Holding, WorthPerByte
+from memory.budget.value_density import RetainedItem, ValueDensity
 from memory.recall.views import open_view
 from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
@@ -61,14 +61,14 @@ class Memory:
     def __init__(self, directory: Path, budget: Budget = SMALL) -> None:
         self.budget = budget
         self.store = Store(directory, budget)
-        self.keeper = Keeper(budget)
+        self.enforcer = BudgetEnforcer(budget)
         self.integration = Integration(SegmentOptions())
         self.most_bytes = 0
 
     def take(self, batch: Batch) -> None:
         with self.store.write() as writing:
             writing.add(batch)
-            self.keeper.keep(writing, self.integration.advance(writing, writing.media_sources()))
+            self.enforcer.keep(writing, self.integration.advance(writing, writing.media_sources()))
         self.most_bytes = max(self.most_bytes, self.store.size_bytes())
 
     def rows(self, sql: str, *values: object) -> list[tuple[object, ...]]:
@@ -103,19 +103,19 @@ def test_the_file_is_within_its_budget_after_every_commit_and_every_level_within
     memory.store.close()
 
 
-class Whole(WorthPerByte):
+class Whole(ValueDensity):
     """A policy that drops whole events, the oldest first."""
 
-    def rate(self, holding: Holding) -> float:
+    def rate(self, holding: RetainedItem) -> float:
         return holding.t0_s
 
-    def next_stage(self, holding: Holding) -> Stage:
+    def next_stage(self, holding: RetainedItem) -> Stage:
         return "tombstone"
 
 
 def test_of_an_event_dropped_whole_no_moment_is_left(tmp_path: Path) -> None:
     memory = Memory(tmp_path, Budget(hot=MIB, events=MIB // 16, episodes=MIB // 16, words=MIB // 4))
-    memory.keeper = Keeper(memory.budget, policy=Whole())
+    memory.enforcer = BudgetEnforcer(memory.budget, policy=Whole())
     for batch in many_scenes(60):
         memory.take(batch)
     events = {id_ for (id_,) in memory.rows("SELECT id FROM spans WHERE level='event' AND stage='full'")}
@@ -216,7 +216,7 @@ def test_an_undone_commit_changes_no_total_and_no_worth(tmp_path: Path) -> None:
     before = {table: memory.rows(f"SELECT * FROM {table}") for table in tables}
     with pytest.raises(RuntimeError), memory.store.write() as writing:
         writing.add(next(many_scenes(1, {0: scene(500, 100.0 * SCENE_S)})))
-        memory.keeper.keep(writing, memory.integration.advance(writing, writing.media_sources()))
+        memory.enforcer.keep(writing, memory.integration.advance(writing, writing.media_sources()))
         raise RuntimeError
     assert before == {table: memory.rows(f"SELECT * FROM {table}") for table in tables}
     memory.store.close()
@@ -233,7 +233,7 @@ def test_a_memory_made_before_budgets_is_brought_within_one_when_it_is_opened(tm
     store.close()
     memory = Memory(tmp_path)
     with memory.store.write() as writing:
-        memory.keeper.keep(writing, memory.keeper.find_untaken(writing))
+        memory.enforcer.keep(writing, memory.enforcer.find_untaken(writing))
     assert memory.store.size_bytes() <= SMALL.total
     memory.store.close()
 

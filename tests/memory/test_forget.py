@@ -353,5 +353,5 @@ def test_traces_are_found_across_the_pieces_a_file_is_read_in(tmp_path: Path, mo
     pieces = frozenset(data[at : at + 32] for at in (0, 700, 980, 999, 1990, 4968))
     (tmp_path / "file").write_bytes(data)
     with (tmp_path / "file").open("rb") as file:
-        found = traces.find_traces(file, pieces)
+        found = traces.find_residue(file, pieces)
     assert found == dict.fromkeys(pieces, 1)

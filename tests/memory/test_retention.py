@@ -81,7 +81,7 @@ def test_much_that_is_too_old_goes_over_several_commits(tmp_path: Path) -> None:
 
 
 def test_the_notes_of_hours_do_not_grow_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memory.retention.HOURS_KEPT", 10)
+    monkeypatch.setattr("memory.budget.retention.HOURS_KEPT", 10)
     store = Store(tmp_path)
     for hour in range(200):
         with store.write() as writing:

@@ -14,7 +14,7 @@ from memory.archive.exporter import export_memory
 from memory.archive.importer import import_memory
 from memory.batch import Batch
 from memory.budget.compress import Kept, Member, Pooling
-from memory.budget.enforce import Keeper
+from memory.budget.enforce import BudgetEnforcer
 from memory.budget.levels import MIB, Budget
 from memory.budget.retention import remove_with_sketches
 from memory.erasure.forget import forget
@@ -118,14 +118,14 @@ def test_a_sketch_stays_as_doubtful_as_what_it_was_made_of(tmp_path: Path) -> No
     """Step by step down to tombstones, which are joined: no step makes anything more believed."""
     budget = Budget(hot=MIB, events=MIB, episodes=MIB, words=MIB)
     store = Store(tmp_path, budget)
-    keeper, integration = Keeper(budget), Integration(SegmentOptions())
+    enforcer, integration = BudgetEnforcer(budget), Integration(SegmentOptions())
     with store.write() as writing:
         writing.add(three_events(a_stretch(10.0, SIGHTS[1], trust=DOUBTED)))
-        keeper.keep(writing, integration.advance(writing, writing.media_sources()))
+        enforcer.keep(writing, integration.advance(writing, writing.media_sources()))
     stages = []
     for _ in range(9):
         with store.write() as writing:
-            any(keeper._step_down(writing, level) for level in ("hot", "events", "episodes"))
+            any(enforcer._step_down(writing, level) for level in ("hot", "events", "episodes"))
         held = next(span for span in spans(store) if span.t0_s <= 10.0 < span.t1_s)
         stages.append(held.stage)
         assert held.trust == DOUBTED
@@ -153,11 +153,11 @@ class Telling(Pooling):
 def test_what_a_compressor_makes_of_an_event_is_believed_as_the_least_of_it(tmp_path: Path) -> None:
     budget = Budget(hot=MIB, events=MIB, episodes=MIB, words=MIB)
     store = Store(tmp_path, budget)
-    keeper, integration = Keeper(budget, Telling()), Integration(SegmentOptions())
+    enforcer, integration = BudgetEnforcer(budget, Telling()), Integration(SegmentOptions())
     with store.write() as writing:
         writing.add(three_events(a_stretch(10.0, SIGHTS[1], trust=DOUBTED)))
-        keeper.keep(writing, integration.advance(writing, writing.media_sources()))
-        while keeper._step_down(writing, "hot"):
+        enforcer.keep(writing, integration.advance(writing, writing.media_sources()))
+        while enforcer._step_down(writing, "hot"):
             pass
     reader = store.reader()
     told = reader.execute("SELECT t0_s, trust FROM observations WHERE channel='derived' ORDER BY t0_s").fetchall()

@@ -13,7 +13,7 @@ from perception.capture.file import open_container, video_stream
 from perception.capture.file_video import FrameReader, Picture
 from perception.vision.motion import Box, MotionTracker, MovingThing
 from perception.vision.objects import ObjectFinder, ObjectOptions, direction
-from perception.vision.pipeline import Attention, Glance
+from perception.vision.pipeline import FrameSelector, QuickDetection
 from runtime.config import SamplingConfig
 from runtime.messages import Observation
 from tests.fixtures.drawn_clips import at_rate, street
@@ -37,13 +37,13 @@ def events(pictures: Iterable[tuple[float, np.ndarray]], options: ObjectOptions 
 
 def events_of(clip: Path, until_s: float = 1e9) -> list[Observation]:
     """What is told of a file."""
-    attention = Attention(SamplingConfig(), motion=True)
+    attention = FrameSelector(SamplingConfig(), motion=True)
     finder = ObjectFinder(ObjectOptions(source="clip"))
     told: list[Observation] = []
 
     def look(picture: Picture) -> None:
         for look in attention.step(picture):
-            if isinstance(look, Glance):
+            if isinstance(look, QuickDetection):
                 told.extend(finder.glance(picture.t_s, picture.bgr(), look.things))
                 continue
             keyframe = look.keyframe

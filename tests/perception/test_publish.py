@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from perception.audio import publish as heard
-from perception.audio.publish import COUNTED, HeardTeller
+from perception.audio.publish import COUNTED, AudioPublisher
 from perception.audio.vad import Utterance
 from perception.speech.pool import TranscriberPool
 from perception.speech.recognisers import ALWAYS
@@ -62,7 +62,7 @@ async def test_what_a_live_source_said_last_goes_without_its_words_rather_than_n
 ) -> None:
     monkeypatch.setattr(heard, "_LAST_WORDS_S", 0.05)
     service = Told()
-    teller = HeardTeller(cast(Service, service), "mic", Endless(), 0.0, dict.fromkeys(COUNTED, 0.0), waits=False)
+    teller = AudioPublisher(cast(Service, service), "mic", Endless(), 0.0, dict.fromkeys(COUNTED, 0.0), waits=False)
     hearing = SimpleNamespace(open_s=4.0, foreseen=lambda: None, so_far=lambda: said(4.0, 5.5))
     with anyio.fail_after(20):
         async with teller.telling():
@@ -82,7 +82,7 @@ async def test_what_finds_all_recognisers_busy_is_told_as_not_listened_to(monkey
     monkeypatch.setattr(heard, "_LAST_WORDS_S", 0.05)
     monkeypatch.setattr(heard, "_UTTERANCES_AHEAD", 0)
     service = Told()
-    teller = HeardTeller(cast(Service, service), "mic", Endless(), 0.0, dict.fromkeys(COUNTED, 0.0), waits=False)
+    teller = AudioPublisher(cast(Service, service), "mic", Endless(), 0.0, dict.fromkeys(COUNTED, 0.0), waits=False)
     with anyio.fail_after(20):
         async with teller.telling():
             await teller.take(said(1.0, 2.0), 2.5)

@@ -8,7 +8,7 @@ import numpy as np
 
 from perception.capture.file_video import Picture
 from perception.vision.objects import ObjectFinder, ObjectOptions
-from perception.vision.pipeline import Attention
+from perception.vision.pipeline import FrameSelector
 from perception.vision.read_text import TextOptions, TextReader
 from perception.vision.sampling_budget import LEVELS, CpuUse, SamplingBudget
 from runtime.config import SamplingConfig
@@ -53,7 +53,7 @@ def test_a_lowered_level_takes_fewer_looks_of_a_lively_scene() -> None:
     ]
     looks = []
     for level in (LEVELS[0], LEVELS[-1]):
-        attention = Attention(SamplingConfig(), motion=False)
+        attention = FrameSelector(SamplingConfig(), motion=False)
         attention.adapt(level)
         looks.append(sum(len(attention.step(picture)) for picture in pictures))
     assert looks[1] < looks[0]

@@ -85,17 +85,17 @@ async def test_in_a_pause_the_source_is_closed_and_nothing_looked_at_and_its_tim
 
 async def test_looks_that_wait_are_given_at_once_to_a_model_that_gains_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
     from perception.vision.describe import LayoutEncoder
-    from perception.vision.pipeline import Sight
+    from perception.vision.pipeline import FrameAnalyser
 
     monkeypatch.setattr(LayoutEncoder, "batch", 4)
-    first, given, step = threading.Event(), list[int](), Sight.step
+    first, given, step = threading.Event(), list[int](), FrameAnalyser.step
 
     def count(self: Any, *looks: Any) -> Any:
         given.append(len(looks))
         first.wait(20.0)
         return step(self, *looks)
 
-    monkeypatch.setattr(Sight, "step", count)
+    monkeypatch.setattr(FrameAnalyser, "step", count)
     with Loopback(moving_square(SIZE), rate_hz=20.0, clip_s=1.0) as camera:
 
         async def then(world: World) -> None:
@@ -123,16 +123,16 @@ async def test_a_picture_that_changes_its_size_is_watched_on() -> None:
 
 
 async def test_a_slow_look_costs_looks_and_never_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
-    from perception.vision.pipeline import Sight
+    from perception.vision.pipeline import FrameAnalyser
 
     slow = threading.Event()
-    step = Sight.step
+    step = FrameAnalyser.step
 
     def hang(self: Any, *looks: Any) -> Any:
         slow.wait(20.0)
         return step(self, *looks)
 
-    monkeypatch.setattr(Sight, "step", hang)
+    monkeypatch.setattr(FrameAnalyser, "step", hang)
     with Loopback(moving_square(SIZE), rate_hz=20.0, clip_s=1.0) as camera:
 
         async def then(world: World) -> None:
@@ -200,20 +200,20 @@ async def test_in_a_pause_and_while_a_source_is_away_there_is_nothing_to_see_and
 async def test_a_glance_takes_a_free_moment_and_no_progress_overtakes_what_it_tells(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from perception.vision.pipeline import Attention, Glance, Sight
+    from perception.vision.pipeline import FrameAnalyser, FrameSelector, QuickDetection
 
-    step = Attention.step
+    step = FrameSelector.step
 
     def attend(self: Any, picture: Any, asked: bool = False) -> Any:
-        return step(self, picture, asked) or [Glance(picture, ())]
+        return step(self, picture, asked) or [QuickDetection(picture, ())]
 
-    def tell(self: Any, glance: Glance) -> list[Observation]:
+    def tell(self: Any, glance: QuickDetection) -> list[Observation]:
         t_s = glance.picture.t_s
         identity = observation_id("door@now", "object", t_s)
         return [Observation(id=identity, source="door@now", channel="object", t0_s=t_s, t1_s=t_s)]
 
-    monkeypatch.setattr(Attention, "step", attend)
-    monkeypatch.setattr(Sight, "glance", tell)
+    monkeypatch.setattr(FrameSelector, "step", attend)
+    monkeypatch.setattr(FrameAnalyser, "glance", tell)
     with Loopback(moving_square(SIZE), rate_hz=20.0, clip_s=1.0) as camera:
 
         async def then(world: World) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from reasoning.standing.commands import Order, parse_order
+from reasoning.standing.commands import StandingCommand, parse_command
 from reasoning.standing.conditions import account, parse_condition
 from reasoning.standing.gate import Gate, GateOptions
 from runtime.messages import StandingRequest
@@ -70,7 +70,7 @@ async def test_said_in_a_conversation_it_is_refused_as_well(tmp_path: Path) -> N
         assert said is not None and said.abstained, text
     assert (await watch.serve(StandingRequest())).queries == ()
     # What it was about may be what was said before: a question.
-    assert parse_order("tell me when") is None
+    assert parse_command("tell me when") is None
 
 
 @pytest.mark.parametrize(
@@ -166,4 +166,4 @@ def test_the_side_somebody_comes_or_goes_at_counts() -> None:
 
 @pytest.mark.parametrize("text", ["tell me when Fred arrives", "tell me when two armed men are there"])
 def test_a_name_or_an_adjective_that_ends_like_a_past_is_none(text: str) -> None:
-    assert parse_order(text) == Order("add", condition=text.removeprefix("tell me when "))
+    assert parse_command(text) == StandingCommand("add", condition=text.removeprefix("tell me when "))

@@ -378,10 +378,10 @@ async def test_an_anchor_that_was_not_seen_is_said() -> None:
 
 
 async def test_weak_evidence_is_no_answer() -> None:
-    asked = "What does he say about the lighthouse keeper's daughter and her wedding?"
+    asked = "What does he say about the lighthouse enforcer's daughter and her wedding?"
     draft = await answer(ListedMemory(*TALK), asked)
     assert draft.abstained
-    assert draft.text.startswith("I did not see or hear enough about the lighthouse keeper")
+    assert draft.text.startswith("I did not see or hear enough about the lighthouse enforcer")
     # What came nearest is told as no more than that.
     assert all(claim.text.startswith("The nearest to it:") for claim in draft.claims if claim.cites)
 

@@ -17,10 +17,10 @@ from reasoning.answer.draft import Claim
 from reasoning.answer.extract import ExtractiveBackend
 from reasoning.backends import Verdict
 from reasoning.query.context import Context
-from reasoning.standing.commands import Order, parse_order
+from reasoning.standing.commands import StandingCommand, parse_command
 from reasoning.standing.conditions import account, parse_condition
 from reasoning.standing.gate import Gate, GateOptions
-from reasoning.standing.store import Book
+from reasoning.standing.store import StandingQueryStore
 from reasoning.standing.watch import Standing
 from reasoning.standing.webhook import Webhook, WebhookSender
 from reasoning.understand.questions import Question
@@ -44,7 +44,7 @@ from tests.fixtures.listed_memory import SOURCE, ListedMemory, appears, frame, o
     ],
 )
 def test_a_sentence_that_gives_a_query(text: str, condition: str, every: bool) -> None:
-    assert parse_order(text) == Order("add", condition=condition, every=every)
+    assert parse_command(text) == StandingCommand("add", condition=condition, every=every)
 
 
 @pytest.mark.parametrize(
@@ -59,22 +59,22 @@ def test_a_sentence_that_gives_a_query(text: str, condition: str, every: bool) -
     ],
 )
 def test_a_question_about_the_past_is_no_order(text: str) -> None:
-    assert parse_order(text) is None
+    assert parse_command(text) is None
 
 
 @pytest.mark.parametrize(
     ("text", "order"),
     [
-        ("What are you watching for?", Order("list")),
-        ("pause q2", Order("pause", which="q2")),
-        ("resume the one about the door", Order("resume", which="the door")),
-        ("stop telling me about the budget", Order("remove", which="the budget")),
-        ("cancel q3", Order("remove", which="q3")),
-        ("remove all", Order("remove", all=True)),
+        ("What are you watching for?", StandingCommand("list")),
+        ("pause q2", StandingCommand("pause", which="q2")),
+        ("resume the one about the door", StandingCommand("resume", which="the door")),
+        ("stop telling me about the budget", StandingCommand("remove", which="the budget")),
+        ("cancel q3", StandingCommand("remove", which="q3")),
+        ("remove all", StandingCommand("remove", all=True)),
     ],
 )
-def test_a_sentence_that_changes_queries(text: str, order: Order) -> None:
-    assert parse_order(text) == order
+def test_a_sentence_that_changes_queries(text: str, order: StandingCommand) -> None:
+    assert parse_command(text) == order
 
 
 EMBEDDED = {"frame": "layout-v1", "sound": "levels and spectral peaks"}
@@ -223,8 +223,8 @@ class Says:
 def standing(memory: Stores, folder: Path, backend: Any = None, **options: Any) -> tuple[Standing, list[Notice]]:
     told: list[Notice] = []
     made = Standing(
-        memory, backend or ExtractiveBackend(0.35, 4), Book(folder), StandingConfig(**options), told.append,
-        logging.getLogger("test"),
+        memory, backend or ExtractiveBackend(0.35, 4), StandingQueryStore(folder), StandingConfig(**options),
+        told.append, logging.getLogger("test"),
     )  # fmt: skip
     return made, told
 
@@ -350,7 +350,7 @@ def test_a_damaged_book_is_told_in_one_line_and_left_alone(tmp_path: Path) -> No
     path = tmp_path / "standing.json"
     path.write_text("{not json", encoding="utf-8")
     with pytest.raises(StoreError, match="damaged"):
-        Book(tmp_path)
+        StandingQueryStore(tmp_path)
     assert path.read_text(encoding="utf-8") == "{not json"
 
 

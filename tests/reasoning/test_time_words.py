@@ -49,7 +49,7 @@ def test_an_expression_becomes_a_window(question: str, t0_s: float, t1_s: float,
     [
         "What stands at the edge of the lawn?",
         "When are two bottles taken away at the same time?",
-        "How many cars are in two lanes?",
+        "How many cars are in two groups?",
         "What colour is the close-up?",
         "Where does the man sit on the second chair?",
         "Is there just one person?",

@@ -106,19 +106,19 @@ async def test_parts_come_before_the_end_and_in_order(peer: Peer) -> None:
 
 
 async def test_no_answer_before_the_deadline_is_an_error_and_nobody_hangs(peer: Peer) -> None:
-    given_up = anyio.Event()
+    evicted = anyio.Event()
 
     async def never(request: StatusRequest) -> Done:
         try:
             await anyio.sleep_forever()
         finally:
-            given_up.set()
+            evicted.set()
         return Done()
 
     async def use(tasks: Any) -> None:
         with pytest.raises((DeadlineExceeded, RemoteError)):
             await peer.caller.call(StatusRequest(), 0.1)
-        await given_up.wait()
+        await evicted.wait()
 
     await with_server(peer, {StatusRequest: never}, use)
 

@@ -161,7 +161,7 @@ def _check(wish: Wish) -> None:
         raise UserError("give either --last or --from and --to")
 
 
-def _check_traces(done: ForgetReply) -> None:
+def _check_residue(done: ForgetReply) -> None:
     if STANDING in done.traces:
         raise UserError("forgotten, but a standing query names it; remove that too (`standing remove ID`)")
     if done.traces:
@@ -212,7 +212,7 @@ async def _erase(wish: Wish, request: ForgetRequest, client: Client, as_json: bo
         print(_as_json(done, request.windows, is_done=True), flush=True)
     else:
         _show_done(done, wish)
-    _check_traces(done)
+    _check_residue(done)
 
 
 async def _is_agreed_to(as_json: bool) -> bool:

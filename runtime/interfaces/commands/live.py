@@ -111,7 +111,7 @@ async def live(
             await tell_mismatch(client, config)
             await notices.pass_over()
             known = (await client.status()).sources
-            await _end_forsaken(client, known)
+            await _end_abandoned(client, known)
         now_wall_s, epoch_s = time.time(), time.monotonic()
         names = [record.source for record in known]
         session = [begin_session(source, now_wall_s, names) for source in sources]
@@ -145,7 +145,7 @@ async def _perceive(agent: Agent, session: Sequence[LiveSource], epoch_s: float)
     await agent.perceive(params)
 
 
-async def _end_forsaken(client: Client, known: Sequence[SourceRecord]) -> None:
+async def _end_abandoned(client: Client, known: Sequence[SourceRecord]) -> None:
     """End the live sessions that a killed agent left open: nothing will come of them any more."""
     for record in known:
         for track in KIND_TRACKS.get(record.kind, ()):
