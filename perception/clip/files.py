@@ -18,9 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from perception.clip.onnx_model import Manifest, read_manifest
-from perception.clip.tags import load_vocabulary, read_vectors
+from perception.clip.tags import read_vectors
 from runtime.config import OpenClipConfig, VisionConfig
 from runtime.errors import ConfigError, UserError, WeightsError
+from runtime.language.vocabulary import load_vocabulary
 from runtime.service import USER_ERROR_MARK
 from runtime.weights.known import WEIGHTS, cache_dir, digest, require
 

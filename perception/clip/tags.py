@@ -1,59 +1,19 @@
 """Open-vocabulary tags: which of the things in an editable list a picture shows, by image and text vectors.
 
-    python -m perception.tags EXPORT_FOLDER VOCABULARY TARGET
+    python -m perception.clip.tags EXPORT_FOLDER VOCABULARY TARGET
 
 writes the vectors of a vocabulary; a program of its own, so that the text tower's 300 MB do not stay with who watches.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-import msgspec
 import numpy as np
-import yaml
-from msgspec import Meta, Struct
 
-from runtime.config import PROFILE_DIR
-from runtime.errors import ConfigError
-
-Score = Annotated[float, Meta(ge=0, le=1)]
-
-
-class TagEntry(Struct, frozen=True, forbid_unknown_fields=True):
-    """A tag with a threshold of its own."""
-
-    descriptions: Annotated[tuple[str, ...], Meta(min_length=1)]
-    threshold: Score | None = None
-
-
-class Vocabulary(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is sought in pictures; `configs/tags/everyday.yaml` documents the keys."""
-
-    tags: Annotated[dict[str, Annotated[tuple[str, ...], Meta(min_length=1)] | TagEntry], Meta(min_length=1)]
-    neutral: Annotated[tuple[str, ...], Meta(min_length=1)] = ("a photo.",)
-    templates: Annotated[tuple[str, ...], Meta(min_length=1)] = ("{}",)
-    threshold: Score = 0.9
-
-    def descriptions(self, tag: str) -> list[str]:
-        """All texts that stand for a tag: each description in each template."""
-        entry = self.tags[tag]
-        said = entry.descriptions if isinstance(entry, TagEntry) else entry
-        return [template.replace("{}", words) for template in self.templates for words in said]
-
-    def threshold_of(self, tag: str) -> float:
-        entry = self.tags[tag]
-        own = entry.threshold if isinstance(entry, TagEntry) else None
-        return self.threshold if own is None else own
-
-    def key(self) -> str:
-        """16 hex digits of all that its vectors depend on."""
-        texts = [list(self.neutral), *([tag, *self.descriptions(tag)] for tag in self.tags)]
-        return hashlib.sha256(msgspec.json.encode(texts)).hexdigest()[:16]
+from runtime.language.vocabulary import Vocabulary, load_vocabulary
 
 
 class Tagger:
@@ -83,24 +43,6 @@ class Tagger:
         ranked = sorted(range(len(scores)), key=lambda k: (-margins[k], self._names[k]))
         told = [k for k in ranked if scores[k] >= self._least[k]]
         return [(self._names[k], round(float(scores[k]), 3)) for k in told[: self._limit]]
-
-
-def load_vocabulary(name_or_path: str) -> Vocabulary:
-    """A vocabulary by its name in `configs/tags/` or by its path.
-
-    Raises:
-        ConfigError: there is no such file, or it is not a vocabulary.
-    """
-    named = PROFILE_DIR / "tags" / f"{name_or_path}.yaml"
-    path = named if named.is_file() else Path(name_or_path).expanduser()
-    try:
-        return msgspec.convert(yaml.safe_load(path.read_text(encoding="utf-8")), Vocabulary)
-    except OSError as error:
-        raise ConfigError(f"perception.vision.tags: {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"perception.vision.tags: {path}: not YAML") from error
-    except msgspec.ValidationError as error:
-        raise ConfigError(f"perception.vision.tags: {path}: {error}") from error
 
 
 def read_vectors(path: Path, vocabulary: Vocabulary, dimensions: int) -> np.ndarray | None:

@@ -21,12 +21,13 @@ from perception.clip.export import check_agreement
 from perception.clip.files import exported
 from perception.clip.onnx_model import TextTower
 from perception.clip.spaces import configured_space
-from perception.clip.tags import Tagger, load_vocabulary
+from perception.clip.tags import Tagger
 from perception.processes.embed_text import load_embedder
 from perception.vision.describe import ENCODERS
 from perception.vision.redescribe import load_redescriber
 from runtime.config import Config, VisionConfig, parse_config
 from runtime.errors import ConfigError, WeightsError
+from runtime.language.vocabulary import load_vocabulary
 from runtime.messages import EmbedRequest, Observation
 from tests.fixtures.agent_runs import PROJECT
 from tests.fixtures.drawn_clips import at_rate, write_clip
