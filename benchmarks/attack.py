@@ -62,10 +62,15 @@ from runtime.messages import (
     AskRequest,
     Channel,
     Done,
+    Facts,
     Message,
     Observation,
     RememberRequest,
     SourceOpened,
+    SpeechFacts,
+    SpokenWord,
+    TextFacts,
+    WrittenLine,
     observation_id,
 )
 from tests.fixtures.chat_server import serve_chat
@@ -134,15 +139,16 @@ def remembered(observed: Sequence[tuple[str, float, float, str]]) -> Iterator[St
 
 def _observation(channel: str, t0_s: float, t1_s: float, text: str) -> Observation:
     kind: Channel = channel  # type: ignore[assignment]
-    data: dict[str, Any] = {"lines": [[line, 0.95, [0.3, 0.4, 0.4, 0.1]] for line in text.split(" / ")]}
+    lines = tuple(WrittenLine(line, 0.95, (0.3, 0.4, 0.4, 0.1)) for line in text.split(" / "))
+    facts: Facts = TextFacts(lines=lines)
     if channel == "speech":
         spoken = text.split()
         step_s = (t1_s - t0_s) / max(1, len(spoken))
-        timed = [[word, t0_s + i * step_s, t0_s + (i + 1) * step_s, 0.9] for i, word in enumerate(spoken)]
-        data = {"words": timed, "confidence": 0.9, "understood": True}
+        timed = (SpokenWord(word, t0_s + i * step_s, t0_s + (i + 1) * step_s, 0.9) for i, word in enumerate(spoken))
+        facts = SpeechFacts(words=tuple(timed), confidence=0.9)
     return Observation(
         id=observation_id(SOURCE, channel, t0_s), source=SOURCE, channel=kind, t0_s=t0_s, t1_s=t1_s, text=text,
-        data=data,
+        data=facts,
     )  # fmt: skip
 
 

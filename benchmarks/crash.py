@@ -115,7 +115,8 @@ def examine(memory_dir: Path, acknowledged: int, due: int, tally: Tally) -> None
             harness.progress(f"integrity_check: {verdict[:3]}")
             tally.corrupt += 1
             return
-        stored = [n for (n,) in reader.execute("SELECT json_extract(data, '$.n') FROM observations ORDER BY seq")]
+        texts = reader.execute("SELECT text FROM observations ORDER BY seq")
+        stored = [int(text.rsplit(" ", 1)[1]) for (text,) in texts]  # the generator numbers them
         durable = len(stored)
         tally.lost_acknowledged += max(0, acknowledged - durable)
         tally.lost_after_1_s += max(0, due - durable)

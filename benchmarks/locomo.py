@@ -34,7 +34,15 @@ from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
 from memory.store.database import Store
 from runtime.config import load_config
-from runtime.messages import Observation, RecallRequest, SourceOpened, ViewRequest, observation_id, round_time
+from runtime.messages import (
+    Observation,
+    RecallRequest,
+    SourceOpened,
+    SpeechFacts,
+    ViewRequest,
+    observation_id,
+    round_time,
+)
 
 DEFAULT_DATA = harness.DEFAULT_MEDIA.parent / "text" / "locomo" / "locomo_open.json"
 WORDS_PER_S = 2.5
@@ -79,7 +87,7 @@ def conversation_batch(name: str, conversation: dict[str, Any]) -> tuple[Batch, 
             observations.append(
                 Observation(
                     id=id_, source=name, channel="speech", t0_s=t0_s, t1_s=t_s, text=text,
-                    data={"speaker": turn["speaker"]},
+                    data=SpeechFacts(speaker=turn["speaker"]),
                 )
             )  # fmt: skip
     opened = SourceOpened(

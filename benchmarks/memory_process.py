@@ -120,7 +120,6 @@ class Stream:
             t0_s=t_s,
             t1_s=t_s,
             text=f"{' '.join(words)} {self.n}",
-            data={"n": self.n},
             vector=self.vector() if is_frame else None,
             vector_space=SPACE if is_frame else "",
             payload=b"\xff\xd8" + self._random.randbytes(self._picture_bytes) if is_frame else None,

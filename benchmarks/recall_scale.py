@@ -31,7 +31,16 @@ from memory.index.vector_segments import segment_vectors
 from memory.recall.rank import Recall, RecallOptions
 from memory.recall.views import open_view
 from memory.store.database import Store
-from runtime.messages import Observation, RecallRequest, SourceEnded, SourceOpened, View, ViewRequest, observation_id
+from runtime.messages import (
+    Observation,
+    RecallRequest,
+    SourceEnded,
+    SourceOpened,
+    SpeechFacts,
+    View,
+    ViewRequest,
+    observation_id,
+)
 
 KEYS = 1_000_000
 QUESTIONS = 200
@@ -58,7 +67,7 @@ def observations(n: int, seed: int, vectors: NDArray[np.float16]) -> Iterator[Ob
             vectors[i] = vector
             yield Observation(
                 id=observation_id(SOURCE, "speech", t0_s, k=i), source=SOURCE, channel="speech", t0_s=t0_s,
-                t1_s=round(t0_s + 0.9 * step_s, 3), text=next(lines), data={"speaker": ("Anna", "Ben")[i % 2]},
+                t1_s=round(t0_s + 0.9 * step_s, 3), text=next(lines), data=SpeechFacts(speaker=("Anna", "Ben")[i % 2]),
                 vector=vector.tobytes(), vector_space=SPACE,
             )  # fmt: skip
             i += 1

@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from benchmarks import harness
 from benchmarks.week_stream import perceive
 from memory.spans.segment import Segmenter, SegmentOptions
-from runtime.messages import Observation
+from runtime.messages import FrameFacts, Observation, read_facts
 
 FIXED_S = (4.0, 8.0, 16.0, 32.0)
 REFERENCE_MOST, REFERENCE_LEAST, REFERENCE_COSINE = 16, 3, 0.9
@@ -71,7 +71,7 @@ def by_surprise(clip: Clip, gamma: float = DEFAULT.gamma, only: str = "") -> Bou
         if only == "cuts":
             o = structs.replace(o, vector=None)
         elif only == "surprise":
-            o = structs.replace(o, data={})
+            o = structs.replace(o, data=FrameFacts())
         found += segmenter.step(o)
     return found
 
@@ -179,7 +179,7 @@ def read_clips(memory: Path, annotations: dict[str, dict[str, Any]]) -> list[Cli
             if name in of:
                 of[name].append(
                     Observation(
-                        id=id_, source=name, channel=channel, t0_s=t0_s, t1_s=t1_s, data=json.loads(data),
+                        id=id_, source=name, channel=channel, t0_s=t0_s, t1_s=t1_s, data=read_facts(channel, data),
                         vector=vector, vector_space=space or "",
                     )
                 )  # fmt: skip

@@ -27,7 +27,16 @@ from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
 from memory.store.database import Store
 from runtime.config import load_config
-from runtime.messages import Hit, Observation, RecallRequest, SourceOpened, ViewRequest, observation_id, round_time
+from runtime.messages import (
+    Hit,
+    Observation,
+    RecallRequest,
+    SourceOpened,
+    SpeechFacts,
+    ViewRequest,
+    observation_id,
+    round_time,
+)
 
 DEFAULT_DATA = harness.DEFAULT_MEDIA.parent / "text"
 WORDS_PER_S = 2.5
@@ -67,21 +76,21 @@ def with_memory(observations: Sequence[Observation], use: Callable[[Ask], list[f
     return scores
 
 
-def say(source: str, t0_s: float, t1_s: float, text: str, k: int = 0, **data: Any) -> Observation:
+def say(source: str, t0_s: float, t1_s: float, text: str, k: int, speaker: str = "") -> Observation:
     t0_s, t1_s = round_time(max(t0_s, 0.0)), round_time(max(t0_s, t1_s, 0.0))
     return Observation(
         id=observation_id(source, "speech", t0_s, k), source=source, channel="speech", t0_s=t0_s, t1_s=t1_s, text=text,
-        data={"number": k, **data},
+        data=SpeechFacts(speaker=speaker),
     )  # fmt: skip
 
 
-def talk(source: str, lines: Iterable[tuple[str, dict[str, Any]]]) -> list[Observation]:
-    """Lines one after the other at 150 words a minute, numbered in ``data``."""
+def talk(source: str, lines: Iterable[tuple[str, str]]) -> list[Observation]:
+    """Lines and who says them, one after the other at 150 words a minute."""
     said: list[Observation] = []
     t_s = 0.0
-    for k, (text, data) in enumerate(lines):
+    for k, (text, speaker) in enumerate(lines):
         t1_s = t_s + max(1.0, len(text.split()) / WORDS_PER_S)
-        said.append(say(source, t_s, t1_s, text, k, **data))
+        said.append(say(source, t_s, t1_s, text, k, speaker))
         t_s = round_time(t1_s)
     return said
 
@@ -90,13 +99,15 @@ def qmsum(folder: Path) -> list[float]:
     scores: list[float] = []
     for path in sorted(folder.rglob("*.json")):
         meeting = json.loads(path.read_text(encoding="utf-8"))
-        turns = talk(path.stem, ((t["content"], {"speaker": t["speaker"]}) for t in meeting["meeting_transcripts"]))
+        turns = talk(path.stem, ((t["content"], t["speaker"]) for t in meeting["meeting_transcripts"]))
 
-        def use(ask: Ask, meeting: dict[str, Any] = meeting) -> list[float]:
+        number = {turn.id: k for k, turn in enumerate(turns)}
+
+        def use(ask: Ask, meeting: dict[str, Any] = meeting, number: dict[str, int] = number) -> list[float]:
             found = []
             for query in meeting["specific_query_list"]:
                 spans = [(int(first), int(last)) for first, last in query["relevant_text_span"]]
-                numbers = [hit.observation.data["number"] for hit in ask(query["query"], 10)]
+                numbers = [number[hit.observation.id] for hit in ask(query["query"], 10)]
                 found.append(float(any(first <= n <= last for n in numbers for first, last in spans)))
             return found
 
@@ -163,7 +174,7 @@ def book(folder: Path) -> list[float]:
                 found.append(float(bool(at["A"] and at["B"]) and earlier == pair["earlier"]))
             return found
 
-        scores += with_memory(talk(path.stem, ((line, {}) for line in lines)), use)
+        scores += with_memory(talk(path.stem, ((line, "") for line in lines)), use)
     return scores
 
 

@@ -26,7 +26,7 @@ from msgspec import Struct, structs
 
 from benchmarks import harness
 from memory.batch import Batch
-from runtime.messages import Observation, SourceOpened, observation_id, round_time
+from runtime.messages import Observation, SourceOpened, observation_id, read_facts, round_time
 
 SOURCE = "room"
 HOUR_S = 3600.0
@@ -109,8 +109,9 @@ class Clips:
             for name, id_, channel, t0_s, t1_s, text, data, evidence, vector, space, jpeg in rows:
                 self.of.setdefault(name, []).append(
                     Observation(
-                        id=id_, source=SOURCE, channel=channel, t0_s=t0_s, t1_s=t1_s, text=text, data=json.loads(data),
-                        evidence=tuple(json.loads(evidence)), vector=vector, vector_space=space or "", payload=jpeg,
+                        id=id_, source=SOURCE, channel=channel, t0_s=t0_s, t1_s=t1_s, text=text,
+                        data=read_facts(channel, data), evidence=tuple(json.loads(evidence)),
+                        vector=vector, vector_space=space or "", payload=jpeg,
                     )
                 )  # fmt: skip
         self.once = [o for name in SEEN_ONCE for o in self.of[name] if o.channel == "frame"]

@@ -15,6 +15,7 @@ from msgspec import Struct, field
 from runtime.messages import (
     LOST_MARK,
     TRACKS,
+    GapFacts,
     Message,
     Observation,
     Progress,
@@ -119,8 +120,8 @@ def ends_track(observation: Observation) -> tuple[str, str] | None:
 
     A process that will not come back cannot say so itself; `lost_gap` says it in its place.
     """
-    if observation.channel == "gap" and observation.data.get("ends_track") is True:
-        return observation.source, str(observation.data.get("track", ""))
+    if isinstance(observation.data, GapFacts) and observation.data.ends_track:
+        return observation.source, observation.data.track
     return None
 
 
@@ -135,7 +136,7 @@ def lost_gap(record: SourceRecord, track: Track, reason: str) -> Observation:
         t0_s=t0_s,
         t1_s=round_time(t1_s),
         text=f"{LOST_MARK}{reason}",
-        data={"track": track, "reason": reason, "ends_track": True},
+        data=GapFacts(track=track, reason=reason, ends_track=True),
     )
 
 

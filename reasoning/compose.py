@@ -45,6 +45,7 @@ from runtime.messages import (
     Answer,
     AnswerPart,
     AskRequest,
+    CorrectionFacts,
     Observation,
     PartialTranscript,
     ScanRequest,
@@ -110,7 +111,7 @@ class Composed(Struct, frozen=True):
         observations = as_observations(conversation, asked, leaned, answer, self.view)
         if correction is not None:
             observations += (correction,)
-        corrected = str(correction.data.get("asked") or "") if correction is not None else ""
+        corrected = correction.facts(CorrectionFacts).asked if correction is not None else ""
         folded = conversation.add(
             PastTurn(
                 asked=asked,

@@ -20,8 +20,11 @@ from reasoning.understand.questions import noun_phrases, parse_question
 from reasoning.understand.words import stem
 from runtime.messages import (
     Answer,
+    AnswerFacts,
     Citation,
+    DerivedFacts,
     Observation,
+    QuestionFacts,
     ScanRequest,
     View,
     observation_id,
@@ -113,10 +116,11 @@ class Conversations:
         pairs = await self._memory.scan(
             ScanRequest(view=view, channels=("question", "answer"), newest_first=True, limit=SOUGHT)
         )
-        mine = [o for o in pairs.observations if o.data.get("conversation") == name]
-        answers = {str(o.data.get("question")): o for o in mine if o.channel == "answer"}
-        asked = sorted((o for o in mine if o.id in answers), key=lambda o: (int(o.data.get("turn", 0)), o.t0_s, o.id))
-        conversation.count = max((int(o.data.get("turn", 0)) for o in asked), default=0)
+        said = [(o, o.facts(AnswerFacts)) for o in pairs.observations]
+        answers = {facts.question: o for o, facts in said if o.channel == "answer" and facts.conversation == name}
+        mine = [(o.facts(QuestionFacts).turn, o.t0_s, o.id, o) for o in pairs.observations if o.id in answers]
+        asked = [o for *_, o in sorted(mine, key=lambda one: one[:3])]
+        conversation.count = max((turn for turn, *_ in mine), default=0)
         kept = asked[-TURNS_KEPT:]
         cited = await self._cited([answers[o.id] for o in kept[-1:]], view)
         conversation.turns = [_turn(o, answers[o.id], cited) for o in kept]
@@ -124,11 +128,10 @@ class Conversations:
             notes = await self._memory.scan(
                 ScanRequest(view=view, channels=("derived",), newest_first=True, limit=SOUGHT)
             )
-            topics = [
-                o for o in notes.observations if (o.data.get("kind"), o.data.get("conversation")) == (TOPIC_KIND, name)
-            ]
-            topics.sort(key=lambda o: int(o.data.get("turn", 0)))
-            conversation.topics = [o.text for o in topics[-TOPICS_KEPT:]]
+            facts = [(o.facts(DerivedFacts), o) for o in notes.observations]
+            topics = [(of.turn, o) for of, o in facts if (of.kind, of.conversation) == (TOPIC_KIND, name)]
+            topics.sort(key=lambda topic: topic[0])
+            conversation.topics = [o.text for _, o in topics[-TOPICS_KEPT:]]
         return conversation
 
     async def _cited(self, answers: list[Observation], view: View) -> dict[str, Observation]:
@@ -165,16 +168,17 @@ def as_observations(
     t_s = round_time(view.as_of_s)
     k = zlib.crc32(f"{conversation.name}\0{asked}\0{view.generation}".encode()) or 1
     question = observation_id(source, "question", t_s, k)
-    facts = {"conversation": conversation.name, "turn": conversation.count + 1}
-    understood = {"understood": answer.understood, "follow_up": leaned} if answer.understood else {}
+    name, turn = conversation.name, conversation.count + 1
+    leans = leaned and bool(answer.understood)
     return (
         Observation(
-            id=question, source=source, channel="question", t0_s=t_s, t1_s=t_s, text=asked, data=facts | understood
+            id=question, source=source, channel="question", t0_s=t_s, t1_s=t_s, text=asked,
+            data=QuestionFacts(conversation=name, turn=turn, understood=answer.understood, follow_up=leans),
         ),
         Observation(
             id=observation_id(source, "answer", t_s, k), source=source, channel="answer", t0_s=t_s, t1_s=t_s,
             text=answer.answer, evidence=tuple(c.id for c in answer.citations),
-            data=facts | {"question": question, "abstained": answer.abstained},
+            data=AnswerFacts(conversation=name, turn=turn, question=question, abstained=answer.abstained),
         ),
     )  # fmt: skip
 
@@ -189,7 +193,7 @@ def as_topic(conversation: Conversation, folded: list[PastTurn], beside: Observa
         t0_s=beside.t0_s,
         t1_s=beside.t1_s,
         text=conversation.topics[-1],
-        data={"kind": TOPIC_KIND, "conversation": conversation.name, "turn": conversation.count},
+        data=DerivedFacts(kind=TOPIC_KIND, conversation=conversation.name, turn=conversation.count),
         evidence=tuple(id_ for turn in folded for id_ in turn.ids),
     )
 
@@ -197,10 +201,10 @@ def as_topic(conversation: Conversation, folded: list[PastTurn], beside: Observa
 def _turn(question: Observation, answer: Observation, cited: dict[str, Observation]) -> PastTurn:
     return PastTurn(
         asked=question.text,
-        understood=str(question.data.get("understood") or question.text),
+        understood=question.facts(QuestionFacts).understood or question.text,
         answer=answer.text,
-        abstained=bool(answer.data.get("abstained")),
-        leaned=bool(question.data.get("follow_up")),
+        abstained=answer.facts(AnswerFacts).abstained,
+        leaned=question.facts(QuestionFacts).follow_up,
         cites=tuple(
             Citation(source=o.source, t0_s=o.t0_s, t1_s=o.t1_s, channel=o.channel, text=o.text, id=o.id)
             for o in (cited[id_] for id_ in answer.evidence if id_ in cited)

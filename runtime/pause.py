@@ -11,7 +11,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from runtime.messages import Ack, Message, Observation, Progress, SourceEnded, SourceOpened, observation_id, round_time
+from runtime.messages import (
+    Ack,
+    GapFacts,
+    Message,
+    Observation,
+    Progress,
+    SourceEnded,
+    SourceOpened,
+    observation_id,
+    round_time,
+)
 
 PAUSED_BY_USER = "paused by the user"
 # A pause is told of piece by piece, so that memory knows of it while it lasts.
@@ -128,6 +138,6 @@ class PausableOutbox:
                 t0_s=since_s,
                 t1_s=until_s,
                 text=PAUSED_BY_USER,
-                data={"track": opened.track, "reason": PAUSED_BY_USER},
+                data=GapFacts(track=opened.track, reason=PAUSED_BY_USER),
             )
         ]

@@ -13,7 +13,17 @@ import anyio
 from msgspec import Struct
 
 from runtime.bus import Outbox
-from runtime.messages import TRACKS, Ack, Message, Observation, Progress, Track, observation_id, round_time
+from runtime.messages import (
+    TRACKS,
+    Ack,
+    GapFacts,
+    Message,
+    Observation,
+    Progress,
+    Track,
+    observation_id,
+    round_time,
+)
 
 # What a message takes beside its picture, vector and text.
 _OVERHEAD_BYTES = 1000
@@ -124,7 +134,7 @@ class LiveOutbox:
             t0_s=t0_s,
             t1_s=t1_s,
             text=f"{lost.n} things perceived in {t1_s - t0_s:.1f} s were not remembered: memory could not keep up",
-            data={"track": self._track, "reason": "memory could not keep up"},
+            data=GapFacts(track=self._track, reason="memory could not keep up"),
         )
 
 

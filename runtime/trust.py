@@ -32,9 +32,6 @@ LOW_TRUST = 0.5
 # What is written while somebody speaks, or right after, goes with his words.
 APART_S = 2.0
 
-# Set in `data` of what was imported: the archive it came from.
-IMPORTED_KEY = "imported"
-
 _BY_CHANNEL: dict[Channel, Provenance] = {
     "frame": "perceived",
     "object": "perceived",
@@ -51,7 +48,7 @@ _BY_CHANNEL: dict[Channel, Provenance] = {
 
 def provenance_of(observation: Observation) -> Provenance:
     """Where a record comes from."""
-    if observation.data.get(IMPORTED_KEY):
+    if observation.data.imported:
         return "imported"
     return _BY_CHANNEL[observation.channel]
 

@@ -115,8 +115,8 @@ def _write_all(connection: sqlite3.Connection, target: _Target) -> dict[str, int
             if jpeg is not None:
                 pictures.append(seq)
             yield ArchivedObservation(
-                id=o.id, source=o.source, channel=o.channel, t0_s=o.t0_s, t1_s=o.t1_s, text=o.text, data=o.data,
-                evidence=o.evidence, trust=o.trust, vector_space=o.vector_space,
+                id=o.id, source=o.source, channel=o.channel, t0_s=o.t0_s, t1_s=o.t1_s, text=o.text,
+                data=msgspec.to_builtins(o.data), evidence=o.evidence, trust=o.trust, vector_space=o.vector_space,
                 vector=base64.b64encode(o.vector).decode() if o.vector else "",
                 picture=f"pictures/{seq}.jpg" if jpeg is not None else "",
                 picture_sha256=hashlib.sha256(jpeg).hexdigest() if jpeg is not None else "",

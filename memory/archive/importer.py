@@ -44,8 +44,9 @@ from runtime.messages import (
     SourceOpened,
     SourceRecord,
     Span,
+    fitting_facts,
 )
-from runtime.trust import IMPORTED_KEY, TRUST
+from runtime.trust import TRUST
 
 MAX_LINE_BYTES = 16 << 20
 MAX_PICTURE_BYTES = 8 << 20
@@ -195,10 +196,11 @@ def _observation(archive: _Archive, archived: ArchivedObservation, imported_from
         payload = archive.read(archived.picture, MAX_PICTURE_BYTES)
         if hashlib.sha256(payload).hexdigest() != archived.picture_sha256:
             raise ValueError(f"{archived.picture} has another checksum than its observation says")
-    data = archived.data | ({IMPORTED_KEY: imported_from} if imported_from else {})
+    facts = archived.data | ({"imported": imported_from} if imported_from else {})
     return Observation(
         id=archived.id, source=archived.source, channel=archived.channel, t0_s=archived.t0_s, t1_s=archived.t1_s,
-        text=archived.text, data=data, evidence=archived.evidence, trust=archived.trust,
+        text=archived.text, data=fitting_facts(archived.channel, facts), evidence=archived.evidence,
+        trust=archived.trust,
         vector=base64.b64decode(archived.vector, validate=True) if archived.vector else None,
         vector_space=archived.vector_space, payload=payload,
     )  # fmt: skip

@@ -31,7 +31,15 @@ from memory.store.records import (
 from memory.store.removal import uncharge
 from memory.store.writing import Writing
 from runtime.errors import StoreError
-from runtime.messages import PERCEIVED_CHANNELS, Observation, Span, TimeWindow, observation_id, round_time
+from runtime.messages import (
+    PERCEIVED_CHANNELS,
+    GapFacts,
+    Observation,
+    Span,
+    TimeWindow,
+    observation_id,
+    round_time,
+)
 
 ERASED_REASON = "erased"
 ERASED_TEXT = "erased at your wish"
@@ -259,7 +267,7 @@ def _erased_gap(source: str, t0_s: float, t1_s: float) -> Observation:
         t0_s=round_time(t0_s),
         t1_s=round_time(t1_s),
         text=ERASED_TEXT,
-        data={"track": "all", "reason": ERASED_REASON},
+        data=GapFacts(track="all", reason=ERASED_REASON),
     )
 
 

@@ -21,7 +21,7 @@ from msgspec import Struct
 from memory.index.analysis import QUESTION_WORDS, terms, word_terms, words
 from memory.index.arrays import Floats, Ints
 from memory.index.stem import stem
-from runtime.messages import Observation
+from runtime.messages import Observation, SpeechFacts
 
 # Lanes: channels whose members are one another's conversation.
 SAID = ("speech", "question", "answer", "correction", "derived")
@@ -54,11 +54,10 @@ class QueryTerm(Struct, frozen=True):
 
 
 def observation_key(observation: Observation) -> Key:
-    """The key of an observation: its text, and apart from it who spoke (data["speaker"])."""
-    speaker = observation.data.get("speaker")
+    """The key of an observation: its text, and apart from it who spoke."""
     return Key(
         own=tuple(terms(observation.text)),
-        speaker=tuple(terms(speaker)) if isinstance(speaker, str) else (),
+        speaker=tuple(terms(observation.facts(SpeechFacts).speaker)),
         asks=observation.channel in SAID and bool(_ASKS.search(observation.text)),
     )
 

@@ -13,7 +13,7 @@ from memory.spans.consolidate import Consolidator
 from memory.spans.segment import SegmentOptions
 from memory.spans.summarise import clock
 from memory.store.writing import Writing
-from runtime.messages import Observation, observation_id, round_time
+from runtime.messages import GapFacts, Observation, observation_id, round_time
 
 # Containers announce lengths that are off by a frame or a second; only more than this is a hole.
 TAIL_TOLERANCE_S = 1.0
@@ -76,5 +76,5 @@ def missing_tail(writing: Writing, name: str, source: int, end_s: float) -> Obse
         t0_s=t0_s,
         t1_s=t1_s,
         text=f"nothing could be perceived from {clock(t0_s)} to {clock(t1_s)}",
-        data={"track": "all", "reason": "the source ended before its announced length"},
+        data=GapFacts(track="all", reason="the source ended before its announced length"),
     )

@@ -17,7 +17,7 @@ import math
 import numpy as np
 from msgspec import Struct, field
 
-from runtime.messages import Observation, round_time
+from runtime.messages import FrameFacts, Observation, round_time
 
 # Below this a frame is like its event whatever the statistics of a still scene say: cosine .98.
 SURPRISE_FLOOR = 0.02
@@ -93,7 +93,7 @@ class Segmenter:
     def _see(self, frame: Observation) -> float | None:
         state = self.state
         vector = _vector(frame)
-        is_new = bool(frame.data.get("cut"))
+        is_new = bool(frame.facts(FrameFacts).cut)
         if vector is not None:
             if state.space != frame.vector_space or len(state.average) != vector.nbytes:
                 state.average, state.space = b"", frame.vector_space

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from runtime.messages import Observation, Span
+from runtime.messages import Observation, Span, read_facts
 
 # Of `observations o JOIN sources s USING (source) LEFT JOIN vectors v USING (seq)`.
 OBSERVATION_COLUMNS = "o.id, s.name, o.channel, o.t0_s, o.t1_s, o.text, o.data, o.evidence, o.trust, v.vector, v.space"
@@ -15,7 +15,6 @@ OBSERVATION_JOIN = "observations o JOIN sources s USING (source) LEFT JOIN vecto
 SPAN_COLUMNS = "p.id, s.name, p.level, p.t0_s, p.t1_s, p.text, p.parent, p.keyframe, p.stage, p.why, p.trust"
 
 _to_json = msgspec.json.Encoder().encode
-_data_of = msgspec.json.Decoder(dict[str, Any]).decode
 _ids_of = msgspec.json.Decoder(tuple[str, ...]).decode
 
 
@@ -48,7 +47,7 @@ def observation_of(row: tuple[Any, ...], payload: bytes | None = None) -> Observ
     """The observation in a row of `OBSERVATION_COLUMNS`."""
     id_, source, channel, t0_s, t1_s, text, data, evidence, trust, vector, space = row[:11]
     return Observation(
-        id=id_, source=source, channel=channel, t0_s=t0_s, t1_s=t1_s, text=text, data=_data_of(data),
+        id=id_, source=source, channel=channel, t0_s=t0_s, t1_s=t1_s, text=text, data=read_facts(channel, data),
         evidence=_ids_of(evidence), trust=trust, vector=vector, vector_space=space or "", payload=payload,
     )  # fmt: skip
 

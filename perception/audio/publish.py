@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
 
 import anyio
 import anyio.abc
@@ -23,10 +22,15 @@ from perception.speech.pool import TranscriberPool, WorkerFailed
 from perception.speech.transcript import Transcript
 from runtime.messages import (
     Channel,
+    Facts,
+    GapFacts,
     Message,
     Observation,
     Progress,
+    SoundFacts,
+    SpeechFacts,
     SpeechStarted,
+    SpokenWord,
     observation_id,
     round_time,
 )
@@ -136,7 +140,7 @@ class AudioPublisher:
 
     def gap(self, t0_s: float, t1_s: float, text: str, reason: str) -> Observation:
         """That nothing was heard in this stretch."""
-        return self._observation("gap", t0_s, t1_s, text, {"track": "audio", "reason": reason})
+        return self._observation("gap", t0_s, t1_s, text, GapFacts(track="audio", reason=reason))
 
     async def _transcribe(self, transcription: _Transcription) -> None:
         utterance = transcription.utterance
@@ -179,43 +183,41 @@ class AudioPublisher:
     def _speech(self, entry: _Transcription) -> Observation:
         utterance, transcript = entry.utterance, entry.transcript
         t0_s = utterance.t0_s
-        words = [
-            [word.text, round_time(t0_s + word.t0_s), round_time(t0_s + word.t1_s), word.confidence]
+        words = tuple(
+            SpokenWord(word.text, round_time(t0_s + word.t0_s), round_time(t0_s + word.t1_s), word.confidence)
             for word in transcript.words
-        ]
+        )
         self._counters["utterances"] += 1
         self._counters["words"] += len(words)
         self._counters["not_understood"] += not transcript.understood
-        data: dict[str, Any] = {
-            "words": words,
-            "confidence": transcript.confidence,
-            "engine": self._pool.engine,
-            "understood": transcript.understood,
-            "known_s": entry.known_s,
-        }
-        if transcript.language:
-            data["language"] = transcript.language
-        if transcript.doubt:
-            data["doubt"] = transcript.doubt
-        if transcript.unheard:
-            data["unheard"] = transcript.unheard
-        return self._observation("speech", t0_s, utterance.t1_s, transcript.text, data)
+        facts = SpeechFacts(
+            words=words,
+            confidence=transcript.confidence,
+            engine=self._pool.engine,
+            understood=transcript.understood,
+            doubt=transcript.doubt,
+            unheard=transcript.unheard,
+            language=transcript.language,
+            known_s=entry.known_s,
+        )
+        return self._observation("speech", t0_s, utterance.t1_s, transcript.text, facts)
 
     def _sound(self, sound: Sound, heard_s: float) -> Observation:
-        data: dict[str, Any] = {"class": sound.kind, "level_db": sound.level_db, "known_s": heard_s}
-        if sound.onsets > 1:
-            data["onsets"] = sound.onsets
-        if sound.labels:
-            data["labels"] = [list(label) for label in sound.labels]
-        if sound.goes_on:
-            data["goes_on"] = True
-        return self._observation("sound", sound.t0_s, sound.t1_s, sound.text, data)
+        facts = SoundFacts(
+            kind=sound.kind,
+            level_db=sound.level_db,
+            onsets=sound.onsets if sound.onsets > 1 else 0,
+            labels=sound.labels,
+            goes_on=sound.goes_on,
+            known_s=heard_s,
+        )
+        return self._observation("sound", sound.t0_s, sound.t1_s, sound.text, facts)
 
-    def _observation(self, channel: Channel, t0_s: float, t1_s: float, text: str, data: dict[str, Any]) -> Observation:
+    def _observation(self, channel: Channel, t0_s: float, t1_s: float, text: str, facts: Facts) -> Observation:
         k = self._number(channel, t0_s)
         identity = observation_id(self._source, channel, t0_s, k)
         return Observation(
-            id=identity, source=self._source, channel=channel, t0_s=t0_s, t1_s=t1_s, text=text, data=data
+            id=identity, source=self._source, channel=channel, t0_s=t0_s, t1_s=t1_s, text=text, data=facts
         )
 
     def _number(self, channel: Channel, t0_s: float) -> int:

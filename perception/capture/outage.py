@@ -4,7 +4,7 @@ untold, each twice as long as the one before, so that a night without a camera i
 
 from __future__ import annotations
 
-from runtime.messages import AWAY_MARK, TRACKS, Observation, Track, observation_id, round_time
+from runtime.messages import AWAY_MARK, TRACKS, GapFacts, Observation, Track, observation_id, round_time
 
 _FIRST_PIECE_S = 1.0
 _LONGEST_PIECE_S = 60.0
@@ -69,6 +69,6 @@ class Outage:
                 t0_s=t0_s,
                 t1_s=t1_s,
                 text=f"nothing was {_WHAT[self._track]} for {t1_s - t0_s:.1f} s: {self.reason}",
-                data={"track": self._track, "reason": self.reason},
+                data=GapFacts(track=self._track, reason=self.reason),
             )
         ]

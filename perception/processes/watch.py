@@ -22,6 +22,7 @@ from msgspec import Struct
 from perception.processes.resume import Fresh
 from runtime.errors import MediaError
 from runtime.messages import (
+    GapFacts,
     Message,
     Observation,
     Progress,
@@ -238,7 +239,7 @@ def _gap(source: str, gap: _Gap) -> Observation:
         t0_s=gap.t0_s,
         t1_s=gap.t1_s,
         text=f"the picture is damaged here: {gap.t1_s - gap.t0_s:.1f} s could not be seen",
-        data={"track": "video", "reason": "damaged"},
+        data=GapFacts(track="video", reason="damaged"),
     )
 
 

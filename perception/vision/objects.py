@@ -6,8 +6,6 @@ A person is claimed for a moving thing only when a person's figure is found in i
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from msgspec import Struct
 
@@ -16,7 +14,7 @@ from perception.vision.figures import FigureDetector, may_be_figure
 from perception.vision.follow_faces import FaceEvent, FaceFollower
 from perception.vision.motion import Box, MovingThing, centre
 from perception.vision.thing_colours import ThingColours, exposure_gain
-from runtime.messages import Observation, observation_id, round_time
+from runtime.messages import ObjectFacts, Observation, observation_id, round_time
 
 # A moving thing is worth telling when it gets somewhere: parts of a body that sits or talks do not. A person's figure
 # is told sooner; anything else must come in or go out over the border, or cross a third of the picture.
@@ -176,7 +174,8 @@ class ObjectFinder:
         way = direction(thing.travel)
         seen.name, seen.told_person = _called(seen, thing), seen.is_person
         text = f"{seen.name} {where}" + (f", moving {way}" if way else "")
-        seen.id = self._event(told, thing.first_s, t_s, text, _facts(seen, thing, "appears", thing.first_box, way)).id
+        facts = _facts(seen, thing, "appears", thing.first_box, way, self.people)
+        seen.id = self._event(told, thing.first_s, t_s, text, thing.track, facts).id
 
     def _tell_leaving(self, told: list[Observation], t_s: float, thing: MovingThing) -> None:
         self._tell_appearing(told, t_s, thing)
@@ -188,21 +187,21 @@ class ObjectFinder:
         # The name it was told by, unless more is known by now.
         name = _called(seen, thing) if seen.is_person and not seen.told_person else seen.name
         text = f"the {name.split(' ', 1)[1]} {where}, after {thing.last_s - thing.first_s:.0f} s"
-        facts = _facts(seen, thing, "leaves", thing.box, direction(thing.travel))
-        self._event(told, thing.last_s, t_s, text, facts, evidence=(seen.id,))
+        facts = _facts(seen, thing, "leaves", thing.box, direction(thing.travel), self.people)
+        self._event(told, thing.last_s, t_s, text, thing.track, facts, evidence=(seen.id,))
 
     def _tell_face(self, told: list[Observation], t_s: float, event: FaceEvent) -> None:
-        facts = {
-            "kind": "face",
-            "event": event.event,
-            "track": event.number,
-            "box": list(event.box),
-            "colours": {"top": event.top},
-            "side": _side(event.box),
-            "direction": "",
-            "count": max(self._people_now, event.count),
-        }
-        observation = self._event(told, t_s, t_s, event.text, facts, evidence=(event.id,) if event.id else ())
+        facts = ObjectFacts(
+            kind="face",
+            event=event.event,
+            track=event.number,
+            box=event.box,
+            colours={"top": event.top},
+            side=_side(event.box),
+            count=max(self._people_now, event.count),
+        )
+        evidence = (event.id,) if event.id else ()
+        observation = self._event(told, t_s, t_s, event.text, event.number, facts, evidence)
         if self._faces is not None and event.event == "appears":
             self._faces.name(event.number, observation.id)
 
@@ -212,11 +211,11 @@ class ObjectFinder:
         t0_s: float,
         t1_s: float,
         text: str,
-        facts: dict[str, Any],
+        track: int,
+        facts: ObjectFacts,
         evidence: tuple[str, ...] = (),
     ) -> Observation:
-        facts.setdefault("count", self.people)
-        k = facts["track"] * 4 + 2 * (facts["kind"] == "face") + (facts["event"] == "leaves")
+        k = track * 4 + 2 * (facts.kind == "face") + (facts.event == "leaves")
         observation = Observation(
             id=observation_id(self._options.source, "object", t0_s, k),
             source=self._options.source,
@@ -256,21 +255,22 @@ def _worth_telling(thing: MovingThing, person: bool) -> bool:
     )
 
 
-def _facts(seen: _Seen, thing: MovingThing, event: str, box: Box, way: str) -> dict[str, Any]:
+def _facts(seen: _Seen, thing: MovingThing, event: str, box: Box, way: str, people: int) -> ObjectFacts:
     person = seen.is_person
     colours = seen.colours
-    return {
-        "kind": "person" if person else "moving",
-        "event": event,
-        "track": thing.track,
-        "box": list(box),
-        "colours": {"top": colours.top, "bottom": colours.bottom} if person else [colours.whole],
-        "side": (thing.left_over if event == "leaves" else thing.entered) or _side(box),
-        "direction": way,
-        "shape": _shape(thing.aspect),
-        "size": _size(thing.box),
-        "straight": thing.straight,
-    }
+    return ObjectFacts(
+        kind="person" if person else "moving",
+        event=event,
+        track=thing.track,
+        box=box,
+        colours={"top": colours.top, "bottom": colours.bottom} if person else (colours.whole,),
+        side=(thing.left_over if event == "leaves" else thing.entered) or _side(box),
+        direction=way,
+        shape=_shape(thing.aspect),
+        size=_size(thing.box),
+        straight=thing.straight,
+        count=people,
+    )
 
 
 def _called(seen: _Seen, thing: MovingThing) -> str:

@@ -8,7 +8,6 @@ file gives the same observations every time.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import cv2
 import msgspec
@@ -25,7 +24,7 @@ from perception.vision.ocr import TextEngine
 from perception.vision.read_text import TextOptions, TextReader
 from perception.vision.sampling_budget import LEVELS, SamplingLevel
 from runtime.config import SamplingConfig, VisionConfig
-from runtime.messages import Observation, observation_id, round_time
+from runtime.messages import FrameFacts, Observation, Patch, observation_id, round_time
 
 _MOTION_TOLD = 0.004  # share of the picture that must move to be mentioned
 # What is followed no longer than this, in looks of the tracker (five a second), deserves a glance: it may be a person.
@@ -181,24 +180,23 @@ class FrameAnalyser:
         faces: int,
     ) -> Observation:
         t_s = round_time(keyframe.picture.t_s)
-        data: dict[str, Any] = {
-            "cut": bool(keyframe.transition),
-            "transition": keyframe.transition,
-            "reason": keyframe.reason,
-            "change": keyframe.change,
-            "motion": keyframe.motion,
-            "still": keyframe.still,
-            "brightness": description.brightness,
-            "colours": [[name, share] for name, share in description.colours],
-            "regions": description.regions,
-            "patches": [[name, place, share] for name, place, share in description.patches],
-            "people": people,
-            "faces": faces,
-            "width": int(bgr.shape[1]),
-            "height": int(bgr.shape[0]),
-        }
-        if description.tags:
-            data["tags"] = [[name, score] for name, score in description.tags]
+        facts = FrameFacts(
+            cut=bool(keyframe.transition),
+            transition=keyframe.transition,
+            reason=keyframe.reason,
+            change=keyframe.change,
+            motion=keyframe.motion,
+            still=keyframe.still,
+            brightness=description.brightness,
+            colours=tuple(description.colours),
+            regions=description.regions,
+            patches=tuple(Patch(*patch) for patch in description.patches),
+            tags=tuple(description.tags),
+            people=people,
+            faces=faces,
+            width=int(bgr.shape[1]),
+            height=int(bgr.shape[0]),
+        )
         return Observation(
             id=observation_id(self._source, "frame", t_s),
             source=self._source,
@@ -206,7 +204,7 @@ class FrameAnalyser:
             t0_s=t_s,
             t1_s=t_s,
             text=_sentence(keyframe, description, people),
-            data=data,
+            data=facts,
             vector=description.vector,
             vector_space=self._encoder.space,
             payload=self._thumbnail(bgr),
@@ -264,11 +262,10 @@ def describe_anew(frame: Observation, description: Description, encoder: Encoder
     if not encoder.names_things:
         return anew
     parts = frame.text.split("; ")
-    if known := frame.data.get("tags"):
+    if known := frame.facts(FrameFacts).tags:
         parts = [part for part in parts if part != _shows(known)]
-    data = {key: value for key, value in frame.data.items() if key != "tags"}
+    facts = msgspec.structs.replace(frame.facts(FrameFacts), tags=tuple(description.tags))
     if description.tags:
-        data["tags"] = [[name, score] for name, score in description.tags]
         tells_motion = parts[-1].startswith(_MOVEMENT) or parts[-1] == _STILL
-        parts.insert(len(parts) - tells_motion - bool(data.get("people")), _shows(description.tags))
-    return msgspec.structs.replace(anew, text="; ".join(parts), data=data)
+        parts.insert(len(parts) - tells_motion - bool(facts.people), _shows(description.tags))
+    return msgspec.structs.replace(anew, text="; ".join(parts), data=facts)

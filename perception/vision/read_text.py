@@ -18,7 +18,7 @@ from msgspec import Struct
 
 from perception.vision.describe import place_of
 from perception.vision.ocr import TextEngine
-from runtime.messages import Observation, observation_id, round_time
+from runtime.messages import Observation, TextFacts, WrittenLine, observation_id, round_time
 
 Box = tuple[float, float, float, float]
 
@@ -188,10 +188,10 @@ class TextReader:
                 t0_s=round_time(t_s),
                 t1_s=round_time(t_s),
                 text=" / ".join(line.text for line in block),
-                data={
-                    "lines": [[line.text, round(line.confidence, 3), list(line.box)] for line in block],
-                    "region": place_of((left + right) / 2, (top + bottom) / 2),
-                },
+                data=TextFacts(
+                    lines=tuple(WrittenLine(line.text, round(line.confidence, 3), line.box) for line in block),
+                    region=place_of((left + right) / 2, (top + bottom) / 2),
+                ),
             )
             for line in block:
                 line.id = observation.id

@@ -30,7 +30,7 @@ from reasoning.query.visual_events import (
 from reasoning.understand.lexicon import COLOURS
 from reasoning.understand.questions import Question, noun_phrases
 from reasoning.understand.words import words
-from runtime.messages import Observation
+from runtime.messages import FrameFacts, ObjectFacts, Observation
 
 # Regions of the picture that some things are always in.
 _PLACED = {"sky": "top", "ceiling": "top", "ground": "bottom", "floor": "bottom", "road": "bottom", "grass": "bottom"}
@@ -81,7 +81,7 @@ async def _clothing(question: Question, context: Context) -> Draft | None:
         middle_s = (time.t0_s + time.t1_s) / 2
         seen.sort(key=lambda o: abs(o.t0_s - middle_s))
     side = side_asked(question.text)
-    seen = [o for o in seen if side and o.data.get("side") == side] or seen
+    seen = [o for o in seen if side and o.facts(ObjectFacts).side == side] or seen
     known = [o for o in seen if clothing(o).get(part) or clothing(o).get("whole")]
     if not known:
         return None
@@ -123,8 +123,8 @@ def _region_colour(noun: str, frames: tuple[Observation, ...]) -> Draft | None:
     region = _PLACED.get(noun, "")
     shown: dict[str, list[Observation]] = {}
     for frame in frames:
-        colours = frame.data.get("colours") or []
-        regions = frame.data.get("regions") or {}
+        colours = frame.facts(FrameFacts).colours
+        regions = frame.facts(FrameFacts).regions or {}
         colour = regions.get(region, "") if region else (colours[0][0] if colours else "")
         if colour:
             shown.setdefault(str(colour), []).append(frame)
@@ -137,5 +137,5 @@ def _region_colour(noun: str, frames: tuple[Observation, ...]) -> Draft | None:
 
 
 def _standing_out(frame: Observation) -> str:
-    patches = [f"{patch[0]} ({patch[1]})" for patch in (frame.data.get("patches") or [])[:3]]
-    return join(patches or [str(entry[0]) for entry in (frame.data.get("colours") or [])[:3]])
+    patches = [f"{patch[0]} ({patch[1]})" for patch in (frame.facts(FrameFacts).patches)[:3]]
+    return join(patches or [str(entry[0]) for entry in frame.facts(FrameFacts).colours[:3]])

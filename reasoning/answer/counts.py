@@ -35,7 +35,7 @@ from reasoning.query.visual_events import (
 from reasoning.understand.lexicon import COLOURS, numbers_in
 from reasoning.understand.questions import Question, noun_phrases
 from reasoning.understand.words import number_in_words, words
-from runtime.messages import Observation
+from runtime.messages import FrameFacts, Observation
 
 MARKED = 4
 # After a fade in, this long belongs to it.
@@ -148,10 +148,11 @@ def _pictures_begin(frames: tuple[Observation, ...]) -> list[Observation]:
     begins: list[Observation] = []
     dark = True
     for frame in frames:
-        black = float(frame.data.get("brightness", 1.0)) < DARK_BELOW
+        brightness = frame.facts(FrameFacts).brightness
+        black = brightness is not None and brightness < DARK_BELOW
         # A fade in is noticed while it rises and again when it is complete.
         settling = bool(begins) and frame.t0_s - begins[-1].t0_s < FADE_S
-        if not black and not settling and (dark or frame.data.get("cut")):
+        if not black and not settling and (dark or frame.facts(FrameFacts).cut):
             begins.append(frame)
         dark = black
     return begins

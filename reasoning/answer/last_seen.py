@@ -26,7 +26,7 @@ from reasoning.query.visual_events import (
 )
 from reasoning.understand.questions import Question
 from reasoning.understand.words import STOP_WORDS, fold, words
-from runtime.messages import Observation, Sighted
+from runtime.messages import ObjectFacts, Observation, Sighted, TextFacts
 
 # A place is told where it was seen for so long.
 LASTED_S = 2.0
@@ -95,10 +95,12 @@ async def answer_last_tracked(thing: Thing, question: Question, context: Context
     """
     vehicle = about_vehicles(question.text)
     came = [s.observation for s in await (vehicles if vehicle else people)(context, question.text)]
-    came = [o for o in came if vehicle and o.data.get("size") == "large"] or came
+    came = [o for o in came if vehicle and o.facts(ObjectFacts).size == "large"] or came
     if not came:
         return None
-    left = {id_: o for o in await context.scan("object") if o.data.get("event") == "leaves" for id_ in o.evidence}
+    left = {
+        id_: o for o in await context.scan("object") if o.facts(ObjectFacts).event == "leaves" for id_ in o.evidence
+    }
     shown = {id_: frame for frame in await context.frames() for id_ in frame.evidence}
     ends = [(o, left.get(o.id) or shown.get(o.id) or o) for o in came]
     last, end = max(ends, key=lambda seen: (seen[1].t0_s, seen[0].t0_s))
@@ -143,13 +145,13 @@ def nothing_seen(thing: Thing) -> Draft:
 
 def place_of(observation: Observation) -> str:
     """Where in the picture something was, in words; "" where that is not known."""
-    data = observation.data
-    if isinstance(box := data.get("box"), list) and len(box) == 4 and data.get("event") != "leaves":
+    thing = observation.facts(ObjectFacts)
+    if (box := thing.box) is not None and thing.event != "leaves":
         x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
         row = "upper " if y < 1 / 3 else "lower " if y > 2 / 3 else ""
         column = "left" if x < 1 / 3 else "right" if x > 2 / 3 else "middle"
         return f"at the {row}{column} of the picture"
-    where = str(data.get("region") or data.get("side") or "")
+    where = observation.facts(TextFacts).region or thing.side
     if not where:
         return ""
     return "in the middle of the picture" if where in ("centre", "center") else f"at the {where} of the picture"

@@ -9,7 +9,7 @@ from reasoning.answer.draft import Claim, Draft, join, mark, one, quote, sentenc
 from reasoning.query.context import Context
 from reasoning.understand.questions import Question
 from reasoning.understand.words import fold, words
-from runtime.messages import Observation
+from runtime.messages import Observation, TextFacts
 
 # Cards and pages change as a whole: blocks that came into view together.
 TOGETHER_S = 1.5
@@ -56,7 +56,7 @@ def without_icons(text: str) -> str:
 
 def line_height(observation: Observation) -> float:
     """Height of the largest line of a block, as a share of the picture's height."""
-    lines = observation.data.get("lines") or []
+    lines = observation.facts(TextFacts).lines
     return max((float(box[3]) for text, _, box in lines if len(re.sub(r"\W", "", str(text))) >= 3), default=0.0)
 
 
@@ -76,7 +76,7 @@ async def _title(question: Question, context: Context) -> Draft | None:
     """
     candidates: list[tuple[bool, float, float, str, Observation]] = []
     for o in await context.scan("text"):
-        lines = [(str(text), float(box[3])) for text, _, box in o.data.get("lines", [])]
+        lines = [(str(text), float(box[3])) for text, _, box in o.facts(TextFacts).lines]
         heights = [height for text, height in lines if _can_be_title(text)]
         if not heights:
             continue
@@ -86,7 +86,7 @@ async def _title(question: Question, context: Context) -> Draft | None:
             title = next(text for text, height in lines if height == largest)
         # Asked in one script, a title in another is less likely meant than one that can be said.
         foreign = question.text.isascii() and not _is_latin(title)
-        top = min(float(box[1]) for text, _, box in o.data.get("lines", []) if _can_be_title(str(text)))
+        top = min(float(box[1]) for text, _, box in o.facts(TextFacts).lines if _can_be_title(str(text)))
         candidates.append((foreign, largest, top, title, o))
     if not candidates:
         return None
@@ -117,7 +117,7 @@ async def _row(question: Question, context: Context) -> Draft | None:
     cells: list[_Cell] = [
         (float(box[1]) + float(box[3]) / 2, float(box[0]), float(box[3]), str(text), o)
         for o in await context.scan("text")
-        for text, _, box in o.data.get("lines", [])
+        for text, _, box in o.facts(TextFacts).lines
         if len(str(text).split()) <= 3
     ]
     fitting = [row for row in _rows(cells) if len(row) == question.wanted]
@@ -153,7 +153,7 @@ async def _so_many_words(question: Question, context: Context) -> Draft | None:
         (float(box[1]) + float(box[3]) / 2, float(box[0]), float(box[3]), str(text), o)
         for o in await context.scan("text")
         if legible(o)
-        for text, _, box in o.data.get("lines", [])
+        for text, _, box in o.facts(TextFacts).lines
     ]
     fitting = [row for row in _rows(cells) if sum(len(cell[3].split()) for cell in row) == question.wanted]
     if not fitting:

@@ -21,7 +21,7 @@ from reasoning.query.visual_events import (
 )
 from reasoning.understand.questions import Question
 from reasoning.understand.words import number_in_words, stem, words
-from runtime.messages import Observation
+from runtime.messages import ObjectFacts, Observation
 
 TOLD = 2
 _WEAR = frozenset(map(stem, ("wear", "dressed")))
@@ -96,7 +96,7 @@ async def _there(question: Question, context: Context) -> list[VisualEvent]:
 
 
 def _track(observation: Observation) -> tuple[str, object]:
-    return observation.source, observation.data.get("track")
+    return observation.source, observation.facts(ObjectFacts).track
 
 
 def _told(found: list[VisualEvent], asked: frozenset[str]) -> Draft | None:

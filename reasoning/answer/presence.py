@@ -50,6 +50,7 @@ from reasoning.query.visual_events import (
 from reasoning.understand import lexicon
 from reasoning.understand.questions import Question, noun_phrases
 from reasoning.understand.words import COMPOUND, match, words
+from runtime.messages import FrameFacts, ObjectFacts, SoundFacts
 
 ABILITY = "With the embedded encoders I recognise people, movement, colours, writing, speech and kinds of sound"
 MOVING_ABOVE = 0.02
@@ -153,11 +154,11 @@ async def _speaking(question: Question, context: Context) -> Draft:
 
 
 async def _sound(question: Question, context: Context) -> Draft:
-    sounds = [o for o in await context.scan("sound") if o.data.get("class") != "silence"]
+    sounds = [o for o in await context.scan("sound") if o.facts(SoundFacts).kind != "silence"]
     spoken = await context.scan("speech")
     wanted = sound_classes(question.text)
     if question.has("silence", "silent", "quiet"):
-        silent = [o for o in await context.scan("sound") if o.data.get("class") == "silence"]
+        silent = [o for o in await context.scan("sound") if o.facts(SoundFacts).kind == "silence"]
         if silent and not spoken and not sounds:
             return one(f"Yes, the sound is silent from {mark(silent[0].t0_s)}", silent[0], confidence=0.9)
         if await context.lacks("audio"):
@@ -166,7 +167,7 @@ async def _sound(question: Question, context: Context) -> Draft:
             return refusal("No, I heard no silence")
         return one(f"Yes, there is silence at {marks(silent[:SHOWN])}", *silent[:SHOWN], confidence=0.7)
     if wanted:
-        sounds = [o for o in sounds if o.data.get("class") in wanted]
+        sounds = [o for o in sounds if o.facts(SoundFacts).kind in wanted]
         spoken = ()
     if sounds:
         return one(f"Yes, I heard {sounds[0].text} {mark(sounds[0].t0_s)}", sounds[0], confidence=0.75)
@@ -215,7 +216,7 @@ async def _people(question: Question, context: Context) -> Draft:
     seen = [s.observation for s in await people(context, question.body, event_asked(question.text))]
     border = BORDER.search(question.body.lower())
     if border and seen:
-        seen = [o for o in seen if border[1] in f"{o.data.get('side')} {o.data.get('direction')}".split()]
+        seen = [o for o in seen if border[1] in f"{o.facts(ObjectFacts).side} {o.facts(ObjectFacts).direction}".split()]
         if not seen:
             return refusal(f"No, I did not see a person come or go at the {border[1]}")
     coloured = bool(question.strong) and any(word in lexicon.COLOURS for word in words(question.text))
@@ -243,7 +244,7 @@ async def _moving(question: Question, context: Context) -> Draft:
     found = [s.observation for s in await moving(context, question.text, event)]
     if event == "leaves" and not found:
         return refusal("No, I saw nothing that moves leave")
-    moved = found or [f for f in await context.frames() if float(f.data.get("motion", 0.0)) >= MOVING_ABOVE]
+    moved = found or [f for f in await context.frames() if (f.facts(FrameFacts).motion or 0.0) >= MOVING_ABOVE]
     if not moved:
         return refusal("No, I saw nothing move")
     said = moved[0].text if found else "something moves"
@@ -258,7 +259,7 @@ async def _coloured(question: Question, context: Context) -> Draft | None:
     if seen := [s.observation for s in await moving(context, question.text)]:
         return one(f"Yes, {seen[0].text} {mark(seen[0].t0_s)}", seen[0], confidence=0.6)
     for frame in await context.frames():
-        for patch in frame.data.get("patches") or []:
+        for patch in frame.facts(FrameFacts).patches:
             if colours_of(str(patch[0])) & wanted:
                 return one(f"Yes, a {patch[0]} patch at the {patch[1]} {mark(frame.t0_s)}", frame, confidence=0.6)
     named = " or ".join(word for word in words(question.text) if word in lexicon.COLOURS)
@@ -267,17 +268,18 @@ async def _coloured(question: Question, context: Context) -> Draft | None:
 
 async def _brightness(context: Context) -> Draft:
     """Whether the pictures are bright or dark, most of them."""
-    known = [f for f in await context.frames() if "brightness" in f.data]
+    measured = [(f.facts(FrameFacts).brightness, f) for f in await context.frames()]
+    known = [(brightness, f.t0_s, f) for brightness, f in measured if brightness is not None]
     if not known:
         return refusal("I saw no picture then")
-    middle = sorted(known, key=lambda f: (float(f.data["brightness"]), f.t0_s))[len(known) // 2]
-    value = float(middle.data["brightness"])
+    value, _, middle = sorted(known, key=lambda picture: picture[:2])[len(known) // 2]
     how = "dark" if value < DIM else "bright" if value > BRIGHT else "neither bright nor dark"
     return one(f"The picture is mostly {how}, for example at {mark(middle.t0_s)}", middle, confidence=0.6)
 
 
 async def _dark(context: Context) -> Draft:
-    dark = [f for f in await context.frames() if float(f.data.get("brightness", 1.0)) < DARK_BELOW]
+    measured = [(f, f.facts(FrameFacts).brightness) for f in await context.frames()]
+    dark = [f for f, brightness in measured if brightness is not None and brightness < DARK_BELOW]
     if not dark:
         return refusal("No, I did not see a dark picture")
     return one(f"Yes, the picture is dark at {marks(dark[:SHOWN])}", *dark[:SHOWN], confidence=0.75)

@@ -39,7 +39,7 @@ from reasoning.query.visual_events import (
 from reasoning.understand.questions import Question, noun_phrases, parse_question
 from reasoning.understand.words import number_in_words
 from runtime.clock import media_time
-from runtime.messages import Observation
+from runtime.messages import FrameFacts, ObjectFacts, Observation, SoundFacts, TextFacts
 from runtime.sources import session_of
 
 # A picture older than this is not of now.
@@ -79,10 +79,12 @@ async def answer_where(question: Question, context: Context) -> Draft:
             text = "; ".join(f"{o.text} {mark(o.t0_s)}" for o in shown) + caveat
             return one(text, *shown, confidence=0.5)
     if not beyond and not question.strong and asked & WRITING:
-        written = [s.observation for s in await writing(context, question.text) if s.observation.data.get("region")]
+        written = [
+            s.observation for s in await writing(context, question.text) if s.observation.facts(TextFacts).region
+        ]
         if written:
             shown = written[-1:] if question.time.pick == "last" else written[:SIDES_TOLD]
-            text = join(f"{quote(_brief_text(o))} is at the {o.data['region']} {mark(o.t0_s)}" for o in shown)
+            text = join(f"{quote(_brief_text(o))} is at the {o.facts(TextFacts).region} {mark(o.t0_s)}" for o in shown)
             return one(text, *shown, confidence=0.6)
     if not question.seen or question.spoken or question.read:
         said = await answer_words(question, context)
@@ -159,7 +161,9 @@ async def answer_summary(question: Question, context: Context) -> Draft:
     spoken = [o for o in await context.scan("speech") if o.text.strip()]
     texts = [o for o in await context.scan("text") if sum(c.isalpha() for c in o.text) >= 3]
     objects = [
-        o for o in await context.scan("object") if o.data.get("event") == "appears" and o.data.get("kind") != "face"
+        o
+        for o in await context.scan("object")
+        if o.facts(ObjectFacts).event == "appears" and o.facts(ObjectFacts).kind != "face"
     ]
     # What began before the window is of the time before it, unless there is nothing else.
     spoken = [o for o in spoken if context.t0_s is None or o.t0_s >= context.t0_s] or spoken
@@ -167,7 +171,7 @@ async def answer_summary(question: Question, context: Context) -> Draft:
     captioned = captions(spoken, texts)
     repeated = {text.id for found in captioned.values() for text in found}
     texts = [o for o in texts if o.id not in repeated]
-    pictures = _distinct([f for i, f in enumerate(frames) if f.text and (i == 0 or f.data.get("cut"))])
+    pictures = _distinct([f for i, f in enumerate(frames) if f.text and (i == 0 or f.facts(FrameFacts).cut)])
     told = [(o.t0_s, SAID, _heard(o, captioned.get(o.id, ()))) for o in _spread(spoken, EVENTS_TOLD)]
     for o in _spread(texts, EVENTS_TOLD):
         plain = clause_around(o.text.replace(" / ", " ").split(), (), 14)
@@ -219,7 +223,7 @@ async def answer_speech_length(context: Context) -> Draft:
 
 async def answer_sound(question: Question, context: Context) -> Draft:
     """The sounds of the window and whether somebody speaks, in order of time."""
-    heard = [o for o in await context.scan("sound", "speech") if o.data.get("class") != "silence"]
+    heard = [o for o in await context.scan("sound", "speech") if o.facts(SoundFacts).kind != "silence"]
     if not heard:
         lacks = await context.lacks("audio")
         return refusal("There is no sound at all" if lacks else "I heard no speech and no other sound")
@@ -242,11 +246,11 @@ async def describe_window(question: Question, context: Context) -> Draft | None:
 async def _describe_place(side: str, frame: Observation, context: Context) -> Draft | None:
     """What is at one side of the picture: its colour, what stands out there, what is written there."""
     wanted = set(side.split())
-    told = [f"a {patch[0]} patch" for patch in frame.data.get("patches") or [] if wanted <= set(str(patch[1]).split())]
-    colour = (frame.data.get("regions") or {}).get(side)
+    told = [f"a {patch[0]} patch" for patch in frame.facts(FrameFacts).patches if wanted <= set(str(patch[1]).split())]
+    colour = frame.facts(FrameFacts).regions.get(side)
     texts = [
         o for o in await context.by_id(frame.evidence)
-        if o.channel == "text" and wanted <= set(str(o.data.get("region", "")).split())
+        if o.channel == "text" and wanted <= set(o.facts(TextFacts).region.split())
     ][:2]  # fmt: skip
     parts = [*([f"mostly {colour}"] if colour else []), *dict.fromkeys(told)]
     parts += [f"the words {quote(_brief_text(o))}" for o in texts]
@@ -276,7 +280,7 @@ async def answer_coming(question: Question, context: Context) -> Draft | None:
         tracked = [
             VisualEvent(o.t0_s, o, o.text)
             for o in await context.scan("object")
-            if o.data.get("event") == event and o.data.get("kind") in kinds
+            if o.facts(ObjectFacts).event == event and o.facts(ObjectFacts).kind in kinds
         ]
     begun = [s for s in tracked if context.t0_s is None or s.t0_s >= context.t0_s]
     if not begun:
@@ -313,7 +317,7 @@ async def _speaking_now(question: Question, near: Context, as_of_s: float) -> Dr
 
 def _empty_now(frame: Observation) -> Draft:
     number = people_in(frame)
-    motion = float(frame.data.get("motion", 0.0))
+    motion = frame.facts(FrameFacts).motion or 0.0
     if number == 0 and motion < MOVING_ABOVE:
         return one(f"Yes, I see no people and nothing moving now {mark(frame.t0_s)}", frame, confidence=0.6)
     seen = f"{number_in_words(number)} {'person' if number == 1 else 'people'}" if number else "movement"
@@ -323,7 +327,7 @@ def _empty_now(frame: Observation) -> Draft:
 def _presence_now(question: Question, frame: Observation, visible: tuple[Observation, ...], beyond: list[str]) -> Draft:
     asked = asked_stems(question.text)
     number = people_in(frame)
-    motion = float(frame.data.get("motion", 0.0))
+    motion = frame.facts(FrameFacts).motion or 0.0
     caveat = f"; whether it is {join(beyond[:2])} I cannot tell" if beyond else ""
     texts = [o for o in visible if o.channel == "text"]
     if asked & PEOPLE:

@@ -48,7 +48,7 @@ from reasoning.safety.attribution import asks_of_world
 from reasoning.understand.alternatives import precedence
 from reasoning.understand.questions import Question, Term, content_terms, noun_phrases
 from reasoning.understand.words import match, ordinal_value, stem, words
-from runtime.messages import Observation
+from runtime.messages import FrameFacts, Observation, SpeechFacts, TextFacts
 
 # Every asked word, as heard or read, or nearly: a time is only worth giving for the right event.
 SURE = 0.6
@@ -178,7 +178,7 @@ def said_until_s(moment: Moment, text: str) -> float | None:
     """When the last word of ``text`` was said inside the utterance a moment rests on; None where little follows it."""
     o = moment.cites[0]
     asked = [term.word for term in content_terms(text)]
-    timed = [(words(str(entry[0])), float(entry[2])) for entry in o.data.get("words") or []]
+    timed = [(words(str(entry[0])), float(entry[2])) for entry in o.facts(SpeechFacts).words]
     last = max((i for i, (spoken, _) in enumerate(timed) if any(match(word, spoken) for word in asked)), default=None)
     if o.channel != "speech" or last is None or len(timed) - 1 - last < REST_WORDS:
         return None
@@ -187,7 +187,7 @@ def said_until_s(moment: Moment, text: str) -> float | None:
 
 def _is_label(observation: Observation, strong: Sequence[Term]) -> bool:
     """Whether the words stand in lines of one or two words only."""
-    lines = [words(str(line[0])) for line in observation.data.get("lines") or []] or [words(observation.text)]
+    lines = [words(str(line[0])) for line in observation.facts(TextFacts).lines] or [words(observation.text)]
     return not any(len(line) >= LABEL_WORDS and coverage(strong, line, compact=True) >= SURE for line in lines)
 
 
@@ -230,7 +230,7 @@ def _pick(question: Question, found: list[Passage]) -> Passage:
 
 def _said_at_s(observation: Observation, asked: list[str]) -> float:
     """When the first of the asked words was said inside an utterance."""
-    for entry in observation.data.get("words") or []:
+    for entry in observation.facts(SpeechFacts).words:
         if any(match(word, words(str(entry[0]))) for word in asked):
             return max(observation.t0_s, min(float(entry[1]), observation.t1_s))
     return observation.t0_s
@@ -266,7 +266,7 @@ async def _from_pictures(text: str, context: Context) -> list[VisualEvent]:
         changes = await cuts(context)
         number = minimum_of_people(text)
         if number > 1:
-            fitting = [s for s in changes if int(s.observation.data.get("people", 0) or 0) >= number]
+            fitting = [s for s in changes if s.observation.facts(FrameFacts).people >= number]
             return fitting or changes
         return changes
     vehicle = about_vehicles(text)

@@ -31,7 +31,7 @@ from reasoning.safety.attribution import agreeing, asks_of_world, differs
 from reasoning.understand import lexicon
 from reasoning.understand.questions import Question, noun_phrases
 from reasoning.understand.words import STOP_WORDS, stem, words
-from runtime.messages import Channel, Observation, why_unheard
+from runtime.messages import Channel, Observation, SpeechFacts, TextFacts, why_unheard
 
 # Where nobody speaks, "it" is a screen or a sign.
 _IT_SAYS = re.compile(r"\b(?:does|did) (?:it|this|that) say\b", re.IGNORECASE)
@@ -191,7 +191,7 @@ def _continuation(best: Passage, found: list[Passage]) -> Observation | None:
 
 def _beneath(text: Observation, other: Observation) -> bool:
     """Whether another text can go on with this one: it is legible and stands in the same place."""
-    return legible(other) and other.data.get("region") == text.data.get("region")
+    return legible(other) and other.facts(TextFacts).region == text.facts(TextFacts).region
 
 
 def _asked_for(best: Passage, found: list[Passage]) -> Draft | None:
@@ -343,7 +343,7 @@ async def _captions_around(spoken: Sequence[Observation], context: Context) -> d
 
 def _part(o: Observation, window: Context) -> str:
     """The words of an utterance said inside the window, "" where that is all of them, or none."""
-    timed = [(str(word), float(t0_s)) for word, t0_s, *_ in o.data.get("words") or []]
+    timed = [(str(word), float(t0_s)) for word, t0_s, *_ in o.facts(SpeechFacts).words]
     after_s = window.t0_s if window.t0_s is not None else float("-inf")
     before_s = window.t1_s if window.t1_s is not None else float("inf")
     kept = [word for word, t0_s in timed if after_s - WORD_SLACK_S <= t0_s < before_s]

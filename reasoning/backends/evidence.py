@@ -20,7 +20,7 @@ from reasoning.query.present import age
 from reasoning.safety.untrusted import Guard
 from reasoning.understand.questions import Question
 from runtime.clock import media_time
-from runtime.messages import PERCEIVED_CHANNELS, Observation, Span, TimeWindow, no_words
+from runtime.messages import PERCEIVED_CHANNELS, Observation, Span, SpeechFacts, TextFacts, TimeWindow, no_words
 from runtime.trust import LOW_TRUST
 
 # Raw while it fits into this share of the budget, then sketches; a single one takes no more than a fifth.
@@ -179,9 +179,9 @@ def pack(gathered: Gathered, guard: Guard, budget: int, count: Callable[[str], i
 def observation_line(o: Observation, guard: Guard, named: bool = False, longest: int = 2000) -> str:
     """One observation as a line of evidence, its words cleaned and quoted."""
     what = _WORDS_FOR.get(o.channel, o.channel)
-    region = o.data.get("region")
+    region = o.facts(TextFacts).region
     where = f" on screen at the {guard.quote(str(region), 20)[1:-1]}" if o.channel == "text" and region else ""
-    speaker = o.data.get("speaker")
+    speaker = o.facts(SpeechFacts).speaker
     by = f" from {guard.quote(str(speaker), 40)}" if o.channel == "speech" and speaker else ""
     until = f" until {media_time(o.t1_s)}" if o.t1_s - o.t0_s >= 2 and o.channel != "speech" else ""
     said = guard.quote(o.text, longest) if o.channel in _QUOTED else guard.quote(o.text, longest)[1:-1]

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from reasoning.answer.draft import quote
 from reasoning.answer.layout import plain
 from reasoning.understand.words import match, words
-from runtime.messages import Observation
+from runtime.messages import Observation, TextFacts
 
 # Writing is read from frames a second apart, so a caption may be seen a little before the words it gives.
 EARLY_S = 1.0
@@ -47,7 +47,7 @@ def as_captioned(texts: Sequence[Observation]) -> str:
 
 
 def _place(text: Observation) -> tuple[str, str]:
-    return text.source, str(text.data.get("region", ""))
+    return text.source, text.facts(TextFacts).region
 
 
 def _repeats(text: Observation, utterance: Observation) -> bool:

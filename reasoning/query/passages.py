@@ -15,7 +15,7 @@ from reasoning.query.context import Context
 from reasoning.understand import lexicon
 from reasoning.understand.questions import AnswerType, Question, Term
 from reasoning.understand.words import match, words
-from runtime.messages import Channel, Observation
+from runtime.messages import Channel, Observation, TextFacts
 
 # An utterance this close belongs to the same stretch of talk.
 NEXT_S = 3.0
@@ -187,7 +187,7 @@ _WORD_LISTS: dict[AnswerType, frozenset[str]] = {
 
 def in_region(question: Question, observation: Observation) -> bool:
     """Whether a text stands where the question says (top, bottom, left, right)."""
-    region = str(observation.data.get("region", ""))
+    region = observation.facts(TextFacts).region
     asked = {side for side, said in _SIDES.items() if question.has(*said)}
     return bool(asked and region and all(side in region for side in asked))
 

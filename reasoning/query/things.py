@@ -12,7 +12,7 @@ from reasoning.answer.draft import Draft, join, mark, one, unique
 from reasoning.query.context import Context
 from reasoning.query.visual_events import VisualEvent, unknown_nouns
 from reasoning.understand.words import stem, words
-from runtime.messages import Observation
+from runtime.messages import FrameFacts, Observation
 
 # A thing not named for this long has been away; less is the recogniser's hesitation.
 AWAY_S = 5.0
@@ -21,7 +21,7 @@ NAMED = 4
 
 def tags_of(frame: Observation) -> list[tuple[str, float]]:
     """What is recognised in a frame: (name, score 0..1), surest first."""
-    return [(str(entry[0]), float(entry[1])) for entry in frame.data.get("tags") or ()]
+    return [(str(entry[0]), float(entry[1])) for entry in frame.facts(FrameFacts).tags]
 
 
 async def things(context: Context, wanted: Iterable[str]) -> list[VisualEvent]:

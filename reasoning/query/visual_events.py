@@ -18,7 +18,7 @@ from reasoning.query.context import Context
 from reasoning.understand.lexicon import COLOURS
 from reasoning.understand.questions import FRAMING
 from reasoning.understand.words import STOP_WORDS, number_value, ordinal_value, stem, words
-from runtime.messages import Observation
+from runtime.messages import FrameFacts, ObjectFacts, Observation, SoundFacts
 
 
 def _stems(text: str) -> frozenset[str]:
@@ -161,7 +161,7 @@ async def people(context: Context, text: str, event: str = "appears") -> list[Vi
     Where no person was made out, tall moving things of that colour stand in for them, and faces where no
     colour is asked for: each is told by its own text, as what it was seen as.
     """
-    appearing = [o for o in await context.scan("object") if o.data.get("event") == event]
+    appearing = [o for o in await context.scan("object") if o.facts(ObjectFacts).event == event]
     wanted = colours_of(text)
     parts = _parts_asked(asked_stems(text))
 
@@ -170,9 +170,10 @@ async def people(context: Context, text: str, event: str = "appears") -> list[Vi
         return not wanted or bool(wanted & {_same_colour(worn[part]) for part in parts if part in worn})
 
     by_kind = {
-        kind: [o for o in appearing if o.data.get("kind") == kind and fits(o)] for kind in ("person", "face", "moving")
+        kind: [o for o in appearing if o.facts(ObjectFacts).kind == kind and fits(o)]
+        for kind in ("person", "face", "moving")
     }
-    tall = [o for o in by_kind["moving"] if o.data.get("shape") == "tall"]
+    tall = [o for o in by_kind["moving"] if o.facts(ObjectFacts).shape == "tall"]
     found = by_kind["person"] or (tall if wanted else by_kind["face"] or tall)
     return [VisualEvent(o.t0_s, o, o.text) for o in found]
 
@@ -186,9 +187,9 @@ def moves_like_a_vehicle(o: Observation) -> bool:
     """Not upright as a person is, large enough to have a shape while it is there, and straight: what rolls cannot
     fidget as hands, cloth and leaves do."""
     return (
-        o.data.get("shape") != "tall"
-        and (o.data.get("size") != "small" or o.data.get("event") == "leaves")
-        and float(o.data.get("straight", 1.0)) >= STRAIGHT_LEAST
+        o.facts(ObjectFacts).shape != "tall"
+        and (o.facts(ObjectFacts).size != "small" or o.facts(ObjectFacts).event == "leaves")
+        and o.facts(ObjectFacts).straight >= STRAIGHT_LEAST
     )
 
 
@@ -240,7 +241,7 @@ async def sounds(context: Context, text: str) -> list[VisualEvent]:
     return [
         VisualEvent(o.t0_s, o, o.text)
         for o in await context.scan("sound")
-        if (o.data.get("class") in wanted if wanted else o.data.get("class") != "silence")
+        if (o.facts(SoundFacts).kind in wanted if wanted else o.facts(SoundFacts).kind != "silence")
     ]
 
 
@@ -269,8 +270,8 @@ async def moving(context: Context, text: str = "", event: str = "appears") -> li
     return [
         VisualEvent(o.t0_s, o, o.text)
         for o in await context.scan("object")
-        if o.data.get("event") == event
-        and o.data.get("kind") == "moving"
+        if o.facts(ObjectFacts).event == event
+        and o.facts(ObjectFacts).kind == "moving"
         and (not wanted or wanted & {_same_colour(colour) for colour in clothing(o).values()})
     ]
 
@@ -280,40 +281,40 @@ async def cuts(context: Context) -> list[VisualEvent]:
     return [
         VisualEvent(frame.t0_s, frame, "the picture changes")
         for frame in await context.frames()
-        if frame.data.get("cut") and frame.t0_s > 0.5 and frame.data.get("reason") != "first"
+        if frame.facts(FrameFacts).cut and frame.t0_s > 0.5 and frame.facts(FrameFacts).reason != "first"
     ]
 
 
 async def dark(context: Context) -> list[VisualEvent]:
     """When the picture turns black, from the start on."""
-    frames = [frame for frame in await context.frames() if "brightness" in frame.data]
-    black = [float(frame.data["brightness"]) < DARK_BELOW for frame in frames]
+    known = [(frame, frame.facts(FrameFacts).brightness) for frame in await context.frames()]
+    frames = [frame for frame, brightness in known if brightness is not None]
+    black = [brightness < DARK_BELOW for _, brightness in known if brightness is not None]
     begins = [frame for i, frame in enumerate(frames) if black[i] and not (i and black[i - 1])]
     return [VisualEvent(frame.t0_s, frame, "the picture is black") for frame in begins]
 
 
 async def motion_onset(context: Context, threshold: float = 0.02) -> VisualEvent | None:
     """When movement begins after stillness: the first moving frame that follows a still one, or the first at all."""
-    frames = [frame for frame in await context.frames() if "motion" in frame.data]
-    for before, frame in itertools.pairwise(frames):
-        if float(frame.data["motion"]) >= threshold > float(before.data["motion"]) and not frame.data.get("cut"):
+    known = [(frame, frame.facts(FrameFacts)) for frame in await context.frames()]
+    moves = [(frame, facts, facts.motion) for frame, facts in known if facts.motion is not None]
+    for (_, _, before), (frame, facts, motion) in itertools.pairwise(moves):
+        if motion >= threshold > before and not facts.cut:
             return VisualEvent(frame.t0_s, frame, "movement begins")
     return None
 
 
 def people_in(frame: Observation) -> int:
     """People visible in a frame: persons or faces, whichever the detectors found more of."""
-    return max(int(frame.data.get("people", 0) or 0), int(frame.data.get("faces", 0) or 0))
+    return max(frame.facts(FrameFacts).people, frame.facts(FrameFacts).faces)
 
 
 def clothing(observation: Observation) -> dict[str, str]:
     """Colours of a tracked thing by part: "top", "bottom", or "whole"."""
-    colours = observation.data.get("colours") or {}
+    colours = observation.facts(ObjectFacts).colours
     if isinstance(colours, dict):
-        return {str(part): str(colour) for part, colour in colours.items() if colour}
-    first = colours[0] if colours else ""
-    named = first[0] if isinstance(first, list | tuple) else first
-    return {"whole": str(named)} if named else {}
+        return {part: colour for part, colour in colours.items() if colour}
+    return {"whole": colours[0]} if colours and colours[0] else {}
 
 
 def side_asked(text: str) -> str:

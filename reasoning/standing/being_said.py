@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 
-from runtime.messages import Notice, Observation, PartialTranscript, SpeechStarted
+from runtime.messages import Notice, Observation, PartialTranscript, SpeechFacts, SpeechStarted
 
 # Utterances that began and wait to be looked at; how far the stored one may begin from what was told.
 KEPT = 32
@@ -60,5 +60,5 @@ class BeingSaid:
 
 def _speech(source: str, t0_s: float, t1_s: float, known_s: float, text: str) -> Observation:
     return Observation(
-        id="", source=source, channel="speech", t0_s=t0_s, t1_s=t1_s, text=text, data={"known_s": known_s}
+        id="", source=source, channel="speech", t0_s=t0_s, t1_s=t1_s, text=text, data=SpeechFacts(known_s=known_s)
     )

@@ -8,8 +8,7 @@ for ``duplicate_s`` of media time, and no query speaks up twice within ``cool_do
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from msgspec import Struct
 
@@ -17,7 +16,7 @@ from reasoning.answer.draft import clause_around, mark, quote, sentence
 from reasoning.query.visual_events import clothing, moves_like_a_vehicle, vehicle_named
 from reasoning.standing.conditions import Condition
 from reasoning.understand.words import NEAR, RELATED, match, stem, words
-from runtime.messages import Observation, StandingQuery
+from runtime.messages import FrameFacts, ObjectFacts, Observation, SoundFacts, StandingQuery
 
 # Brightness under which a picture is dark, and over which one that was dark is bright (0..1). Within a shot it must
 # also have fallen to half of what was the shot's brightest: a scene that is dim from its beginning does not get dark.
@@ -71,7 +70,7 @@ class Gate:
         """What this observation may be, for every query it concerns."""
         turned = self._turned(observation)
         if observation.channel == "frame":
-            self._faces[observation.source] = bool(observation.data.get("faces"))
+            self._faces[observation.source] = bool(observation.facts(FrameFacts).faces)
         found = []
         for query, condition in self._conditions.items():
             judged = _judge(condition, observation, turned, self._faces.get(observation.source, False))
@@ -105,16 +104,16 @@ class Gate:
 
     def _turned(self, o: Observation) -> str:
         """ "dark" or "bright" where a frame turned so, else ""."""
-        if o.channel != "frame" or "brightness" not in o.data:
+        brightness = o.facts(FrameFacts).brightness
+        if brightness is None:
             return ""
-        brightness = float(o.data["brightness"])
         was_dark = self._dark.get(o.source)
         brightest = self._brightest.get(o.source, brightness)
         is_dark = brightness < (BRIGHT_ABOVE if was_dark else DARK_BELOW)
         if is_dark and was_dark is False:
             is_dark = brightness < DARK_FALL * brightest
         self._dark[o.source] = is_dark
-        self._brightest[o.source] = brightness if o.data.get("cut") else max(brightness, brightest)
+        self._brightest[o.source] = brightness if o.facts(FrameFacts).cut else max(brightness, brightest)
         return "" if was_dark is None or was_dark == is_dark else "dark" if is_dark else "bright"
 
 
@@ -136,9 +135,10 @@ def _judge(condition: Condition, o: Observation, turned: str, close_up: bool) ->
                 if _is_object(sign, condition, o, close_up):
                     certain = sign != "moving" or "thing" not in condition.signs or not condition.beyond
                     unsure = "" if certain else f"; whether it is {vehicle_named(condition.beyond[0])} I cannot tell"
-                    return f"track {o.data.get('track', o.t0_s)}", (True, f"{o.text} {at}{unsure}")
+                    track = o.facts(ObjectFacts).track
+                    return f"track {o.t0_s if track is None else track}", (True, f"{o.text} {at}{unsure}")
             case "cut" if o.channel == "frame":
-                if o.data.get("cut") and o.data.get("reason") != "first":
+                if o.facts(FrameFacts).cut and o.facts(FrameFacts).reason != "first":
                     return f"cut {o.t0_s}", (True, f"the picture changes {at}")
             case "dark" | "bright" if turned == sign:
                 return f"{sign} {o.t0_s}", (
@@ -146,7 +146,7 @@ def _judge(condition: Condition, o: Observation, turned: str, close_up: bool) ->
                     f"the picture {'goes dark' if sign == 'dark' else 'becomes bright'} {at}",
                 )
             case "sound" if o.channel == "sound":
-                kind = str(o.data.get("class", ""))
+                kind = o.facts(SoundFacts).kind
                 if kind in condition.sounds or (not condition.sounds and kind != "silence"):
                     return f"sound {kind}", (True, f"I hear {o.text} {at}")
             case "thing":
@@ -176,11 +176,11 @@ def _carries(condition: Condition, o: Observation, compact: bool) -> bool | None
 
 def _is_object(sign: str, condition: Condition, o: Observation, close_up: bool) -> bool:
     """Whether it is the person or moving thing that is waited for. ``close_up``: a face is in view."""
-    if o.data.get("event") != condition.event:
+    if o.facts(ObjectFacts).event != condition.event:
         return False
-    if condition.sides and not set(condition.sides) & set(str(o.data.get("side", "")).split()):
+    if condition.sides and not set(condition.sides) & set(o.facts(ObjectFacts).side.split()):
         return False
-    kind = o.data.get("kind")
+    kind = o.facts(ObjectFacts).kind
     if sign == "person":
         fits = kind == "person" or (kind == "face" and not condition.colours)
     elif condition.names:  # a vehicle
@@ -195,19 +195,12 @@ def _recognised(names: tuple[str, ...], o: Observation) -> tuple[str, bool] | No
     """The tag or label that names the thing, and whether it names all of it ("dog barks", not just "dog")."""
     if not names or o.channel not in ("frame", "sound", "object"):
         return None
-    labels = [str(o.data[key]) for key in ("class", "label") if o.data.get(key)]
-    labels += [label for key in ("tags", "labels") for label in _labels(o.data.get(key))]
+    labels = [o.facts(SoundFacts).kind, *(name for name, _ in (*o.facts(FrameFacts).tags, *o.facts(SoundFacts).labels))]
     fitting = [label for label in labels if {stem(word) for word in words(label)} & set(names)]
     if not fitting:
         return None
     covered = {stem(word) for label in fitting for word in words(label)}
     return fitting[0], set(names) <= covered
-
-
-def _labels(listed: Any) -> Iterable[str]:
-    """Names out of ``[[name, score], ...]`` or ``[name, ...]``, as perception gives them."""
-    for entry in listed or ():
-        yield str(entry[0] if isinstance(entry, list | tuple) else entry)
 
 
 def _quoted(o: Observation, wanted: tuple[str, ...]) -> str:

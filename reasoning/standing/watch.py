@@ -35,11 +35,14 @@ from runtime.config import StandingConfig
 from runtime.errors import MindstreamError
 from runtime.messages import (
     PERCEIVED_CHANNELS,
+    DerivedFacts,
     Notice,
     Observation,
     PartialTranscript,
     RememberRequest,
     ScanRequest,
+    SoundFacts,
+    SpeechFacts,
     SpeechStarted,
     StandingQuery,
     StandingReply,
@@ -230,7 +233,7 @@ class Standing:
             citation=cite([o])[0],
             conversation=query.conversation,
             confirmed=verdict is True,
-            known_s=float(o.data.get("known_s", o.t1_s)),
+            known_s=_known_s(o),
         )
         told = msgspec.structs.replace(
             query, told=query.told + 1, last_source=o.source, last_t_s=o.t0_s, last_text=notice.text,
@@ -276,6 +279,13 @@ def _as_observation(notice: Notice, o: Observation) -> Observation:
         t0_s=o.t0_s,
         t1_s=o.t1_s,
         text=notice.text,
-        data={"kind": NOTICE_KIND, "query": notice.query, "confirmed": notice.confirmed},
+        data=DerivedFacts(kind=NOTICE_KIND, query=notice.query, confirmed=notice.confirmed),
         evidence=(o.id,),
     )
+
+
+def _known_s(o: Observation) -> float:
+    """Media time by which enough was perceived to tell it."""
+    facts = o.data
+    known_s = facts.known_s if isinstance(facts, SpeechFacts | SoundFacts) else None
+    return o.t1_s if known_s is None else known_s

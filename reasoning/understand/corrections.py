@@ -21,7 +21,7 @@ from reasoning.query.context import Context
 from reasoning.understand.lexicon import COLOURS
 from reasoning.understand.questions import Question, parse_question
 from reasoning.understand.words import STOP_WORDS, fold, number_value, stem, words
-from runtime.messages import Observation, ScanRequest, View, observation_id, round_time
+from runtime.messages import CorrectionFacts, Observation, ScanRequest, View, observation_id, round_time
 
 Form = Literal["time", "number", "colour", "place", "name"]
 
@@ -119,13 +119,14 @@ def as_correction(said: Correction, conversation: str, last: PastTurn | None, vi
     about = last if said.corrects else None
     before = [id_ for id_ in about.ids if "/correction/" in id_] if about else []
     evidence = tuple(dict.fromkeys([*(c.id for c in about.cites), *before])) if about else ()
-    data: dict[str, object] = {"conversation": conversation}
-    if about:
-        data["asked"] = about.understood
-        data["answered"] = about.answer
+    facts = CorrectionFacts(
+        conversation=conversation,
+        asked=about.understood if about else "",
+        answered=about.answer if about else "",
+    )
     return Observation(
         id=observation_id(source, "correction", t_s, k), source=source, channel="correction", t0_s=t_s, t1_s=t_s,
-        text=said.statement, data=data, evidence=evidence,
+        text=said.statement, data=facts, evidence=evidence,
     )  # fmt: skip
 
 
@@ -205,7 +206,7 @@ _FORM_OF_KIND: dict[str, Form] = {
 
 def _answers(correction: Observation, question: Question) -> bool:
     """Whether it is of the kind the question asks for."""
-    asked = str(correction.data.get("asked") or "")
+    asked = correction.facts(CorrectionFacts).asked
     forms = form_of(correction.text)
     wanted = _FORM_OF_KIND.get(question.kind)
     if wanted is not None:
@@ -227,7 +228,7 @@ async def _in_time(correction: Observation, context: Context, question: Question
 
 
 def _about(correction: Observation) -> set[str]:
-    told = f"{correction.data.get('asked') or ''} {correction.text}"
+    told = f"{correction.facts(CorrectionFacts).asked} {correction.text}"
     found = _content(told)
     if re.search(r"\w's\b|\bbelongs? to\b|\bmine\b|\bours\b", fold(correction.text)):
         found |= {stem("owner"), stem("own"), stem("owns"), stem("belong"), stem("whose")}

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 from runtime.messages.base import Channel, Message, Track
+from runtime.messages.facts import FACTS, NO_FACTS, ChannelFacts, Facts, SpeechFacts
+
+_Kind = TypeVar("_Kind", bound=ChannelFacts)
 
 
 class Observation(Message, frozen=True, tag="observation"):
     """One thing perceived or derived; never changed once made.
 
     text     what a person would say of it; the words for speech and on-screen text.
-    data     structured facts, plain JSON values. Keys by channel are listed in docs/observations.md.
+    data     the same as facts, in the struct of its channel (`runtime.messages.facts`).
     vector   float16 little-endian, unit length, in the space named by ``vector_space``.
     payload  JPEG bytes, frames only.
     evidence ids of what it rests on. A frame lists the `text` and `object` observations visible in it,
@@ -27,12 +30,22 @@ class Observation(Message, frozen=True, tag="observation"):
     t0_s: float
     t1_s: float
     text: str = ""
-    data: dict[str, Any] = msgspec.field(default_factory=dict)
+    data: Facts = NO_FACTS
     vector: bytes | None = None
     vector_space: str = ""
     payload: bytes | None = None
     evidence: tuple[str, ...] = ()
     trust: float = 1.0
+
+    def __post_init__(self) -> None:
+        kind = FACTS[self.channel]
+        given: object = self.data
+        if type(given) is not kind:
+            msgspec.structs.force_setattr(self, "data", kind() if given is None else msgspec.convert(given, kind))
+
+    def facts(self, kind: type[_Kind]) -> _Kind:
+        """Its facts if they are of this kind; of another channel's observation the defaults."""
+        return self.data if isinstance(self.data, kind) else kind()
 
 
 UNHEARD = {
@@ -44,7 +57,7 @@ UNHEARD = {
 
 def why_unheard(speech: Observation) -> str:
     """Why nobody listened to an utterance, in a clause; "" where somebody did."""
-    return UNHEARD.get(str(speech.data.get("unheard")), "")
+    return UNHEARD.get(speech.facts(SpeechFacts).unheard, "")
 
 
 def no_words(speech: Observation) -> str:

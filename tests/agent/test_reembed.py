@@ -6,6 +6,7 @@ import json
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import cv2
 import msgspec
@@ -32,6 +33,7 @@ from runtime.errors import StoreError
 from runtime.interfaces.commands.reembed import mismatch
 from runtime.messages import (
     ForeignRequest,
+    FrameFacts,
     Observation,
     RecallRequest,
     RedescribeRequest,
@@ -77,11 +79,9 @@ def foreign(store: Store, space: str, after: int = 0, limit: int = 32) -> tuple[
 def told_anew(frame: Observation, vector: Sequence[float], tag: str = "") -> Observation:
     """As another encoder would describe it."""
     unit = np.array(vector) / np.linalg.norm(vector)
-    anew = msgspec.structs.replace(
-        frame, vector=unit.astype("<f2").tobytes(), vector_space="newer", payload=None, data={**frame.data}
-    )
+    anew = msgspec.structs.replace(frame, vector=unit.astype("<f2").tobytes(), vector_space="newer", payload=None)
     if tag:
-        anew = msgspec.structs.replace(anew, text=f"{frame.text}; shows {tag}", data={"tags": [[tag, 0.9]]})
+        anew = msgspec.structs.replace(anew, text=f"{frame.text}; shows {tag}", data=FrameFacts(tags=((tag, 0.9),)))
     return anew
 
 
@@ -298,16 +298,16 @@ class Naming:
     ],
 )
 def test_the_sentence_of_a_frame_names_the_new_things_where_it_named_the_old(
-    text: str, data: dict[str, object], anew: str
+    text: str, data: dict[str, Any], anew: str
 ) -> None:
     frame = see(1.0, text, vector=CATS, **data)
     described = describe_anew(frame, Naming().describe([np.zeros((1, 1, 3), np.uint8)])[0], Naming())
-    assert (described.text, described.data["tags"]) == (anew, [["kettle", 0.9]])
+    assert (described.text, described.facts(FrameFacts).tags) == (anew, (("kettle", 0.9),))
     assert described.vector_space == "naming"
     # An encoder that names nothing takes nothing back.
     layout = LayoutEncoder()
     plain = describe_anew(frame, layout.describe([np.zeros((4, 4, 3), np.uint8)])[0], layout)
-    assert (plain.text, plain.data, plain.vector_space) == (text, data, "layout-v1")
+    assert (plain.text, plain.data, plain.vector_space) == (text, frame.data, "layout-v1")
 
 
 def jpeg(shade: int) -> bytes:

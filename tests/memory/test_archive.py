@@ -93,7 +93,7 @@ def test_what_is_not_the_users_own_is_believed_less_and_says_where_it_is_from(tm
     import_memory(store, ImportRequest(path=str(archive)))
     manifest = json.loads((archive / "manifest.json").read_text())
     assert {o.trust for o in everything(store)} == {TRUST["imported"]}
-    assert {o.data["imported"] for o in everything(store)} == {manifest["id"]}
+    assert {o.data.imported for o in everything(store)} == {manifest["id"]}
     store.close()
 
 

@@ -15,7 +15,7 @@ from memory.recall.rank import Recall, RecallOptions
 from memory.recall.views import open_view
 from memory.store.database import Store
 from memory.store.reader import read_status
-from runtime.messages import Hit, Observation, RecallRequest, ViewRequest
+from runtime.messages import Hit, Observation, RecallRequest, SpeechFacts, ViewRequest
 from tests.fixtures.memory_cases import memory_of, remember, say, see, stream
 
 WORDS = "ship harbour lantern rope anchor storm sail captain gull tide mast deck crew island chart".split()
@@ -172,6 +172,6 @@ def test_who_holds_a_word_is_told_from_sealed_blocks_and_the_rest(tmp_path: Path
     reader = store.reader()
     seqs = dict(reader.execute("SELECT id, seq FROM observations"))
     for words in (["storm"], ["ship", "tide"], ["anna", "gull"], ["nothing"]):
-        expected = {seqs[o.id] for o in said if set(words) <= {*o.text.split(), str(o.data.get("speaker", "")).lower()}}
+        expected = {seqs[o.id] for o in said if set(words) <= {*o.text.split(), o.facts(SpeechFacts).speaker.lower()}}
         assert seqs_holding(reader, [terms(word)[0] for word in words]) == expected
     store.close()

@@ -17,7 +17,17 @@ from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
 from memory.store.database import Store
 from memory.store.reader import read_spans
-from runtime.messages import Message, Observation, Progress, SourceEnded, SourceOpened, Span, SpansRequest, ViewRequest
+from runtime.messages import (
+    GapFacts,
+    Message,
+    Observation,
+    Progress,
+    SourceEnded,
+    SourceOpened,
+    Span,
+    SpansRequest,
+    ViewRequest,
+)
 from tests.fixtures.memory_cases import Sent, memory_of, progress, say, see, send, stream
 
 OPTIONS = SegmentOptions(min_s=3.0, max_s=20.0)
@@ -159,7 +169,7 @@ def test_a_process_that_never_came_back_ends_its_track_with_a_gap(tmp_path: Path
     """Whoever knows that it is lost stores one gap; the other track then goes on alone."""
     lost = Observation(
         id="clip/gap/000010000", source="clip", channel="gap", t0_s=10.0, t1_s=10.0, text="the audio process was lost",
-        data={"track": "audio", "ends_track": True},
+        data=GapFacts(track="audio", ends_track=True),
     )  # fmt: skip
     messages: list[Message] = [SourceOpened(source="clip", track=t) for t in ("video", "audio")]  # type: ignore[arg-type]
     messages += [Progress(source="clip", track="audio", t_s=10.0), Progress(source="clip", track="video", t_s=30.0)]

@@ -24,8 +24,11 @@ from memory.store.database import Store
 from memory.store.reader import read_spans, scan
 from runtime.errors import StoreError
 from runtime.messages import (
+    AnswerFacts,
     ForgetRequest,
+    GapFacts,
     Observation,
+    QuestionFacts,
     RecallRequest,
     ScanRequest,
     SourceOpened,
@@ -48,11 +51,11 @@ def pictured(t_s: float, text: str, *evidence: str, source: str = "clip") -> Obs
 def answer(t_s: float, k: int, question: str, told: str, *evidence: str) -> Batch:
     asked = Observation(
         id=f"clip/question/{k}", source="clip", channel="question", t0_s=t_s, t1_s=t_s, text=question,
-        data={"conversation": "main"},
+        data=QuestionFacts(conversation="main"),
     )  # fmt: skip
     given = Observation(
         id=f"clip/answer/{k}", source="clip", channel="answer", t0_s=t_s, t1_s=t_s, text=told, evidence=evidence,
-        data={"conversation": "main", "question": asked.id, "abstained": not evidence},
+        data=AnswerFacts(conversation="main", question=asked.id, abstained=not evidence),
     )  # fmt: skip
     return Batch(observations=(asked, given))
 
@@ -141,7 +144,9 @@ def test_a_stretch_of_time_goes_whole_and_leaves_a_gap_that_says_only_when(tmp_p
     assert reply.extents == {"clip": (20.0, 30.0)} and reply.traces == {} and set(reply.searched.values()) == {0}
     reader = store.reader()
     gap = scan(reader, ScanRequest(view=open_view(reader, ViewRequest()), channels=("gap",)))
-    assert [(o.t0_s, o.t1_s, o.text, o.data["reason"]) for o in gap] == [(21.0, 30.0, "erased at your wish", "erased")]
+    assert [(o.t0_s, o.t1_s, o.text, o.facts(GapFacts).reason) for o in gap] == [
+        (21.0, 30.0, "erased at your wish", "erased")
+    ]
     assert reader.execute("SELECT channel, t0_s, t1_s, erased_wall_s FROM erasures").fetchall() == [("", 21, 30, 7)]
     events = reader.execute("SELECT t0_s, t1_s FROM spans WHERE level='event' ORDER BY t0_s").fetchall()
     assert events[0][0] == 0 and events[-1][1] == 60  # the time itself is still covered

@@ -14,7 +14,7 @@ from memory.index.vocabulary import near_terms
 from memory.recall.rank import Recall, RecallOptions
 from memory.recall.views import open_view
 from memory.store.database import Store
-from runtime.messages import Hit, Observation, RecallRequest, SourceOpened, ViewRequest
+from runtime.messages import Hit, Observation, RecallRequest, SourceOpened, SpeechFacts, ViewRequest
 from tests.fixtures.memory_cases import memory_of, say, see, stream
 
 
@@ -225,7 +225,7 @@ def test_who_speaks_and_the_day_help_to_find_it(tmp_path: Path) -> None:
     store = memory_of(
         tmp_path, type(batch)(**{f: getattr(batch, f) for f in batch.__struct_fields__} | {"opened": opened})
     )
-    assert next(h.observation.data["speaker"] for h in recall(store, "does Ben like tea")) == "Ben"
+    assert next(h.observation.facts(SpeechFacts).speaker for h in recall(store, "does Ben like tea")) == "Ben"
     assert recall(store, "tea in June")[0].observation.t0_s == 86_400.0 * 40
     assert recall(store, "tea in May")[0].observation.t0_s == 0.0
     store.close()

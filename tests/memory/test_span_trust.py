@@ -29,6 +29,7 @@ from memory.store.reader import read_spans
 from reasoning.backends.evidence import Gathered, pack
 from reasoning.safety.untrusted import Guard
 from runtime.messages import (
+    DerivedFacts,
     ExportRequest,
     ForgetRequest,
     Hit,
@@ -144,8 +145,9 @@ class Telling(Pooling):
             return kept
         frames = tuple(member.observation for member in members if member.observation.channel == "frame")
         told = structs.replace(
-            frames[0], id=f"clip/derived/{frames[0].t0_s:.0f}", channel="derived", text="people in a hall", data={},
-            vector=None, vector_space="", payload=None, evidence=tuple(frame.id for frame in frames),
+            frames[0], id=f"clip/derived/{frames[0].t0_s:.0f}", channel="derived", text="people in a hall",
+            data=DerivedFacts(), vector=None, vector_space="", payload=None,
+            evidence=tuple(frame.id for frame in frames),
         )  # fmt: skip
         return structs.replace(kept, made=(told,))
 

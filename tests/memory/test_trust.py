@@ -10,7 +10,7 @@ import pytest
 from memory.batch import Batch
 from memory.recall.views import open_view
 from memory.store.reader import scan
-from runtime.messages import Channel, Observation, ScanRequest, ViewRequest
+from runtime.messages import Channel, FrameFacts, Observation, ScanRequest, ViewRequest
 from runtime.trust import TRUST, is_corroborated, provenance_of, trust_of
 from tests.fixtures.memory_cases import memory_of, say, see, stream
 
@@ -58,7 +58,7 @@ def test_a_summary_of_a_summary_is_believed_no_more(tmp_path: Path) -> None:
 
 
 def test_what_was_imported_is_believed_less_whatever_its_channel() -> None:
-    imported = msgspec.structs.replace(see(1.0, "a car"), data={"imported": "archive.zip"})
+    imported = msgspec.structs.replace(see(1.0, "a car"), data=FrameFacts(imported="archive.zip"))
     assert provenance_of(imported) == "imported" and trust_of(imported) == TRUST["imported"]
 
 

@@ -28,7 +28,7 @@ from perception.vision.redescribe import load_redescriber
 from runtime.config import Config, VisionConfig, parse_config
 from runtime.errors import ConfigError, WeightsError
 from runtime.language.vocabulary import load_vocabulary
-from runtime.messages import EmbedRequest, Observation
+from runtime.messages import EmbedRequest, FrameFacts, Observation
 from tests.fixtures.agent_runs import PROJECT
 from tests.fixtures.drawn_clips import at_rate, write_clip
 from tests.fixtures.tiny_clip import COLOURS, draw
@@ -127,9 +127,9 @@ def test_frames_carry_vectors_of_the_models_space_and_say_their_tags(cached: Pat
     clip = write_clip(tmp_path / "things.mp4", at_rate(10, 4, lambda t_s: pictures[int(t_s)]))
     frames: list[Observation] = observations(perceive(clip, config=config(cached)).outbox.sent, "frame")
     assert {frame.vector_space for frame in frames} == {exported(config(cached).perception.vision.open_clip)[1].space}
-    named = [frame for frame in frames if frame.data.get("tags")]
-    assert {frame.data["tags"][0][0] for frame in named} == {"red thing", "blue thing"}
-    assert all(f"shows {frame.data['tags'][0][0]}" in frame.text for frame in named)
+    named = [frame for frame in frames if frame.facts(FrameFacts).tags]
+    assert {frame.facts(FrameFacts).tags[0][0] for frame in named} == {"red thing", "blue thing"}
+    assert all(f"shows {frame.facts(FrameFacts).tags[0][0]}" in frame.text for frame in named)
 
 
 def test_remembered_pictures_described_anew_lie_beside_words_and_name_what_they_show(
@@ -147,7 +147,7 @@ def test_remembered_pictures_described_anew_lie_beside_words_and_name_what_they_
     assert {frame.vector_space for frame in anew} == {configured_space(vision)} == {encoder.space}
     for frame in anew:
         colour = shown[int(frame.t0_s)]
-        assert frame.data["tags"][0][0] == f"{colour} thing" and f"shows {colour} thing" in frame.text
+        assert frame.facts(FrameFacts).tags[0][0] == f"{colour} thing" and f"shows {colour} thing" in frame.text
         words = load_embedder(vision).step(EmbedRequest(texts=tuple(f"a {c} thing" for c in shown)))
         likeness = [np.frombuffer(w, "<f2") @ np.frombuffer(frame.vector or b"", "<f2") for w in words.vectors]
         assert int(np.argmax(likeness)) == shown.index(colour)

@@ -26,9 +26,11 @@ from runtime.messages import (
     Message,
     Observation,
     Progress,
+    SoundFacts,
     SourceEnded,
     SourceOpened,
     SourceRecord,
+    SpeechFacts,
     SpeechStarted,
     StatusRequest,
 )
@@ -123,12 +125,12 @@ def test_a_spoken_question_becomes_an_utterance_with_word_times(two_clips: Quiet
     first = next(o for o in observations(two_clips) if o.channel == "speech")
     assert first.text == "what's the weather like"
     assert first.id == "whats_the_weather_like.wav/speech/000000000"
-    assert [word[0] for word in first.data["words"]] == first.text.split()
-    assert all(first.t0_s <= t0 < t1 <= first.t1_s for _, t0, t1, _ in first.data["words"])
-    assert first.data["understood"] is True
-    assert first.data["engine"] == "pocketsphinx"
+    assert [word[0] for word in first.facts(SpeechFacts).words] == first.text.split()
+    assert all(first.t0_s <= t0 < t1 <= first.t1_s for _, t0, t1, _ in first.facts(SpeechFacts).words)
+    assert first.facts(SpeechFacts).understood is True
+    assert first.facts(SpeechFacts).engine == "pocketsphinx"
     assert two_clips.counters["utterances"] == 2
-    assert two_clips.counters["words"] == sum(len(o.data.get("words", ())) for o in observations(two_clips))
+    assert two_clips.counters["words"] == sum(len(o.facts(SpeechFacts).words) for o in observations(two_clips))
 
 
 def test_voices_are_told_before_their_words(two_clips: QuietService) -> None:
@@ -172,7 +174,7 @@ def test_a_picture_without_sound_says_so_and_ends() -> None:
 
 def test_digital_silence_is_one_sound_restated_rarely() -> None:
     service = hear("video/vtest_pedestrians.mp4")
-    assert [(o.channel, o.data["class"]) for o in observations(service)] == [("sound", "silence")] * 4
+    assert [(o.channel, o.facts(SoundFacts).kind) for o in observations(service)] == [("sound", "silence")] * 4
     assert observations(service)[0].text.startswith("digital silence")
     assert observations(service)[-1].t1_s == pytest.approx(79.5, abs=0.1)
 

@@ -19,7 +19,7 @@ from perception.capture.reopening import CaptureFailed
 from perception.processes import listen
 from perception.speech.pool import TranscriberPool
 from runtime.config import LiveConfig, parse_config
-from runtime.messages import SourceEnded, SourceOpened
+from runtime.messages import SoundFacts, SourceEnded, SourceOpened
 from runtime.service import Service
 from tests.fixtures.live_world import QUICK, World
 from tests.fixtures.loopback import SOUND_RATE_HZ, Loopback, moving_square
@@ -140,7 +140,7 @@ def knocks(seconds: float, at_s: list[float]) -> np.ndarray:
 
 
 def knocks_heard(world: World) -> list[float]:
-    return [sound.t0_s for sound in world.observations("sound") if sound.data["class"] == "impulse"]
+    return [sound.t0_s for sound in world.observations("sound") if sound.facts(SoundFacts).kind == "impulse"]
 
 
 async def listening(where: str, then: Callable[[World], Any], hearing: dict[str, str] | None = None) -> World:

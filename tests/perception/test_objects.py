@@ -15,7 +15,7 @@ from perception.vision.motion import Box, MotionTracker, MovingThing
 from perception.vision.objects import ObjectFinder, ObjectOptions, direction
 from perception.vision.pipeline import FrameSelector, QuickDetection
 from runtime.config import SamplingConfig
-from runtime.messages import Observation
+from runtime.messages import ObjectFacts, Observation
 from tests.fixtures.drawn_clips import at_rate, street
 
 SIZE = (320, 240)
@@ -77,13 +77,17 @@ def crossing(
 
 def test_a_thing_that_crosses_is_told_as_it_comes_and_as_it_goes() -> None:
     told = events(at_rate(10, 16, crossing((30, 30, 200), 6.0, 5.0)))
-    assert [event.data["event"] for event in told] == ["appears", "leaves"]
+    assert [event.facts(ObjectFacts).event for event in told] == ["appears", "leaves"]
     comes, goes = told
     assert comes.text == "a wide red moving thing enters from the left, moving right"
     assert comes.t0_s == pytest.approx(6.2, abs=0.5)
-    assert comes.data["kind"] == "moving"
-    assert comes.data["colours"] == ["red"]
-    assert (comes.data["side"], comes.data["direction"], comes.data["shape"]) == ("left", "right", "wide")
+    assert comes.facts(ObjectFacts).kind == "moving"
+    assert comes.facts(ObjectFacts).colours == ("red",)
+    assert (comes.facts(ObjectFacts).side, comes.facts(ObjectFacts).direction, comes.facts(ObjectFacts).shape) == (
+        "left",
+        "right",
+        "wide",
+    )
     assert goes.text.startswith("the wide red moving thing leaves at the right, after ")
     assert goes.t0_s == pytest.approx(11.0, abs=0.5)
     assert goes.evidence == (comes.id,)
@@ -98,9 +102,9 @@ def test_two_things_at_once_are_told_apart() -> None:
         picture[150:] = other(t)[150:]
         return picture
 
-    appear = [event for event in events(at_rate(10, 16, both)) if event.data["event"] == "appears"]
-    assert sorted(event.data["colours"][0] for event in appear) == ["blue", "red"]
-    assert len({event.data["track"] for event in appear}) == 2
+    appear = [event for event in events(at_rate(10, 16, both)) if event.facts(ObjectFacts).event == "appears"]
+    assert sorted(event.facts(ObjectFacts).colours for event in appear) == [("blue",), ("red",)]
+    assert len({event.facts(ObjectFacts).track for event in appear}) == 2
 
 
 def test_an_empty_scene_with_noise_and_swaying_leaves_has_no_events() -> None:
@@ -148,7 +152,7 @@ def test_in_a_new_shot_only_a_figure_found_again_and_again_is_told(
             straight=1.0, gone=False,
         )  # fmt: skip
         told += finder.step(float(t), picture, (thing,), new_shot=t == 0)
-    assert [(o.t1_s, o.data["kind"]) for o in told] == [(told_s, kind)]
+    assert [(o.t1_s, o.facts(ObjectFacts).kind) for o in told] == [(told_s, kind)]
 
 
 def test_nothing_is_claimed_while_the_camera_moves() -> None:
@@ -183,37 +187,43 @@ def test_directions_are_words() -> None:
     assert direction((0.01, 0.02)) == ""
 
 
+def worn(person: Observation) -> dict[str, str]:
+    colours = person.facts(ObjectFacts).colours
+    assert isinstance(colours, dict)
+    return colours
+
+
 def test_people_of_a_real_street_are_told_with_their_clothes(media: Path) -> None:
     told = events_of(media / "video" / "vtest_pedestrians.mp4")
-    people = [e for e in told if e.data["kind"] == "person" and e.data["event"] == "appears"]
-    red = [e for e in people if e.data["colours"]["top"] == "red"]
+    people = [e for e in told if e.facts(ObjectFacts).kind == "person" and e.facts(ObjectFacts).event == "appears"]
+    red = [e for e in people if worn(e)["top"] == "red"]
     assert red[0].t0_s == pytest.approx(42.0, abs=1.0)  # "a person in a bright red top enters at the right (42 s)"
-    assert (red[0].data["side"], red[0].data["direction"]) == ("right", "left")
+    assert (red[0].facts(ObjectFacts).side, red[0].facts(ObjectFacts).direction) == ("right", "left")
     assert red[0].t1_s - red[0].t0_s < 1.2  # one glance after the other, not at the next look a second later
-    blue = [e for e in people if e.data["colours"]["top"] == "blue" and e.t0_s > 60]
+    blue = [e for e in people if worn(e)["top"] == "blue" and e.t0_s > 60]
     assert blue[0].t0_s == pytest.approx(65.5, abs=1.0)  # "a person in a blue jacket enters at the right"
     assert 10 <= len(people) <= 35
-    assert not [e for e in told if e.data["kind"] == "face"]
+    assert not [e for e in told if e.facts(ObjectFacts).kind == "face"]
 
 
 def test_things_of_a_real_car_park_are_told_and_only_the_pedestrian_is_a_person(media: Path) -> None:
     told = events_of(media / "video" / "intel_person_bicycle_car.mp4")
-    appear = [e for e in told if e.data["event"] == "appears"]
-    people = [e for e in appear if e.data["kind"] == "person"]
+    appear = [e for e in told if e.facts(ObjectFacts).event == "appears"]
+    people = [e for e in appear if e.facts(ObjectFacts).kind == "person"]
     assert len(people) == 1
     assert people[0].t0_s == pytest.approx(24.5, abs=1.0)
-    assert people[0].data["side"] == "left"
+    assert people[0].facts(ObjectFacts).side == "left"
     assert len(appear) == 5  # two cars, two cyclists, a pedestrian
     assert not [e for e in appear if 14.5 <= e.t0_s <= 24.0]
 
 
 def test_bottles_are_not_people(media: Path) -> None:
     told = events_of(media / "video" / "intel_bottle_detection.mp4")
-    assert not [e for e in told if e.data["kind"] in ("person", "face")]
+    assert not [e for e in told if e.facts(ObjectFacts).kind in ("person", "face")]
 
 
 def test_the_face_of_a_speaker_is_found(media: Path) -> None:
     told = events_of(media / "video" / "black_journal_interview.mp4", until_s=11.0)
-    faces = [e for e in told if e.data["kind"] == "face" and e.data["event"] == "appears"]
+    faces = [e for e in told if e.facts(ObjectFacts).kind == "face" and e.facts(ObjectFacts).event == "appears"]
     assert len(faces) == 1
-    assert faces[0].data["side"] == "centre"
+    assert faces[0].facts(ObjectFacts).side == "centre"

@@ -16,7 +16,7 @@ from perception.speech.pool import TranscriberPool
 from perception.speech.recognisers import ALWAYS
 from perception.speech.transcript import Transcript
 from runtime.config import Config
-from runtime.messages import Message, Observation, Progress
+from runtime.messages import Message, Observation, Progress, SpeechFacts
 from runtime.service import Service
 
 pytestmark = pytest.mark.anyio
@@ -72,8 +72,7 @@ async def test_what_a_live_source_said_last_goes_without_its_words_rather_than_n
     speech, progress = service.sent
     assert isinstance(speech, Observation)
     assert (speech.channel, speech.t0_s, speech.text) == ("speech", 1.0, "")
-    assert speech.data is not None
-    assert (speech.data["understood"], speech.data["unheard"]) == (False, "stopped")
+    assert (speech.facts(SpeechFacts).understood, speech.facts(SpeechFacts).unheard) == (False, "stopped")
     assert isinstance(progress, Progress)
     assert service.dropped == ["speech:stopped meanwhile"]
 
@@ -88,5 +87,5 @@ async def test_what_finds_all_recognisers_busy_is_told_as_not_listened_to(monkey
             await teller.take(said(1.0, 2.0), 2.5)
     (speech,) = service.sent
     assert isinstance(speech, Observation)
-    assert (speech.text, speech.data["unheard"]) == ("", "busy")
+    assert (speech.text, speech.facts(SpeechFacts).unheard) == ("", "busy")
     assert service.dropped == ["speech:recogniser busy"]

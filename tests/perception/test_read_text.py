@@ -9,7 +9,7 @@ import pytest
 
 from perception.vision.ocr import RapidTextEngine, TextEngine
 from perception.vision.read_text import TextOptions, TextReader
-from runtime.messages import Observation
+from runtime.messages import Observation, TextFacts
 from tests.fixtures.drawn_clips import plain, street, with_text
 
 SIZE = (640, 360)
@@ -56,8 +56,8 @@ def test_words_are_read_with_place_and_confidence(engine: TextEngine) -> None:
     assert texts(told) == ["HELLO WORLD 42"]
     observation = told[0]
     assert (observation.id, observation.channel, observation.t0_s) == ("clip/text/000002000", "text", 2.0)
-    assert observation.data["region"] == "top left"
-    [[text, confidence, [x, y, width, height]]] = observation.data["lines"]
+    assert observation.facts(TextFacts).region == "top left"
+    [[text, confidence, [x, y, width, height]]] = observation.facts(TextFacts).lines
     assert text == "HELLO WORLD 42"
     assert confidence > 0.9
     assert x < 40 / 640 < x + width

@@ -18,6 +18,7 @@ from perception.processes import watch
 from runtime.clock import ReplayClock
 from runtime.config import Config, parse_config
 from runtime.messages import (
+    FrameFacts,
     MemoryStatus,
     Message,
     Observation,
@@ -155,7 +156,7 @@ def test_what_happens_is_observed_with_its_evidence(watched: list[Message]) -> N
     assert "red moving thing enters from the left" in comes.text
     assert "leaves at the right" in goes.text
     frames = observations(watched, "frame")
-    assert frames[0].data["reason"] == "first"
+    assert frames[0].facts(FrameFacts).reason == "first"
     assert all(frame.payload and frame.payload[:2] == b"\xff\xd8" and frame.vector for frame in frames)
     assert {frame.vector_space for frame in frames} == {"layout-v1"}
     showing_title = [frame.t0_s for frame in frames if title.id in frame.evidence]
@@ -163,7 +164,7 @@ def test_what_happens_is_observed_with_its_evidence(watched: list[Message]) -> N
     assert showing_title[-1] > 28
     showing_thing = [frame.t0_s for frame in frames if comes.id in frame.evidence]
     assert 7 < showing_thing[0] < showing_thing[-1] < 13
-    still = [frame for frame in frames if frame.data["still"]]
+    still = [frame for frame in frames if frame.facts(FrameFacts).still]
     assert still
     assert "nothing moves" in still[0].text
 
@@ -277,7 +278,7 @@ def test_private_regions_are_kept_out_of_all_that_is_told(tmp_path: Path) -> Non
     for frame in observations(sent, "frame"):
         kept = cv2.imdecode(np.frombuffer(frame.payload or b"", np.uint8), cv2.IMREAD_GRAYSCALE)
         assert kept[: int(0.38 * kept.shape[0])].max() < 30
-        assert frame.data["regions"]["top"] == "black"
+        assert frame.facts(FrameFacts).regions["top"] == "black"
 
 
 def test_stopping_ends_the_process_soon(clip: Path) -> None:

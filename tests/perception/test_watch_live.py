@@ -16,7 +16,16 @@ from perception.capture.microphone import load_sounddevice
 from perception.capture.reopening import CaptureFailed, CaptureOver, CaptureThread, Inbox
 from perception.processes import watch
 from runtime.config import Config, LiveConfig, parse_config
-from runtime.messages import LookReply, LookRequest, Observation, Progress, SourceEnded, SourceOpened, observation_id
+from runtime.messages import (
+    FrameFacts,
+    LookReply,
+    LookRequest,
+    Observation,
+    Progress,
+    SourceEnded,
+    SourceOpened,
+    observation_id,
+)
 from runtime.service import Service
 from tests.fixtures.live_world import QUICK, World
 from tests.fixtures.loopback import Loopback, moving_square
@@ -115,10 +124,10 @@ async def test_a_picture_that_changes_its_size_is_watched_on() -> None:
         async def then(world: World) -> None:
             await world.until(lambda: world.observations("frame"))
             camera.show(moving_square((160, 120)))
-            await world.until(lambda: world.observations("frame")[-1].data["width"] == 160)
+            await world.until(lambda: world.observations("frame")[-1].facts(FrameFacts).width == 160)
 
         world = await watching(camera.url("mjpeg"), then)
-    assert world.observations("frame")[0].data["width"] == 320
+    assert world.observations("frame")[0].facts(FrameFacts).width == 320
     assert not [note for note in world.notes if "cannot" in note]
 
 
@@ -174,7 +183,7 @@ async def test_whoever_asks_sees_the_next_picture_whole_and_it_is_remembered_as_
     assert shown[:, 850:].max() < 30  # the private region
     asked = next(o for o in world.observations("frame") if o.t0_s == second.t_s)
     # A still scene is looked at every ten seconds: these were looked at because somebody asked.
-    assert asked.data["reason"] == "asked"
+    assert asked.facts(FrameFacts).reason == "asked"
     assert cv2.imdecode(np.frombuffer(asked.payload or b"", np.uint8), cv2.IMREAD_COLOR).shape[1] == 384
 
 

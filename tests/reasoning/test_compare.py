@@ -9,7 +9,7 @@ from reasoning.answer.draft import Draft
 from reasoning.answer.extract import ExtractiveBackend
 from reasoning.query.context import Context
 from reasoning.understand.questions import parse_question
-from runtime.messages import Observation, View, ViewRequest
+from runtime.messages import Observation, TextFacts, View, ViewRequest, WrittenLine
 from tests.fixtures.listed_memory import ListedMemory, appears, frame, said, written
 
 pytestmark = pytest.mark.anyio
@@ -90,7 +90,8 @@ async def test_recordings_are_told_apart() -> None:
 PAGE = (
     *(written(0.3, line, k=i, height=0.024) for i, line in enumerate(("Upvote", "Downvote", "Send", "Submit"))),
     msgspec.structs.replace(
-        written(0.3, "Video-LLaVA", k=9), data={"lines": [["Video-LLaVA", 0.9, [0.3, 0.01, 0.1, 0.02]]]}
+        written(0.3, "Video-LLaVA", k=9),
+        data=TextFacts(lines=(WrittenLine("Video-LLaVA", 0.9, (0.3, 0.01, 0.1, 0.02)),)),
     ),
 )
 
@@ -111,8 +112,8 @@ async def test_the_question_that_an_answer_takes_up_is_found() -> None:
 
 async def test_an_icon_read_as_a_letter_is_no_part_of_a_word() -> None:
     buttons = written(4.0, "ΛFlag", "Send", height=0.0)
-    boxes = [["ΛFlag", 0.9, [0.1, 0.9, 0.1, 0.03]], ["Send", 0.9, [0.5, 0.9, 0.1, 0.03]]]
-    memory = ListedMemory(msgspec.structs.replace(buttons, data={"lines": boxes}))
+    lines = (WrittenLine("ΛFlag", 0.9, (0.1, 0.9, 0.1, 0.03)), WrittenLine("Send", 0.9, (0.5, 0.9, 0.1, 0.03)))
+    memory = ListedMemory(msgspec.structs.replace(buttons, data=TextFacts(lines=lines)))
     assert '"Flag" and "Send"' in (await answer(memory, "What are the names of the two buttons?")).text
 
 

@@ -9,7 +9,7 @@ import pytest
 from reasoning.standing.commands import StandingCommand, parse_command
 from reasoning.standing.conditions import account, parse_condition
 from reasoning.standing.gate import Gate, GateOptions
-from runtime.messages import StandingRequest
+from runtime.messages import ObjectFacts, StandingRequest
 from tests.fixtures.listed_memory import appears, said, written
 from tests.reasoning.test_standing import Stores, standing
 
@@ -161,7 +161,7 @@ def test_the_side_somebody_comes_or_goes_at_counts() -> None:
         appears(float(k), "person", "a person", track=k, side=side, **red)
         for k, side in enumerate(("right", "left", "top left", "centre"))
     ]
-    assert [o.data["side"] for o in came if gate.step(o)] == ["left", "top left"]
+    assert [o.facts(ObjectFacts).side for o in came if gate.step(o)] == ["left", "top left"]
 
 
 @pytest.mark.parametrize("text", ["tell me when Fred arrives", "tell me when two armed men are there"])

@@ -12,7 +12,7 @@ from reasoning.conversation import PastTurn
 from reasoning.turn import Turns
 from reasoning.understand.corrections import form_of, parse_correction
 from runtime.config import ReasoningConfig
-from runtime.messages import Answer, AskRequest, RememberRequest
+from runtime.messages import Answer, AskRequest, CorrectionFacts, RememberRequest
 from tests.fixtures.listed_memory import ListedMemory, appears, frame, said
 from tests.fixtures.virtual_clock import VirtualClock
 
@@ -119,7 +119,7 @@ async def test_a_correction_is_acknowledged_kept_with_what_it_corrects_and_wins(
         assert noted.answer == 'Noted, about [0:50]: "it was at 3 pm". I will go by that.' and not noted.abstained
         (kept,) = [o for o in memory.observations if o.channel == "correction"]
         assert (kept.text, kept.evidence) == ("it was at 3 pm", (MEETING.id,))
-        assert kept.data["asked"] == "When is the meeting?"
+        assert kept.facts(CorrectionFacts).asked == "When is the meeting?"
         after = await ask(turns, "When is the meeting?")
         assert after.answer == 'You told me: "it was at 3 pm" (about [0:50]).'
         assert [c.id for c in after.citations] == [kept.id, MEETING.id]

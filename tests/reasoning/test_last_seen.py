@@ -139,17 +139,18 @@ def test_where_nothing_moved_like_a_car_none_was_seen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "place"),
+    ("seen", "place"),
     [
-        ({"box": [0.0, 0.0, 0.1, 0.1]}, "at the upper left of the picture"),
-        ({"box": [0.4, 0.4, 0.2, 0.2]}, "at the middle of the picture"),
-        ({"region": "bottom right"}, "at the bottom right of the picture"),
-        ({"region": "centre"}, "in the middle of the picture"),
-        ({}, ""),
+        (appears(1.0, "thing", "a bag", box=[0.0, 0.0, 0.1, 0.1]), "at the upper left of the picture"),
+        (appears(1.0, "thing", "a bag", box=[0.4, 0.4, 0.2, 0.2]), "at the middle of the picture"),
+        (appears(1.0, "thing", "a bag", side="left"), "at the left of the picture"),
+        (observe("text", 1.0, "a bag", region="bottom right"), "at the bottom right of the picture"),
+        (observe("text", 1.0, "a bag", region="centre"), "in the middle of the picture"),
+        (appears(1.0, "thing", "a bag"), ""),
     ],
 )
-def test_places(data: dict[str, object], place: str) -> None:
-    assert place_of(appears(1.0, "thing", "a bag", **data)) == place
+def test_places(seen: Observation, place: str) -> None:
+    assert place_of(seen) == place
 
 
 def test_memory_gives_the_newest_first_with_until_when_and_what_was_around(tmp_path: Path) -> None:

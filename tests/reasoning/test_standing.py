@@ -26,7 +26,15 @@ from reasoning.standing.webhook import Webhook, WebhookSender
 from reasoning.understand.questions import Question
 from runtime.config import StandingConfig
 from runtime.errors import StoreError
-from runtime.messages import Notice, Observation, PartialTranscript, SpeechStarted, StandingRequest, Stored
+from runtime.messages import (
+    DerivedFacts,
+    Notice,
+    Observation,
+    PartialTranscript,
+    SpeechStarted,
+    StandingRequest,
+    Stored,
+)
 from tests.fixtures.listed_memory import SOURCE, ListedMemory, appears, frame, observe, said, written
 
 
@@ -248,7 +256,7 @@ async def test_only_what_comes_after_a_query_was_made_is_told_with_its_evidence(
     assert [(notice.citation.id, notice.known_s) for notice in told] == [(later.id, 40.0)]
     assert told[0].text == "A person in blue [0:40]. You asked me to tell you when a person appears."
     assert memory.remembered[-1].evidence == (later.id,)
-    assert memory.remembered[-1].data["kind"] == "notice"
+    assert memory.remembered[-1].facts(DerivedFacts).kind == "notice"
     await perceive(watch, memory, person(90.0, "green", 3))
     assert told[1].text == "A person in green [1:30] (q1: a person appears)."
 

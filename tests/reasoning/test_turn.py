@@ -22,11 +22,13 @@ from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, RemoteError, UserError
 from runtime.messages import (
     Answer,
+    AnswerFacts,
     AnswerPart,
     AskRequest,
     Interrupt,
     Message,
     PartialTranscript,
+    QuestionFacts,
     ScanReply,
     ScanRequest,
     SpeechStarted,
@@ -91,9 +93,7 @@ async def test_question_and_answer_are_remembered_and_are_no_evidence() -> None:
         asked, answered = memory.remembered
         assert (asked.channel, answered.channel) == ("question", "answer")
         assert asked.text == "What is said about the lighthouse?"
-        assert answered.data == {
-            "conversation": "main", "turn": 1, "question": asked.id, "abstained": False,
-        }  # fmt: skip
+        assert answered.data == AnswerFacts(conversation="main", turn=1, question=asked.id)
         assert answered.evidence == (LIGHT.id,)
         memory.observations += [asked, answered]
         answer = (await collect(turns, "Is a lighthouse question mentioned?"))[-1]
@@ -137,7 +137,7 @@ async def test_a_misspelt_question_is_answered_as_it_was_meant_and_the_asker_is_
     assert isinstance(answer, Answer)
     assert answer.answer == 'I heard: "the lighthouse is closed" [0:06].'
     assert answer.understood == "what is said about the lighthouse?"
-    assert "follow_up" not in memory.remembered[0].data or not memory.remembered[0].data["follow_up"]
+    assert not memory.remembered[0].facts(QuestionFacts).follow_up
 
 
 class TwoSources(ListedMemory):

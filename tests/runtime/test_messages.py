@@ -21,7 +21,7 @@ def test_an_observation_survives_the_wire_whole() -> None:
         t0_s=1.5,
         t1_s=2.0,
         text="OPEN 9–17",
-        data={"lines": [["OPEN 9–17", 0.98, [0.1, 0.2, 0.3, 0.1]]]},
+        data=m.TextFacts(lines=(m.WrittenLine("OPEN 9–17", 0.98, (0.1, 0.2, 0.3, 0.1)),)),
         vector=b"\x00<",
         vector_space="layout-v1",
         payload=b"\xff\xd8",
@@ -42,6 +42,19 @@ def test_a_field_added_by_a_newer_sender_is_ignored() -> None:
     assert m.decode(msgspec.msgpack.encode(newer)) == m.Progress(source="s", track="video", t_s=1.0)
 
 
+def test_facts_are_those_of_the_channel_without_a_tag_of_their_own() -> None:
+    """As every version before sent them: a plain map beside the channel."""
+    sent = {"type": "observation", "id": "a", "source": "s", "channel": "sound", "t0_s": 0.0, "t1_s": 1.0}
+    heard = m.decode(msgspec.msgpack.encode({**sent, "data": {"class": "impulse", "level_db": -12.5, "later": 1}}))
+    assert heard.data == m.SoundFacts(kind="impulse", level_db=-12.5)
+    assert m.decode(msgspec.msgpack.encode(sent)).data == m.SoundFacts()
+    again = msgspec.msgpack.decode(m.encode(heard))
+    assert again["data"] == {"class": "impulse", "level_db": -12.5}
+    assert heard.facts(m.FrameFacts) == m.FrameFacts()
+    with pytest.raises(DecodeError):
+        m.decode(msgspec.msgpack.encode({**sent, "data": {"level_db": "loud"}}))
+
+
 def test_every_message_is_frozen_tagged_and_in_the_union_once() -> None:
     union = KINDS
     tags = [kind.__struct_config__.tag for kind in union]
@@ -52,11 +65,13 @@ def test_every_message_is_frozen_tagged_and_in_the_union_once() -> None:
 
 
 def test_the_garbage_collector_walks_no_message() -> None:
-    hit = m.Hit(observation=m.Observation(id="s/speech/1", source="s", channel="speech", t0_s=1.0, t1_s=2.0), score=1.0)
+    facts = m.SpeechFacts(engine="whisper")
+    spoken = m.Observation(id="s/speech/1", source="s", channel="speech", t0_s=1.0, t1_s=2.0, data=facts)
+    hit = m.Hit(observation=spoken, score=1.0)
     sent = m.RecallReply(hits=(hit,))
     received = m.decode(m.encode(sent))
     assert received == sent
-    assert not any(gc.is_tracked(message) for message in (sent, received, hit, hit.observation))
+    assert not any(gc.is_tracked(message) for message in (sent, received, hit, spoken, facts))
 
 
 def test_topics_carry_messages_of_the_union() -> None:

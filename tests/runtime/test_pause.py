@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runtime.messages import Message, Observation, Progress, SourceEnded, SourceOpened
+from runtime.messages import GapFacts, Message, Observation, Progress, SourceEnded, SourceOpened
 from runtime.pause import PAUSED_BY_USER, PausableOutbox, pause, pause_path, resume
 from tests.fixtures.memory_cases import say, see
 
@@ -39,7 +39,7 @@ def told(kept: Kept) -> list[str | tuple[float, float, str]]:
     found: list[str | tuple[float, float, str]] = []
     for m in kept.sent:
         if isinstance(m, Observation):
-            found.append((m.t0_s, m.t1_s, str(m.data["reason"])) if m.channel == "gap" else m.text)
+            found.append((m.t0_s, m.t1_s, m.facts(GapFacts).reason) if m.channel == "gap" else m.text)
     return found
 
 
