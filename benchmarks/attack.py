@@ -2,7 +2,7 @@
 
     python -m benchmarks.attack [--json] [--verbose] [--no-history]
 
-Every attack of benchmarks/attack_cases.py and benchmarks/attack_more.py is planted into every scene for every
+Every attack of tests/fixtures/attack_cases.py and attack_more.py is planted into every scene for every
 question, 10 s before its end, once while the right answer is in memory and once while it is not, and the question is
 asked of a real memory. It succeeds if the attacker's word stands in the answer at all: no question asks what the
 planted sign says. How many of these are told as what is so, in an answer that does not say in words of its own that it
@@ -16,7 +16,7 @@ no model's sentence attributed.
 Figures, in per cent:
     attack_success       with the defences, the worst of the three
     attack_unattributed  told as what is so, with the defences, the worst of the three
-    lies_unattributed    the same of plain lies (LIES of benchmarks/attack_more.py), which are no part of the others
+    lies_unattributed    the same of plain lies (LIES of tests/fixtures/attack_more.py), which are no part of the others
     lies_alone           lies told without the truth that is in memory as well, the worst of the three
     benign_cost          points of right answers to the same questions, nothing planted, that the defences cost: the
                          most that any of the three loses
@@ -40,11 +40,8 @@ from unittest import mock
 import anyio
 
 from benchmarks import harness
-from benchmarks.attack_cases import ATTACKS, SCENES, TARGET, Ask, Attack, Scene
 from benchmarks.attack_models import scripted
-from benchmarks.attack_more import LIES, REWORDED
 from memory.batch import Batch
-from memory.calls import Answerer
 from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
 from memory.store.database import Store
@@ -52,20 +49,16 @@ from reasoning.answer.extract import ExtractiveBackend
 from reasoning.backends import Backend
 from reasoning.backends.find_server import ServerFinder
 from reasoning.backends.with_model import ModelBackend
-from reasoning.query.memory_client import CALLS, MemoryBase
 from reasoning.safety.untrusted import Guard
 from reasoning.turn import Turns
 from runtime.clock import MonotonicClock
-from runtime.config import Config, ModelConfig, ReasoningConfig
+from runtime.config import ModelConfig, ReasoningConfig
 from runtime.messages import (
     Answer,
     AskRequest,
     Channel,
-    Done,
     Facts,
-    Message,
     Observation,
-    RememberRequest,
     SourceOpened,
     SpeechFacts,
     SpokenWord,
@@ -73,7 +66,10 @@ from runtime.messages import (
     WrittenLine,
     observation_id,
 )
+from tests.fixtures.attack_cases import ATTACKS, SCENES, TARGET, Ask, Attack, Scene
+from tests.fixtures.attack_more import LIES, REWORDED
 from tests.fixtures.chat_server import serve_chat
+from tests.fixtures.stored_memory import StoredMemory
 
 SOURCE = "camera"
 END_S = 70.0
@@ -96,22 +92,6 @@ class NoGuard(Guard):
 
     def quote(self, text: str, longest: int = 2000) -> str:
         return f'"{text[:longest]}"'
-
-
-class StoredMemory(MemoryBase):
-    """A `MemoryClient` over a store in this process; what is said of it is not remembered."""
-
-    def __init__(self, store: Store) -> None:
-        self._answerer = Answerer(store, Config().memory)
-
-    async def call(self, request: Message) -> Any:
-        return getattr(self._answerer, CALLS[type(request)])(request)
-
-    async def remember(self, request: RememberRequest) -> Done:
-        return Done()
-
-    def close(self) -> None:
-        self._answerer.close()
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks.attack_cases import TARGET
 from reasoning.safety.untrusted import DATAMARK
+from tests.fixtures.attack_cases import TARGET
 from tests.fixtures.chat_server import Json, Reply
 
 _ORDER = re.compile(

@@ -18,7 +18,6 @@ import pytest
 from runtime.agent import AgentCard, find_agent
 from tests.fixtures.agent_runs import DEADLINE_S, PROJECT, SAMPLE, Run, child_pid, finish, is_running, run, start
 
-pytestmark = pytest.mark.slow
 QUESTIONS = PROJECT / "examples" / "sample.questions.jsonl"
 ANSWER_KEYS = {"question", "answer", "abstained", "as_of_s", "citations", "latency_s", "backend",
                "confidence", "trace", "notice", "understood"}  # fmt: skip

@@ -39,14 +39,13 @@ from runtime.messages import (
 )
 from runtime.service import Service
 from runtime.sources import parse_source
-from tests.agent.test_live_command import remembered, wait_for
-from tests.fixtures.agent_runs import finish, run, start
+from tests.fixtures.agent_runs import finish, remembered, run, start, wait_for
+from tests.fixtures.callers import Caller
 from tests.fixtures.listed_memory import SOURCE, ListedMemory, said
 from tests.fixtures.live_world import QUICK, World
 from tests.fixtures.loopback import Loopback, moving_square
 from tests.fixtures.memory_cases import progress, remember, say, see, send
-from tests.reasoning.test_process import Caller
-from tests.reasoning.test_standing import Says, Stores, person, standing
+from tests.fixtures.standing_world import Says, Stores, person, standing
 
 ALL = 1e6
 
@@ -253,7 +252,6 @@ def frames_between(memory: Path, t0_s: float, t1_s: float) -> int:
     return remembered(memory, f"{FRAMES} AND t0_s >= {t0_s} AND t0_s <= {t1_s}")
 
 
-@pytest.mark.slow
 def test_from_another_terminal_or_the_chat_what_was_seen_goes_for_good_and_watching_goes_on(tmp_path: Path) -> None:
     memory = tmp_path / "memory"
     profile = tmp_path / "quick.yaml"

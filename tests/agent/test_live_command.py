@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 import subprocess
-import time
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -20,26 +17,10 @@ from perception.capture import devices
 from runtime.config import Config
 from runtime.errors import UserError
 from runtime.interfaces.commands.live import chosen_sources
-from tests.fixtures.agent_runs import DEADLINE_S, run, start
+from tests.fixtures.agent_runs import remembered, run, start, wait_for
 from tests.fixtures.chat_server import Json, Reply, serve_chat
 from tests.fixtures.loopback import Loopback, moving_square
-from tests.reasoning.test_present import pictures
-from tests.reasoning.test_with_model import prompt
-
-
-def remembered(memory: Path, query: str) -> int:
-    try:
-        with closing(sqlite3.connect(f"file:{memory / 'memory.db'}?mode=ro", uri=True)) as database:
-            return int(database.execute(query).fetchone()[0])
-    except sqlite3.OperationalError:
-        return 0  # not made yet
-
-
-def wait_for(memory: Path, query: str, at_least: int) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S / 2
-    while remembered(memory, query) < at_least:
-        assert time.monotonic() < deadline_s, query
-        time.sleep(0.05)
+from tests.fixtures.model_turns import pictures, prompt
 
 
 def until_told(agent: subprocess.Popen[str], words: str) -> str:
@@ -95,7 +76,6 @@ def test_without_a_display_the_screen_is_left_out_and_alone_it_is_nothing_to_wat
         chosen_sources(("screen",), "off", False, Config())
 
 
-@pytest.mark.slow
 def test_a_camera_that_goes_away_is_a_gap_its_return_is_told_and_so_is_what_was_waited_for(tmp_path: Path) -> None:
     memory = tmp_path / "memory"
     profile = tmp_path / "quick.yaml"
@@ -126,7 +106,6 @@ def test_a_camera_that_goes_away_is_a_gap_its_return_is_told_and_so_is_what_was_
     assert remembered(memory, "SELECT count(*) FROM tracks WHERE ended IS NULL") == 0
 
 
-@pytest.mark.slow
 @pytest.mark.anyio
 async def test_now_is_asked_of_every_camera_that_runs_and_of_none_in_a_pause(tmp_path: Path) -> None:
     memory = tmp_path / "memory"

@@ -9,7 +9,6 @@ import pytest
 
 from tests.fixtures.agent_runs import SHARED_MEDIA, Run, run
 
-pytestmark = pytest.mark.slow
 FILES: dict[str, dict[str, object]] = {}
 if (SHARED_MEDIA / "INDEX.json").is_file():
     FILES = {

@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
-import pytest
 
 from runtime.messages import Observation, Progress, SourceEnded, Span
 from runtime.recording import SUFFIX, read_recording
@@ -31,7 +30,6 @@ def test_a_recording_tells_its_story_in_order() -> None:
         assert marks[-1] > 60.0
 
 
-@pytest.mark.slow
 def test_the_sample_is_perceived_as_it_was_recorded(tmp_path: Path) -> None:
     """Words and times exactly; scores of models may differ in their last digits from machine to machine."""
     result = run("replay", SAMPLE, "--memory", tmp_path / "memory", "--record", tmp_path, "--ask", "what?")

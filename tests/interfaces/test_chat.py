@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
-from typing import TextIO, cast
+from collections.abc import AsyncIterator
+from typing import cast
 
 import pytest
 
@@ -15,6 +13,7 @@ from runtime.errors import DeadlineExceeded
 from runtime.interfaces.client import Client
 from runtime.interfaces.terminal.chat import Chat
 from runtime.messages import Answer, AnswerPart, AskRequest
+from tests.fixtures.typed_lines import typed
 
 pytestmark = pytest.mark.anyio
 
@@ -31,16 +30,6 @@ class Agent:
             question=request.question, answer="I see a cup.", abstained=False, as_of_s=1.0, citations=(),
             latency_s={}, backend="test",
         )  # fmt: skip
-
-
-@contextmanager
-def typed(data: bytes) -> Iterator[TextIO]:
-    """A pipe that holds this and ends."""
-    reader, writer = os.pipe()
-    with open(writer, "wb") as end:
-        end.write(data)
-    with open(reader, encoding="utf-8") as stdin:
-        yield stdin
 
 
 async def chat(monkeypatch: pytest.MonkeyPatch, lines: str, as_json: bool = False) -> None:

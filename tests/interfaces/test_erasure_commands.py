@@ -12,6 +12,8 @@ from runtime.messages import StandingQuery
 from tests.fixtures.agent_runs import run
 from tests.fixtures.memory_cases import memory_of, say, see, stream
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def memory(tmp_path: Path) -> Path:

@@ -14,7 +14,7 @@ import pytest
 
 from runtime.interfaces.terminal.standard_streams import readable, typed_lines
 from tests.fixtures.agent_runs import PROJECT, SAMPLE, Run, finish, run, start
-from tests.interfaces.test_chat import typed
+from tests.fixtures.typed_lines import typed
 
 COMMAND = f"{sys.executable} {PROJECT / 'run_agent.py'}"
 
@@ -70,6 +70,7 @@ def test_words_of_the_command_line_that_are_no_text_can_be_sent() -> None:
     assert readable(os.fsdecode(b"caf\xe9 na\xc3\xafve")) == "caf\ufffd na\u00efve"
 
 
+@pytest.mark.processes
 def test_a_chat_whose_input_stays_open_ends_when_it_is_told_to(memory: Path) -> None:
     for number, code in ((signal.SIGTERM, 143), (signal.SIGHUP, 129), (signal.SIGINT, 130)):
         process = start("chat", "--memory", memory, stdin=subprocess.PIPE)
@@ -85,6 +86,7 @@ def test_a_chat_whose_input_stays_open_ends_when_it_is_told_to(memory: Path) -> 
         ended.assert_nothing_left()
 
 
+@pytest.mark.processes
 def test_a_chat_whose_terminal_is_closed_ends_in_order(memory: Path) -> None:
     number, terminal = pty.fork()
     if not number:
@@ -97,6 +99,7 @@ def test_a_chat_whose_terminal_is_closed_ends_in_order(memory: Path) -> None:
     Run(129, "", "", number).assert_nothing_left()
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("command", ["status --json", "status", "search sun --json", "standing", "doctor", "ask why"])
 def test_a_reader_that_has_left_ends_a_command_quietly(command: str, memory: Path) -> None:
     reader, writer = os.pipe()
@@ -109,6 +112,7 @@ def test_a_reader_that_has_left_ends_a_command_quietly(command: str, memory: Pat
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.processes
 def test_a_command_runs_without_any_standard_stream(memory: Path, tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     closed = f"exec {COMMAND} export {archive} --memory {memory} <&- >&- 2>&-"
@@ -116,6 +120,7 @@ def test_a_command_runs_without_any_standard_stream(memory: Path, tmp_path: Path
     assert (archive / "manifest.json").exists()
 
 
+@pytest.mark.processes
 def test_names_that_cannot_be_used_are_one_clear_line(memory: Path, tmp_path: Path) -> None:
     clip = tmp_path / os.fsdecode(b"caf\xe9.mp4")
     clip.symlink_to(SAMPLE)

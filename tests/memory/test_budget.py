@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,69 +20,11 @@ from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
 from memory.store.database import Store
 from memory.store.reader import read_spans
-from runtime.messages import Observation, SourceOpened, SpansRequest, ViewRequest, observation_id
-from tests.fixtures.memory_cases import memory_of, say, see, steps, stream
-
-SMALL = Budget(hot=1 * MIB, events=MIB // 2, episodes=MIB // 16, words=MIB // 4)
-SCENES = 12
-SCENE_S = 8
-SOURCE = "camera"
-
-
-def scene(number: int, t0_s: float, *, text: str = "", said: str = "") -> list[Observation]:
-    """Eight seconds of one of a few sights, a little different each time, with what is said meanwhile."""
-    at_random = np.random.default_rng(number)
-    base = at_random.normal(size=64)
-    noise = np.random.default_rng(round(t0_s * 1000))
-    observations: list[Observation] = []
-    for i in range(SCENE_S):
-        vector = tuple(base + 0.05 * noise.normal(size=64))
-        shown = see(t0_s + i, f"sight {number} {text}".strip(), source=SOURCE, vector=vector, cut=i == 0)
-        observations.append(structs.replace(shown, payload=noise.bytes(6000)))
-    observations.append(say(t0_s + 1, t0_s + 4, said or f"we talk of matter {number} again", source=SOURCE))
-    return observations
-
-
-def batches(*scenes: list[Observation]) -> Iterator[Batch]:
-    opened = tuple(SourceOpened(source=SOURCE, track=track, kind="camera") for track in ("video",))
-    for observations in scenes:
-        t_s = max(o.t1_s for o in observations) + 0.999
-        yield Batch(opened=opened, observations=tuple(observations), watermarks={(SOURCE, "video"): t_s})
-        opened = ()
-
+from runtime.messages import Observation, SpansRequest, ViewRequest, observation_id
+from tests.fixtures.budget_scenes import SCENE_S, SCENES, SMALL, SOURCE, Memory, batches, many_scenes, scene
+from tests.fixtures.memory_cases import memory_of, see, steps, stream
 
 NEW = scene(999, 5.0 * SCENE_S, text="a unicycle")
-
-
-class Memory:
-    """A store with its budget, and everything checked after each commit."""
-
-    def __init__(self, directory: Path, budget: Budget = SMALL) -> None:
-        self.budget = budget
-        self.store = Store(directory, budget)
-        self.enforcer = BudgetEnforcer(budget)
-        self.integration = Integration(SegmentOptions())
-        self.most_bytes = 0
-
-    def take(self, batch: Batch) -> None:
-        with self.store.write() as writing:
-            writing.add(batch)
-            self.enforcer.keep(writing, self.integration.advance(writing, writing.media_sources()))
-        self.most_bytes = max(self.most_bytes, self.store.size_bytes())
-
-    def rows(self, sql: str, *values: object) -> list[tuple[object, ...]]:
-        reader = self.store.reader()
-        try:
-            return reader.execute(sql, values).fetchall()
-        finally:
-            reader.close()
-
-
-def many_scenes(n: int, special: dict[int, list[Observation]] | None = None) -> Iterator[Batch]:
-    at_random = random.Random(5)
-    return batches(
-        *((special or {}).get(i) or scene(at_random.randrange(SCENES), float(i * SCENE_S)) for i in range(n))
-    )
 
 
 def test_the_file_is_within_its_budget_after_every_commit_and_every_level_within_its_own(tmp_path: Path) -> None:

@@ -296,6 +296,7 @@ def test_a_reader_elsewhere_that_holds_the_log_is_named(tmp_path: Path, monkeypa
     store.close()
 
 
+@pytest.mark.processes
 def test_a_program_that_looks_into_the_file_after_it_was_searched_does_not_take_the_log_away(tmp_path: Path) -> None:
     store = a_day(tmp_path)
     assert forget(store, ForgetRequest(text="porcupine")).traces == {}

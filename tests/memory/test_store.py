@@ -250,6 +250,7 @@ for start in range(first, first + 4000, 4):
 """
 
 
+@pytest.mark.processes
 def test_killed_at_any_instant_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     at_random = random.Random(7)
     acknowledged = 0

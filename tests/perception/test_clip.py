@@ -32,10 +32,12 @@ from runtime.messages import EmbedRequest, FrameFacts, Observation
 from tests.fixtures.agent_runs import PROJECT
 from tests.fixtures.drawn_clips import at_rate, write_clip
 from tests.fixtures.tiny_clip import COLOURS, draw
-from tests.perception.test_watch import observations, perceive
+from tests.fixtures.watched_files import observations, perceive
 
 if importlib.util.find_spec("open_clip") is None:
     pytest.skip("open_clip is not installed", allow_module_level=True)
+
+pytestmark = pytest.mark.processes
 
 VOCABULARY = """
 neutral: [nothing, an empty picture]

@@ -13,10 +13,10 @@ import pytest
 from perception.capture.file import open_container, probe, video_stream
 from perception.capture.file_video import FrameReader, Picture
 from runtime.errors import MediaError
-from tests.conftest import SHARED
+from tests.fixtures.agent_runs import SHARED_MEDIA
 from tests.fixtures.drawn_clips import at_rate, plain, write_clip
 
-INDEX = SHARED / "media" / "INDEX.json"
+INDEX = SHARED_MEDIA / "INDEX.json"
 ODD = {e["file"]: e for e in json.loads(INDEX.read_text())["files"] if e["kind"] == "odd"} if INDEX.is_file() else {}
 absent = pytest.mark.skipif(not ODD, reason="the annotated media are not on this machine (../shared/media)")
 
@@ -79,7 +79,7 @@ def frames_of(path: Path | str, **kwargs: object) -> tuple[list[Picture], FrameR
 @absent
 @pytest.mark.parametrize("name", sorted(ODD))
 def test_every_odd_file_is_either_told_or_refused_in_one_line(name: str) -> None:
-    path = SHARED / "media" / name
+    path = SHARED_MEDIA / name
     if name in REFUSED:
         with pytest.raises(MediaError) as refused:
             probe(path)
@@ -105,7 +105,7 @@ def test_every_odd_file_is_either_told_or_refused_in_one_line(name: str) -> None
 @pytest.mark.parametrize("name", sorted(PICTURES))
 def test_every_frame_is_decoded_with_its_time_and_upright(name: str) -> None:
     width, height, count, last_s, rotation = PICTURES[name]
-    path = SHARED / "media" / name
+    path = SHARED_MEDIA / name
     info = probe(path)
     assert (info.width, info.height, info.rotation) == (width, height, rotation)
     pictures, reader = frames_of(path)
@@ -122,7 +122,7 @@ def test_every_frame_is_decoded_with_its_time_and_upright(name: str) -> None:
 
 @absent
 def test_ten_bit_luma_agrees_with_the_converted_picture() -> None:
-    pictures, _ = frames_of(SHARED / "media" / "odd/real/torchcodec_h264_10bits.mp4")
+    pictures, _ = frames_of(SHARED_MEDIA / "odd/real/torchcodec_h264_10bits.mp4")
     grey = pictures[3].bgr().astype(float).mean()
     assert pictures[3].luma.astype(float).mean() == pytest.approx(grey, abs=20)
 

@@ -121,6 +121,7 @@ def two_clips() -> QuietService:
     return hear("audio/speech/whats_the_weather_like.wav", "audio/speech/librivox_sense_0880.wav")
 
 
+@pytest.mark.processes
 def test_a_spoken_question_becomes_an_utterance_with_word_times(two_clips: QuietService) -> None:
     first = next(o for o in observations(two_clips) if o.channel == "speech")
     assert first.text == "what's the weather like"
@@ -133,11 +134,13 @@ def test_a_spoken_question_becomes_an_utterance_with_word_times(two_clips: Quiet
     assert two_clips.counters["words"] == sum(len(o.facts(SpeechFacts).words) for o in observations(two_clips))
 
 
+@pytest.mark.processes
 def test_voices_are_told_before_their_words(two_clips: QuietService) -> None:
     assert [v.source for v in two_clips.voices] == ["whats_the_weather_like.wav", "librivox_sense_0880.wav"]
     assert 0.0 < two_clips.voices[0].t_s < 0.6
 
 
+@pytest.mark.processes
 def test_each_source_opens_and_ends_and_progress_never_overtakes_what_is_sent(two_clips: QuietService) -> None:
     opened = [m.source for m in two_clips.outbox.sent if isinstance(m, SourceOpened)]
     ended = {m.source: (m.t_s, m.reason) for m in two_clips.outbox.sent if isinstance(m, SourceEnded)}
@@ -159,6 +162,7 @@ def test_progress_is_told_each_second_and_everything_after_it_ends_later() -> No
     assert not service.voices
 
 
+@pytest.mark.processes
 def test_hearing_twice_gives_identical_messages() -> None:
     paths = ("audio/sounds/dog_imagebind.wav", "audio/speech/librivox_sense_0880.wav", "odd/made/negative_start.mkv")
     assert hear(*paths).outbox.sent == hear(*paths).outbox.sent

@@ -151,6 +151,7 @@ def test_a_worker_that_cannot_load_says_why_in_one_line_and_ends() -> None:
     assert served(load, Request.of(np.zeros(3, np.float32))) == (Loaded(error="weights x.pt: damaged"), [])
 
 
+@pytest.mark.processes
 @needs_media
 def test_workers_side_by_side_say_what_one_says_and_a_dead_one_is_replaced(pocketsphinx: PocketSphinx) -> None:
     weather = sound_of("audio/speech/whats_the_weather_like.wav")

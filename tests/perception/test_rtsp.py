@@ -12,10 +12,9 @@ from perception.capture.reopening import CaptureFailed
 from runtime.config import LiveConfig
 from runtime.messages import SourceOpened
 from runtime.sources import parse_source
-from tests.fixtures.live_world import World
+from tests.fixtures.live_world import SIZE, World, watching
 from tests.fixtures.loopback import Loopback, moving_square
 from tests.fixtures.rtsp_loopback import RtspServer
-from tests.perception.test_watch_live import SIZE, watching
 
 LIVE = LiveConfig(open_s=10.0, stall_s=10.0)
 

@@ -2,109 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import math
-from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, cast
 
-import anyio
-import anyio.to_thread
 import numpy as np
 import pytest
 
-from perception.processes import watch
-from runtime.clock import ReplayClock
-from runtime.config import Config, parse_config
-from runtime.messages import (
-    FrameFacts,
-    MemoryStatus,
-    Message,
-    Observation,
-    Progress,
-    SourceEnded,
-    SourceOpened,
-    SourceRecord,
-    encode,
-)
-from runtime.service import Service
+from runtime.config import parse_config
+from runtime.messages import FrameFacts, Message, Observation, Progress, SourceEnded, SourceOpened, SourceRecord, encode
 from tests.fixtures.drawn_clips import at_rate, street, with_text, write_clip
+from tests.fixtures.watched_files import observations, perceive
 
 SIZE = (320, 240)
-
-
-class Outbox:
-    """Keeps what is sent; after ``stop_after`` messages nothing more is taken and the service stops."""
-
-    def __init__(self, stopping: anyio.Event, stop_after: int) -> None:
-        self.sent: list[Message] = []
-        self._stopping = stopping
-        self._stop_after = stop_after
-
-    async def send(self, *messages: Message) -> None:
-        self.sent += messages
-        if len(self.sent) >= self._stop_after:
-            self._stopping.set()
-        await anyio.lowlevel.checkpoint()
-
-    async def drained(self) -> None:
-        pass
-
-
-class Memory:
-    def __init__(self, records: tuple[SourceRecord, ...]) -> None:
-        self._records = records
-
-    async def call(self, request: Message, deadline_s: float) -> MemoryStatus:
-        return MemoryStatus(generation=0, sources=self._records, observations={}, spans={}, bytes=0)
-
-
-class QuietService:
-    """The part of Service that the video process uses."""
-
-    def __init__(self, paths: list[Path], config: Config, records: tuple[SourceRecord, ...], stop_after: int) -> None:
-        self.config = config
-        self.params = {"sources": [{"source": path.name, "path": str(path)} for path in paths], "speed": "max"}
-        self.clock = ReplayClock(0.0, math.inf)
-        self.stopping = anyio.Event()
-        self.outbox = Outbox(self.stopping, stop_after)
-        self.log = logging.getLogger("video")
-        self.counters: dict[str, float] = {}
-        self._memory = Memory(records)
-        self._model_thread = anyio.CapacityLimiter(1)
-
-    def ready(self) -> None:
-        pass
-
-    def report(self, counters: dict[str, float] | None = None, **_: Any) -> None:
-        self.counters.update(counters or {})
-
-    def caller(self, process: str) -> Memory:
-        assert process == "memory"
-        return self._memory
-
-    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await anyio.to_thread.run_sync(function, *args, limiter=self._model_thread)
-
-
-def perceive(
-    *paths: Path,
-    config: Config | None = None,
-    records: tuple[SourceRecord, ...] = (),
-    stop_after: int = 1_000_000,
-) -> QuietService:
-    async def run() -> QuietService:
-        service = QuietService(list(paths), config or Config(), records, stop_after)
-        with anyio.fail_after(120):
-            await watch.main(cast(Service, service))
-        return service
-
-    return anyio.run(run)
-
-
-def observations(messages: list[Message], channel: str = "") -> list[Observation]:
-    return [m for m in messages if isinstance(m, Observation) and channel in ("", m.channel)]
 
 
 def scene(t: float) -> np.ndarray:

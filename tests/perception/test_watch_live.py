@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
-import anyio
 import cv2
 import numpy as np
 import pytest
@@ -14,8 +12,7 @@ import pytest
 from perception.capture.camera import Camera, Screen
 from perception.capture.microphone import load_sounddevice
 from perception.capture.reopening import CaptureFailed, CaptureOver, CaptureThread, Inbox
-from perception.processes import watch
-from runtime.config import Config, LiveConfig, parse_config
+from runtime.config import LiveConfig, parse_config
 from runtime.messages import (
     FrameFacts,
     LookReply,
@@ -26,22 +23,10 @@ from runtime.messages import (
     SourceOpened,
     observation_id,
 )
-from runtime.service import Service
-from tests.fixtures.live_world import QUICK, World
+from tests.fixtures.live_world import QUICK, SIZE, World, watching
 from tests.fixtures.loopback import Loopback, moving_square
 
-SIZE = (320, 240)
 pytestmark = pytest.mark.anyio
-
-
-async def watching(where: str, then: Callable[[World], Any], config: Config | None = None) -> World:
-    world = World(where, config or parse_config(QUICK, "test"))
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watch.main, cast(Service, world))
-            await then(world)
-            world.stopping.set()
-    return world
 
 
 async def test_a_stream_is_watched_and_what_was_missed_is_a_gap_before_it_goes_on() -> None:

@@ -81,6 +81,7 @@ def test_the_embedded_lock_has_no_torch_and_one_opencv_that_has_people_and_faces
     assert opencv[0].startswith("opencv-python-headless==4.")
 
 
+@pytest.mark.processes
 def test_what_a_test_left_running_is_ended_after_it() -> None:
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     left = ended_with_its_test(subprocess.Popen(command))
@@ -90,7 +91,7 @@ def test_what_a_test_left_running_is_ended_after_it() -> None:
     assert (left.returncode, over.returncode) == (-signal.SIGTERM, 0)
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 def test_no_process_of_the_embedded_agent_so_much_as_tries_to_import_torch(tmp_path: Path) -> None:
     """A package that leaves a mark and fails stands where torch would be found first."""
     for name in ("torch", "torchaudio"):

@@ -11,7 +11,7 @@ from reasoning.standing.conditions import account, parse_condition
 from reasoning.standing.gate import Gate, GateOptions
 from runtime.messages import ObjectFacts, StandingRequest
 from tests.fixtures.listed_memory import appears, said, written
-from tests.reasoning.test_standing import Stores, standing
+from tests.fixtures.standing_world import Stores, standing
 
 EMPTY = (
     "",

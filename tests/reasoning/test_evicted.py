@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from benchmarks.attack import StoredMemory
 from reasoning.answer.draft import mark
 from reasoning.answer.extract import ExtractiveBackend
 from reasoning.backends.chat_model import ToolCall
@@ -15,7 +14,8 @@ from reasoning.query.context import Context
 from reasoning.safety.untrusted import Guard
 from reasoning.understand.questions import parse_question
 from runtime.messages import Span, SpansRequest, View, ViewRequest
-from tests.memory.test_budget import SCENE_S, SOURCE, Memory, many_scenes
+from tests.fixtures.budget_scenes import SCENE_S, SOURCE, Memory, many_scenes
+from tests.fixtures.stored_memory import StoredMemory
 
 pytestmark = pytest.mark.anyio
 

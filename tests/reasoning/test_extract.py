@@ -2,45 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from reasoning.answer.draft import Draft
-from reasoning.answer.extract import ExtractiveBackend
-from reasoning.query.context import Context
-from reasoning.understand.questions import parse_question
-from runtime.messages import Observation, ViewRequest
+from tests.fixtures.extracting import MARK, STREET, TALK, answer, cited
 from tests.fixtures.listed_memory import ListedMemory, appears, frame, observe, said, written
 
 pytestmark = pytest.mark.anyio
-
-MARK = re.compile(r"\[(\d+):(\d\d)\]")
-
-
-async def answer(memory: ListedMemory, text: str, as_of_s: float | None = None) -> Draft:
-    """The draft for a question; every mark in it is checked against the citations."""
-    view = await memory.view(ViewRequest(as_of_s=as_of_s))
-    question = parse_question(text, view.as_of_s)
-    draft = await ExtractiveBackend(abstain_below=0.35).draft(question, Context(memory, view))
-    for claim in draft.claims:
-        for minutes, seconds in MARK.findall(claim.text):
-            t_s = int(minutes) * 60 + int(seconds)
-            assert any(int(o.t0_s) <= t_s <= int(o.t1_s) for o in claim.cites), claim.text
-    return draft
-
-
-def cited(draft: Draft) -> list[Observation]:
-    return [o for claim in draft.claims for o in claim.cites]
-
-
-TALK = (
-    said(1.0, 4.0, "welcome to the harbour museum"),
-    said(6.0, 10.0, "the lighthouse was built by two brothers"),
-    said(12.0, 16.0, "it is printed in english french and danish"),
-    said(20.0, 24.0, "today it stands in portland maine"),
-    said(40.0, 44.0, "what would you do with a boat"),
-)
 
 
 async def test_a_spoken_answer_quotes_the_utterance_that_carries_the_asked_words() -> None:
@@ -133,23 +100,6 @@ async def test_when_writing_was_visible_is_a_range_from_the_frames_that_list_it(
     frames = (frame(9.0), frame(10.0, "", card), frame(11.0, "", card), frame(12.0, "", card), frame(13.0))
     draft = await answer(ListedMemory(card, *frames), "When do the words COMING SOON appear?")
     assert draft.text == '"COMING SOON" is on screen from [0:10] to [0:12].'
-
-
-STREET = (
-    frame(0.0, "a grey picture", reason="first"),
-    frame(5.0, "a grey picture; one person", people=1),
-    frame(6.0, "a grey picture; one person", people=1),
-    frame(20.0, "a grey picture; two people", people=2, cut=True),
-    frame(21.0, "a grey picture; two people", people=2),
-    appears(
-        5.0, "person", "a person in a red top enters from the right", colours={"top": "red"}, side="right", track=1
-    ),
-    appears(
-        20.0, "person", "a person in a blue top enters from the left", colours={"top": "blue"}, side="left", track=2
-    ),
-    appears(30.0, "moving", "something white moves in from the left", colours=["white"], side="left", track=3),
-    frame(31.0, "a grey picture; movement at the left", motion=0.1),
-)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from reasoning.query.visual_events import event_asked
+from tests.fixtures.extracting import STREET, TALK, answer, cited
 from tests.fixtures.listed_memory import ListedMemory, appears, frame, observe, said, written
-from tests.reasoning.test_extract import STREET, TALK, answer, cited
 
 pytestmark = pytest.mark.anyio
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 
 import pytest
@@ -13,7 +12,7 @@ from runtime.errors import DeadlineExceeded
 from runtime.messages import Answer, AskRequest, LookReply, LookRequest, Message, Observation, View
 from tests.fixtures.chat_server import Json, Reply
 from tests.fixtures.listed_memory import SOURCE, frame
-from tests.reasoning.test_with_model import ask, asking, prompt
+from tests.fixtures.model_turns import ask, asking, pictures, prompt
 
 pytestmark = pytest.mark.anyio
 VIEW = View(generation=1, limits={"door": 58.0, "garden": 58.0, "film.mp4": 9.0}, source="garden", as_of_s=58.0)
@@ -41,18 +40,6 @@ def shows(source: str, t_s: float, now_s: float, jpeg: bytes = b"\xff\xd8live") 
 
 def paused(source: str, since_s: float, now_s: float) -> LookReply:
     return LookReply(source=source, now_s=now_s, paused_since_s=since_s)
-
-
-def pictures(request: Json) -> list[bytes]:
-    """The pictures of a request to a model, in order."""
-    urls = [
-        part["image_url"]["url"]
-        for message in request["messages"]
-        if not isinstance(message["content"], str)
-        for part in message["content"]
-        if part["type"] == "image_url"
-    ]
-    return [base64.b64decode(url.partition(",")[2]) for url in urls]
 
 
 def watch(turns: Turns, watchers: Mapping[str, CallsWatcher]) -> None:

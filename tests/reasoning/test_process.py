@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,49 +15,24 @@ from reasoning.backends import load_backend
 from reasoning.process import main, search
 from reasoning.query.memory_client import CalledMemory
 from runtime.config import Config, ReasoningConfig
-from runtime.errors import CallCancelled, ConfigError, DeadlineExceeded
+from runtime.errors import ConfigError, DeadlineExceeded
 from runtime.messages import (
     Answer,
     AskRequest,
     Interrupt,
     Message,
     RecallReply,
-    RecallRequest,
-    RememberRequest,
-    ScanRequest,
     SearchRequest,
     StatusRequest,
     View,
     ViewRequest,
 )
+from tests.fixtures.callers import Caller
 from tests.fixtures.listed_memory import ListedMemory, said
 
 pytestmark = pytest.mark.anyio
 
 LIGHT = said(6.0, 9.0, "the lighthouse is closed")
-
-
-class Caller:
-    """Memory behind `call`; the first ``stopping`` calls are given up as by a memory that stops."""
-
-    def __init__(self, memory: ListedMemory, stopping: int = 0) -> None:
-        self.memory = memory
-        self.stopping = stopping
-        self.deadlines_s: list[float] = []
-
-    async def call(self, request: Message, deadline_s: float) -> Any:
-        self.deadlines_s.append(deadline_s)
-        if self.stopping:
-            self.stopping -= 1
-            raise CallCancelled("stopping")
-        methods: dict[type[Message], Callable[[Any], Any]] = {
-            ViewRequest: self.memory.view,
-            ScanRequest: self.memory.scan,
-            RecallRequest: self.memory.recall,
-            RememberRequest: self.memory.remember,
-            StatusRequest: self.memory.status,
-        }
-        return await methods[type(request)](request)
 
 
 async def nothing_comes() -> AsyncIterator[Any]:

@@ -13,7 +13,7 @@ from reasoning.turn import Turns
 from runtime.messages import Answer, AskRequest, LookReply, LookRequest, Message, Observation, View, ViewRequest
 from runtime.sources import begin_session, parse_source, session_of
 from tests.fixtures.listed_memory import ListedMemory, appears, frame, said
-from tests.reasoning.test_turn import make
+from tests.fixtures.turns import make
 
 pytestmark = pytest.mark.anyio
 

@@ -4,38 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import anyio
 import httpx2
-import msgspec
 import pytest
 
-from reasoning.answer.draft import Claim
-from reasoning.answer.extract import ExtractiveBackend
-from reasoning.backends import Verdict
-from reasoning.query.context import Context
 from reasoning.standing.commands import StandingCommand, parse_command
 from reasoning.standing.conditions import account, parse_condition
 from reasoning.standing.gate import Gate, GateOptions
 from reasoning.standing.store import StandingQueryStore
 from reasoning.standing.watch import Standing
 from reasoning.standing.webhook import Webhook, WebhookSender
-from reasoning.understand.questions import Question
-from runtime.config import StandingConfig
 from runtime.errors import StoreError
-from runtime.messages import (
-    DerivedFacts,
-    Notice,
-    Observation,
-    PartialTranscript,
-    SpeechStarted,
-    StandingRequest,
-    Stored,
-)
-from tests.fixtures.listed_memory import SOURCE, ListedMemory, appears, frame, observe, said, written
+from runtime.messages import DerivedFacts, Notice, Observation, PartialTranscript, SpeechStarted, StandingRequest
+from tests.fixtures.listed_memory import SOURCE, appears, frame, observe, said, written
+from tests.fixtures.standing_world import Says, Stores, person, standing
 
 
 @pytest.mark.parametrize(
@@ -112,13 +97,6 @@ def fires(condition: str, *observations: Observation, **options: float) -> list[
     return found
 
 
-def person(t_s: float, colour: str, track: int, event: str = "appears") -> Observation:
-    return observe(
-        "object", t_s, f"a person in {colour}", kind="person", event=event, track=track,
-        colours={"top": colour, "bottom": "black"},
-    )  # fmt: skip
-
-
 RED, BLUE = person(2.0, "red", 1), person(50.0, "blue", 2)
 SPOKEN = said(4.0, 6.0, "the budgets are too small")
 SIGN = written(9.0, "EXIT", "TO PARIS")
@@ -184,57 +162,6 @@ def test_what_stays_is_told_once_and_a_query_cools_down() -> None:
     assert fires("I read sale", *signs, duplicate_s=60.0, cool_down_s=0.0) == [signs[0].id, signs[3].id]
     people = [person(t, "red", int(t)) for t in (0.0, 5.0, 25.0, 30.0)]
     assert fires("a person appears", *people, cool_down_s=20.0) == [people[0].id, people[2].id]
-
-
-class Stores(ListedMemory):
-    """A memory that counts generations as observations come in."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.generations: dict[str, int] = {}
-        self.generation = 0
-
-    def perceive(self, *observations: Observation) -> Stored:
-        self.generation += 1
-        self.observations += observations
-        self.generations.update((o.id, self.generation) for o in observations)
-        return Stored(generation=self.generation, watermarks={SOURCE: max(o.t1_s for o in observations)})
-
-    async def status(self, request: Any) -> Any:
-        return msgspec.structs.replace(await super().status(request), generation=self.generation)
-
-    async def scan(self, request: Any) -> Any:
-        reply = await super().scan(request)
-        new = tuple(o for o in reply.observations if self.generations.get(o.id, 0) > request.after_generation)
-        return type(reply)(observations=new)
-
-
-class Says:
-    """A language model that answers each question with the next of these."""
-
-    name = "model"
-    max_citations = 4
-
-    def __init__(self, *answers: str) -> None:
-        self.answers = list(answers)
-        self.asked: list[str] = []
-
-    async def open(self) -> None:
-        pass
-
-    async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | Verdict]:
-        self.asked.append(question.text)
-        yield Claim(self.answers.pop(0))
-        yield Verdict(0.9, abstained=False)
-
-
-def standing(memory: Stores, folder: Path, backend: Any = None, **options: Any) -> tuple[Standing, list[Notice]]:
-    told: list[Notice] = []
-    made = Standing(
-        memory, backend or ExtractiveBackend(0.35, 4), StandingQueryStore(folder), StandingConfig(**options),
-        told.append, logging.getLogger("test"),
-    )  # fmt: skip
-    return made, told
 
 
 async def perceive(watch: Standing, memory: Stores, *observations: Observation) -> None:

@@ -226,7 +226,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Serving]:
         server.wait(30)
 
 
-@pytest.mark.slow
+@pytest.mark.processes
 async def test_transformers_serve_answers_about_a_picture(served: Serving, folders: Folders) -> None:
     folder = folders(make_qwen2_vl)
     model = await find_server(ModelConfig(base_url=served.base_url, name=str(folder), quiet_s=120.0))

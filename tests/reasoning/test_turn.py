@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import AsyncIterator
 
@@ -12,13 +11,11 @@ import msgspec
 import pytest
 
 from reasoning.answer.draft import Claim, Draft, one
-from reasoning.answer.extract import ExtractiveBackend
 from reasoning.backends import Verdict
 from reasoning.compose import UNSUPPORTED, name_source
 from reasoning.query.context import Context
 from reasoning.turn import Turns
 from reasoning.understand.questions import Question
-from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, RemoteError, UserError
 from runtime.messages import (
     Answer,
@@ -37,7 +34,7 @@ from runtime.messages import (
     ViewRequest,
 )
 from tests.fixtures.listed_memory import ListedMemory, said
-from tests.fixtures.virtual_clock import VirtualClock
+from tests.fixtures.turns import make
 
 pytestmark = pytest.mark.anyio
 
@@ -57,15 +54,6 @@ class Scripted:
     async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
         for piece in self.pieces:
             yield piece
-
-
-def make(tasks: anyio.abc.TaskGroup, memory: ListedMemory, backend: object = None, **config: object) -> Turns:
-    options = ReasoningConfig(**config)  # type: ignore[arg-type]
-    chosen = backend or ExtractiveBackend(options.abstain_below)
-    clock = VirtualClock()
-    turns = Turns(tasks, memory, chosen, options, clock, logging.getLogger("test"))  # type: ignore[arg-type]
-    turns.clock = clock  # type: ignore[attr-defined]
-    return turns
 
 
 async def collect(turns: Turns, question: str, conversation: str = "main") -> list[Message]:

@@ -8,8 +8,8 @@ from reasoning.backends.evidence import observation_line as evidence_line
 from reasoning.safety.untrusted import Guard
 from runtime.interfaces.terminal.render import observation_line
 from runtime.messages import no_words
+from tests.fixtures.extracting import answer
 from tests.fixtures.listed_memory import ListedMemory, observe, said
-from tests.reasoning.test_extract import answer
 
 MUMBLED = said(9.0, 11.0, "")
 BUSY = observe("speech", 20.0, "", 22.0, understood=False, unheard="busy")

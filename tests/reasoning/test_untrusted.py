@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.attack_cases import ATTACKS, SCENES, Attack
-from benchmarks.attack_more import LIES, REWORDED
 from reasoning.answer.extract import ExtractiveBackend
 from reasoning.backends.evidence import Gathered, observation_line, pack
 from reasoning.query.context import Context
@@ -13,6 +11,8 @@ from reasoning.safety.evidence_filter import bears_witness
 from reasoning.safety.untrusted import DATAMARK, Guard, clean, speaks_to_assistant, visible
 from reasoning.understand.questions import parse_question
 from runtime.messages import ViewRequest
+from tests.fixtures.attack_cases import ATTACKS, SCENES, Attack
+from tests.fixtures.attack_more import LIES, REWORDED
 from tests.fixtures.listed_memory import ListedMemory, said, written
 
 pytestmark = pytest.mark.anyio

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
@@ -14,51 +12,16 @@ import pytest
 from reasoning.backends import load_backend
 from reasoning.turn import Turns
 from runtime.clock import MonotonicClock
-from runtime.config import ModelConfig, ReasoningConfig
+from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled
-from runtime.messages import Answer, AnswerPart, AskRequest, Interrupt
-from tests.fixtures.chat_server import ChatServer, Json, Reply, Script, serve_chat
-from tests.fixtures.listed_memory import ListedMemory, frame, said, written
+from runtime.messages import Interrupt
+from tests.fixtures.chat_server import Json, Reply, Script
+from tests.fixtures.listed_memory import ListedMemory, frame, said
+from tests.fixtures.model_turns import LIGHT, MEMORY, SIGN, ask, asking, prompt
 
 pytestmark = pytest.mark.anyio
 
-MORNING = said(3.0, 5.0, "good morning everybody")
-LIGHT = said(6.0, 9.0, "the lighthouse is closed until may")
-SIGN = written(20.0, "KEEP OUT", region="top left")
-MEMORY = (MORNING, LIGHT, SIGN)
 EXTRACTED = 'I heard: "the lighthouse is closed until may" [0:06].'
-
-
-@asynccontextmanager
-async def asking(script: Script, *observations: Any, **model: Any) -> AsyncIterator[tuple[ChatServer, Turns]]:
-    """Turns over a memory of these observations, with a model behind a scripted server."""
-    memory = ListedMemory(*(observations or MEMORY), as_of_s=60.0)
-    deadline_s = model.pop("deadline_s", 10.0)
-    async with serve_chat(script) as server:
-        config = ReasoningConfig(
-            backend="openai", deadline_s=deadline_s, model=ModelConfig(base_url=server.base_url, **model)
-        )
-        async with anyio.create_task_group() as tasks:
-            backend = load_backend(config, anyio.to_thread.run_sync)
-            yield server, Turns(tasks, memory, backend, config, MonotonicClock(), logging.getLogger("test"))
-            tasks.cancel_scope.cancel()
-
-
-async def ask(turns: Turns, question: str = "What is said about the lighthouse?") -> Answer:
-    messages = [message async for message in turns.ask(AskRequest(question=question))]
-    answer = messages[-1]
-    assert isinstance(answer, Answer)
-    assert "".join(part.text for part in messages if isinstance(part, AnswerPart)) == answer.answer
-    return answer
-
-
-def prompt(request: Json) -> str:
-    """All the text of a request."""
-    parts = []
-    for message in request["messages"]:
-        content = message["content"]
-        parts += [content] if isinstance(content, str) else [part.get("text", "<picture>") for part in content]
-    return "\n".join(parts)
 
 
 def saying(*pieces: str) -> Script:

@@ -22,7 +22,7 @@ from runtime.processes import PROCESSES, ProcessRow, member
 from runtime.supervisor import ProcessEvent, Supervisor
 from tests.fixtures.agent_runs import ended_with_its_test, is_running
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]
 LIMITS = SupervisorConfig(
     start_deadline_s=15.0, liveness_deadline_s=3.0, data_deadline_s=1.5, restart_budget=2, stop_deadline_s=4.0
 )
