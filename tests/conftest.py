@@ -39,6 +39,12 @@ def _note_processes(event: str, args: tuple[Any, ...]) -> None:
 sys.addaudithook(_note_processes)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """What collecting started (triton looks for CUDA with ldconfig) is no test's; fixtures of a module are."""
+    _started_unmarked.clear()
+
+
 @pytest.fixture(autouse=True)
 def _processes_are_marked(request: pytest.FixtureRequest) -> Iterator[None]:
     yield

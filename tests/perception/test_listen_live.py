@@ -196,6 +196,7 @@ async def test_in_a_pause_the_microphone_is_closed_and_then_opened_again(monkeyp
     assert not [gap for gap in world.observations("gap") if "stopped sending" in gap.text]
 
 
+@pytest.mark.processes
 async def test_a_source_is_heard_while_its_recogniser_loads_and_what_took_its_place_is_told(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -223,6 +223,7 @@ def test_whisper_is_chosen_where_its_weights_are_and_named_where_they_are_not(
         choose_recogniser(HearingConfig(transcribe="whisper-torch"), 2)
 
 
+@pytest.mark.processes
 def test_what_is_said_while_whisper_loads_waits_for_it(checkpoint: Path) -> None:
     async def hear() -> tuple[bool, bool, object, str, int]:
         async with TranscriberPool(Recogniser("whisper", str(checkpoint), language="en"), 2) as pool:
@@ -250,6 +251,7 @@ def test_setup_prepares_what_the_first_start_would_have_to(
         prepare(HearingConfig(transcribe="whisper", whisper=str(damaged)))
 
 
+@pytest.mark.processes
 def test_a_damaged_checkpoint_is_told_in_one_line_and_pocketsphinx_takes_over(cache: Path, tmp_path: Path) -> None:
     damaged = tmp_path / "damaged.pt"
     damaged.write_bytes(b"PK\x03\x04 and nothing more")
@@ -264,6 +266,7 @@ def test_a_damaged_checkpoint_is_told_in_one_line_and_pocketsphinx_takes_over(ca
     assert "\n" not in why
 
 
+@pytest.mark.processes
 def test_workers_run_the_quicker_runtime_without_torch(checkpoint: Path) -> None:
     converted(checkpoint)  # else a worker would need torch to
 
