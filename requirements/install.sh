@@ -4,7 +4,7 @@
 #     requirements/install.sh VENV LOCK...
 #
 # Nothing happens when it does already. A changed list rebuilds the environment from scratch, so no package of an
-# older list stays behind. pip's own configuration (index, find-links, certificates) is respected; --no-deps because
+# older list stays behind; one that is only a link belongs to another checkout, and is used as it is. pip's own configuration (index, find-links, certificates) is respected; --no-deps because
 # the lists are complete, and because silero-vad would bring in torch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -44,6 +44,10 @@ shift
 locks=("${@/#/requirements/}")
 locks=("${locks[@]/%/.lock}")
 
+if [ -L "$venv" ]; then
+    "$venv/bin/python" -c '' 2>/dev/null || fail "$venv is a link to $(readlink "$venv"), where there is no Python"
+    exit 0
+fi
 if "$venv/bin/python" -c '' 2>/dev/null && cat "${locks[@]}" | cmp -s - "$venv/installed.lock"; then
     exit 0
 fi
