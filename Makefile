@@ -5,7 +5,7 @@ export PYTHON
 BENCHMARKS := $(filter-out published loopback,$(basename $(notdir $(shell grep -l __main__ benchmarks/*.py))))
 DEMO_MEMORY := .mindstream/demo
 
-.PHONY: help demo test lint types floors bench lock clean $(addprefix bench-,$(BENCHMARKS))
+.PHONY: help demo check test lint types floors bench lock clean $(addprefix bench-,$(BENCHMARKS))
 
 help: ## this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /  make \1\t/' | expand -t 22
@@ -16,22 +16,28 @@ demo: ## set up, perceive the sample clip, ask five questions, then chat
 	@.venv/bin/python run_agent.py replay examples/sample.mp4 --memory $(DEMO_MEMORY) --questions examples/sample.questions.jsonl
 	@if [ -t 0 ] && [ -t 1 ]; then .venv/bin/python run_agent.py chat --memory $(DEMO_MEMORY); fi
 
+check: lint types floors ## what to run while working: all that needs neither torch nor processes, in two minutes
+	.venv-dev/bin/python -m pytest -m "not processes" -n auto --dist loadfile $(PYTEST)
+
 test: full lint types floors ## set up everything, torch too; lint, types, floors and all tests
 	.venv-full/bin/python -m pytest $(PYTEST)
 
-.PHONY: full
+.PHONY: full dev
 full:
-	@requirements/install.sh .venv-full embedded build full dev
+	@requirements/install.sh .venv-full embedded build dev full dev-full
 
-lint: full ## ruff
-	.venv-full/bin/python -m ruff check .
-	.venv-full/bin/python -m ruff format --check --diff --quiet .
+dev:
+	@requirements/install.sh .venv-dev embedded build dev
 
-types: full ## mypy, strict
-	.venv-full/bin/python -m mypy
+lint: dev ## ruff
+	.venv-dev/bin/python -m ruff check .
+	.venv-dev/bin/python -m ruff format --check --diff --quiet .
 
-floors: full ## which package may import which
-	.venv-full/bin/python -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache
+types: dev ## mypy, strict
+	.venv-dev/bin/python -m mypy
+
+floors: dev ## which package may import which
+	.venv-dev/bin/python -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache
 
 bench: $(addprefix bench-,$(BENCHMARKS)) ## all benchmarks, and the README's tables; `make bench-NAME` runs one
 	.venv/bin/python -m benchmarks.published
@@ -41,9 +47,9 @@ $(addprefix bench-,$(BENCHMARKS)): bench-%:
 	@# Exit code 2: what it measures on is not here. The others are run all the same.
 	.venv/bin/python -m benchmarks.$* || [ $$? -eq 2 ]
 
-lock: full ## resolve pyproject.toml into requirements/*.lock anew
-	.venv-full/bin/python requirements/lock.py
+lock: dev ## resolve pyproject.toml into requirements/*.lock anew
+	.venv-dev/bin/python requirements/lock.py
 
 clean: ## remove the environments and everything that was generated
-	rm -rf .venv .venv-full .mindstream .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-dev .venv-full .mindstream .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

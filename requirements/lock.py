@@ -21,7 +21,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ORDER = ("embedded", "build", "full", "dev", "bench")
+ORDER = ("embedded", "build", "dev", "full", "dev-full", "bench")
 
 
 def canonical(name: str) -> str:

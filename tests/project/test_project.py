@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from runtime.version import VERSION
 from tests.fixtures.agent_runs import PROJECT, SAMPLE, end_started, ended_with_its_test
 
 LOCKS = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in (PROJECT / "requirements").glob("*.lock")}
@@ -50,6 +51,12 @@ def test_nothing_committed_is_large() -> None:
     assert [path.name for path in committed() if path.stat().st_size > 3_000_000] == []
 
 
+def test_the_newest_entry_of_the_changelog_is_of_this_version() -> None:
+    newest = re.search(r"^## (\S+?),? ", (PROJECT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest and newest[1] == VERSION
+    assert PYPROJECT["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "runtime.version.VERSION"}
+
+
 @pytest.mark.parametrize("name", sorted(LOCKS))
 def test_locks_pin_exact_versions_in_order_and_nothing_else(name: str) -> None:
     assert [line for line in LOCKS[name] if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line)] == []
@@ -65,8 +72,7 @@ def test_every_requirement_of_the_project_is_pinned_in_its_own_lock() -> None:
     wanted = {
         "embedded": PYPROJECT["project"]["dependencies"],
         "full": PYPROJECT["project"]["optional-dependencies"]["full"],
-        "dev": PYPROJECT["dependency-groups"]["dev"],
-        "bench": PYPROJECT["dependency-groups"]["bench"],
+        **PYPROJECT["dependency-groups"],
         "build": PYPROJECT["build-system"]["requires"],
     }
     for name, requirements in wanted.items():

@@ -119,7 +119,7 @@ def test_the_json_of_an_answer_is_documented_as_it_is() -> None:
 
 
 def test_documents_link_to_what_exists() -> None:
-    for page in (PROJECT / "README.md", *(PROJECT / "docs").rglob("*.md")):
+    for page in (*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")):
         for link in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
     for name in re.findall(r"`((?:perception|memory|reasoning|runtime)/[\w/]+\.py)`", README):
