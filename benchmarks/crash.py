@@ -32,7 +32,7 @@ import anyio
 from msgspec import Struct, structs
 
 from benchmarks import harness
-from benchmarks.memory_process import READY_S, Stream, publisher, run_directory, start_memory, until_ready
+from benchmarks.memory_process import READY_S, Stream, outbox_of, publisher, run_directory, start_memory, until_ready
 from memory.store.database import Store
 from runtime.config import Config
 from runtime.errors import StoreError
@@ -81,7 +81,7 @@ class Sender:
     @property
     def acknowledged(self) -> int:
         """How many observations memory has acknowledged."""
-        return self._observations[max(0, len(self._observations) - 1 - len(self._service.outbox))]
+        return self._observations[max(0, len(self._observations) - 1 - len(outbox_of(self._service)))]
 
     async def until_taken_in(self) -> None:
         """Until memory has made durable what waits now."""

@@ -32,10 +32,11 @@ import anyio
 import msgspec
 
 from benchmarks import harness
-from benchmarks.live_mains import CAMERA_HZ, EVENT_S, stand_in
+from benchmarks.live_mains import CAMERA_HZ, EVENT_S, TIMES_FILE, stand_in
 from runtime.agent import open_agent
 from runtime.config import Config, load_config
 from runtime.interfaces.attach import client_of
+from runtime.plan import PerceiveLive
 from runtime.processes import member
 from runtime.sources import LiveSource, begin_session, parse_source
 
@@ -71,11 +72,9 @@ async def measure(folder: Path, minutes: float, times: float) -> dict[str, Any]:
     ):
         await agent.until_ready()
         epoch_s = time.monotonic()
-        params = {
-            name: {"live": msgspec.to_builtins(source), "epoch_s": epoch_s, "times": times}
-            for name, source in sources.items()
-        }
-        tasks.start_soon(agent.perceive, params)
+        (agent.run_dir / TIMES_FILE).write_text(str(times), encoding="ascii")
+        work = {name: PerceiveLive(source=source, epoch_s=epoch_s) for name, source in sources.items()}
+        tasks.start_soon(agent.perceive, work)
         while (run_s := time.monotonic() - epoch_s) < wall_s:
             await anyio.sleep(min(1.0, wall_s / 60))
             samples.append((run_s, {name: beat.rss_bytes / 1e6 for name, beat in client.heartbeats.items()}))

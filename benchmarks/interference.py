@@ -26,16 +26,16 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import msgspec
 import numpy as np
 
 from benchmarks import harness
-from benchmarks.live_mains import stand_in
+from benchmarks.live_mains import SLOW_FILE, stand_in
 from runtime.agent import open_agent
 from runtime.config import load_config
 from runtime.interfaces.attach import client_of
 from runtime.interfaces.client import Client
 from runtime.messages import AskRequest, Heartbeat
+from runtime.plan import PerceiveLive
 from runtime.processes import member
 from runtime.sources import begin_session, parse_source
 
@@ -83,18 +83,18 @@ class _Agent:
 
 async def measure(url: str, folder: Path, seconds: float) -> dict[str, Any]:
     """All figures, of the camera under ``url``."""
-    slow = folder / "slow"
-    slow.write_text("0")
     stand_in(video="slow_video", reasoning="told_reasoning")
     source = begin_session(parse_source(f"camera={url}"), time.time(), ())
-    params = {"live": msgspec.to_builtins(source), "epoch_s": time.monotonic(), "slow_file": str(slow)}
+    work = PerceiveLive(source=source, epoch_s=time.monotonic())
     figures: dict[str, Any] = {}
     async with (
         open_agent(folder / "memory", load_config(), perceivers=(MEMBER,)) as agent,
         client_of(agent) as client,
         anyio.create_task_group() as tasks,
     ):
-        tasks.start_soon(agent.perceive, {MEMBER.name: params})
+        slow = agent.run_dir / SLOW_FILE
+        slow.write_text("0")
+        tasks.start_soon(agent.perceive, {MEMBER.name: work})
         await agent.until_ready()
         watched = _Agent(client, agent.run_dir)
         with anyio.fail_after(120):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -17,6 +16,7 @@ import numpy as np
 
 from runtime.clock import LiveClock
 from runtime.messages import Interrupt, Message
+from runtime.plan import PerceiveLive
 from runtime.processes import PROCESSES
 from runtime.service import Service
 
@@ -28,6 +28,8 @@ SAMPLE_RATE_HZ, BLOCK = 16_000, 4_096
 # A flash and a click at the same instant, about once a minute: no multiple of the 32 ms in which sound is looked at, so
 # that a click placed by them would show.
 EVENT_S = 60.5
+# In the run directory: by how many seconds a look is slower, and how many times as fast the clock runs.
+SLOW_FILE, TIMES_FILE = "slow", "times"
 
 
 def stand_in(**mains: str) -> None:
@@ -41,7 +43,7 @@ async def slow_video(service: Service) -> None:
     from perception.processes import watch
     from perception.vision.pipeline import FrameAnalyser
 
-    slow, step = Path(service.params["slow_file"]), FrameAnalyser.step
+    slow, step = service.run_dir / SLOW_FILE, FrameAnalyser.step
 
     def slowly(self: Any, *looks: Any) -> Any:
         time.sleep(float(slow.read_text() or 0.0))
@@ -139,10 +141,16 @@ class UnrealMicrophone:
         pass
 
 
+def _fast_clock(service: Service) -> FastClock:
+    assert isinstance(service.work, PerceiveLive)
+    assert service.work.epoch_s is not None
+    return FastClock(service.work.epoch_s, float((service.run_dir / TIMES_FILE).read_text(encoding="ascii")))
+
+
 async def hour_video(service: Service) -> None:
     from perception.processes import watch, watch_live
 
-    clock = FastClock(service.params["epoch_s"], service.params["times"])
+    clock = _fast_clock(service)
     service.clock = clock
     vars(watch_live)["open_picture"] = lambda *_: UnrealCamera(clock)
     await watch.main(service)
@@ -151,7 +159,7 @@ async def hour_video(service: Service) -> None:
 async def hour_audio(service: Service) -> None:
     from perception.processes import listen, listen_live
 
-    clock = FastClock(service.params["epoch_s"], service.params["times"])
+    clock = _fast_clock(service)
     service.clock = clock
     vars(listen_live)["open_sound"] = lambda *_: UnrealMicrophone(clock)
     await listen.main(service)

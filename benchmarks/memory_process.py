@@ -16,12 +16,13 @@ import msgspec
 import numpy as np
 
 from benchmarks.harness import PROJECT
-from runtime.bus import Member
+from runtime.bus import Member, Outbox
 from runtime.calls import Caller
 from runtime.config import Config
 from runtime.errors import CallError
 from runtime.messages import Channel, Observation, StatusRequest, observation_id
-from runtime.service import Plan, Service, plan_path
+from runtime.plan import OnFolder, Plan, Serve, plan_path
+from runtime.service import Service
 
 MEMBERS = (Member(name="memory", role="memory"), Member(name="video", role="video"))
 READY_S = 60.0
@@ -42,7 +43,7 @@ def run_directory() -> Iterator[Path]:
 def start_memory(run_dir: Path, memory_dir: Path, config: Config) -> subprocess.Popen[bytes]:
     """The memory process on a folder, started as the supervisor does."""
     memory_dir.mkdir(parents=True, exist_ok=True)
-    plan = Plan("memory", "memory", "memory.process:main", {"path": str(memory_dir)}, config, MEMBERS)
+    plan = Plan("memory", "memory", "memory.process:main", OnFolder(path=str(memory_dir)), config, MEMBERS)
     return start_process(run_dir, plan)
 
 
@@ -64,7 +65,7 @@ def start_process(run_dir: Path, plan: Plan) -> subprocess.Popen[bytes]:
 @asynccontextmanager
 async def publisher(run_dir: Path, config: Config) -> AsyncIterator[Service]:
     """A perceiving process of this process's own: its outbox is resent until memory acknowledges, as in the agent."""
-    service = Service(Plan("video", "video", "", {}, config, MEMBERS), run_dir)
+    service = Service(Plan("video", "video", "", Serve(), config, MEMBERS), run_dir)
     is_up, is_over = anyio.Event(), anyio.Event()
 
     async def live(_: Service) -> None:
@@ -78,6 +79,12 @@ async def publisher(run_dir: Path, config: Config) -> AsyncIterator[Service]:
             yield service
         finally:
             is_over.set()
+
+
+def outbox_of(service: Service) -> Outbox:
+    """What a `publisher` sends through."""
+    assert isinstance(service.outbox, Outbox)
+    return service.outbox
 
 
 async def until_ready(caller: Caller, process: subprocess.Popen[bytes]) -> None:

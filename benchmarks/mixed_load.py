@@ -28,7 +28,7 @@ import anyio
 import numpy as np
 
 from benchmarks import harness
-from benchmarks.memory_process import SPACE, Stream, publisher, run_directory, start_memory, until_ready
+from benchmarks.memory_process import SPACE, Stream, outbox_of, publisher, run_directory, start_memory, until_ready
 from runtime.bus import Subscription
 from runtime.calls import Caller
 from runtime.config import BudgetConfig, Config, MemoryConfig
@@ -59,7 +59,7 @@ class Load:
 
     async def fill(self, n: int) -> None:
         """Send as fast as memory takes it, until all is acknowledged."""
-        outbox = self.service.outbox
+        outbox = outbox_of(self.service)
         stream = Stream(FILL_SOURCE, 20.0, seed=7)
         await outbox.send(SourceOpened(source=FILL_SOURCE, track="video", kind="camera"))
         for i in range(n):
@@ -74,7 +74,7 @@ class Load:
 
     async def write(self, seconds: float) -> None:
         """200 a second by the clock; what finds no room counts as lost, as for a live source."""
-        outbox = self.service.outbox
+        outbox = outbox_of(self.service)
         stream = Stream(SOURCE, WRITE_HZ, seed=11)
         await outbox.send(SourceOpened(source=SOURCE, track="video", kind="camera"))
         began_s = anyio.current_time()
@@ -112,7 +112,7 @@ class Load:
         waiting_since_s, before = anyio.current_time(), 0
         while True:
             await anyio.sleep(0.02)
-            now_s, left = anyio.current_time(), len(self.service.outbox)
+            now_s, left = anyio.current_time(), len(outbox_of(self.service))
             if left == 0 or left < before:
                 waiting_since_s = now_s
             before = left

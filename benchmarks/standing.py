@@ -203,11 +203,11 @@ class _Due:
         while not self._due_s and not self._over.wait(0.1):
             try:
                 run_dir = Path(json.loads(self._card.read_text(encoding="utf-8"))["run_dir"])
-                params = json.loads((run_dir / "video.plan.json").read_text(encoding="utf-8"))["params"]
+                work = json.loads((run_dir / "video.plan.json").read_text(encoding="utf-8"))["work"]
             except (OSError, ValueError, KeyError):
                 continue
-            epoch_s = float(params["epoch_s"])
-            self._due_s = {source["source"]: epoch_s + float(source["timeline_s"]) for source in params["sources"]}
+            epoch_s = float(work["epoch_s"])
+            self._due_s = {source["source"]: epoch_s + source.get("timeline_s", 0.0) for source in work["sources"]}
 
 
 def is_true(told: Told, query: Query) -> bool:

@@ -40,7 +40,7 @@ from runtime.bus import Member
 from runtime.calls import Caller, ControlSender
 from runtime.config import Config, ModelConfig, ReasoningConfig
 from runtime.messages import Answer, AnswerPart, AskRequest, Interrupt
-from runtime.service import Plan
+from runtime.plan import OnFolder, Plan
 from tests.fixtures.chat_server import ChatServer, Json, Reply, serve_chat
 
 QUESTIONS = 200
@@ -78,7 +78,12 @@ async def running(memory_dir: Path) -> AsyncIterator[Agent]:
                     await until_ready(service.caller("memory"), processes[0])
                     members = (*MEMBERS, Member(name="reasoning", role="reasoning"))
                     plan = Plan(
-                        "reasoning", "reasoning", "reasoning.process:main", {"path": str(memory_dir)}, config, members
+                        "reasoning",
+                        "reasoning",
+                        "reasoning.process:main",
+                        OnFolder(path=str(memory_dir)),
+                        config,
+                        members,
                     )
                     processes.append(start_process(run_dir, plan))
                     control = ControlSender(context, run_dir, "reasoning")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import closing
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -235,12 +234,12 @@ class Remembering:
 
 
 async def main(service: Service) -> None:
-    """Run the memory process. ``params["path"]`` is the memory folder.
+    """Run the memory process.
 
     Raises:
         StoreError: the folder cannot be used.
     """
-    store = Store(Path(service.params["path"]), budget_of(service.config.memory))
+    store = Store(service.folder, budget_of(service.config.memory))
     try:
         await Remembering(service, store).run()
     finally:

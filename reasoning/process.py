@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import anyio
 
 from reasoning.backends import load_backend
@@ -37,7 +35,7 @@ SETTLE_S = 2.0
 
 
 async def main(service: Service) -> None:
-    """Serve questions, searches and standing queries until stopping. ``params["path"]`` is the memory folder.
+    """Serve questions, searches and standing queries until stopping.
 
     Raises:
         StoreError: the book of standing queries cannot be read.
@@ -59,7 +57,7 @@ async def main(service: Service) -> None:
             sender.offer(notice)
         service.report(counters=standing.counters | (sender.counters if sender else {}))
 
-    book = StandingQueryStore(Path(service.params["path"]))
+    book = StandingQueryStore(service.folder)
     standing = Standing(memory, backend, book, options, publish, service.log)
     watchers = {name: service.caller(name) for name in service.members_of("video")}
     async with anyio.create_task_group() as tasks:

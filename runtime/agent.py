@@ -13,16 +13,17 @@ import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import anyio
 import msgspec
 import zmq.asyncio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from runtime.bus import Member
 from runtime.config import Config
 from runtime.errors import ProcessFailed, StoreError, UserError
+from runtime.plan import OnFolder, PerceiveFiles, PerceiveLive, Serve
 from runtime.processes import CORE, EMBEDDING, FILE_PERCEIVERS, NAME_MAX
 from runtime.supervisor import ProcessEvent, Supervisor
 
@@ -54,8 +55,8 @@ class Agent:
     async def start(self, card_path: Path) -> None:
         """Start memory and reasoning; once they are ready, tell other terminals."""
         async with anyio.create_task_group() as starting:
-            starting.start_soon(self.supervisor.start, "memory", "memory", {"path": str(self.memory_dir)})
-            starting.start_soon(self.supervisor.start, "reasoning", "reasoning", {"path": str(self.memory_dir)})
+            for role in ("memory", "reasoning"):
+                starting.start_soon(self.supervisor.start, role, role, OnFolder(path=str(self.memory_dir)))
             if EMBEDDING in self.members:
                 starting.start_soon(self._start_embedding)
         card = AgentCard(os.getpid(), str(self.run_dir), self.members)
@@ -64,7 +65,7 @@ class Agent:
 
     async def _start_embedding(self) -> None:
         with suppress(UserError, ProcessFailed):  # without it questions are compared by words alone
-            await self.supervisor.start(EMBEDDING.name, EMBEDDING.role, {})
+            await self.supervisor.start(EMBEDDING.name, EMBEDDING.role, Serve())
 
     async def until_ready(self) -> None:
         """Wait until memory and reasoning can be called."""
@@ -74,22 +75,22 @@ class Agent:
     def members(self) -> tuple[Member, ...]:
         return self.supervisor.members
 
-    async def perceive(self, params: Mapping[str, dict[str, Any]]) -> None:
-        """Run perceiving members side by side until each has done all there is, or was given up.
+    async def perceive(self, work: Mapping[str, PerceiveFiles | PerceiveLive]) -> None:
+        """Run perceiving members, by name, side by side until each has done all there is, or was given up.
 
-        ``params`` is by the member's name; "epoch_s", the monotonic time at which the first media time is due, is
-        added where it is not given.
+        Where their ``epoch_s`` is not given it is now.
         """
         epoch_s = time.monotonic()
         roles = {member.name: member.role for member in self.members}
 
-        async def start(name: str, own: dict[str, Any]) -> None:
+        async def start(name: str, own: PerceiveFiles | PerceiveLive) -> None:
+            own = replace(own, epoch_s=epoch_s if own.epoch_s is None else own.epoch_s)
             with suppress(UserError, ProcessFailed):  # an optional process that cannot start is told of by its event
-                await self.supervisor.start(name, roles[name], {"epoch_s": epoch_s, **own})
+                await self.supervisor.start(name, roles[name], own)
             await self.supervisor.until_over(name)
 
         async with anyio.create_task_group() as tasks:
-            for name, own in params.items():
+            for name, own in work.items():
                 tasks.start_soon(start, name, own)
 
 

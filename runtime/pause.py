@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from runtime.messages import (
     Ack,
@@ -22,6 +21,7 @@ from runtime.messages import (
     observation_id,
     round_time,
 )
+from runtime.spill import LiveOutbox
 
 PAUSED_BY_USER = "paused by the user"
 # A pause is told of piece by piece, so that memory knows of it while it lasts.
@@ -48,7 +48,7 @@ def resume(run_dir: Path) -> None:
 class PausableOutbox:
     """An outbox that lets nothing perceived pass during a pause. ``now`` gives media time."""
 
-    def __init__(self, outbox: Any, run_dir: Path, now: Callable[[], float]) -> None:
+    def __init__(self, outbox: LiveOutbox, run_dir: Path, now: Callable[[], float]) -> None:
         self._outbox = outbox
         self._path = pause_path(run_dir)
         self._now = now
@@ -62,7 +62,7 @@ class PausableOutbox:
 
     @property
     def blocked(self) -> bool:
-        return bool(self._outbox.blocked)
+        return self._outbox.blocked
 
     def acknowledge(self, ack: Ack) -> None:
         self._outbox.acknowledge(ack)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import anyio
 from msgspec import Struct
 
 from runtime.messages import LOST_MARK, SourceRecord, Stored
+from runtime.plan import FileSource
 
 
 class Recording(Struct, frozen=True):
@@ -35,15 +35,15 @@ class SourcePlan(Struct, frozen=True):
     remembered_s: float | None = None
     complete: bool = False
 
-    def params(self) -> dict[str, Any]:
+    def as_work(self) -> FileSource:
         """What the perceiving processes are told of it."""
-        return {
-            "source": self.source,
-            "path": self.recording.path,
-            "fingerprint": self.recording.fingerprint,
-            "started_wall_s": self.recording.started_wall_s,
-            "timeline_s": self.timeline_s,
-        }
+        return FileSource(
+            source=self.source,
+            path=self.recording.path,
+            fingerprint=self.recording.fingerprint,
+            started_wall_s=self.recording.started_wall_s,
+            timeline_s=self.timeline_s,
+        )
 
 
 def plan_sources(recordings: Iterable[Recording], known: Iterable[SourceRecord]) -> list[SourcePlan]:

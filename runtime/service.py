@@ -26,16 +26,15 @@ import anyio
 import anyio.to_thread
 import msgspec
 import zmq.asyncio
-from msgspec import Struct
 
-from runtime.bus import Member, Outbox, Publisher, Subscription, endpoint
+from runtime.bus import Outbox, Publisher, Subscription, endpoint
 from runtime.calls import Caller, CallServer, Handler
 from runtime.clock import Clock, LiveClock, MonotonicClock, ReplayClock
-from runtime.config import Config
 from runtime.errors import CallError, DecodeError, UserError
 from runtime.logs import open_log
 from runtime.messages import (
     LOST_MARK,
+    Ack,
     Cancel,
     Heartbeat,
     MemoryStatus,
@@ -46,6 +45,7 @@ from runtime.messages import (
     decode,
 )
 from runtime.pause import PausableOutbox
+from runtime.plan import OnFolder, PerceiveFiles, PerceiveLive, Plan, Work, plan_path
 from runtime.recording import SUFFIX, Recorder
 from runtime.spill import LiveOutbox
 
@@ -61,21 +61,6 @@ USER_ERROR_MARK = "user error: "
 T = TypeVar("T")
 
 
-class Plan(Struct, frozen=True):
-    """What the supervisor tells a process it starts; a JSON file in the run directory."""
-
-    name: str
-    role: str
-    main: str
-    params: dict[str, Any]
-    config: Config
-    members: tuple[Member, ...]
-
-
-def plan_path(run_dir: Path, name: str) -> Path:
-    return run_dir / f"{name}.plan.json"
-
-
 class Service:
     """What a process's ``main`` works with. Made by `run`; tests make their own with the same methods."""
 
@@ -83,22 +68,22 @@ class Service:
         self.name = plan.name
         self.role = plan.role
         self.config = plan.config
-        self.params = plan.params
+        self.work = plan.work
         self.run_dir = run_dir
         self.log = open_log(plan.name, run_dir, plan.config.log.level)
         self.stopping = anyio.Event()
-        self.clock = _clock(plan.params)
+        self.clock = _clock(plan.work)
         self._members = plan.members
         self._context = zmq.asyncio.Context()
         self._context.set(zmq.IPV6, 0)
-        record_dir = plan.params.get("record_dir")
+        record_dir = plan.work.record_dir if isinstance(plan.work, PerceiveFiles) else ""
         recorder = Recorder(Path(record_dir) / f"{plan.name}{SUFFIX}") if record_dir else None
         self._publisher = Publisher(self._context, run_dir, plan.name, recorder)
         self._server = CallServer(self._context, run_dir, plan.name)
         outbox = Outbox(self._publisher, "perceived", plan.config.perception.outbox)
         # A live source waits for nobody; a file waits, and loses nothing.
-        self.outbox: Any = outbox
-        if "live" in plan.params:
+        self.outbox: Outbox | PausableOutbox = outbox
+        if isinstance(plan.work, PerceiveLive):
             spill_bytes = plan.config.perception.live.spill_mb * 1e6
             live = LiveOutbox(outbox, "video" if plan.role == "video" else "audio", spill_bytes, self.drop)
             self.outbox = PausableOutbox(live, run_dir, lambda: self.clock.now())
@@ -148,6 +133,18 @@ class Service:
         if topic in ("voice", "partial") and self.paused:
             return
         self._publisher.publish(topic, message)
+
+    @property
+    def folder(self) -> Path:
+        """The memory folder that this process works on."""
+        assert isinstance(self.work, OnFolder)
+        return Path(self.work.path)
+
+    @property
+    def live_outbox(self) -> PausableOutbox:
+        """The outbox of a live source, which never makes wait."""
+        assert isinstance(self.outbox, PausableOutbox)
+        return self.outbox
 
     @property
     def paused(self) -> bool:
@@ -244,7 +241,8 @@ class Service:
 
     async def _read_acks(self) -> None:
         async for delivery in self.subscribe("ack"):
-            self.outbox.acknowledge(delivery.message)
+            if isinstance(delivery.message, Ack):
+                self.outbox.acknowledge(delivery.message)
 
     async def _beat_forever(self) -> None:
         while True:
@@ -305,13 +303,13 @@ async def remembered(service: Service, track: Track) -> dict[str, float | None]:
     }
 
 
-def _clock(params: dict[str, Any]) -> Clock:
-    if "live" in params:
-        return LiveClock(float(params["epoch_s"]))
-    if "speed" not in params:
+def _clock(work: Work) -> Clock:
+    if not isinstance(work, PerceiveFiles | PerceiveLive):
         return MonotonicClock()
-    speed = math.inf if params["speed"] == "max" else float(params["speed"])
-    return ReplayClock(float(params.get("epoch_s", time.monotonic())), speed)
+    epoch_s = time.monotonic() if work.epoch_s is None else work.epoch_s
+    if isinstance(work, PerceiveLive):
+        return LiveClock(epoch_s)
+    return ReplayClock(epoch_s, math.inf if work.speed == "max" else work.speed)
 
 
 def _resident_bytes() -> int:

@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import anyio
 import anyio.abc
@@ -33,8 +33,9 @@ from runtime.config import Config
 from runtime.errors import ConfigError, ProcessFailed, UserError
 from runtime.logs import open_log
 from runtime.messages import TRACKS, Heartbeat, Stop
+from runtime.plan import Plan, Work, plan_path
 from runtime.processes import PROCESSES, ProcessRow
-from runtime.service import USER_ERROR_MARK, Plan, plan_path
+from runtime.service import USER_ERROR_MARK
 
 CHECK_S = 0.05
 BACKOFF_S = 0.1
@@ -108,14 +109,14 @@ class Supervisor:
             with anyio.CancelScope(shield=True):
                 await self._stop_all()
 
-    async def start(self, name: str, role: str, params: dict[str, Any]) -> None:
+    async def start(self, name: str, role: str, work: Work) -> None:
         """Start a process and wait until it is ready.
 
         Raises:
             ProcessFailed, UserError: it cannot be started.
         """
         row = PROCESSES[role]
-        plan = Plan(name, role, row.main, params, self._shared(role), self.members)
+        plan = Plan(name, role, row.main, work, self._shared(role), self.members)
         child = self._children[name] = _Child(row, plan)
         self._spawn(child)
         self._tasks.start_soon(self._watch, child)

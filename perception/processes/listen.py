@@ -11,11 +11,9 @@ import math
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
 
 import anyio
 import av
-import msgspec
 
 from perception.audio.blocks import AudioBlock
 from perception.audio.pipeline import Heard, Hearing
@@ -31,6 +29,7 @@ from perception.speech.recognisers import choose_recogniser
 from runtime.clock import ReplayClock
 from runtime.errors import MediaError
 from runtime.messages import Observation, SourceEnded, SourceOpened, round_time
+from runtime.plan import FileSource, PerceiveFiles, PerceiveLive
 from runtime.service import Service, remembered
 from runtime.sources import LiveSource
 
@@ -42,9 +41,8 @@ _HOLE_S = 1.0
 
 
 async def main(service: Service) -> None:
-    """Hear every file of ``service.params["sources"]`` in turn, from where memory last heard of it.
-
-    Where there is ``service.params["live"]``, listen to that live source instead, until the process is to stop.
+    """Hear every file it is started for in turn, from where memory last heard of it; or listen to a live source until
+    the process is to stop.
     """
     hearing = service.config.perception.hearing
     recogniser, lacking = choose_recogniser(hearing, service.config.perception.threads)
@@ -58,8 +56,9 @@ async def main(service: Service) -> None:
         for note in notes:
             service.log.warning("%s", note)
         service.report(notes=tuple(notes))
-        if "live" in service.params:
-            live = msgspec.convert(service.params["live"], LiveSource)
+        work = service.work
+        if isinstance(work, PerceiveLive):
+            live = work.source
             known_s = heard_before.get(live.source) or 0.0
             encoders = active_encoders(pool.engine, events)
             begin = functools.partial(Hearing, hearing, model, events)
@@ -69,8 +68,9 @@ async def main(service: Service) -> None:
                 tasks.cancel_scope.cancel()
             return
         await _load(service, pool, notes)
-        for source in service.params["sources"]:
-            watermark_s = heard_before.get(source["source"], 0.0)
+        assert isinstance(work, PerceiveFiles)
+        for source in work.sources:
+            watermark_s = heard_before.get(source.source, 0.0)
             if watermark_s is not None and not service.stopping.is_set():
                 await _FileListener(service, source, pool, model, events, watermark_s, counters).run()
         await service.outbox.drained()
@@ -112,7 +112,7 @@ class _FileListener:
     def __init__(
         self,
         service: Service,
-        source: dict[str, Any],
+        source: FileSource,
         pool: TranscriberPool,
         model: SpeechModel,
         events: SoundEvents | None,
@@ -121,8 +121,8 @@ class _FileListener:
     ) -> None:
         self._service = service
         self._source = source
-        self._name: str = source["source"]
-        self._timeline_s = float(source.get("timeline_s", 0.0))
+        self._name = source.source
+        self._timeline_s = source.timeline_s
         self._watermark_s = watermark_s
         self._hearing = Hearing(service.config.perception.hearing, model, events)
         self._teller = AudioPublisher(service, self._name, pool, watermark_s, counters)
@@ -138,7 +138,7 @@ class _FileListener:
         send = self._service.outbox.send
         with ExitStack() as stack:
             try:
-                container = await self._service.in_thread(stack.enter_context, open_container(self._source["path"]))
+                container = await self._service.in_thread(stack.enter_context, open_container(self._source.path))
                 # Before it is closed the model thread must have let go of it, even if its result is not awaited.
                 stack.callback(self._decoding.acquire)
             except MediaError as error:
@@ -209,9 +209,9 @@ class _FileListener:
             source=self._name,
             track="audio",
             kind="file",
-            uri=self._source["path"],
-            fingerprint=self._source.get("fingerprint", ""),
-            started_wall_s=self._source.get("started_wall_s", 0.0),
+            uri=self._source.path,
+            fingerprint=self._source.fingerprint,
+            started_wall_s=self._source.started_wall_s,
             duration_s=duration_s,
             missing=missing,
             encoders={} if missing else active_encoders(self._engine, self._events),

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.from_thread
 import anyio.to_thread
-import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Struct
 
@@ -31,8 +30,8 @@ from runtime.messages import (
     observation_id,
     round_time,
 )
+from runtime.plan import FileSource, PerceiveFiles, PerceiveLive
 from runtime.service import Service, remembered
-from runtime.sources import LiveSource
 
 if TYPE_CHECKING:
     from perception.vision.models import VisionModels
@@ -67,17 +66,17 @@ class _Ended(Struct, frozen=True):
 
 
 async def main(service: Service) -> None:
-    """Perceive the picture of every file in ``service.params["sources"]``, then wait until all of it is durable.
-
-    Where there is ``service.params["live"]``, watch that live source instead, until the process is to stop.
+    """Perceive the picture of every file it is started for, then wait until all of it is durable; or watch a live
+    source until the process is to stop.
     """
     from perception.vision.models import VisionModels
 
     models = VisionModels(service.config.perception)
-    if "live" in service.params:
+    work = service.work
+    if isinstance(work, PerceiveLive):
         from perception.processes.watch_live import watch_live
 
-        source = msgspec.convert(service.params["live"], LiveSource)
+        source = work.source
         seen_before = await remembered(service, "video")
         service.ready()
         await watch_live(service, models, source, seen_before.get(source.source) or -1.0)
@@ -85,12 +84,13 @@ async def main(service: Service) -> None:
     watcher = _FileWatcher(service, models)
     seen_before = await remembered(service, "video")
     service.ready()
-    for source in service.params["sources"]:
+    assert isinstance(work, PerceiveFiles)
+    for recording in work.sources:
         if service.stopping.is_set():
             return
-        watermark_s = seen_before.get(source["source"], -1.0)
+        watermark_s = seen_before.get(recording.source, -1.0)
         if watermark_s is not None:
-            await watcher.watch(source, watermark_s)
+            await watcher.watch(recording, watermark_s)
     service.report(idle=True)
     await service.outbox.drained()
 
@@ -105,17 +105,17 @@ class _FileWatcher:
         self._frames = self._keyframes = 0
         self._text_searches = 0
 
-    async def watch(self, source: dict[str, Any], watermark_s: float) -> None:
+    async def watch(self, source: FileSource, watermark_s: float) -> None:
         """Tell everything of one source after ``watermark_s``."""
         from perception.capture.file import probe
 
-        name, service = source["source"], self._service
+        name, service = source.source, self._service
         service.report(source=name, idle=False, media_s=max(0.0, watermark_s))
         try:
-            info = await anyio.to_thread.run_sync(probe, source["path"])
+            info = await anyio.to_thread.run_sync(probe, source.path)
         except MediaError as error:
             await service.outbox.send(
-                SourceOpened(source=name, track="video", uri=source["path"], missing=str(error)),
+                SourceOpened(source=name, track="video", uri=source.path, missing=str(error)),
                 SourceEnded(source=name, track="video", t_s=0.0, reason=str(error)),
             )
             return
@@ -124,9 +124,9 @@ class _FileWatcher:
             SourceOpened(
                 source=name,
                 track="video",
-                uri=source["path"],
-                fingerprint=source.get("fingerprint") or info.fingerprint,
-                started_wall_s=source.get("started_wall_s") or info.started_wall_s,
+                uri=source.path,
+                fingerprint=source.fingerprint or info.fingerprint,
+                started_wall_s=source.started_wall_s or info.started_wall_s,
                 duration_s=info.duration_s,
                 missing=lacks,
                 encoders=await service.in_thread(self._models.load) if info.has_video else {},
@@ -139,10 +139,10 @@ class _FileWatcher:
             return
         await self._watch_picture(source, watermark_s)
 
-    async def _watch_picture(self, source: dict[str, Any], watermark_s: float) -> None:
+    async def _watch_picture(self, source: FileSource, watermark_s: float) -> None:
         from perception.vision.pipeline import Look, QuickDetection
 
-        name, service = source["source"], self._service
+        name, service = source.source, self._service
         sight = self._models.sight(name)
         fresh = Fresh(watermark_s)
         send, receive = anyio.create_memory_object_stream[Any](_LOOKS_WAITING)
@@ -167,7 +167,7 @@ class _FileWatcher:
                     self._text_searches += sight.text_searches
                 await service.outbox.send(*messages)
 
-    def _decode(self, source: dict[str, Any], watermark_s: float, send: MemoryObjectSendStream[Any]) -> None:
+    def _decode(self, source: FileSource, watermark_s: float, send: MemoryObjectSendStream[Any]) -> None:
         """Run in the decoder's thread: hand on looks and progress, waiting where the queue is full."""
         try:
             for item in self._items(source, watermark_s):
@@ -179,7 +179,7 @@ class _FileWatcher:
         finally:
             anyio.from_thread.run_sync(send.close)
 
-    def _items(self, source: dict[str, Any], watermark_s: float) -> Iterator[Any]:
+    def _items(self, source: FileSource, watermark_s: float) -> Iterator[Any]:
         """Looks, gaps and progress of one source in the order of media time."""
         from perception.capture.file import open_container, video_stream
         from perception.capture.file_video import FrameReader, read_ahead
@@ -189,7 +189,7 @@ class _FileWatcher:
         attention = FrameSelector(self._perception.sampling, vision.motion)
         frames, passed_s = 0, 0.0
         with ExitStack() as stack:
-            container = stack.enter_context(open_container(source["path"]))
+            container = stack.enter_context(open_container(source.path))
             stream = video_stream(container)
             assert stream is not None
             reader = FrameReader(container, stream, vision.mask, self._perception.threads)
@@ -197,7 +197,7 @@ class _FileWatcher:
                 reader.seek(watermark_s - _WARM_UP_S)
             pictures = stack.enter_context(closing(read_ahead(reader, _PICTURES_AHEAD)))
             for picture in pictures:
-                self._wait_until(source.get("timeline_s", 0.0) + picture.t_s)
+                self._wait_until(source.timeline_s + picture.t_s)
                 if self._service.stopping.is_set():
                     return
                 frames += 1

@@ -260,7 +260,7 @@ class _LiveWatcher:
     def _accept(self, item: _Attended | _Away) -> None:
         if self._stopped.is_set():
             return
-        self._service.outbox.put(*item.gaps)
+        self._service.live_outbox.put(*item.gaps)
         if item.gaps:
             self._passed_s = item.gaps[-1].t1_s
         if self._paused:
@@ -317,7 +317,7 @@ class _LiveWatcher:
                 (glanced, glance), self._glance = self._glance, None
                 if glanced == sighted:
                     self._looking_s = glance.picture.t_s
-                    self._service.outbox.put(*fresh.pick(await self._service.in_thread(sight.glance, glance)))
+                    self._service.live_outbox.put(*fresh.pick(await self._service.in_thread(sight.glance, glance)))
                     self._looking_s = None
                     self._mark()
             stretch = self._waiting[0][0]
@@ -329,7 +329,7 @@ class _LiveWatcher:
             self._looking_s = looks[0].keyframe.picture.t_s
             sight.adapt(self._budget.level)
             told = await self._service.in_thread(sight.step, *looks)
-            self._service.outbox.put(*fresh.pick(told))
+            self._service.live_outbox.put(*fresh.pick(told))
             self._looking_s = None
             self._keyframes += len(looks)
             ocr_runs = float(self._text_searches + sight.text_searches)
@@ -348,7 +348,7 @@ class _LiveWatcher:
         if upto_s >= self._marked_s + _PROGRESS_S:
             self._marked_s = upto_s
             message: Message = Progress(source=self._source.source, track="video", t_s=round_time(upto_s))
-            self._service.outbox.put(message)
+            self._service.live_outbox.put(message)
 
     def _wake(self) -> None:
         self._changed.set()

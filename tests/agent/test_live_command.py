@@ -9,7 +9,6 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import cv2
 import numpy as np
 import pytest
 
@@ -19,6 +18,7 @@ from runtime.errors import UserError
 from runtime.interfaces.commands.live import chosen_sources
 from tests.fixtures.agent_runs import remembered, run, start, wait_for
 from tests.fixtures.chat_server import Json, Reply, serve_chat
+from tests.fixtures.drawn_clips import decoded
 from tests.fixtures.loopback import Loopback, moving_square
 from tests.fixtures.model_turns import pictures, prompt
 
@@ -113,7 +113,7 @@ async def test_now_is_asked_of_every_camera_that_runs_and_of_none_in_a_pause(tmp
     requests: list[list[tuple[int, int]]] = []
 
     async def script(request: Json, reply: Reply) -> None:
-        shown = [cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR).shape for jpeg in pictures(request)]
+        shown = [decoded(jpeg).shape for jpeg in pictures(request)]
         requests.append([(width, height) for height, width, _ in shown])
         moments = re.findall(r"^\[([^\]]*)\] picture", prompt(request), re.MULTILINE)
         await reply.say(f"I see a square [{moments[-1]}].")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from runtime.messages import Observation, Progress, SourceEnded, Span
+from runtime.messages import Message, Observation, Progress, SourceEnded, Span
 from runtime.recording import SUFFIX, read_recording
 from tests.fixtures.agent_runs import SAMPLE, run
 from tests.fixtures.record_sample import SPANS, recorded, spans_of_recordings
@@ -43,5 +43,5 @@ def test_the_sample_is_perceived_as_it_was_recorded(tmp_path: Path) -> None:
     assert stored == sorted((span.id, span.t0_s, span.t1_s) for span in expected)
 
 
-def essence(messages: list[object]) -> list[tuple[object, ...]]:
+def essence(messages: list[Message]) -> list[tuple[object, ...]]:
     return [(m.id, m.t0_s, m.t1_s, m.text) for m in messages if isinstance(m, Observation)]

@@ -100,7 +100,7 @@ def test_what_was_new_keeps_its_pictures_while_what_repeats_loses_them(filled: M
     everything = filled.rows("SELECT count(*) FROM payloads")[0][0]
     of_the_new = filled.rows("SELECT count(*) FROM payloads JOIN observations USING (seq) WHERE t0_s BETWEEN 40 AND 47")
     assert of_the_new == [(SCENE_S,)]
-    assert everything < 150 * SCENE_S // 3  # type: ignore[operator]
+    assert everything < 150 * SCENE_S // 3
 
 
 def test_pictures_go_before_words(tmp_path: Path) -> None:
@@ -109,7 +109,7 @@ def test_pictures_go_before_words(tmp_path: Path) -> None:
         memory.take(batch)
     spoken = memory.rows("SELECT count(*) FROM observations WHERE channel='speech'")[0][0]
     pictures = memory.rows("SELECT count(*) FROM payloads")[0][0]
-    assert spoken == 150 and pictures < 400 < 150 * SCENE_S  # type: ignore[operator]
+    assert spoken == 150 and pictures < 400 < 150 * SCENE_S
     memory.store.close()
 
 
@@ -136,7 +136,7 @@ def test_a_tombstone_knows_when_and_why_and_the_time_line_has_no_hole(tmp_path: 
     reader = memory.store.reader()
     view = open_view(reader, ViewRequest())
     for level in ("event", "episode"):
-        spans = read_spans(reader, SpansRequest(view=view, level=level))  # type: ignore[arg-type]
+        spans = read_spans(reader, SpansRequest(view=view, level=level))
         assert spans[0].t0_s == 0.0 and spans[-1].t1_s == view.limits[SOURCE]
         assert all(before.t1_s == after.t0_s for before, after in itertools.pairwise(spans))
         gone = [span for span in spans if span.stage == "tombstone"]
@@ -186,7 +186,7 @@ def test_a_level_full_of_what_cannot_get_less_takes_nothing_from_the_others(tmp_
         memory.take(batch)
         assert memory.store.size_bytes() <= memory.budget.total
     assert memory.rows("SELECT count(*) FROM observations WHERE channel='speech'") == [(60,)]
-    assert memory.rows("SELECT count(*) FROM payloads")[0][0] > 100  # type: ignore[operator]
+    assert memory.rows("SELECT count(*) FROM payloads")[0][0] > 100
     memory.store.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import hypothesis.strategies as st
 import msgspec
@@ -61,9 +62,7 @@ def audio() -> list[Message]:
     return [*out, SourceEnded(source="clip", track="audio", t_s=50.0)]
 
 
-def replay(
-    deliveries: list[Sent], commits: list[int], restarts: set[int]
-) -> tuple[list[tuple[object, ...]], list[str]]:
+def replay(deliveries: list[Sent], commits: list[int], restarts: set[int]) -> tuple[list[tuple[Any, ...]], list[str]]:
     """All spans and observation ids after these deliveries in commits of these sizes; at the restarts the
     process forgets all it has not stored."""
     with tempfile.TemporaryDirectory() as directory:
@@ -171,7 +170,7 @@ def test_a_process_that_never_came_back_ends_its_track_with_a_gap(tmp_path: Path
         id="clip/gap/000010000", source="clip", channel="gap", t0_s=10.0, t1_s=10.0, text="the audio process was lost",
         data=GapFacts(track="audio", ends_track=True),
     )  # fmt: skip
-    messages: list[Message] = [SourceOpened(source="clip", track=t) for t in ("video", "audio")]  # type: ignore[arg-type]
+    messages: list[Message] = [SourceOpened(source="clip", track=t) for t in ("video", "audio")]
     messages += [Progress(source="clip", track="audio", t_s=10.0), Progress(source="clip", track="video", t_s=30.0)]
     store = memory_of(tmp_path, gather(send("video", *messages)))
     assert open_view(store.reader(), ViewRequest()).limits == {"clip": 10.0}

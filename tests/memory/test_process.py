@@ -67,7 +67,7 @@ class FakeService:
 
     def __init__(self, directory: Path, commit_interval_s: float = 0.001) -> None:
         self.name = "memory"
-        self.params = {"path": str(directory)}
+        self.folder = directory
         self.config = Config(memory=MemoryConfig(commit_interval_s=commit_interval_s))
         self.log = logging.getLogger("memory")
         self.stopping = anyio.Event()
@@ -135,11 +135,11 @@ async def memory_process(directory: Path, **options: Any) -> AsyncIterator[FakeS
 
 
 def clip(seconds: int) -> list[Message]:
-    messages: list[Message] = [SourceOpened(source="clip", track=t) for t in ("video", "audio")]  # type: ignore[arg-type]
+    messages: list[Message] = [SourceOpened(source="clip", track=t) for t in ("video", "audio")]
     for i in range(seconds):
         messages += [see(float(i), f"frame {i}"), progress(float(i), "video"), progress(float(i), "audio")]
     messages.append(say(1.0, 2.0, "the harbour"))
-    return [*messages, *(SourceEnded(source="clip", track=t, t_s=float(seconds)) for t in ("video", "audio"))]  # type: ignore[arg-type]
+    return [*messages, *(SourceEnded(source="clip", track=t, t_s=float(seconds)) for t in ("video", "audio"))]
 
 
 async def test_what_is_acknowledged_is_durable_and_what_is_announced_can_be_asked(tmp_path: Path) -> None:

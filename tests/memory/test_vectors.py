@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -58,13 +59,13 @@ def share_found(recaller: Recall, store: Store, observations: list[Observation])
     return sum(shares) / len(shares)
 
 
-def found(recaller: Recall, store: Store, query: np.ndarray, **request: object) -> list[str]:
+def found(recaller: Recall, store: Store, query: np.ndarray, **request: Any) -> list[str]:
     with closing(store.reader()) as reader:
-        view = open_view(reader, request.pop("view", ViewRequest()))  # type: ignore[arg-type]
+        view = open_view(reader, request.pop("view", ViewRequest()))
     reply = recaller.recall(
         RecallRequest(
             query="", view=view, vector=query.astype("<f2").tobytes(), vector_space="test", limit=5, **request
-        )  # type: ignore[arg-type]
+        )
     )
     return [hit.observation.id for hit in reply.hits]
 

@@ -149,7 +149,7 @@ def test_asked_then_and_asked_later_about_then_find_the_same_with_the_same_score
 def test_the_event_that_was_going_on_is_sketched_from_what_had_been_seen(tmp_path: Path) -> None:
     store = memory_of(tmp_path, stream(*talk(), end_s=28.0))
     for level in ("event", "episode"):
-        request = SpansRequest(view=view_of(store, source="clip", as_of_s=12.0), level=level)  # type: ignore[arg-type]
+        request = SpansRequest(view=view_of(store, source="clip", as_of_s=12.0), level=level)
         (span,) = read_spans(store.reader(), request)
         assert (span.t0_s, span.t1_s) == (0.0, 12.0)
         assert "it rained" in span.text

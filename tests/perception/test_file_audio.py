@@ -117,6 +117,7 @@ def test_sound_that_begins_late_keeps_its_offset_to_the_picture() -> None:
 def test_of_two_streams_the_richer_one_is_chosen_and_named() -> None:
     with open_container(MEDIA / "video/nasa_jwst_cleanroom.mp4") as container:
         stream = audio_stream(container)
+        assert stream is not None
         assert stream.codec_context.sample_rate == 16_000
         assert describe_audio(container, stream) == "aac 16000 Hz stereo (stream 4, one of 2 with sound)"
 

@@ -17,6 +17,7 @@ import pytest
 from perception.audio.blocks import Samples
 from perception.audio.vad import Probabilities
 from perception.processes import listen
+from perception.speech.pool import TranscriberPool
 from perception.speech.transcript import NO_VOICE_KNOWN, Transcript, Word
 from runtime.clock import ReplayClock
 from runtime.config import Config, parse_config
@@ -34,6 +35,7 @@ from runtime.messages import (
     SpeechStarted,
     StatusRequest,
 )
+from runtime.plan import FileSource, PerceiveFiles
 from runtime.service import Service
 
 MEDIA = Path(os.environ.get("MINDSTREAM_MEDIA", Path(__file__).parents[3] / "shared" / "media"))
@@ -70,7 +72,7 @@ class QuietService:
 
     def __init__(self, paths: list[str], config: Config, records: tuple[SourceRecord, ...], stop_after: int) -> None:
         self.config = config
-        self.params = {"sources": [{"source": Path(p).name, "path": str(MEDIA / p)} for p in paths], "speed": "max"}
+        self.work = PerceiveFiles(sources=tuple(FileSource(source=Path(p).name, path=str(MEDIA / p)) for p in paths))
         self.clock = ReplayClock(0.0, math.inf)
         self.stopping = anyio.Event()
         self.outbox = Outbox(stop_after, self.stopping)
@@ -199,7 +201,7 @@ def test_what_was_heard_to_its_end_is_not_heard_again() -> None:
     assert hear("video/climbing_wall.mp4", records=(done,)).outbox.sent == []
 
 
-class Scribbles(listen.TranscriberPool):
+class Scribbles(TranscriberPool):
     """Workers that hear one word in everything, at once."""
 
     async def warm(self) -> None:

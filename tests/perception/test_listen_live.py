@@ -46,7 +46,7 @@ class PortAudio:
     def _terminate(self) -> None: ...
 
     def query_devices(self, which: Any = None, kind: str | None = None) -> Any:
-        found = [
+        found: list[dict[str, Any]] = [
             {"name": name, "index": k, "max_input_channels": 1, "default_samplerate": float(self.rates_hz[-1])}
             for k, name in enumerate(self.names)
         ]

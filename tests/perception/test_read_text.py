@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from perception.vision.ocr import RapidTextEngine, TextEngine
 from perception.vision.read_text import TextOptions, TextReader
 from runtime.messages import Observation, TextFacts
-from tests.fixtures.drawn_clips import plain, street, with_text
+from tests.fixtures.drawn_clips import decoded, plain, street, with_text
 
 SIZE = (640, 360)
 BLUE = plain((120, 40, 20), SIZE)
@@ -158,11 +159,9 @@ def test_pictures_of_any_size_are_taken(engine: TextEngine, size: tuple[int, int
     assert reader(engine).step(0.0, random.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)) == []
 
 
-def test_text_of_a_real_sign_and_slide_is_read(engine: TextEngine, media: object) -> None:
-    import cv2
-
-    sign = cv2.imread(f"{media}/images/street_sign_yuyuan_rd.jpg")
-    slide = cv2.imread(f"{media}/images/slide_psychology_p4.png")
+def test_text_of_a_real_sign_and_slide_is_read(engine: TextEngine, media: Path) -> None:
+    sign = decoded((media / "images/street_sign_yuyuan_rd.jpg").read_bytes())
+    slide = decoded((media / "images/slide_psychology_p4.png").read_bytes())
     assert "愚园路" in " ".join(texts(reader(engine).step(0.0, sign)))
     words = " ".join(texts(reader(engine).step(0.0, slide)))
     for expected in ("AUTHORITY", "REPETITION", "SCIENTIFIC ANALYSIS"):

@@ -10,7 +10,6 @@ from typing import Any
 import av.error
 import pytest
 
-from perception.capture import stream as live_stream
 from perception.capture.reopening import CaptureFailed, CaptureOver
 from perception.capture.stream import StreamReader
 from runtime.config import LiveConfig
@@ -70,6 +69,6 @@ def test_a_protocol_that_is_not_built_in_is_not_tried_again(monkeypatch: pytest.
     def refuse(*_: Any, **__: Any) -> None:
         raise av.error.ProtocolNotFoundError(1330794744, "Protocol not found", "srt://cam:9000")
 
-    monkeypatch.setattr(live_stream.av, "open", refuse)
+    monkeypatch.setattr("perception.capture.stream.av.open", refuse)
     with pytest.raises(CaptureOver, match="has no srt"):
         opened("srt://cam:9000")

@@ -10,7 +10,7 @@ import pytest
 
 from runtime.config import parse_config
 from runtime.messages import FrameFacts, Message, Observation, Progress, SourceEnded, SourceOpened, SourceRecord, encode
-from tests.fixtures.drawn_clips import at_rate, street, with_text, write_clip
+from tests.fixtures.drawn_clips import at_rate, decoded, street, with_text, write_clip
 from tests.fixtures.watched_files import observations, perceive
 
 SIZE = (320, 240)
@@ -178,14 +178,13 @@ def test_odd_pictures_are_watched_to_their_end(media: Path, name: str) -> None:
 
 
 def test_private_regions_are_kept_out_of_all_that_is_told(tmp_path: Path) -> None:
-    import cv2
 
     path = write_clip(tmp_path / "title.mp4", at_rate(10, 5, scene), size=SIZE)
     config = parse_config({"perception": {"vision": {"mask": [[0.0, 0.0, 1.0, 0.4]]}}}, "test")
     sent = perceive(path, config=config).outbox.sent
     assert not observations(sent, "text")
     for frame in observations(sent, "frame"):
-        kept = cv2.imdecode(np.frombuffer(frame.payload or b"", np.uint8), cv2.IMREAD_GRAYSCALE)
+        kept = decoded(frame.payload)
         assert kept[: int(0.38 * kept.shape[0])].max() < 30
         assert frame.facts(FrameFacts).regions["top"] == "black"
 

@@ -23,6 +23,7 @@ from runtime.messages import (
     SourceOpened,
     observation_id,
 )
+from tests.fixtures.drawn_clips import decoded
 from tests.fixtures.live_world import QUICK, SIZE, World, watching
 from tests.fixtures.loopback import Loopback, moving_square
 
@@ -163,13 +164,13 @@ async def test_whoever_asks_sees_the_next_picture_whole_and_it_is_remembered_as_
     assert first.source == "door@now"
     assert first.paused_since_s is None
     assert first.t_s < second.t_s <= second.now_s
-    shown = cv2.imdecode(np.frombuffer(second.jpeg, np.uint8), cv2.IMREAD_COLOR)
+    shown = decoded(second.jpeg)
     assert shown.shape == (720, 1000, 3)
     assert shown[:, 850:].max() < 30  # the private region
     asked = next(o for o in world.observations("frame") if o.t0_s == second.t_s)
     # A still scene is looked at every ten seconds: these were looked at because somebody asked.
     assert asked.facts(FrameFacts).reason == "asked"
-    assert cv2.imdecode(np.frombuffer(asked.payload or b"", np.uint8), cv2.IMREAD_COLOR).shape[1] == 384
+    assert decoded(asked.payload).shape[1] == 384
 
 
 async def test_in_a_pause_and_while_a_source_is_away_there_is_nothing_to_see_and_nobody_waits() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from reasoning.answer.draft import Draft
@@ -13,8 +15,8 @@ from tests.fixtures.listed_memory import ListedMemory, appears, frame, observe, 
 
 pytestmark = pytest.mark.anyio
 
-RED = {"colours": {"top": "red", "bottom": "black"}, "track": 1}
-BLUE = {"colours": {"top": "blue", "bottom": "grey"}, "track": 2}
+RED: dict[str, Any] = {"colours": {"top": "red", "bottom": "black"}, "track": 1}
+BLUE: dict[str, Any] = {"colours": {"top": "blue", "bottom": "grey"}, "track": 2}
 COMES = appears(10.0, "person", "a person in a red top, black below enters from the right, moving left", **RED)
 OTHER = appears(40.0, "person", "a person in a blue top, grey below enters from the left, moving right", **BLUE)
 GOES = observe(

@@ -156,9 +156,8 @@ def test_the_side_somebody_comes_or_goes_at_counts() -> None:
     assert account(condition, {}, every=True).endswith("a person in red come into view at the left.")
     gate = Gate(GateOptions(cool_down_s=0.0))
     gate.watch({"q1": condition})
-    red = {"colours": {"top": "red", "bottom": "black"}}
     came = [
-        appears(float(k), "person", "a person", track=k, side=side, **red)
+        appears(float(k), "person", "a person", track=k, side=side, colours={"top": "red", "bottom": "black"})
         for k, side in enumerate(("right", "left", "top left", "centre"))
     ]
     assert [o.facts(ObjectFacts).side for o in came if gate.step(o)] == ["left", "top left"]

@@ -93,7 +93,7 @@ def test_what_a_statement_can_answer(statement: str, form: str) -> None:
 
 def make(tasks: anyio.abc.TaskGroup, memory: ListedMemory) -> Turns:
     backend = ExtractiveBackend(0.35, 4)
-    return Turns(tasks, memory, backend, ReasoningConfig(), VirtualClock(), logging.getLogger("test"))  # type: ignore[arg-type]
+    return Turns(tasks, memory, backend, ReasoningConfig(), VirtualClock(), logging.getLogger("test"))
 
 
 async def ask(turns: Turns, question: str) -> Answer:

@@ -198,7 +198,7 @@ async def test_a_near_word_is_not_enough_for_a_yes() -> None:
 
 
 async def test_silence_is_told_from_a_missing_track() -> None:
-    silent = ListedMemory(observe("sound", 0.0, "digital silence", 30.0, **{"class": "silence"}))
+    silent = ListedMemory(observe("sound", 0.0, "digital silence", 30.0, kind="silence"))
     assert (
         await answer(silent, "Is any speech or other sound heard?")
     ).text == "No, I heard no speech and no other sound."
@@ -280,9 +280,9 @@ async def test_a_vehicle_is_told_as_the_moving_thing_it_was_seen_as() -> None:
 
 
 SOUNDS = (
-    observe("sound", 2.0, "a short loud sound", 2.3, **{"class": "impulse"}),
-    observe("sound", 8.0, "music or tones", 20.0, **{"class": "music-like"}),
-    observe("sound", 20.0, "silence", 30.0, **{"class": "silence"}),
+    observe("sound", 2.0, "a short loud sound", 2.3, kind="impulse"),
+    observe("sound", 8.0, "music or tones", 20.0, kind="music-like"),
+    observe("sound", 20.0, "silence", 30.0, kind="silence"),
 )
 
 

@@ -204,8 +204,8 @@ async def test_a_query_to_be_told_once_is_done_and_its_state_survives_a_restart(
     await perceive(again, memory, person(4503.0, "red", 2))
     assert [notice.query for notice in told_later] == ["q2"]
     assert told_later[0].citation.t0_s == 4503.0
-    told = (await again.serve(StandingRequest())).said
-    assert "q2: each time a person appears; told once, last at 1:15:03 of clip" in told
+    listing = (await again.serve(StandingRequest())).said
+    assert "q2: each time a person appears; told once, last at 1:15:03 of clip" in listing
 
 
 @pytest.mark.anyio

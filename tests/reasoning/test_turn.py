@@ -179,7 +179,7 @@ async def test_a_new_question_gives_up_the_running_one_of_its_conversation_only(
     async def ask(turns: Turns, question: str, conversation: str) -> None:
         try:
             answer = (await collect(turns, question, conversation))[-1]
-            ended[f"{conversation} {question}"] = answer.answer  # type: ignore[union-attr]
+            ended[f"{conversation} {question}"] = answer.answer  # type: ignore[attr-defined]
         except CallCancelled as error:
             ended[f"{conversation} {question}"] = str(error)
 
@@ -269,7 +269,7 @@ async def test_what_was_made_but_not_yet_said_is_not_said_after_an_interruption(
     heard: list[str] = []
     async with anyio.create_task_group() as tasks:
         turns = make(tasks, ListedMemory(MORNING), Stuck(blocking=False))
-        turns._composer._backend = backend  # type: ignore[attr-defined]
+        turns._composer._backend = backend  # type: ignore[assignment]
         with pytest.raises(CallCancelled):
             async for message in turns.ask(AskRequest(question="What was said?")):
                 assert isinstance(message, AnswerPart)
@@ -337,7 +337,7 @@ async def test_only_the_voice_it_is_talked_to_through_interrupts_a_turn() -> Non
             question="What is said about the morning?", conversation=conversation, interrupted_by=interrupted_by
         )
         try:
-            ended[conversation] = [m async for m in turns.ask(request)][-1].answer  # type: ignore[union-attr]
+            ended[conversation] = [m async for m in turns.ask(request)][-1].answer  # type: ignore[attr-defined]
         except CallCancelled as error:
             ended[conversation] = str(error)
 

@@ -12,7 +12,7 @@ import zmq.asyncio
 
 from runtime import bus
 from runtime.bus import Delivery, Member, Outbox, Publisher, Subscription
-from runtime.messages import Ack, Message, Progress, SpeechStarted, Stored
+from runtime.messages import Ack, Message, Progress, SpeechStarted, Stored, encode
 
 pytestmark = pytest.mark.anyio
 VIDEO = Member(name="video", role="video")
@@ -126,8 +126,8 @@ async def test_a_reader_that_restarts_goes_on_after_what_it_had(context: zmq.asy
     async with running(subscription, fresh):
         await anyio.sleep(0.1)  # both join
         for seq in (1, 2, 3):
-            publisher.send("perceived", seq, bus.encode(progress(seq)))
-        publisher.send("perceived", 5, bus.encode(progress(5)))  # a hole before it
+            publisher.send("perceived", seq, encode(progress(seq)))
+        publisher.send("perceived", 5, encode(progress(5)))  # a hole before it
         assert (await anext(subscription)).seq == 3
         assert [(await anext(fresh)).seq for _ in range(3)] == [1, 2, 3]
         assert subscription.poll() is None
@@ -183,8 +183,8 @@ async def test_rubbish_and_messages_of_another_topic_are_counted_not_delivered(
         publisher._socket.send_multipart([b"perceived", b"short", b"x"])
         publisher._socket.send_multipart([b"perceived"])
         publisher.send("perceived", 1, b"\xc1")
-        publisher.send("perceived", 1, bus.encode(Stored(generation=1, watermarks={})))
-        publisher.send("perceived", 1, bus.encode(progress(1)))
+        publisher.send("perceived", 1, encode(Stored(generation=1, watermarks={})))
+        publisher.send("perceived", 1, encode(progress(1)))
         assert (await anext(subscription)).message == progress(1)
     assert sorted(drops) == ["bus:undecodable"] * 3 + ["perceived:unexpected"]
     publisher.close()

@@ -151,7 +151,8 @@ async def test_a_request_lost_in_a_killed_callee_is_sent_again(peer: Peer, monke
             tasks.start_soon(call)
             await swallower.recv_multipart()  # taken, and never answered: as if killed
             swallower.close(linger=0)
-            tasks.start_soon(peer.serve, {StatusRequest: done})
+            handlers: dict[type[Message], Any] = {StatusRequest: done}
+            tasks.start_soon(peer.serve, handlers)
             while not replies:
                 await anyio.sleep(0.01)
             tasks.cancel_scope.cancel()
@@ -172,7 +173,7 @@ async def test_leaving_a_stream_early_cancels_it_at_the_callee(peer: Peer) -> No
         stream = peer.caller.stream(AskRequest(question="q"), 30.0)
         async for _ in stream:
             break
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
         await stopped.wait()
         assert len(peer.cancelled) == 1
 
@@ -183,7 +184,7 @@ async def test_a_call_whose_cancelling_overtakes_it_is_not_begun(peer: Peer, mon
     begun: list[str] = []
     ids = [uuid.uuid4(), uuid.uuid4()]
     given = iter(ids)
-    monkeypatch.setattr(calls.uuid, "uuid4", lambda: next(given))
+    monkeypatch.setattr("runtime.calls.uuid.uuid4", lambda: next(given))
 
     async def note(request: AskRequest) -> Done:
         begun.append(request.question)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from runtime.messages import GapFacts, Message, Observation, Progress, SourceEnded, SourceOpened
 from runtime.pause import PAUSED_BY_USER, PausableOutbox, pause, pause_path, resume
+from runtime.spill import LiveOutbox
 from tests.fixtures.memory_cases import say, see
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +30,7 @@ class Kept:
 
 def at(run_dir: Path, t_s: float, kept: Kept) -> tuple[PausableOutbox, list[float]]:
     now = [t_s]
-    return PausableOutbox(kept, run_dir, lambda: now[0]), now
+    return PausableOutbox(cast(LiveOutbox, kept), run_dir, lambda: now[0]), now
 
 
 def progress(t_s: float) -> Progress:

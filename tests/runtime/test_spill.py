@@ -74,7 +74,7 @@ def test_beyond_the_bound_observations_become_a_counted_gap_that_no_progress_ove
     assert drops == {"perceived:memory busy": 8}
     assert outbox._bytes <= 27_000
     make_room(outbox, 100)
-    told = [(m.channel, m.t0_s, m.t1_s) if isinstance(m, Observation) else m.t_s for m in narrow.sent]
+    told = [(m.channel, m.t0_s, m.t1_s) if isinstance(m, Observation) else getattr(m, "t_s", None) for m in narrow.sent]
     assert told == [("frame", 0.0, 0.0), 0.0, ("frame", 1.0, 1.0), 1.0, ("gap", 2.0, 9.0), 9.0]
     (gap,) = [m for m in narrow.sent if isinstance(m, Observation) and m.channel == "gap"]
     assert "8 things" in gap.text

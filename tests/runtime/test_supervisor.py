@@ -18,6 +18,7 @@ import zmq.asyncio
 from runtime.bus import Member
 from runtime.config import Config, SupervisorConfig
 from runtime.errors import ProcessFailed, UserError
+from runtime.plan import OnFolder, Serve
 from runtime.processes import PROCESSES, ProcessRow, member
 from runtime.supervisor import ProcessEvent, Supervisor
 from tests.fixtures.agent_runs import ended_with_its_test, is_running
@@ -76,7 +77,7 @@ async def test_processes_start_ready_and_stop_in_reverse_order(run_dir: Path, ta
     async with supervised(run_dir) as world:
         for role in PROCESSES:
             table(role, "well_behaved")
-            await world.supervisor.start(role, role, {"stopped": str(stopped)})
+            await world.supervisor.start(role, role, OnFolder(path=str(stopped)))
         pids = [world.supervisor.pid(role) for role in PROCESSES]
         assert [event.kind for event in world.events] == ["ready"] * len(PROCESSES)
     order = stopped.read_text().split()
@@ -91,7 +92,7 @@ async def test_a_process_that_is_told_to_stop_while_it_starts_stops_in_order(
     table("video", "well_behaved")
     async with supervised(run_dir) as world:
         with anyio.move_on_after(0):
-            await world.supervisor.start("video", "video", {"stopped": str(tmp_path / "stopped")})
+            await world.supervisor.start("video", "video", OnFolder(path=str(tmp_path / "stopped")))
         assert not world.events
     assert (tmp_path / "stopped").read_text().split() == ["video"]
 
@@ -99,7 +100,7 @@ async def test_a_process_that_is_told_to_stop_while_it_starts_stops_in_order(
 async def test_a_killed_process_is_started_again(run_dir: Path, table: Any, tmp_path: Path) -> None:
     table("video", "well_behaved")
     async with supervised(run_dir) as world:
-        await world.supervisor.start("video", "video", {"stopped": str(tmp_path / "stopped")})
+        await world.supervisor.start("video", "video", OnFolder(path=str(tmp_path / "stopped")))
         first = world.supervisor.pid("video")
         assert first is not None
         os.kill(first, signal.SIGKILL)
@@ -114,9 +115,9 @@ async def test_an_optional_process_out_of_budget_is_given_up_and_the_rest_goes_o
     table("video", "crashes")
     table("memory", "well_behaved")
     async with supervised(run_dir) as world:
-        await world.supervisor.start("memory", "memory", {"stopped": str(tmp_path / "stopped")})
+        await world.supervisor.start("memory", "memory", OnFolder(path=str(tmp_path / "stopped")))
         with suppress(ProcessFailed):  # it may be given up before it was ever seen ready
-            await world.supervisor.start("video", "video", {})
+            await world.supervisor.start("video", "video", Serve())
         event = await world.until("lost", "video")
         assert "blind" in event.text
         assert "a bug in here" in event.text
@@ -131,9 +132,9 @@ async def test_several_sources_have_a_process_each_and_one_that_is_lost_costs_on
     table("video", "crashes_at_the_garden")
     door, garden = member("video", "front-door"), member("video", "garden")
     async with supervised(run_dir, members=(door, garden)) as world:
-        await world.supervisor.start(door.name, "video", {})
+        await world.supervisor.start(door.name, "video", Serve())
         with suppress(ProcessFailed):
-            await world.supervisor.start(garden.name, "video", {})
+            await world.supervisor.start(garden.name, "video", Serve())
         event = await world.until("lost", "video:garden")
         assert "garden is not seen from here on" in event.text
         assert world.supervisor.is_alive("video:front-door")
@@ -145,11 +146,11 @@ async def test_a_required_process_out_of_budget_stops_the_agent_with_its_reason(
     table("memory", "crashes")
     with pytest.raises(ExceptionGroup) as failed:
         async with supervised(run_dir) as world:
-            await world.supervisor.start("memory", "memory", {})
+            await world.supervisor.start("memory", "memory", Serve())
             await anyio.sleep_forever()
-    failure = failed.value
+    failure: BaseException = failed.value
     while isinstance(failure, ExceptionGroup):
-        failure = failure.exceptions[0]  # type: ignore[assignment]
+        failure = failure.exceptions[0]
     assert isinstance(failure, ProcessFailed)
     assert "memory" in str(failure)
     assert "a bug in here" in str(failure)
@@ -159,7 +160,7 @@ async def test_a_users_error_is_told_at_once_and_not_retried(run_dir: Path, tabl
     table("video", "user_error")
     async with supervised(run_dir) as world:
         with pytest.raises(UserError, match="memory /x is a file; give a folder"):
-            await world.supervisor.start("video", "video", {})
+            await world.supervisor.start("video", "video", Serve())
         assert [event.kind for event in world.events] == ["lost"]
 
 
@@ -168,13 +169,13 @@ async def test_a_process_that_is_never_ready_is_killed_at_its_start_deadline(run
     limits = SupervisorConfig(start_deadline_s=1.5, restart_budget=1, stop_deadline_s=4.0)
     async with supervised(run_dir, limits) as world:
         with pytest.raises(ProcessFailed, match=r"not ready after 1\.5 s"):
-            await world.supervisor.start("video", "video", {})
+            await world.supervisor.start("video", "video", Serve())
 
 
 async def test_a_hung_event_loop_is_found_and_its_stacks_are_kept(run_dir: Path, table: Any, tmp_path: Path) -> None:
     table("video", "hangs")
     async with supervised(run_dir) as world:
-        await world.supervisor.start("video", "video", {"mark": str(tmp_path / "mark")})
+        await world.supervisor.start("video", "video", OnFolder(path=str(tmp_path / "mark")))
         (tmp_path / "mark").touch()
         assert "not heard from" in (await world.until("died", "video")).text
         assert "stuck_in_here" in (run_dir / "video.stacks").read_text()
@@ -187,7 +188,7 @@ async def test_data_that_stand_still_count_as_a_failure_though_the_loop_runs(
 ) -> None:
     table("video", "stalls")
     async with supervised(run_dir) as world:
-        await world.supervisor.start("video", "video", {"mark": str(tmp_path / "mark")})
+        await world.supervisor.start("video", "video", OnFolder(path=str(tmp_path / "mark")))
         assert "no new data" in (await world.until("died", "video")).text
         await world.until("restarted", "video")
 
@@ -195,7 +196,7 @@ async def test_data_that_stand_still_count_as_a_failure_though_the_loop_runs(
 async def test_a_process_that_ends_by_itself_is_done_not_restarted(run_dir: Path, table: Any) -> None:
     table("video", "done_at_once")
     async with supervised(run_dir) as world:
-        await world.supervisor.start("video", "video", {})
+        await world.supervisor.start("video", "video", Serve())
         await world.supervisor.until_over("video")
         assert not world.supervisor.is_alive("video")
         assert all(event.kind == "ready" for event in world.events)
@@ -205,7 +206,7 @@ async def test_a_process_deaf_to_stop_is_killed_in_the_end(run_dir: Path, table:
     table("video", "ignores_stop")
     limits = SupervisorConfig(stop_deadline_s=0.5)
     async with supervised(run_dir, limits) as world:
-        await world.supervisor.start("video", "video", {})
+        await world.supervisor.start("video", "video", Serve())
         pid = world.supervisor.pid("video")
     assert not Path(f"/proc/{pid}").exists()
 
@@ -215,6 +216,7 @@ import sys, anyio, zmq.asyncio
 from pathlib import Path
 from runtime.bus import Member
 from runtime.config import Config
+from runtime.plan import OnFolder
 from runtime.processes import PROCESSES, ProcessRow
 from runtime.supervisor import Supervisor
 PROCESSES["video"] = ProcessRow("video", "tests.fixtures.process_mains:tells_pid", False, "blind")
@@ -222,7 +224,7 @@ async def main():
     supervisor = Supervisor(Path(sys.argv[1]), Config(), (Member(name="video", role="video"),), zmq.asyncio.Context())
     async with anyio.create_task_group() as tasks:
         await tasks.start(supervisor.run)
-        await supervisor.start("video", "video", {"pid": sys.argv[2]})
+        await supervisor.start("video", "video", OnFolder(path=sys.argv[2]))
         print("ready", flush=True)
         await anyio.sleep_forever()
 anyio.run(main)

@@ -26,6 +26,7 @@ from runtime.interfaces.terminal.remarks import tell_remarks
 from runtime.interfaces.terminal.render import note, tell_answer
 from runtime.interfaces.voice.start import start_voice
 from runtime.messages import AskRequest, SourceRecord
+from runtime.plan import PerceiveLive
 from runtime.processes import DEVICES, member
 from runtime.sources import KIND_TRACKS, LiveSource, begin_session, distinct, parse_source
 from runtime.supervisor import ProcessEvent
@@ -137,12 +138,12 @@ async def live(
 
 
 async def _perceive(agent: Agent, session: Sequence[LiveSource], epoch_s: float) -> None:
-    params = {
-        member(track, source.label).name: {"live": msgspec.to_builtins(source), "epoch_s": epoch_s}
+    work = {
+        member(track, source.label).name: PerceiveLive(source=source, epoch_s=epoch_s)
         for source in session
         for track in source.tracks
     }
-    await agent.perceive(params)
+    await agent.perceive(work)
 
 
 async def _end_abandoned(client: Client, known: Sequence[SourceRecord]) -> None:

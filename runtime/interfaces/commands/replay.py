@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import anyio
 import msgspec
@@ -29,6 +30,7 @@ from runtime.interfaces.terminal.render import (
     tell_answer,
 )
 from runtime.messages import TRACKS, AskRequest, SourceRecord
+from runtime.plan import PerceiveFiles
 from runtime.processes import FILE_PERCEIVERS
 from runtime.replay import Recording, SourcePlan, plan_sources
 from runtime.supervisor import ProcessEvent
@@ -79,7 +81,7 @@ async def replay(
     files: Sequence[str],
     config: Config,
     memory_dir: Path,
-    speed: float | str,
+    speed: float | Literal["max"],
     questions: Sequence[TimedQuestion],
     as_json: bool,
     chat: bool,
@@ -126,15 +128,17 @@ async def replay(
         todo = [plan for plan in plans if not plan.complete]
         tasks.start_soon(_tell_events, events_out, client, tuple(plan.source for plan in todo))
         tasks.start_soon(tell_remarks, client)
-        params = {"sources": [plan.params() for plan in todo], "speed": speed}
-        if record_dir is not None:
-            params["record_dir"] = str(record_dir)
+        work = PerceiveFiles(
+            sources=tuple(plan.as_work() for plan in todo),
+            speed=speed,
+            record_dir="" if record_dir is None else str(record_dir),
+        )
         meter = ReplayMeter(client, plans)
 
         async def perceive() -> None:
             """To the end of the last file, with all of it in memory."""
             if todo:
-                await agent.perceive({member.name: params for member in FILE_PERCEIVERS})
+                await agent.perceive({member.name: work for member in FILE_PERCEIVERS})
             await client.watermarks.wait_for_end(plan.source for plan in plans)
 
         async def accompany() -> None:
