@@ -41,9 +41,9 @@ import anyio
 
 from benchmarks import harness
 from benchmarks.attack_models import scripted
-from memory.batch import Batch
 from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
+from memory.store.batch import Batch
 from memory.store.database import Store
 from reasoning.answer.extract import ExtractiveBackend
 from reasoning.backends import Backend

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from memory.batch import Batch
 from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
+from memory.store.batch import Batch
 from memory.store.database import Store
 from runtime.messages import TRACKS, Channel, Observation, SourceOpened, observation_id, round_time
 

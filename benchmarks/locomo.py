@@ -27,12 +27,12 @@ import msgspec
 
 from benchmarks import harness
 from benchmarks.locomo_choice import Choice
-from memory.batch import Batch
 from memory.recall.rank import Recall, RecallOptions
-from memory.recall.views import open_view
 from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
+from memory.store.batch import Batch
 from memory.store.database import Store
+from memory.store.views import open_view
 from runtime.config import load_config
 from runtime.messages import (
     Observation,

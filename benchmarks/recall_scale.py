@@ -26,11 +26,11 @@ from numpy.typing import NDArray
 
 from benchmarks import harness, scale_rivals
 from benchmarks.scale_inputs import DIMENSIONS, make_lines, make_queries, make_vectors, read_lines
-from memory.batch import Batch
 from memory.index.vector_segments import segment_vectors
 from memory.recall.rank import Recall, RecallOptions
-from memory.recall.views import open_view
+from memory.store.batch import Batch
 from memory.store.database import Store
+from memory.store.views import open_view
 from runtime.messages import (
     Observation,
     RecallRequest,

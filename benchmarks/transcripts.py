@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import harness
-from memory.batch import Batch
 from memory.recall.rank import Recall, RecallOptions
-from memory.recall.views import open_view
 from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
+from memory.store.batch import Batch
 from memory.store.database import Store
+from memory.store.views import open_view
 from runtime.config import load_config
 from runtime.messages import (
     Hit,

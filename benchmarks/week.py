@@ -28,12 +28,12 @@ from msgspec import structs
 
 from benchmarks import harness
 from benchmarks.week_stream import DAY_S, KINDS, SOURCE, Clips, Week, perceive
-from memory.budget.levels import MIB, Budget, budget_of
-from memory.budget.size_accounting import Stage
 from memory.budget.value_density import Policy, RetainedItem, ValueDensity
 from memory.recall.rank import Recall, RecallOptions
-from memory.recall.views import open_view
 from memory.store.database import Store
+from memory.store.levels import MIB, Budget, budget_of
+from memory.store.size_accounting import Stage
+from memory.store.views import open_view
 from memory.transactions import MemoryWriter
 from runtime.config import MemoryConfig, load_config
 from runtime.messages import RecallRequest, ViewRequest

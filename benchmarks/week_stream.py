@@ -25,7 +25,7 @@ import numpy as np
 from msgspec import Struct, structs
 
 from benchmarks import harness
-from memory.batch import Batch
+from memory.store.batch import Batch
 from runtime.messages import Observation, SourceOpened, observation_id, read_facts, round_time
 
 SOURCE = "room"

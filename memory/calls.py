@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 
 from memory.archive.exporter import export_memory
-from memory.budget.levels import budget_of
 from memory.erasure.forget import preview
 from memory.recall.last_seen import last_seen
 from memory.recall.rank import Recall, RecallOptions
-from memory.recall.views import open_view
+from memory.spans.read_spans import read_spans
 from memory.store.database import Store
-from memory.store.reader import read_spans, read_status, scan, snapshot
+from memory.store.levels import budget_of
+from memory.store.reader import read_status, scan, snapshot
 from memory.store.redescribe import foreign_frames
+from memory.store.views import open_view
 from runtime.config import MemoryConfig
 from runtime.messages import (
     ArchiveReply,

@@ -16,11 +16,11 @@ import anyio
 import anyio.to_thread
 
 from memory.announcer import Announcer
-from memory.batch import Batch, Delivered, find_fault, gather, lost_gap
-from memory.budget.levels import budget_of
 from memory.calls import Answerer
 from memory.index.vector_segments import segment_vectors
+from memory.store.batch import Batch, Delivered, find_fault, gather, lost_gap
 from memory.store.database import Store, explained
+from memory.store.levels import budget_of
 from memory.transactions import MemoryWriter
 from runtime.errors import StoreError
 from runtime.messages import (

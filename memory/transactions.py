@@ -9,18 +9,18 @@ from pathlib import Path
 from msgspec import Struct
 
 from memory.archive.importer import import_memory
-from memory.batch import Batch
 from memory.budget.compress import load_compressor
 from memory.budget.enforce import BudgetEnforcer
-from memory.budget.levels import MIB, budget_of
 from memory.budget.retention import DAY_S, Limit, note_hour, retain
-from memory.budget.size_accounting import CHANNELS
 from memory.budget.value_density import Policy
 from memory.erasure.forget import forget, readd
 from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
+from memory.store.batch import Batch
 from memory.store.database import Store
+from memory.store.levels import MIB, budget_of
 from memory.store.redescribe import redescribe
+from memory.store.size_accounting import CHANNELS
 from runtime.config import MemoryConfig
 from runtime.messages import (
     ArchiveReply,

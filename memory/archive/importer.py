@@ -33,7 +33,7 @@ from memory.archive.format import (
     Manifest,
     size_of,
 )
-from memory.batch import find_fault
+from memory.store.batch import find_fault
 from memory.store.database import Store
 from memory.store.writing import Writing
 from runtime.errors import StoreError

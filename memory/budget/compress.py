@@ -16,7 +16,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from memory.budget.size_accounting import PICTURED
+from memory.store.size_accounting import PICTURED
 from runtime.errors import ConfigError
 from runtime.messages import Observation
 

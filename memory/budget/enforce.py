@@ -1,6 +1,6 @@
 """The budget pass: after every commit the bytes of memory are within their budgets, by level and in all.
 
-Each level bears what it is charged (`memory.budget.size_accounting`), scaled so that all levels together are what the
+Each level bears what it is charged (`memory.store.size_accounting`), scaled so that all levels together are what the
 file uses: so tables, indexes and half-empty pages are paid for by those whose they are. A level over its budget has its
 holding of least worth per byte step down: full -> sketch -> pointer -> tombstone, words full -> sketch -> nothing.
 Worths are looked at again only when it is a holding's turn (as lazy greedy selection does; Minoux, 1978): what was like
@@ -12,10 +12,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from msgspec import Struct
-
 from memory.budget.compress import Compressor, Kept, Member, Pooling
-from memory.budget.levels import Budget, share_out
 from memory.budget.retained_items import (
     add_retained,
     least_valuable,
@@ -31,12 +28,14 @@ from memory.budget.retained_items import (
     weigh_moments,
     weigh_span,
 )
-from memory.budget.size_accounting import CHANNELS, LEVELS, Kind, Level, Stage, charge, charged, kind_of, level_of
 from memory.budget.tombstones import mark_deleted
 from memory.budget.value_density import KeptVectors, Policy, RetainedItem, ValueDensity, novelty
+from memory.spans.integrate import Closed
+from memory.store.levels import Budget, share_out
 from memory.store.records import SPAN_COLUMNS, span_of
+from memory.store.size_accounting import CHANNELS, LEVELS, Kind, Level, Stage, charge, charged, kind_of, level_of
 from memory.store.writing import Writing
-from runtime.messages import Observation, Span
+from runtime.messages import Observation
 
 # Of the write-ahead log's own index: 32 KiB for each 16 MiB of log.
 LOG_INDEX_BYTES = 64 << 10
@@ -53,14 +52,6 @@ _HELD_BY_LEVEL: dict[Level, tuple[tuple[Kind, Stage], ...]] = {
     "episodes": (("seen", "pointer"), ("told", "pointer")),
     "words": (("said", "full"), ("said", "sketch"), ("asked", "full")),
 }
-
-
-class Closed(Struct, frozen=True):
-    """An event or episode that has ended, its source's number, and whether the source ended with it."""
-
-    source: int
-    span: Span
-    is_last: bool = False
 
 
 class BudgetEnforcer:

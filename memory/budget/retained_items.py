@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from memory.budget.size_accounting import INSTANT, Kind, Stage, channels_of
 from memory.budget.value_density import RetainedItem
 from memory.index.keys import telling_terms
 from memory.index.vocabulary import term_counts
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
+from memory.store.size_accounting import INSTANT, Kind, Stage, channels_of
 from runtime.messages import Observation, Span
 
 # Of an event's terms so many of the rarest are remembered with it.

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-from memory.budget.size_accounting import LEVELS, belongs_at_s, charged
 from memory.spans.consolidate import MOMENT_OF
 from memory.spans.summarise import sketch_episode, without_channel
+from memory.store.size_accounting import LEVELS, belongs_at_s, charged
 from memory.store.writing import Writing
 from runtime.messages import Channel, observation_id
 

@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from memory.budget.size_accounting import Kind, Stage
+from memory.store.size_accounting import Kind, Stage
 
 # What is like everything else is worth next to nothing, but trust and use still decide. It must stay far below what is
 # new: an event that holds a few hundred bytes of nothing new must not outweigh one of a picture seen nowhere else.

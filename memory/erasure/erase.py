@@ -15,11 +15,10 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Struct
 
-from memory.budget.size_accounting import Stage
-from memory.erasure.pending import wanted_pattern
 from memory.index.analysis import terms
 from memory.index.blocks import seqs_holding
 from memory.spans.consolidate import erase_from_state, resketch_event, told_of_episode
+from memory.store.pending import wanted_pattern
 from memory.store.records import (
     OBSERVATION_COLUMNS,
     OBSERVATION_JOIN,
@@ -29,6 +28,7 @@ from memory.store.records import (
     span_of,
 )
 from memory.store.removal import uncharge
+from memory.store.size_accounting import Stage
 from memory.store.writing import Writing
 from runtime.errors import StoreError
 from runtime.messages import (

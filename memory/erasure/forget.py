@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from memory.erasure.erase import Found, blank_sketches, erase, find_to_erase
-from memory.erasure.pending import wanted_pattern
 from memory.erasure.residue import Noted, blot_out, find_residue, note_residue, still_held, vanished
 from memory.index.blocks import seqs_holding
 from memory.store.database import FILE_NAME, Store
+from memory.store.pending import wanted_pattern
 from memory.store.reader import snapshot
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from runtime.messages import PERCEIVED_CHANNELS, ForgetReply, ForgetRequest, Observation

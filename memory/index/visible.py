@@ -10,7 +10,7 @@ from msgspec import Struct
 from memory.index.arrays import Bools, Floats, Ints
 from memory.index.blocks import GROUP_OF_CODE
 from memory.index.postings import Index, link
-from memory.recall.views import limits_by_number
+from memory.store.views import limits_by_number
 from runtime.messages import View
 
 _BY_SOURCE_UP_TO = 4

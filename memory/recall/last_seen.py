@@ -12,9 +12,9 @@ import sqlite3
 
 from memory.index.analysis import terms
 from memory.index.blocks import seqs_holding
-from memory.recall.views import limits_by_number
 from memory.store.reader import snapshot
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
+from memory.store.views import limits_by_number
 from runtime.messages import LastSeenReply, LastSeenRequest, Observation, Sighted
 
 CHANNELS = ("frame", "object", "text", "speech")

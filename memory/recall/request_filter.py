@@ -10,7 +10,7 @@ import numpy as np
 from memory.index.arrays import Bools, Floats, Ints
 from memory.index.blocks import CODES
 from memory.index.postings import Index
-from memory.recall.views import limits_by_number
+from memory.store.views import limits_by_number
 from runtime.messages import PERCEIVED_CHANNELS, RecallRequest
 
 # How far beyond a window its events and conversations may reach.

@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 from msgspec import Struct, field
 
-from memory.budget.size_accounting import belongs_at_s
 from memory.spans.segment import Segmenter, SegmentOptions, SegmentState, surprise_of, threshold
 from memory.spans.summarise import sketch_episode, sketch_event
+from memory.store.size_accounting import belongs_at_s
 from runtime.messages import Channel, Observation, Span, observation_id, round_time
 
 # An episode holds at least one longest event, and ends after sixteen at the latest.

@@ -8,16 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from memory.budget.enforce import Closed
+from msgspec import Struct
+
 from memory.spans.consolidate import Consolidator
 from memory.spans.segment import SegmentOptions
 from memory.spans.summarise import clock
 from memory.store.writing import Writing
-from runtime.messages import GapFacts, Observation, observation_id, round_time
+from runtime.messages import GapFacts, Observation, Span, observation_id, round_time
 
 # Containers announce lengths that are off by a frame or a second; only more than this is a hole.
 TAIL_TOLERANCE_S = 1.0
 OPEN_SOURCES_LIMIT = 64
+
+
+class Closed(Struct, frozen=True):
+    """An event or episode that has ended, its source's number, and whether the source ended with it."""
+
+    source: int
+    span: Span
+    is_last: bool = False
 
 
 class Integration:

@@ -17,10 +17,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from memory.budget.levels import Budget
-from memory.erasure.pending import PendingErasure
 from memory.index.blocks import reindex
+from memory.store.levels import Budget
 from memory.store.migrations import SCHEMA, migrate, schema_version
+from memory.store.pending import PendingErasure
 from memory.store.writing import Writing
 from runtime.errors import StoreError
 

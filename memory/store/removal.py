@@ -17,10 +17,10 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
-from memory.budget.size_accounting import belongs_at_s, charge, kind_of, level_of
 from memory.index.keys import Key, counted_terms, observation_key
 from memory.index.vector_segments import drop_from_cells
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
+from memory.store.size_accounting import belongs_at_s, charge, kind_of, level_of
 
 # A reader that has missed more than these reads everything anew.
 REMOVALS_KEPT = 20_000

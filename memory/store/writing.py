@@ -11,15 +11,15 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from memory.batch import Batch, ends_track
-from memory.budget.size_accounting import charge_since
-from memory.erasure.pending import PendingErasure
 from memory.index.blocks import index_key, repack, seal_full_blocks, unindex
 from memory.index.keys import Key, counted_terms, observation_key
 from memory.index.vocabulary import learn
-from memory.recall.views import tracks_of
+from memory.store.batch import Batch, ends_track
+from memory.store.pending import PendingErasure
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_observation, insert_span, observation_of
 from memory.store.removal import count_terms, remove_observations, remove_pictures
+from memory.store.size_accounting import charge_since
+from memory.store.views import tracks_of
 from runtime.errors import StoreError
 from runtime.messages import PERCEIVED_CHANNELS, Observation, SourceOpened, Span
 from runtime.trust import trust_of

@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 import pytest
 
-from memory.batch import gather
 from memory.erasure.forget import forget
+from memory.store.batch import gather
 from memory.store.database import Store
 from perception.audio.blocks import CHUNK_S, CHUNK_SAMPLES
 from perception.audio.pipeline import Heard

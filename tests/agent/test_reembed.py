@@ -13,17 +13,18 @@ import msgspec
 import numpy as np
 import pytest
 
-from memory.batch import Batch
 from memory.budget.compress import Member as Weighed
 from memory.budget.compress import Pooling
 from memory.index.vector_segments import segment_vectors
 from memory.recall.rank import Recall, RecallOptions
-from memory.recall.views import open_view
 from memory.spans.consolidate import Consolidator
+from memory.spans.read_spans import read_spans
 from memory.spans.segment import SegmentOptions
+from memory.store.batch import Batch
 from memory.store.database import Store
-from memory.store.reader import read_spans, read_status, scan
+from memory.store.reader import read_status, scan
 from memory.store.redescribe import foreign_frames, redescribe
+from memory.store.views import open_view
 from memory.transactions import MemoryWriter
 from perception.vision.describe import Description, LayoutEncoder
 from perception.vision.pipeline import describe_anew

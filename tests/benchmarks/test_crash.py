@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.crash import Tally, examine
 from benchmarks.memory_process import Stream
-from memory.batch import Batch
+from memory.store.batch import Batch
 from tests.fixtures.memory_cases import memory_of
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from memory.batch import Batch
+from memory.store.batch import Batch
 from reasoning.standing.store import StandingQueryStore
 from runtime.messages import StandingQuery
 from tests.fixtures.agent_runs import run

@@ -13,11 +13,11 @@ import pytest
 
 from memory.archive.exporter import export_memory
 from memory.archive.importer import import_memory
-from memory.batch import Batch
 from memory.erasure.forget import forget
-from memory.recall.views import open_view
+from memory.store.batch import Batch
 from memory.store.database import Store
 from memory.store.reader import scan
+from memory.store.views import open_view
 from runtime.errors import StoreError
 from runtime.messages import (
     ExportRequest,

@@ -12,9 +12,9 @@ import pytest
 from memory.index.analysis import terms
 from memory.index.blocks import reindex, seqs_holding
 from memory.recall.rank import Recall, RecallOptions
-from memory.recall.views import open_view
 from memory.store.database import Store
 from memory.store.reader import read_status
+from memory.store.views import open_view
 from runtime.messages import Hit, Observation, RecallRequest, SpeechFacts, ViewRequest
 from tests.fixtures.memory_cases import memory_of, remember, say, see, stream
 

@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from memory.batch import Batch
 from memory.budget.enforce import BudgetEnforcer
-from memory.budget.levels import MIB, Budget, share_out
-from memory.budget.size_accounting import LEVELS, Stage, charge_since, charged
 from memory.budget.value_density import RetainedItem, ValueDensity
-from memory.recall.views import open_view
 from memory.spans.integrate import Integration
+from memory.spans.read_spans import read_spans
 from memory.spans.segment import SegmentOptions
+from memory.store.batch import Batch
 from memory.store.database import Store
-from memory.store.reader import read_spans
+from memory.store.levels import MIB, Budget, share_out
+from memory.store.size_accounting import LEVELS, Stage, charge_since, charged
+from memory.store.views import open_view
 from runtime.messages import Observation, SpansRequest, ViewRequest, observation_id
 from tests.fixtures.budget_scenes import SCENE_S, SCENES, SMALL, SOURCE, Memory, batches, many_scenes, scene
 from tests.fixtures.memory_cases import memory_of, see, steps, stream

@@ -11,13 +11,13 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from memory.batch import gather
-from memory.recall.views import open_view
 from memory.spans.consolidate import _mean_vector, choose_keyframe
 from memory.spans.integrate import Integration
+from memory.spans.read_spans import read_spans
 from memory.spans.segment import SegmentOptions
+from memory.store.batch import gather
 from memory.store.database import Store
-from memory.store.reader import read_spans
+from memory.store.views import open_view
 from runtime.messages import (
     GapFacts,
     Message,

@@ -13,15 +13,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from memory.batch import Batch, gather
 from memory.erasure import forget as forgetting
 from memory.erasure.forget import forget, preview, readd
 from memory.recall.rank import Recall, RecallOptions
-from memory.recall.views import open_view
 from memory.spans.integrate import Integration
+from memory.spans.read_spans import read_spans
 from memory.spans.segment import SegmentOptions
+from memory.store.batch import Batch, gather
 from memory.store.database import Store
-from memory.store.reader import read_spans, scan
+from memory.store.reader import scan
+from memory.store.views import open_view
 from runtime.errors import StoreError
 from runtime.messages import (
     AnswerFacts,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from memory.recall.rank import Recall, RecallOptions
-from memory.recall.views import open_view
 from memory.store.database import Store
+from memory.store.views import open_view
 from runtime.messages import Hit, RecallRequest, ViewRequest
 from tests.fixtures.memory_cases import memory_of, say, see, stream
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from memory.budget.size_accounting import charged
 from memory.recall.rank import Recall, RecallOptions
-from memory.recall.views import open_view
 from memory.store.database import Store
+from memory.store.size_accounting import charged
+from memory.store.views import open_view
 from runtime.messages import Hit, Observation, RecallRequest, ViewRequest
 from tests.fixtures.memory_cases import memory_of, say, see, stream
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from memory.budget.retention import DAY_S, HOUR_S, Limit, note_hour, retain
-from memory.budget.size_accounting import charged
 from memory.store.database import Store
+from memory.store.size_accounting import charged
 from runtime.messages import Observation
 from tests.fixtures.memory_cases import memory_of, say, see, stream
 

@@ -12,20 +12,20 @@ from msgspec import structs
 
 from memory.archive.exporter import export_memory
 from memory.archive.importer import import_memory
-from memory.batch import Batch
 from memory.budget.compress import Kept, Member, Pooling
 from memory.budget.enforce import BudgetEnforcer
-from memory.budget.levels import MIB, Budget
 from memory.budget.retention import remove_with_sketches
 from memory.erasure.forget import forget
 from memory.recall.rank import Recall, RecallOptions
 from memory.recall.selection import LOW_TRUST_SHARE
-from memory.recall.views import open_view
 from memory.spans.integrate import Integration
+from memory.spans.read_spans import read_spans
 from memory.spans.segment import SegmentOptions
+from memory.store.batch import Batch
 from memory.store.database import Store
+from memory.store.levels import MIB, Budget
 from memory.store.migrations import MIGRATIONS, migrate
-from memory.store.reader import read_spans
+from memory.store.views import open_view
 from reasoning.backends.evidence import Gathered, pack
 from reasoning.safety.untrusted import Guard
 from runtime.messages import (

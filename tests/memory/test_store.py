@@ -15,10 +15,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from memory.batch import Batch, gather
-from memory.recall.views import open_view
+from memory.store.batch import Batch, gather
 from memory.store.database import Store, explained
 from memory.store.reader import read_status, scan
+from memory.store.views import open_view
 from runtime.errors import StoreError
 from runtime.messages import Observation, ScanRequest, SourceEnded, SourceOpened, ViewRequest
 from tests.fixtures.agent_runs import ended_with_its_test
@@ -232,7 +232,7 @@ from pathlib import Path
 from memory.store.database import Store
 from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
-from memory.batch import gather
+from memory.store.batch import gather
 from runtime.messages import SourceOpened
 from tests.fixtures.memory_cases import progress, see, send
 

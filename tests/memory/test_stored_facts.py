@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from memory.recall.views import open_view
 from memory.store.reader import scan
+from memory.store.views import open_view
 from runtime.messages import (
     FACTS,
     AnswerFacts,

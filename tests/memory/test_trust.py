@@ -7,9 +7,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from memory.batch import Batch
-from memory.recall.views import open_view
+from memory.store.batch import Batch
 from memory.store.reader import scan
+from memory.store.views import open_view
 from runtime.messages import Channel, FrameFacts, Observation, ScanRequest, ViewRequest
 from runtime.trust import TRUST, is_corroborated, provenance_of, trust_of
 from tests.fixtures.memory_cases import memory_of, say, see, stream

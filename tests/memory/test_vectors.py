@@ -14,9 +14,9 @@ import pytest
 from memory.index.vector_cells import dots, encode, make_cells
 from memory.index.vector_segments import segment_vectors
 from memory.recall.rank import Recall, RecallOptions
-from memory.recall.views import open_view
 from memory.store.database import Store
 from memory.store.reader import read_status
+from memory.store.views import open_view
 from runtime.messages import Observation, RecallRequest, ViewRequest
 from tests.fixtures.memory_cases import memory_of, remember, see, stream
 

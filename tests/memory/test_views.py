@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from pathlib import Path
 
-from memory.batch import gather
 from memory.recall.rank import Recall, RecallOptions
-from memory.recall.views import open_view
+from memory.spans.read_spans import read_spans
+from memory.store.batch import gather
 from memory.store.database import Store
-from memory.store.reader import read_spans, scan
+from memory.store.reader import scan
+from memory.store.views import open_view
 from runtime.messages import (
     Message,
     Observation,

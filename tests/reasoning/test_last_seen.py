@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from memory.recall.last_seen import last_seen
-from memory.recall.views import open_view
+from memory.store.views import open_view
 from reasoning.answer.draft import Draft
 from reasoning.answer.extract import ExtractiveBackend
 from reasoning.answer.last_seen import parse_last_seen, place_of

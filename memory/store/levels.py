@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from memory.budget.size_accounting import LEVELS, Level
+from memory.store.size_accounting import LEVELS, Level
 from runtime.config import MemoryConfig
 
 MIB = 1 << 20
