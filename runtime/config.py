@@ -73,9 +73,8 @@ class VisionConfig(Section, frozen=True):
 class HearingConfig(Section, frozen=True):
     """What is done with sound."""
 
-    transcribe: str = "pocketsphinx"
+    transcribe: bool = True
     whisper: str = "base"
-    whisper_whole_windows: bool = False
     language: str = ""
     speech_threshold: Fraction = 0.5
     min_speech_s: Positive = 0.25
@@ -84,7 +83,6 @@ class HearingConfig(Section, frozen=True):
     max_utterance_s: Positive = 15.0
     sounds: bool = True
     sound_events: str = "off"
-    workers: PositiveInt = 2
 
 
 class SourceConfig(Section, frozen=True):

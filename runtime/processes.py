@@ -34,7 +34,7 @@ PROBE = "perception.capture.file"
 # The module whose ``prepare(vision)`` derives what the profile's picture encoder needs, and says what it is.
 PREPARE = "perception.clip.files"
 # The module whose ``prepare(hearing)`` derives what the profile's speech recogniser needs, and says what it is.
-PREPARE_HEARING = "perception.speech.recognisers"
+PREPARE_HEARING = "perception.speech.models"
 # The module whose ``configured_space(vision)`` names the vector space of the profile's picture encoder.
 SPACES = "perception.clip.spaces"
 # The module whose ``load_redescriber(perception)`` gives the stage that describes remembered pictures anew.

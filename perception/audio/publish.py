@@ -1,8 +1,7 @@
 """Telling what was heard: voice starts at once, the rest in the order of the media.
 
-Utterances are transcribed side by side, in recogniser processes; what they give passes through one queue together
-with sounds and the marks of progress between, so that what is published does not depend on which recogniser is
-quicker.
+Utterances are transcribed one after another beside hearing; what they give passes through one queue together with
+sounds and the marks of progress between, so that what is published does not depend on how quick the recogniser is.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from perception.audio.pipeline import Heard, Hearing
 from perception.audio.sounds import Sound
 from perception.audio.vad import Utterance, VoiceStart
 from perception.speech.partials import Partials
-from perception.speech.pool import TranscriberPool, WorkerFailed
+from perception.speech.recogniser import Recogniser, RecogniserFailed
 from perception.speech.transcript import Transcript
 from runtime.messages import (
     Channel,
@@ -40,8 +39,8 @@ from runtime.service import Service
 _MARK_S = 1.0
 # Of the ten seconds a process has to stop (`supervisor.stop_deadline_s`).
 _LAST_WORDS_S = 6.0
-# Utterances that wait or are being transcribed, for each recogniser; more would only cost memory.
-_UTTERANCES_AHEAD = 3
+# Utterances that wait or are being transcribed; more would only cost memory.
+_UTTERANCES_AHEAD = 6
 _QUEUE = 64
 COUNTED = ("audio_s", "utterances", "words", "not_understood", "sounds")
 
@@ -60,31 +59,30 @@ class _Transcription:
 class AudioPublisher:
     """Tells what was heard of one source after ``watermark_s``. Use inside ``async with teller.telling()``.
 
-    ``waits`` is false for a live source: an utterance that finds all recognisers busy goes without its words. While
-    they load, hearing waits instead, and captured sound behind it in its own bounded queue.
+    ``waits`` is false for a live source: an utterance that finds too many before it goes without its words. While the
+    recogniser loads, hearing waits instead, and captured sound behind it in its own bounded queue.
     """
 
     def __init__(
         self,
         service: Service,
         source: str,
-        pool: TranscriberPool,
+        recogniser: Recogniser,
         watermark_s: float,
         counters: dict[str, float],
         waits: bool = True,
     ) -> None:
         self._service = service
         self._source = source
-        self._pool = pool
+        self._recogniser = recogniser
         self._watermark_s = watermark_s
         self._waits = waits
         self._counters = counters
-        hearing = service.config.perception.hearing
-        self._ahead = anyio.Semaphore(_UTTERANCES_AHEAD * hearing.workers)
+        self._ahead = anyio.Semaphore(_UTTERANCES_AHEAD)
         self._numbers: deque[tuple[Channel, float]] = deque(maxlen=64)
         self._marked_s = watermark_s
         self._open: set[_Transcription] = set()
-        self._partials = Partials(service, source, pool)
+        self._partials = Partials(service, source, recogniser)
         self._give: anyio.abc.ObjectSendStream[Message | _Transcription]
         self._tasks: anyio.abc.TaskGroup
 
@@ -107,7 +105,8 @@ class AudioPublisher:
         if isinstance(event, VoiceStart):
             if event.t_s >= self._watermark_s:
                 self._service.publish("voice", SpeechStarted(source=self._source, t_s=event.t_s, known_s=heard_s))
-                await self._pool.warm()
+                if not self._recogniser.loaded:  # while somebody still speaks
+                    self._tasks.start_soon(self._recogniser.load)
         elif event.t1_s <= self._watermark_s:
             self._number("speech" if isinstance(event, Utterance) else "sound", event.t0_s)
         elif isinstance(event, Sound):
@@ -116,10 +115,10 @@ class AudioPublisher:
         else:
             self._partials.ended(event.t0_s)
             transcription = _Transcription(event, heard_s)
-            if self._waits or self._pool.loading or self._ahead.value:
+            if self._waits or not self._recogniser.loaded or self._ahead.value:
                 await self._ahead.acquire()
                 self._tasks.start_soon(self._transcribe, transcription)
-            else:  # the recognisers are too slow; that there was speech is known all the same
+            else:  # the recogniser is too slow; that there was speech is known all the same
                 self._give_up(transcription, "recogniser busy", "busy")
                 transcription.done.set()
             await self._give.send(transcription)
@@ -149,11 +148,11 @@ class AudioPublisher:
             with transcription.scope:
                 transcript = await self._partials.words(utterance)
                 if transcript is None:
-                    transcript = await self._pool.transcribe(utterance.samples, utterance.voice)
+                    transcript = await self._recogniser.transcribe(utterance.samples, utterance.voice)
                 transcription.transcript = transcript
             if transcription.scope.cancelled_caught:
                 self._give_up(transcription, "stopped meanwhile", "stopped")
-        except WorkerFailed as error:
+        except RecogniserFailed as error:
             self._service.log.warning("%s at %.1f s: %s", self._source, utterance.t0_s, error)
             self._give_up(transcription, "recogniser failed", "failed")
         self._open.discard(transcription)
@@ -193,7 +192,7 @@ class AudioPublisher:
         facts = SpeechFacts(
             words=words,
             confidence=transcript.confidence,
-            engine=self._pool.engine,
+            engine=self._recogniser.engine,
             understood=transcript.understood,
             doubt=transcript.doubt,
             unheard=transcript.unheard,

@@ -23,7 +23,8 @@ from runtime.config import OpenClipConfig, VisionConfig
 from runtime.errors import ConfigError, UserError, WeightsError
 from runtime.language.vocabulary import load_vocabulary
 from runtime.service import USER_ERROR_MARK
-from runtime.weights.known import WEIGHTS, cache_dir, digest, require
+from runtime.weights.known import cache_dir, digest, require
+from runtime.weights.table import WEIGHTS
 
 # Of the exporter: a change to what it writes makes all exports anew.
 _EXPORT_VERSION = "2"

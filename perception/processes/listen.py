@@ -1,7 +1,7 @@
 """The audio process: finds and transcribes speech, names other sounds, of files one after another or of one live
 source (`perception.processes.listen_live`).
 
-Decoding, voice activity and sounds run in the model thread; recognisers in processes of their own.
+Decoding, voice activity and sounds run in the model thread, the recogniser in one of its own.
 """
 
 from __future__ import annotations
@@ -23,15 +23,13 @@ from perception.audio.vad import SpeechModel, load_silero
 from perception.capture.file import audio_stream, open_container
 from perception.capture.file_audio import AudioReader, describe_audio
 from perception.processes.listen_live import listen_live
-from perception.processes.live_track import opened
-from perception.speech.pool import TranscriberPool
-from perception.speech.recognisers import choose_recogniser
+from perception.speech.models import choose_recogniser
+from perception.speech.recogniser import Recogniser
 from runtime.clock import ReplayClock
 from runtime.errors import MediaError
 from runtime.messages import Observation, SourceEnded, SourceOpened, round_time
 from runtime.plan import FileSource, PerceiveFiles, PerceiveLive
 from runtime.service import Service, remembered
-from runtime.sources import LiveSource
 
 # After a restart hearing begins this much before the watermark: longer than the longest pause between two
 # statements of one sound, and long enough for the voice activity model to forget that it starts anew.
@@ -45,65 +43,50 @@ async def main(service: Service) -> None:
     the process is to stop.
     """
     hearing = service.config.perception.hearing
-    recogniser, lacking = choose_recogniser(hearing, service.config.perception.threads)
+    recogniser = await service.in_thread(choose_recogniser, hearing, service.config.perception.threads)
     model = await service.in_thread(load_silero)
     events, unnamed = await service.in_thread(load_sound_events, hearing.sound_events if hearing.sounds else "off")
     service.ready()
     heard_before = await remembered(service, "audio")
     counters = dict.fromkeys(COUNTED, 0.0)
-    async with TranscriberPool(recogniser, hearing.workers) as pool:
-        notes = [note for note in (lacking, unnamed) if note]
-        for note in notes:
-            service.log.warning("%s", note)
-        service.report(notes=tuple(notes))
-        work = service.work
-        if isinstance(work, PerceiveLive):
-            live = work.source
-            known_s = heard_before.get(live.source) or 0.0
-            encoders = active_encoders(pool.engine, events)
-            begin = functools.partial(Hearing, hearing, model, events)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(_load_meanwhile, service, pool, live, events, notes)
-                await listen_live(service, pool, begin, live, known_s, counters, encoders, notes)
-                tasks.cancel_scope.cancel()
-            return
-        await _load(service, pool, notes)
-        assert isinstance(work, PerceiveFiles)
-        for source in work.sources:
-            watermark_s = heard_before.get(source.source, 0.0)
-            if watermark_s is not None and not service.stopping.is_set():
-                await _FileListener(service, source, pool, model, events, watermark_s, counters).run()
-        await service.outbox.drained()
+    notes = [note for note in (recogniser.lacking, unnamed) if note]
+    for note in notes:
+        service.log.warning("%s", note)
+    service.report(notes=tuple(notes))
+    work = service.work
+    if isinstance(work, PerceiveLive):
+        live = work.source
+        known_s = heard_before.get(live.source) or 0.0
+        begin = functools.partial(Hearing, hearing, model, events)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_load_meanwhile, service, recogniser, notes)
+            encoders = active_encoders(recogniser, events)
+            await listen_live(service, recogniser, begin, live, known_s, counters, encoders, notes)
+            tasks.cancel_scope.cancel()
+        return
+    assert isinstance(work, PerceiveFiles)
+    for source in work.sources:
+        watermark_s = heard_before.get(source.source, 0.0)
+        if watermark_s is not None and not service.stopping.is_set():
+            await _FileListener(service, source, recogniser, model, events, watermark_s, counters).run()
+    await service.outbox.drained()
     service.report(idle=True)
 
 
-async def _load(service: Service, pool: TranscriberPool, notes: list[str]) -> None:
-    """Have the recogniser loaded, or told why another takes its place."""
-    instead = await pool.check()
-    if instead:
-        service.log.warning("%s", instead)
-        notes.insert(0, instead)
+async def _load_meanwhile(service: Service, recogniser: Recogniser, notes: list[str]) -> None:
+    """Have the recogniser loaded while a live source is listened to already, told while it lasts."""
+    if recogniser.there_is:
+        waiting = f"{recogniser.engine} is being loaded; what is said meanwhile is transcribed then"
+        notes.append(waiting)
+        await recogniser.load()
+        notes.remove(waiting)
         service.report(notes=tuple(notes))
 
 
-async def _load_meanwhile(
-    service: Service, pool: TranscriberPool, source: LiveSource, events: SoundEvents | None, notes: list[str]
-) -> None:
-    """The same while a live source is listened to already, told while it lasts."""
-    asked_for = pool.engine
-    waiting = f"{asked_for} is being loaded; what is said meanwhile is transcribed then"
-    notes.append(waiting)
-    await _load(service, pool, notes)
-    notes.remove(waiting)
-    service.report(notes=tuple(notes))
-    if pool.engine != asked_for:
-        await service.outbox.send(opened(source, "audio", active_encoders(pool.engine, events)))
-
-
-def active_encoders(transcriber: str, events: SoundEvents | None) -> dict[str, str]:
+def active_encoders(recogniser: Recogniser, events: SoundEvents | None) -> dict[str, str]:
     """What hears, by channel."""
     sounds = "levels and spectral peaks" + ("" if events is None else f", {events.name}")
-    return {"voice": "Silero VAD", "speech": transcriber, "sound": sounds}
+    return {"voice": "Silero VAD", "speech": recogniser.engine, "sound": sounds}
 
 
 class _FileListener:
@@ -113,7 +96,7 @@ class _FileListener:
         self,
         service: Service,
         source: FileSource,
-        pool: TranscriberPool,
+        recogniser: Recogniser,
         model: SpeechModel,
         events: SoundEvents | None,
         watermark_s: float,
@@ -125,9 +108,9 @@ class _FileListener:
         self._timeline_s = source.timeline_s
         self._watermark_s = watermark_s
         self._hearing = Hearing(service.config.perception.hearing, model, events)
-        self._teller = AudioPublisher(service, self._name, pool, watermark_s, counters)
+        self._teller = AudioPublisher(service, self._name, recogniser, watermark_s, counters)
         self._counters = counters
-        self._engine = pool.engine
+        self._recogniser = recogniser
         self._events = events
         self._lost_from_s: float | None = None
         self._decoding = threading.Lock()
@@ -214,7 +197,7 @@ class _FileListener:
             started_wall_s=self._source.started_wall_s,
             duration_s=duration_s,
             missing=missing,
-            encoders={} if missing else active_encoders(self._engine, self._events),
+            encoders={} if missing else active_encoders(self._recogniser, self._events),
         )
 
     def _ended(self, t_s: float, reason: str = "end") -> SourceEnded:

@@ -18,7 +18,7 @@ from perception.capture.microphone import open_sound
 from perception.capture.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage, away_notes
 from perception.capture.reopening import LOOK_UP_S, STALLS, CaptureThread, Inbox, Taken
 from perception.processes.live_track import tell_track
-from perception.speech.pool import TranscriberPool
+from perception.speech.recogniser import Recogniser
 from runtime.calls import Handler
 from runtime.errors import MindstreamError
 from runtime.messages import Done, Forgotten, Message, Observation
@@ -50,7 +50,7 @@ class _Step(Struct, frozen=True):
 
 async def listen_live(
     service: Service,
-    pool: TranscriberPool,
+    recogniser: Recogniser,
     begin: Callable[[], Hearing],
     source: LiveSource,
     watermark_s: float,
@@ -67,7 +67,7 @@ async def listen_live(
         UserError: the source has no sound, and never will.
         MindstreamError: its driver hangs.
     """
-    teller = AudioPublisher(service, source.source, pool, watermark_s, counters, waits=False)
+    teller = AudioPublisher(service, source.source, recogniser, watermark_s, counters, waits=False)
     listener = _LiveListener(
         service, source, LiveAudioPipeline(service, source, begin, watermark_s), teller, counters, notes
     )

@@ -30,12 +30,6 @@ _SHORTEST_VOICE_S = 0.2
 # by attention are that wrong.
 _SILENT = 0.1
 _TIME_ERROR_S = 0.25
-# Words that fit nothing: improbable, or far too short or long (whisper/transcribe.py, word_anomaly_score).
-_IMPROBABLE = 0.15
-_SHORT_S = 0.133
-_LONG_S = 2.0
-_ANOMALOUS_WORDS = 3.0
-_WORDS_LOOKED_AT = 8
 # What subtitles of the training material end with. Said by a person these words have strong evidence, so they are only
 # held to more.
 _STOCK = re.compile(
@@ -93,17 +87,8 @@ def doubt(evidence: Evidence) -> str:
     silent = [word for word in evidence.words if in_silence(word, evidence.voice)]
     if 2 * len(silent) > len(evidence.words):
         return "words where nobody speaks"
-    first = list(evidence.words)[:_WORDS_LOOKED_AT]
-    anomaly = sum(_anomaly(word) for word in first)
-    if anomaly >= _ANOMALOUS_WORDS or (first and anomaly + 0.01 >= len(first)):
-        return "words that fit nothing"
     share = float(np.mean(evidence.voice >= 0.5)) if len(evidence.voice) else 1.0
-    weak = (
-        evidence.mean_logprob < _STOCK_LOGPROB
-        or evidence.no_speech_prob > _STOCK_NO_SPEECH
-        or share < _STOCK_VOICED
-        or anomaly >= 1.0
-    )
+    weak = evidence.mean_logprob < _STOCK_LOGPROB or evidence.no_speech_prob > _STOCK_NO_SPEECH or share < _STOCK_VOICED
     return "a stock phrase on weak evidence" if weak and _STOCK.search(text) else ""
 
 
@@ -117,13 +102,3 @@ def in_silence(word: Word, voice: Probabilities) -> bool:
 def voiced_s(voice: Probabilities, default_s: float) -> float:
     """Seconds in which somebody more likely speaks than not; ``default_s`` where that is not known."""
     return float(np.count_nonzero(voice >= 0.5)) * CHUNK_S if len(voice) else default_s
-
-
-def _anomaly(word: Word) -> float:
-    """0 for a word as words are; 1 and more for what is none."""
-    lasts_s = word.t1_s - word.t0_s
-    return (
-        (1.0 if word.confidence < _IMPROBABLE else 0.0)
-        + max(0.0, _SHORT_S - lasts_s) * 15
-        + max(0.0, lasts_s - _LONG_S)
-    )

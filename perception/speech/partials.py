@@ -1,7 +1,7 @@
 """What is being said while it is being said: hypotheses of the utterance that goes on, live or in a replay at a pace.
 
 They are published and never stored: the next one may say something else, and the utterance replaces them all. They
-take no recogniser that an utterance that has ended could need, and rest between two of them.
+are begun only where the recogniser has nothing else to do, and rest between two of them.
 
 In a pause that may be its end the utterance is transcribed as it will be if nobody speaks on. Mostly nobody does: then
 its words are known when it is over, or soon after, and nothing was done twice. Else they are one more hypothesis.
@@ -14,7 +14,7 @@ import anyio.abc
 
 from perception.audio.pipeline import Hearing
 from perception.audio.vad import Utterance
-from perception.speech.pool import TranscriberPool, WorkerFailed
+from perception.speech.recogniser import Recogniser, RecogniserFailed
 from perception.speech.transcript import Transcript
 from runtime.messages import PartialTranscript
 from runtime.service import Service
@@ -39,10 +39,10 @@ class _Foreseen:
 class Partials:
     """Hypotheses of one source. ``tasks`` outlives them."""
 
-    def __init__(self, service: Service, source: str, pool: TranscriberPool) -> None:
+    def __init__(self, service: Service, source: str, recogniser: Recogniser) -> None:
         self._service = service
         self._source = source
-        self._pool = pool
+        self._recogniser = recogniser
         self._open_s: float | None = None
         self._not_before_s = 0.0
         self._busy = False
@@ -65,10 +65,10 @@ class Partials:
             return
         foreseen = hearing.foreseen()
         if foreseen is not None:
-            if not self._is_foreseen(foreseen) and self._pool.free:
+            if not self._is_foreseen(foreseen) and self._recogniser.free:
                 self._foreseen = _Foreseen(foreseen)
                 tasks.start_soon(self._transcribe_foreseen, self._foreseen)
-        elif not self._busy and now_s >= self._not_before_s:
+        elif not self._busy and now_s >= self._not_before_s and self._recogniser.free:
             self._busy = True
             tasks.start_soon(self._transcribe, hearing.so_far())
 
@@ -109,8 +109,8 @@ class Partials:
     async def _transcribe_foreseen(self, foreseen: _Foreseen) -> None:
         utterance, began_s = foreseen.utterance, anyio.current_time()
         try:
-            foreseen.transcript = await self._pool.transcribe(utterance.samples, utterance.voice)
-        except WorkerFailed:  # told when the utterance itself fails
+            foreseen.transcript = await self._recogniser.transcribe(utterance.samples, utterance.voice)
+        except RecogniserFailed:  # told when the utterance itself fails
             return
         finally:
             foreseen.done.set()
@@ -120,8 +120,13 @@ class Partials:
 
     async def _transcribe(self, utterance: Utterance) -> None:
         began_s = anyio.current_time()
-        transcript = await self._pool.transcribe_partial(utterance.samples, utterance.voice)
-        self._busy = False
+        transcript = None
+        try:
+            transcript = await self._recogniser.transcribe(utterance.samples, utterance.voice, partial=True)
+        except RecogniserFailed:  # told when the utterance itself fails
+            pass
+        finally:
+            self._busy = False
         self._rest(utterance, anyio.current_time() - began_s)
         if transcript is not None:
             self._tell(utterance, transcript)

@@ -29,7 +29,7 @@ class Transcript(Struct, frozen=True):
     understood  false where the words are no better than guesses; then there are none, and ``doubt`` says why.
     language    its code ("en"), empty where the recogniser knows only one.
     separator   what stands between its words: nothing in Chinese, say.
-    unheard     why nobody listened to it at all: "busy", "failed" or "stopped", where that is so.
+    unheard     why nobody listened to it at all: "busy", "failed", "stopped" or "absent", where that is so.
     """
 
     words: tuple[Word, ...] = ()
@@ -61,6 +61,16 @@ class Transcriber(Protocol):
 def moved(words: Iterable[Word], by_s: float) -> list[Word]:
     """Words of a part that begins so much later, timed from the start of the whole."""
     return [Word(word.text, round(word.t0_s + by_s, 2), round(word.t1_s + by_s, 2), word.confidence) for word in words]
+
+
+def joined(pieces: Sequence[tuple[float, Transcript]]) -> Transcript:
+    """One transcript of consecutive parts, each with where it begins; its language is that of the part with most
+    words."""
+    words = tuple(word for from_s, piece in pieces for word in moved(piece.words, from_s))
+    most = max((piece for _, piece in pieces), key=lambda piece: len(piece.words))
+    if not words:
+        return Transcript(language=most.language, doubt=most.doubt)
+    return Transcript(words, round(mean_confidence(words), 3), True, most.language, most.separator)
 
 
 def mean_confidence(words: Sequence[Word]) -> float:

@@ -1,35 +1,36 @@
-"""Whisper behind the recogniser's Protocol: language, words with times, and nothing where nothing was said."""
+"""Whisper behind the recogniser's Protocol: words with times, the language, and nothing where nothing was said.
+
+faster-whisper loads the network, computes the spectra, splits tokens into words and aligns them; what is ours is the
+window, which fits the utterance, and what is believed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from perception.audio.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Samples
+from perception.audio.blocks import SAMPLE_RATE_HZ, Samples
 from perception.audio.vad import Probabilities
-from perception.speech.hallucination import (
-    LEAST_LOGPROB,
-    MOST_COMPRESSION,
-    Evidence,
-    compression_ratio,
-    doubt,
-    in_silence,
-)
-from perception.speech.transcript import NO_VOICE_KNOWN, Transcript, Word, mean_confidence, moved
-from perception.speech.whisper_conversion import converted
-from perception.speech.whisper_features import HOP_SAMPLES, WINDOW_FRAMES, WINDOW_SAMPLES, log_mel, tokenizer
-from perception.speech.whisper_runtimes import (
-    BEAM_SIZE,
-    CTranslate2Whisper,
-    Decoded,
-    TokenTime,
-    TorchWhisper,
-    WhisperRuntime,
-)
+from perception.speech.hallucination import LEAST_LOGPROB, MOST_COMPRESSION, Evidence, compression_ratio, doubt
+from perception.speech.transcript import NO_VOICE_KNOWN, Transcript, Word, joined, mean_confidence
 
+# Whisper hears windows of 30 s at 100 frames a second (Radford et al. 2022, section 2.2).
+WINDOW_FRAMES = 3000
+_FRAMES_PER_S = 100
+_HOP_SAMPLES = SAMPLE_RATE_HZ // _FRAMES_PER_S
+WINDOW_SAMPLES = WINDOW_FRAMES * _HOP_SAMPLES
+# Silence after the utterance in a window that is fitted to it (decision 14).
+_MARGIN_FRAMES = 500
+# What silence is in a log-mel spectrum: 8 powers of ten below its maximum, scaled as Whisper's is.
+_RANGE = 2.0
+# Beam search as in the paper (section 4.5); a hypothesis of unfinished speech is not worth its cost.
+_BEAM_SIZE = 5
+# How it is searched where that search repeated itself: without saying three tokens twice. (Draws, as in the paper,
+# cannot be repeated: CTranslate2's seed counts for the first use of a thread only.)
+_NO_REPEAT = 3
 # Half of the decoder's context of 448 tokens, as in whisper/decoding.py; 30 s of speech have about 120.
 _MOST_TOKENS = 224
 # Nobody says more: English has 3.5 tokens a second, the fastest speakers twice that. What goes on is a loop, which ends
@@ -37,150 +38,145 @@ _MOST_TOKENS = 224
 _TOKENS_PER_S, _TOKENS_MORE = 12.0, 16
 _SPELT_TOKENS_PER_S = 48.0
 _LATIN = frozenset("en de es fr it pt nl ca gl ro sv da no nn fi id ms tr pl".split())
-# Silence after the utterance in a window that is fitted to it: 128 tokens of sound (decision 14).
-_MARGIN_FRAMES = 256
 _UNSPACED = frozenset({"zh", "ja", "th", "lo", "my", "yue"})
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
-    """Encoded sound, its language ("" for models that know only English), and how long it is."""
+class _Decoded:
+    """What the decoder wrote: text tokens, the mean logarithm of their probability, and 0..1 that nobody speaks."""
 
-    encoded: Any
-    language: str
-    duration_s: float
+    tokens: list[int]
+    mean_logprob: float
+    no_speech_prob: float
 
 
 class Whisper:
-    """Any Whisper model on one runtime. Each utterance is heard by itself, so the order of utterances is no matter.
+    """Any Whisper model in CTranslate2. Each utterance is heard by itself, so the same samples give the same words.
 
-    language    code of the language spoken, or empty: detected anew in each utterance.
-    fit         windows are as long as the utterance and a margin, where the runtime can: the 30 s it was trained on
-                cost four times as much for an utterance of 5 s. What is unsure in its first decoding is heard again
-                in a whole window (decision 14).
+    model     a `faster_whisper.WhisperModel`.
+    language  code of the language spoken, or empty: as the caller or else the utterance itself says.
     """
 
-    def __init__(self, runtime: WhisperRuntime, name: str, language: str = "", fit: bool = True) -> None:
+    def __init__(self, model: Any, name: str, language: str = "") -> None:
         self.name = name
-        self._runtime = runtime
-        self._language = language if runtime.multilingual else ""
-        self._fit = fit and runtime.shorter_windows
+        self._model = model
+        self._language = language or ("" if model.model.is_multilingual else "en")
+        self._tokenizers: dict[str, Any] = {}
 
-    def transcribe(self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False) -> Transcript:
+    def transcribe(
+        self,
+        samples: Samples,
+        voice: Probabilities = NO_VOICE_KNOWN,
+        partial: bool = False,
+        spoken: Mapping[str, float] | None = None,
+    ) -> Transcript:
         """See `Transcriber`. Utterances over 30 s are heard in pieces of 30 s."""
         if len(samples) <= WINDOW_SAMPLES:
             return self._window(samples, voice, partial)
-        chunks = WINDOW_SAMPLES // CHUNK_SAMPLES
-        pieces = []
-        for number in range(-(-len(samples) // (chunks * CHUNK_SAMPLES))):
-            part = slice(number * chunks * CHUNK_SAMPLES, (number + 1) * chunks * CHUNK_SAMPLES)
-            piece = self._window(samples[part], voice[number * chunks : (number + 1) * chunks], partial)
-            pieces.append((part.start / SAMPLE_RATE_HZ, piece))
-        return _joined(pieces)
+        return joined(
+            [
+                (start / SAMPLE_RATE_HZ, self._window(samples[start : start + WINDOW_SAMPLES], NO_VOICE_KNOWN, partial))
+                for start in range(0, len(samples), WINDOW_SAMPLES)
+            ]
+        )
 
     def _window(self, samples: Samples, voice: Probabilities, partial: bool) -> Transcript:
         """The words of one window. Where its first decoding repeats itself or is unlikely, it is heard another way."""
-        frames = fitted_frames(len(samples)) if self._fit else WINDOW_FRAMES
-        heard = self._hear(samples, frames)
-        decoded, text = self._decode(heard, partial)
+        frames = fitted_frames(len(samples))
+        encoded = self._encode(samples, frames)
+        language = self._language or self._detect(encoded)
+        duration_s = len(samples) / SAMPLE_RATE_HZ
+        decoded, text = self._decode(encoded, language, duration_s, 1 if partial else _BEAM_SIZE)
         if not partial and (decoded.mean_logprob < LEAST_LOGPROB or compression_ratio(text) > MOST_COMPRESSION):
-            heard = heard if frames == WINDOW_FRAMES else self._hear(samples, WINDOW_FRAMES)
-            decoded, text = self._decode(heard, partial, again=True)
-        known = heard.language if self._runtime.multilingual else ""
+            encoded = encoded if frames == WINDOW_FRAMES else self._encode(samples, WINDOW_FRAMES)
+            decoded, text = self._decode(encoded, language, duration_s, _BEAM_SIZE, _NO_REPEAT)
         if not decoded.tokens:
-            return Transcript(language=known, doubt="no words")
-        spoken_frames = max(2, len(samples) // HOP_SAMPLES)
-        times = self._runtime.align(heard.encoded, heard.language, decoded.tokens, spoken_frames)
-        separator = "" if heard.language in _UNSPACED else " "
-        words = _words(self._tokenizer(heard), decoded.tokens, times, len(samples) / SAMPLE_RATE_HZ)
+            return Transcript(language=language, doubt="no words")
+        words = self._words(encoded, language, decoded.tokens, len(samples))
         why = doubt(Evidence(text, words, decoded.mean_logprob, decoded.no_speech_prob, voice))
-        words = [word for word in words if not in_silence(word, voice)]
         confidence = round(mean_confidence(words), 3)
         if why or not words:
-            return Transcript(confidence=confidence, language=known, doubt=why or "words where nobody speaks")
-        return Transcript(tuple(words), confidence, True, known, separator)
+            return Transcript(confidence=confidence, language=language, doubt=why or "no words")
+        separator = "" if language in _UNSPACED else " "
+        return Transcript(tuple(words), confidence, True, language, separator)
 
-    def _hear(self, samples: Samples, frames: int) -> _Heard:
-        """``samples`` in a window of so many frames, encoded, and the language of it."""
-        runtime = self._runtime
-        encoded = runtime.encode(log_mel(samples, runtime.n_mels, frames))
-        language = self._language
-        if not language and runtime.multilingual:
-            shares = runtime.languages(encoded)
-            language = max(shares, key=lambda code: shares[code])
-        return _Heard(encoded, language, len(samples) / SAMPLE_RATE_HZ)
+    def _encode(self, samples: Samples, frames: int) -> Any:
+        """``samples`` in a window of so many frames, the rest of it silence, encoded."""
+        mel = self._model.feature_extractor(samples)[:, :frames]
+        window = np.full((mel.shape[0], frames), mel.max() - _RANGE, np.float32)
+        window[:, : mel.shape[1]] = mel
+        return self._model.encode(window)
 
-    def _decode(self, heard: _Heard, partial: bool, again: bool = False) -> tuple[Decoded, str]:
+    def _detect(self, encoded: Any) -> str:
+        return str(self._model.model.detect_language(encoded)[0][0][0]).strip("<|>")
+
+    def _decode(
+        self, encoded: Any, language: str, duration_s: float, beam_size: int, no_repeat: int = 0
+    ) -> tuple[_Decoded, str]:
         """The most probable words and their text."""
-        decoded = self._runtime.decode(
-            heard.encoded,
-            heard.language,
-            beam_size=1 if partial else BEAM_SIZE,
-            max_tokens=most_tokens(heard.language, heard.duration_s),
-            again=again,
+        tokenizer = self._tokenizer(language)
+        (result,) = self._model.model.generate(
+            encoded,
+            [[*tokenizer.sot_sequence, tokenizer.no_timestamps]],
+            beam_size=beam_size,
+            no_repeat_ngram_size=no_repeat,
+            max_length=2 * most_tokens(language, duration_s),  # a half of it is for what was said before
+            return_scores=True,
+            return_no_speech_prob=True,
         )
-        return decoded, self._tokenizer(heard).decode(list(decoded.tokens))
+        tokens = result.sequences_ids[0]
+        # A score is the mean over the tokens; Whisper counts the end among them.
+        mean_logprob = float(result.scores[0]) * len(tokens) / (len(tokens) + 1)
+        return _Decoded(tokens, mean_logprob, float(result.no_speech_prob)), tokenizer.decode(tokens)
 
-    def _tokenizer(self, heard: _Heard) -> Any:
-        return tokenizer(self._runtime.multilingual, self._runtime.num_languages, heard.language)
+    def _words(self, encoded: Any, language: str, tokens: list[int], samples: int) -> list[Word]:
+        """Tokens as words with their times, within the utterance."""
+        (pieces,) = self._model.find_alignment(
+            self._tokenizer(language), [tokens], encoded, max(2, samples // _HOP_SAMPLES)
+        )
+        return words_of(pieces, samples / SAMPLE_RATE_HZ, language not in _UNSPACED)
+
+    def _tokenizer(self, language: str) -> Any:
+        if language not in self._tokenizers:
+            from faster_whisper.tokenizer import Tokenizer
+
+            multilingual = self._model.model.is_multilingual
+            self._tokenizers[language] = Tokenizer(self._model.hf_tokenizer, multilingual, "transcribe", language)
+        return self._tokenizers[language]
 
 
 def fitted_frames(samples: int) -> int:
     """Frames of a window for so many samples of an utterance: an even number."""
-    return min(WINDOW_FRAMES, -(-samples // (2 * HOP_SAMPLES)) * 2 + _MARGIN_FRAMES)
+    return min(WINDOW_FRAMES, -(-samples // (2 * _HOP_SAMPLES)) * 2 + _MARGIN_FRAMES)
 
 
 def most_tokens(language: str, duration_s: float) -> int:
     """As many tokens as can have been said in this time."""
-    a_second = _TOKENS_PER_S if language in _LATIN or not language else _SPELT_TOKENS_PER_S
+    a_second = _TOKENS_PER_S if language in _LATIN else _SPELT_TOKENS_PER_S
     return min(_MOST_TOKENS, round(a_second * duration_s) + _TOKENS_MORE)
 
 
-def _words(split: Any, tokens: tuple[int, ...], times: list[TokenTime], until_s: float) -> list[Word]:
-    """Tokens as words, punctuation at the word it belongs to, times within the utterance."""
+def words_of(pieces: list[dict[str, Any]], until_s: float, spaced: bool) -> list[Word]:
+    """faster-whisper's pieces as words: what does not begin with a space ("," "500" after " $2") belongs to the word
+    before it, and so does punctuation; in languages without spaces only that."""
     words: list[Word] = []
-    at = 0
-    for text, parts in zip(*split.split_to_word_tokens(list(tokens)), strict=True):
-        own = times[at : at + len(parts)]
-        at += len(parts)
+    weights: list[int] = []
+    for piece in pieces:
+        text = str(piece["word"])
         shown = text.strip()
-        if not shown or not own:
+        if not shown:
             continue
-        if words and not any(letter.isalnum() for letter in shown):
-            words[-1] = Word(words[-1].text + shown, words[-1].t0_s, words[-1].t1_s, words[-1].confidence)
-            continue
-        t0_s = round(min(own[0].t0_s, until_s), 2)
-        t1_s = round(min(max(own[-1].t1_s, t0_s), until_s), 2)
-        confidence = round(float(np.clip(np.mean([token.probability for token in own]), 0.0, 1.0)), 3)
-        words.append(Word(shown, t0_s, t1_s, confidence))
+        t0_s = round(min(float(piece["start"]), until_s), 2)
+        t1_s = round(min(max(float(piece["end"]), t0_s), until_s), 2)
+        sure, weight = float(np.clip(piece["probability"], 0.0, 1.0)), len(piece["tokens"])
+        inside = not text[0].isspace() if spaced else not any(letter.isalnum() for letter in shown)
+        if words and inside:
+            before, count = words[-1], weights[-1]
+            spoken = any(letter.isalnum() for letter in shown)
+            together = (before.confidence * count + sure * weight) / (count + weight) if spoken else before.confidence
+            words[-1] = Word(before.text + shown, before.t0_s, t1_s if spoken else before.t1_s, round(together, 3))
+            weights[-1] += weight if spoken else 0
+        else:
+            words.append(Word(shown, t0_s, t1_s, round(sure, 3)))
+            weights.append(weight)
     return words
-
-
-def _joined(pieces: list[tuple[float, Transcript]]) -> Transcript:
-    """One transcript of consecutive windows; its language is that of the piece with most words."""
-    words = tuple(word for from_s, piece in pieces for word in moved(piece.words, from_s))
-    most = max((piece for _, piece in pieces), key=lambda piece: len(piece.words))
-    if not words:
-        return Transcript(language=most.language, doubt=most.doubt)
-    return Transcript(words, round(mean_confidence(words), 3), True, most.language, most.separator)
-
-
-def load_whisper(name: str, checkpoint: Path, language: str, threads: int, fit: bool = True) -> Whisper:
-    """``name`` "whisper-ctranslate2" or "whisper-torch", or "whisper" for the quicker one that is installed.
-
-    CTranslate2 in 8-bit integers takes about a fifth of torch's time (`python -m benchmarks.speech`), and without
-    torch a process starts in a tenth of it.
-
-    Raises:
-        ValueError: the checkpoint is damaged or of another model; one line.
-        ImportError: the runtime is not installed.
-    """
-    if name == "whisper":
-        try:
-            return load_whisper("whisper-ctranslate2", checkpoint, language, threads, fit)
-        except ImportError:
-            name = "whisper-torch"
-    if name == "whisper-torch":
-        return Whisper(TorchWhisper(checkpoint, threads), name, language)
-    made = converted(checkpoint)
-    return Whisper(CTranslate2Whisper(made.folder, threads, made.compute_type), name, language, fit)

@@ -14,7 +14,7 @@ from msgspec import Struct
 from runtime.clock import media_time
 from runtime.messages import Observation
 
-# PocketSphinx utterances run to 15 s; a quotation longer than this is not read as one.
+# Utterances run to 15 s; a quotation longer than this is not read as one.
 QUOTE_WORDS = 26
 
 

@@ -1,6 +1,6 @@
 """Words compared as a listener would: spelling, inflection, mishearing and run-together lines forgiven.
 
-PocketSphinx gets about one word in four wrong and on-screen text loses its spaces, so a question's
+One word in nine is misheard and on-screen text loses its spaces, so a question's
 word is sought by stem, by compound, by small spelling distance and by consonant skeleton. How sure
 each of these is, is a weight in 0..1 that ends up in the confidence of the answer.
 """

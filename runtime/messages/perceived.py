@@ -52,6 +52,7 @@ UNHEARD = {
     "busy": "the recogniser was busy",
     "failed": "the recogniser failed",
     "stopped": "the recogniser was stopped meanwhile",
+    "absent": "no speech recogniser is installed, or it is switched off",
 }
 
 

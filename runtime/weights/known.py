@@ -1,16 +1,16 @@
-"""The weights this project knows by name: what each is for, where it may lie already, and its checksum.
+"""Where the weights of the table are on this machine: in a cache, or in a Python package that carries the same bytes.
 
-A name is resolved to files in our own cache (`cache_dir`), else in those that Hugging Face, open_clip, Whisper and
-torch keep, so that nothing is fetched twice; anything else is taken as a path. Nothing here touches the network:
+Files are sought in our own cache (`cache_dir`), then in those of Hugging Face and of the program they come from, then
+in packages; anything that is no name of the table is taken as a path. Nothing here touches the network:
 `runtime/weights/fetch.py` does, and only `run_agent.py setup` asks it to.
 """
 
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,90 +18,22 @@ import msgspec
 from msgspec import Struct
 
 from runtime.errors import WeightsError
+from runtime.weights.table import WEIGHTS, WeightFile, Weights
 
 _CHUNK_BYTES = 1 << 20
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+OURS, HUGGING_FACE = "our cache", "Hugging Face's cache"
 
 
-class WeightFile(Struct, frozen=True):
-    """One file of a model.
+class Located(Struct, frozen=True):
+    """A file of the table, found: what ``parts`` hold, joined, is its content. ``places`` says who keeps it."""
 
-    name    what it is called in our cache.
-    url     where it is fetched; empty for a file of a Hugging Face repository.
-    repo    "owner/name" of that repository, in which it lies at ``path``.
-    sha256  of its content; empty where the server is asked for it when it is fetched (Hugging Face tells it).
-    """
-
-    name: str
-    url: str = ""
-    repo: str = ""
-    path: str = ""
-    sha256: str = ""
-
-
-class Weights(Struct, frozen=True):
-    """A model by name. ``size_mb`` is what will be fetched, to be shown beforehand; ``used_for`` says what it gives."""
-
-    name: str
-    used_for: str
-    size_mb: int
-    files: tuple[WeightFile, ...]
-
-
-def _whisper(name: str, sha256: str, size_mb: int) -> Weights:
-    url = f"https://openaipublic.azureedge.net/main/whisper/models/{sha256}/{name}.pt"
-    return Weights(f"whisper/{name}", "speech to text", size_mb, (WeightFile(f"{name}.pt", url, sha256=sha256),))
-
-
-def _open_clip(model: str, tag: str, repo: str, size_mb: int) -> Weights:
-    file = "open_clip_model.safetensors"
-    return Weights(
-        f"open_clip/{model}/{tag}",
-        "image and text vectors, tags",
-        size_mb,
-        (WeightFile(file, repo=repo, path=file),),
-    )
-
-
-def _piper(voice: str, path: str, size_mb: int) -> Weights:
-    names = (f"{voice}.onnx", f"{voice}.onnx.json")
-    files = tuple(WeightFile(name, repo="rhasspy/piper-voices", path=f"{path}/{name}") for name in names)
-    return Weights(f"piper/{voice}", "speech synthesis", size_mb, files)
-
-
-_AUDIOSET = "https://raw.githubusercontent.com/tensorflow/models/master/research/audioset"
-
-# Whisper's checksums are part of its addresses (whisper/__init__.py, v20250625); the repositories are those that
-# open_clip 3.3 names for the same tags.
-WEIGHTS: dict[str, Weights] = {
-    row.name: row
-    for row in (
-        _open_clip("ViT-B-32", "datacomp_xl_s13b_b90k", "laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K", 605),
-        _open_clip("ViT-B-32", "laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", 605),
-        _open_clip("ViT-B-16", "datacomp_xl_s13b_b90k", "laion/CLIP-ViT-B-16-DataComp.XL-s13B-b90K", 599),
-        _open_clip("ViT-L-14", "datacomp_xl_s13b_b90k", "laion/CLIP-ViT-L-14-DataComp.XL-s13B-b90K", 1711),
-        _open_clip("MobileCLIP2-S0", "dfndr2b", "timm/MobileCLIP2-S0-OpenCLIP", 300),
-        _whisper("tiny", "65147644a518d12f04e32d6f3b26facc3f8dd46e5390956a9424a650c0ce22b9", 76),
-        _whisper("base", "ed3a0b6b1c0edf879ad9b11b1af5a0e6ab5db9205f891f668f8b0e6c6326e34e", 145),
-        _whisper("small", "9ecf779972d90ba49c06d968637d720dd632c55bbf19d441fb42bf17a411e794", 484),
-        _whisper("medium", "345ae4da62f9b3d59415adc60127b97c714f32e89e936602e85993674d08dcb1", 1528),
-        _whisper("large-v3-turbo", "aff26ae408abcba5fbf8813c21e62b0941638c5f6eebfb145be0c9839262a19a", 1618),
-        Weights(
-            "yamnet",
-            "sounds by name",
-            16,
-            (
-                WeightFile("yamnet.onnx", repo="andrelgomes/yamnet-onnx", path="yamnet.onnx"),
-                WeightFile("yamnet_class_map.csv", f"{_AUDIOSET}/yamnet/yamnet_class_map.csv"),
-            ),
-        ),
-        _piper("en_US-lessac-medium", "en/en_US/lessac/medium", 63),
-    )
-}
+    file: WeightFile
+    parts: tuple[Path, ...]
+    places: tuple[str, ...]
 
 
 def cache_dir() -> Path:
-    """Where fetched weights are kept: `$XDG_CACHE_HOME/mindstream/weights`, else under `~/.cache`."""
+    """Where we keep weights: `$XDG_CACHE_HOME/mindstream/weights`, else under `~/.cache`."""
     return _cache_home() / "mindstream" / "weights"
 
 
@@ -110,17 +42,30 @@ def home(weights: Weights) -> Path:
     return cache_dir().joinpath(*weights.name.split("/"))
 
 
-def locate(name: str) -> tuple[Path, ...] | None:
-    """Files of the weights ``name``, in the order of its row, or of the path ``name``; None if they are not here.
+def located(name: str) -> tuple[Located, ...] | None:
+    """The files of the weights ``name``, in the order of its row, each of the right content; None if one is not here.
 
     Raises:
-        WeightsError: a file is here but damaged or another one, a path does not exist, or there is no such name.
+        WeightsError: a file is here and is another one than the table's; or there is no such name.
     """
     weights = WEIGHTS.get(name)
     if weights is None:
-        return (_given(name),)
+        raise WeightsError(f"no weights are known as {name!r}; known: {', '.join(sorted(WEIGHTS))}")
     found = [_locate_file(weights, file) for file in weights.files]
-    return None if None in found else tuple(path for path in found if path is not None)
+    return None if None in found else tuple(one for one in found if one is not None)
+
+
+def locate(name: str) -> tuple[Path, ...] | None:
+    """As `located`, of weights whose files are whole; or the file that the path ``name`` leads to.
+
+    Raises:
+        WeightsError: see `located`, or a path does not exist.
+    """
+    if name not in WEIGHTS:
+        return (_given(name),)
+    found = located(name)
+    assert found is None or all(len(one.parts) == 1 for one in found), f"{name}: in parts, which the caller must join"
+    return None if found is None else tuple(one.parts[0] for one in found)
 
 
 def require(name: str) -> tuple[Path, ...]:
@@ -131,39 +76,58 @@ def require(name: str) -> tuple[Path, ...]:
     """
     found = locate(name)
     if found is None:
-        raise WeightsError(f"weights {name} are not on this machine; run `run_agent.py setup` to fetch them")
+        raise WeightsError(absent(name))
     return found
 
 
-def locate_repository(repo: str) -> Path | None:
-    """The folder of a whole Hugging Face model ("owner/name") in its cache, or that path; None if it is not here."""
+def whence(found: Iterable[Located]) -> str:
+    """Who keeps these files, in words."""
+    return " and ".join(dict.fromkeys(place for one in found for place in one.places))
+
+
+def absent(name: str) -> str:
+    """One line: that the weights ``name`` are not here, and how to get them."""
+    return f"weights {name} are not on this machine; {remedy(WEIGHTS[name])}"
+
+
+def remedy(weights: Weights) -> str:
+    """How to get them, in a clause."""
+    ways = ["run `run_agent.py setup`"] if any(file.repo for file in weights.files) else []
+    if modules := sorted({carrier.split("/")[0] for file in weights.files for carrier in file.packages}):
+        ways.append(
+            f"install {' and '.join(module.replace('_', '-') for module in modules)} (requirements/weights.lock)"
+        )
+    return " or ".join(ways) or f"put {' and '.join(file.name for file in weights.files)} into {home(weights)}"
+
+
+def locate_repository(repo: str, needed: str = "config.json") -> Path | None:
+    """The folder of a Hugging Face model ("owner/name") in its cache, or that path, if it holds the file ``needed``."""
     if Path(repo).is_dir():
         return Path(repo)
-    return next((folder for folder in _snapshots(repo) if (folder / "config.json").is_file()), None)
+    return next((folder for folder in _snapshots(repo) if (folder / needed).is_file()), None)
 
 
-def digest(path: Path) -> str:
-    """SHA-256 of a file as 64 hex digits; kept beside our cache by size and modification time, so it is read once.
+def digest(*parts: Path) -> str:
+    """SHA-256, as 64 hex digits, of what the files hold, joined; kept in our cache by their size and modification
+    time, so that they are read once.
 
     Raises:
-        WeightsError: the file cannot be read.
+        WeightsError: a file cannot be read.
     """
-    real = path.resolve()
-    if _SHA256.fullmatch(real.name) and real.parent.name == "blobs":
-        return real.name  # Hugging Face's cache names a large file by its checksum
     try:
-        status = real.stat()
-        key = f"{real}:{status.st_size}:{status.st_mtime_ns}"
+        stats = [(path.resolve(), path.stat()) for path in parts]
+        key = "|".join(f"{real}:{status.st_size}:{status.st_mtime_ns}" for real, status in stats)
         known = _known_digests()
         if key not in known:
             hashed = hashlib.sha256()
-            with open(real, "rb") as file:
-                while chunk := file.read(_CHUNK_BYTES):
-                    hashed.update(chunk)
+            for path in parts:
+                with open(path, "rb") as file:
+                    while chunk := file.read(_CHUNK_BYTES):
+                        hashed.update(chunk)
             known[key] = hashed.hexdigest()
             _keep_digests(known)
     except OSError as error:
-        raise WeightsError(f"weights {path}: cannot be read ({error.strerror})") from error
+        raise WeightsError(f"weights {error.filename}: cannot be read ({error.strerror})") from error
     return known[key]
 
 
@@ -172,38 +136,51 @@ def _given(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_file():
         return path
-    if os.sep in name and not name.startswith(("open_clip/", "whisper/", "piper/")):
+    if os.sep in name and not name.startswith(tuple(f"{row.split('/')[0]}/" for row in WEIGHTS)):
         raise WeightsError(f"weights {name}: no such file")
-    known = ", ".join(sorted(WEIGHTS))
-    raise WeightsError(f"no weights are known as {name!r}, and there is no such file; known: {known}")
+    raise WeightsError(
+        f"no weights are known as {name!r}, and there is no such file; known: {', '.join(sorted(WEIGHTS))}"
+    )
 
 
-def _locate_file(weights: Weights, file: WeightFile) -> Path | None:
-    damaged: Path | None = None
-    for path in _places(weights, file):
-        if not path.is_file():
+def _locate_file(weights: Weights, file: WeightFile) -> Located | None:
+    other: Located | None = None
+    for found in _places(weights, file):
+        if not all(part.is_file() for part in found.parts):
             continue
-        if not file.sha256 or digest(path) == file.sha256:
-            return path
-        damaged = damaged or path
-    if damaged is not None:
+        if not file.sha256 or digest(*found.parts) == file.sha256:
+            return found
+        other = other or found
+    if other is not None:
+        carried = other.places[0].startswith("package")
+        mend = "reinstall that package" if carried else "delete it and run `run_agent.py setup`"
         raise WeightsError(
-            f"weights {weights.name}: {damaged} is damaged or another file (its checksum differs); "
-            "delete it and run `run_agent.py setup`"
+            f"weights {weights.name}: {' with '.join(map(str, other.parts))} is damaged or another file "
+            f"(its checksum differs); {mend}"
         )
     return None
 
 
-def _places(weights: Weights, file: WeightFile) -> Iterator[Path]:
+def _places(weights: Weights, file: WeightFile) -> Iterator[Located]:
     """Where a file may lie, ours first."""
-    yield home(weights) / file.name
+    yield Located(file, (home(weights) / file.name,), (OURS,))
     for snapshot in _snapshots(file.repo) if file.repo else ():
-        yield snapshot / file.path
-    if weights.name.startswith("whisper/"):
-        yield _cache_home() / "whisper" / file.name
-    if weights.name.startswith("open_clip/") and not file.repo:
-        yield Path.home() / ".cache" / "clip" / file.name
-    yield Path(os.environ.get("TORCH_HOME") or _cache_home() / "torch") / "hub" / "checkpoints" / file.name
+        yield Located(file, (snapshot / (file.path or file.name),), (HUGGING_FACE,))
+    if file.cached:
+        yield Located(file, (_cache_home() / file.cached,), (f"{file.cached.split('/')[0]}'s cache",))
+    if file.packages:
+        modules = dict.fromkeys(carrier.split("/")[0] for carrier in file.packages)
+        parts = tuple(part for carrier in file.packages if (part := _in_package(carrier)) is not None)
+        if len(parts) == len(file.packages):
+            yield Located(file, parts, tuple(f"package {module}" for module in modules))
+
+
+def _in_package(carrier: str) -> Path | None:
+    """The path of a file in an installed package, which is located and not imported."""
+    module, _, path = carrier.partition("/")
+    spec = importlib.util.find_spec(module)
+    folders = spec.submodule_search_locations if spec is not None else None
+    return Path(folders[0], path) if folders else None
 
 
 def _snapshots(repo: str) -> list[Path]:
@@ -230,7 +207,7 @@ def _known_digests() -> dict[str, str]:
 
 def _keep_digests(known: dict[str, str]) -> None:
     """Best effort: without it, files are only read again. Entries of files that are gone go too."""
-    kept = {key: value for key, value in known.items() if Path(key.rsplit(":", 2)[0]).exists()}
+    kept = {key: value for key, value in known.items() if Path(key.rsplit(":", 2)[0].split("|")[-1]).exists()}
     with suppress(OSError):
         cache_dir().mkdir(parents=True, exist_ok=True)
         scratch = cache_dir() / f"digests.{os.getpid()}"

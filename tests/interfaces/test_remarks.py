@@ -59,7 +59,7 @@ def test_nothing_is_told_of_a_source_in_a_pause_or_of_a_track_that_has_ended() -
 
 def test_a_model_that_is_not_what_was_asked_for_is_told_once_however_many_sources_it_serves() -> None:
     remarks = Remarks()
-    lacking = "speech by PocketSphinx: weights whisper/base are not on this machine; `run_agent.py setup`"
+    lacking = "what is said is not understood: weights whisper/base are not on this machine; run `run_agent.py setup`"
     beats = world(beat("audio:tv", lacking), beat("audio:door", lacking), beat("reasoning", "answers: extractive"))
     assert remarks.step(beats, 0.0) == [lacking]
     assert remarks.step(beats, 1.0) == []

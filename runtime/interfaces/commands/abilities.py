@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 
 import anyio
 from msgspec import Struct
@@ -49,17 +48,14 @@ def _reads(config: Config) -> Finding:
 
 
 def _hears(config: Config) -> Finding:
+    """Whether speech becomes words: the model's files are looked for and, where their checksum is known, checked."""
     try:
-        recogniser, lacking = importlib.import_module(PREPARE_HEARING).choose_recogniser(config.perception.hearing, 1)
+        recogniser = importlib.import_module(PREPARE_HEARING).choose_recogniser(config.perception.hearing, 1)
     except UserError as error:
         return Finding("broken", "hears", f"nothing: {error}")
-    if recogniser.name == "pocketsphinx":
-        return Finding("ok", "hears", lacking or "PocketSphinx: English speech, about one word in four misheard")
-    try:
-        looked = check_checkpoint(Path(recogniser.checkpoint), "Whisper")
-    except UserError as error:
-        return Finding("absent", "hears", f"PocketSphinx takes the place of Whisper: {error}")
-    return Finding("ok", "hears", f"Whisper: speech in many languages; {recogniser.checkpoint}: {looked}")
+    if not recogniser.there_is:
+        return Finding("absent", "hears", f"voices and sounds, no words: {recogniser.lacking or 'switched off'}")
+    return Finding("ok", "hears", f"what is said, by {recogniser.engine}; voices, sounds by kind")
 
 
 def _answers(config: Config) -> Finding:

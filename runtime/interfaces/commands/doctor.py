@@ -26,7 +26,8 @@ from runtime.interfaces.commands.setup import wanted_weights
 from runtime.interfaces.terminal.render import OUT, byte_size
 from runtime.processes import DEVICES, STORED
 from runtime.weights.checkpoints import check_checkpoint
-from runtime.weights.known import Weights, locate
+from runtime.weights.known import Located, located, remedy, whence
+from runtime.weights.table import Weights
 
 LOW_DISK_BYTES = 500_000_000
 
@@ -83,28 +84,28 @@ def _devices(config: Config, memory_dir: Path) -> list[Finding]:
 
 
 def _weights(config: Config, memory_dir: Path) -> list[Finding]:
-    """The weights that this profile names."""
+    """The weights that this profile names: whether they are here and from where, whose they are and under which
+    licence, and what their absence costs."""
     findings = []
     for row in wanted_weights(config):
+        about = f"{row.used_for}, by {row.maker}, licence {row.licence}"
         try:
-            found = locate(row.name)
-            looked = _looked_at(row, found[0]) if found else ""
+            found = located(row.name)
+            if found is None:
+                text = f"not here, so {row.lacking}; {remedy(row)} ({row.size_mb} MB; {about})"
+                findings.append(Finding("absent", row.name, text))
+            else:
+                findings.append(Finding("ok", row.name, f"from {whence(found)}, {_looked_at(row, found[0])} ({about})"))
         except WeightsError as error:
-            findings.append(Finding("absent", row.used_for, str(error)))
-            continue
-        if found is None:
-            text = f"{row.name} is not here ({row.size_mb} MB); `run_agent.py setup` with this profile fetches it"
-            findings.append(Finding("absent", row.used_for, text))
-        else:
-            findings.append(Finding("ok", row.used_for, f"{row.name}, {found[0]}: {looked}"))
+            findings.append(Finding("absent", row.name, f"{error}; so {row.lacking}"))
     return findings
 
 
-def _looked_at(row: Weights, path: Path) -> str:
+def _looked_at(row: Weights, found: Located) -> str:
     """What was checked of weights that are here."""
     if all(file.sha256 for file in row.files):
-        return "its checksum is right"
-    return check_checkpoint(path, "open_clip") if row.name.startswith("open_clip/") else "there; not looked into"
+        return "checksum right"
+    return check_checkpoint(found.parts[0], "open_clip") if row.name.startswith("open_clip/") else "no checksum known"
 
 
 def _packages(config: Config, memory_dir: Path) -> list[Finding]:
@@ -117,7 +118,8 @@ def _packages(config: Config, memory_dir: Path) -> list[Finding]:
         "cv2": "pictures, people and faces",
         "onnxruntime": "models",
         "rapidocr": "words on screen",
-        "pocketsphinx": "speech",
+        "ctranslate2": "speech",
+        "faster_whisper": "speech",
         "silero_vad": "voice activity",
     }
     findings = []
@@ -128,7 +130,7 @@ def _packages(config: Config, memory_dir: Path) -> list[Finding]:
             findings.append(Finding("ok", names[0], f"{importlib.metadata.version(names[0])} ({role})"))
         else:
             findings.append(Finding("broken", module, f"not installed ({role}); run `make demo` or `make test`"))
-    optional = {"torch": "other encoders", "open_clip_torch": "image and text vectors", "openai-whisper": "speech"}
+    optional = {"torch": "other encoders", "open_clip_torch": "image and text vectors"}
     for name, role in optional.items():
         try:
             version = importlib.metadata.version(name)
@@ -143,7 +145,6 @@ def _models(config: Config, memory_dir: Path) -> list[Finding]:
     files = {
         "text detection and recognition": ("rapidocr", "models", "*.onnx"),
         "voice activity": ("silero_vad", "data", "*.onnx"),
-        "speech (English)": ("pocketsphinx", "model/en-us", "*.dict"),
         "faces": ("cv2", "data", "haarcascade_frontalface*.xml"),
     }
     findings = []

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
-
 from runtime.config import Config
-from runtime.interfaces.terminal.render import ERR, OUT
+from runtime.errors import WeightsError
+from runtime.interfaces.terminal.render import OUT
 from runtime.interfaces.voice.synthesis import VOICE
 from runtime.processes import PREPARE, PREPARE_HEARING
-from runtime.weights.fetch import fetch, fetch_repository
-from runtime.weights.known import WEIGHTS, Weights, cache_dir, locate, locate_repository
+from runtime.weights.fetch import CTRANSLATE2_FILES, TRANSFORMERS_FILES, fetch, fetch_repository
+from runtime.weights.known import absent, locate_repository, located, whence
+from runtime.weights.table import WEIGHTS, Weights
 
 
 def wanted_weights(config: Config) -> list[Weights]:
@@ -21,7 +21,7 @@ def wanted_weights(config: Config) -> list[Weights]:
     names = []
     if vision.describe != "layout":
         names.append(f"open_clip/{vision.open_clip.model}/{vision.open_clip.weights}")
-    if hearing.transcribe == "auto" or hearing.transcribe.startswith("whisper"):
+    if hearing.transcribe:
         names.append(f"whisper/{hearing.whisper}")
     if hearing.sounds and hearing.sound_events == "auto":
         names.append("yamnet")
@@ -30,10 +30,15 @@ def wanted_weights(config: Config) -> list[Weights]:
     return [WEIGHTS[name] for name in names if name in WEIGHTS]
 
 
-def wanted_repository(config: Config) -> str:
-    """The Hugging Face model a profile runs in this process; empty if none."""
-    model = config.reasoning.model.name
-    return model if config.reasoning.backend == "transformers" and not Path(model).is_dir() else ""
+def wanted_repositories(config: Config) -> list[tuple[str, str, tuple[str, ...]]]:
+    """What the profile names of Hugging Face that is in no table of ours: repository, what for, and which files."""
+    model, whisper = config.reasoning.model.name, config.perception.hearing.whisper
+    wanted: list[tuple[str, str, tuple[str, ...]]] = []
+    if config.perception.hearing.transcribe and whisper.count("/") == 1 and not Path(whisper).expanduser().exists():
+        wanted.append((whisper, "speech to words", CTRANSLATE2_FILES))
+    if config.reasoning.backend == "transformers" and not Path(model).is_dir():
+        wanted.append((model, "answers", TRANSFORMERS_FILES))
+    return wanted
 
 
 def set_up(config: Config) -> None:
@@ -42,38 +47,32 @@ def set_up(config: Config) -> None:
     Raises:
         WeightsError: something cannot be fetched or used; what was fetched before stays.
     """
-    weights, repository = wanted_weights(config), wanted_repository(config)
-    sees, hears = config.perception.vision.describe != "layout", config.perception.hearing.transcribe != "pocketsphinx"
-    if not weights and not repository and not sees and not hears:
-        OUT.print("this profile needs no weights; `run_agent.py setup --config full` fetches those of the full one")
-        return
-    absent = [row for row in weights if locate(row.name) is None]
-    for row in weights:
-        state = f"{row.size_mb} MB to fetch" if row in absent else "here"
-        OUT.print(f"{row.name} ({row.used_for}): {state}")
-    if absent:
-        OUT.print(f"{sum(row.size_mb for row in absent)} MB in all, into {cache_dir()}")
-    for row in absent:
-        _fetch(row)
-    if repository and locate_repository(repository) is None:
-        OUT.print(f"{repository} (answers): fetching")
-        fetch_repository(repository)
-    if sees:
+    for row in wanted_weights(config):
+        found = located(row.name)
+        if found is None and any(file.repo for file in row.files):
+            OUT.print(f"{row.name} ({row.used_for}): fetching {row.size_mb} MB")
+            fetch(row)
+        OUT.print(f"{row.name} ({row.used_for}): {_whence(row)}")
+    for repo, used_for, files in wanted_repositories(config):
+        if locate_repository(repo) is None:
+            OUT.print(f"{repo} ({used_for}): fetching")
+            fetch_repository(repo, files)
+        OUT.print(f"{repo} ({used_for}): here")
+    if config.perception.vision.describe != "layout":
         OUT.print("preparing the model that describes pictures (minutes, the first time) ...")
         OUT.print(importlib.import_module(PREPARE).prepare(config.perception.vision))
-    if hears:
-        OUT.print("preparing the model that hears speech ...")
+    if config.perception.hearing.transcribe:
         OUT.print(importlib.import_module(PREPARE_HEARING).prepare(config.perception.hearing))
     OUT.print("all is here")
 
 
-def _fetch(row: Weights) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-    with Progress(*columns, console=ERR, transient=True, disable=not ERR.is_terminal) as progress:
-        task = progress.add_task(row.name, total=row.size_mb * 1e6)
+def _whence(row: Weights) -> str:
+    """Where weights are, once they should be here.
 
-        def show(name: str, done: int, total: int) -> None:
-            progress.update(task, description=name, completed=done, total=total or None)
-
-        paths = fetch(row, show)
-    OUT.print(f"{row.name}: fetched and checked, {paths[0]}")
+    Raises:
+        WeightsError: they are not.
+    """
+    found = located(row.name)
+    if found is None:
+        raise WeightsError(absent(row.name))
+    return f"here, from {whence(found)}"
