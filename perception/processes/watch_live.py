@@ -274,7 +274,8 @@ class _LiveWatcher:
                 notes=self._notes(),
                 counters={"captured": float(item.captured), "frames": float(item.attended)},
             )
-            self._passed_s = item.t_s
+            # The newest picture may yet deserve a look, as the last one before a change.
+            self._passed_s = round_time(item.t_s - 0.001)
             self._asked.away = False
             if item.shown is not None:
                 self._asked.give(item.shown)

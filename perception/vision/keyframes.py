@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from perception.capture.file_video import Picture
 
-Reason = Literal["first", "base", "novelty", "cut", "asked", "last"]
+Reason = Literal["first", "base", "novelty", "cut", "asked", "last"]  # last: of the recording, or before a change
 Transition = Literal["", "cut", "fade", "dissolve"]
 
 _TINY_PX = (80, 45)
@@ -25,6 +25,9 @@ _TINY_PX = (80, 45)
 # fixed cameras); more than this is a real change there.
 _PIXEL_CHANGED = 10.0
 _STILL_PIXELS = 1  # changed tiny pixels (of 3600) up to which nothing happened
+# Of a still scene the last picture is looked at, too, if the look before lies further back than so many of the usual
+# intervals: up to ten seconds, in which what was on screen may have gone.
+_STILL_ENDS = 2.0
 # Novelty also counts where it is strongest: a hand entering changes a ninth of the picture, not its mean.
 _REGIONS = 3
 _REGION_WEIGHT = 0.4
@@ -82,7 +85,11 @@ class _Remembered(Struct, frozen=True):
 
 
 class KeyframeSelector:
-    """Stage: pictures in, keyframes out, at most one per picture; call `finish` after the last."""
+    """Stage: pictures in, keyframes out; call `finish` after the last.
+
+    A picture gives one at most, or two where a still scene ends with it: how long what was there stayed is told by the
+    picture before, too.
+    """
 
     def __init__(self, options: KeyframeOptions) -> None:
         self._options = options
@@ -110,6 +117,7 @@ class KeyframeSelector:
             self._remember(picture.t_s, tiny)
             return [self._take(picture, tiny, "first", "")]
         t_s = picture.t_s
+        before, before_tiny, was_still = self._latest, self._previous, self._still
         transition = self._transition(t_s, tiny)
         self._previous, self._latest = tiny, picture
         difference = cv2.absdiff(tiny, self._key)
@@ -118,16 +126,30 @@ class KeyframeSelector:
         since_s = t_s - self._key_t_s
         options = self._options
         if transition:
-            return [self._take(picture, tiny, "cut", transition)]
-        if since_s < options.min_gap_s:
+            reason: Reason = "cut"
+        elif since_s < options.min_gap_s:
             return []
         # The sooner after the last look, the more must have changed: lively scenes cost at most a few looks a second.
-        if change >= options.novelty * max(1.0, 1.0 / (since_s * options.base_hz)):
-            return [self._take(picture, tiny, "novelty", "")]
-        interval_s = options.still_interval_s if self._still else 1.0 / options.base_hz
-        if since_s >= interval_s - 0.001:
-            return [self._take(picture, tiny, "base", "")]
-        return []
+        elif change >= options.novelty * max(1.0, 1.0 / (since_s * options.base_hz)):
+            reason = "novelty"
+        elif since_s >= (options.still_interval_s if self._still else 1.0 / options.base_hz) - 0.001:
+            reason = "base"
+        else:
+            return []
+        earlier = []
+        if was_still and not self._still and before is not None:
+            earlier = self._end_of_still(before, before_tiny)
+        return [*earlier, self._take(picture, tiny, reason, transition)]
+
+    def _end_of_still(self, picture: Picture, tiny: np.ndarray) -> list[Keyframe]:
+        """The last picture of a still scene, unless it was looked at a short while before."""
+        if picture.t_s - self._key_t_s < _STILL_ENDS / self._options.base_hz:
+            return []
+        motion, moved, moving = self._motion, self._moved, self._moving
+        self._motion, self._moved, self._moving, self._still = 0.0, np.zeros_like(moved), _nothing(), True
+        keyframe = self._take(picture, tiny, "last", "")
+        self._motion, self._moved, self._moving, self._still = motion, moved, moving, False
+        return [keyframe]
 
     def finish(self) -> list[Keyframe]:
         """The very last picture, unless it was just looked at or nothing changed since."""

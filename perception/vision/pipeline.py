@@ -65,7 +65,7 @@ class QuickDetection(Struct, frozen=True):
 
 
 class FrameSelector:
-    """Stage: pictures in, looks and glances out, at most one per picture."""
+    """Stage: pictures in, looks and glances out, in the order of time."""
 
     def __init__(self, sampling: SamplingConfig, motion: bool) -> None:
         self._sampling = sampling

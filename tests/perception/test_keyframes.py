@@ -47,6 +47,22 @@ def test_a_lively_scene_is_looked_at_once_a_second() -> None:
     assert chosen[-1].motion_at[0] > chosen[1].motion_at[0]  # type: ignore[index]
 
 
+def test_how_long_a_still_scene_lasted_is_seen_by_its_last_picture() -> None:
+    def slides(t: float) -> np.ndarray:
+        return street(SIZE, seed=int(t / 6.5))
+
+    chosen = select(at_rate(5, 14, slides))
+    assert [(k.picture.t_s, k.reason, k.still) for k in chosen] == [
+        (0.0, "first", False),
+        (6.4, "last", True),
+        (6.6, "cut", False),
+        (12.8, "last", True),
+        (13.0, "cut", False),
+        (13.8, "last", True),
+    ]
+    assert chosen[1].motion == 0.0
+
+
 def test_a_still_scene_is_looked_at_only_every_still_interval() -> None:
     noise = np.random.default_rng(3)
 
