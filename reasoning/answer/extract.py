@@ -35,6 +35,7 @@ from reasoning.backends import Verdict
 from reasoning.query.context import Context
 from reasoning.query.evicted import admit
 from reasoning.query.things import beyond, name_things, things
+from reasoning.query.unperceived import admit_gaps
 from reasoning.query.visual_events import about_people, about_vehicles, place_asked, unknown_nouns
 from reasoning.safety.evidence_filter import EvidenceFilter
 from reasoning.understand.languages import ANOTHER, foreign_language, without_function_words
@@ -95,7 +96,7 @@ class ExtractiveBackend:
             draft = _too_weak(question, draft)
         if question.kind == "now":
             return await as_its_end(draft, context)
-        return await admit(draft, window)
+        return await admit_gaps(await admit(draft, window), question, window)
 
 
 async def narrow(question: Question, context: Context) -> Context | Draft:
