@@ -13,12 +13,17 @@ from runtime.sources import LiveSource
 
 
 class FileSource(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A recording to perceive. ``timeline_s``: when its media second 0 is due, by the media time of the replay."""
+    """A recording to perceive.
+
+    duration_s  how long it lasts, None where that is not known.
+    timeline_s  when its media second 0 is due, by the media time of the replay.
+    """
 
     source: str
     path: str
     fingerprint: str = ""
     started_wall_s: float = 0.0
+    duration_s: float | None = None
     timeline_s: float = 0.0
 
 

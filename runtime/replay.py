@@ -42,6 +42,7 @@ class SourcePlan(Struct, frozen=True):
             path=self.recording.path,
             fingerprint=self.recording.fingerprint,
             started_wall_s=self.recording.started_wall_s,
+            duration_s=self.recording.duration_s,
             timeline_s=self.timeline_s,
         )
 

@@ -73,8 +73,11 @@ class Integration:
 
 
 def missing_tail(writing: Writing, name: str, source: int, end_s: float) -> Observation | None:
-    """The gap between where a source's tracks ended and its announced length, if there is one."""
-    duration_s = writing.duration_s(source)
+    """The gap between where a source's tracks broke off and its announced length, if there is one.
+
+    Of tracks that came to their end the announced length is what is wrong: stamps that jump count in it.
+    """
+    duration_s = writing.duration_s(source) if writing.broke_off(source) else None
     if duration_s is None or duration_s - end_s <= TAIL_TOLERANCE_S:
         return None
     t0_s, t1_s = round_time(end_s), round_time(duration_s)

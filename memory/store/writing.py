@@ -299,6 +299,11 @@ class Writing:
         kind = self.connection.execute("SELECT kind FROM sources WHERE source=?", (source,)).fetchone()[0]
         return tracks_of(self.connection, {source: kind})[source]
 
+    def broke_off(self, source: int) -> bool:
+        """Whether a track of a source ended otherwise than by itself."""
+        ends = self.connection.execute("SELECT 1 FROM tracks WHERE source=? AND ended != 'end'", (source,))
+        return ends.fetchone() is not None
+
     def duration_s(self, source: int) -> float | None:
         row = self.connection.execute("SELECT duration_s FROM sources WHERE source=?", (source,)).fetchone()
         return None if row[0] is None else float(row[0])

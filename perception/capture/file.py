@@ -17,6 +17,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from msgspec import Struct
 
+from perception.capture.timestamps import JOINED_AT_WILL, MendedPackets
 from runtime.errors import MediaError
 
 _FOR_OTHERS = Disposition.comment | Disposition.karaoke | Disposition.visual_impaired | Disposition.hearing_impaired
@@ -24,8 +25,12 @@ _FOR_OTHERS = Disposition.comment | Disposition.karaoke | Disposition.visual_imp
 # Playlists name other files and addresses; only the recordings themselves are perceived.
 _PLAYLISTS = frozenset({"hls", "concat", "dash", "imf", "sdp", "rtsp"})
 _EDGE_BYTES = 64 * 1024
-# A decoder may swallow some packets before its first frame (reordering, one frame per thread).
-_TRIAL_PACKETS = 300
+# A decoder may swallow some packets before its first frame (reordering, one frame per thread), and all up to the first
+# keyframe of what was cut between two: ten seconds at 60 pictures a second, and as many again.
+_TRIAL_PACKETS = 1200
+# FFmpeg guesses how long a broadcast is from its first and last stamps, which tells nothing of one joined of parts: it
+# is read through, unless that takes long.
+_READ_THROUGH_BYTES_MAX = 1 << 30
 # Cameras without a set clock stamp 1904 or 1970; no video file is that old.
 _EARLIEST_WALL_S = datetime(1980, 1, 1, tzinfo=UTC).timestamp()
 _MP4_FAMILY = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
@@ -71,11 +76,12 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
         if video is None and audio is None:
             raise MediaError(f"{name}: {missing or 'it holds neither picture nor sound'}; convert it with ffmpeg first")
         frame, packets = _first_frame(container, video if video is not None else audio)
-        if frame is None and packets:
+        if frame is None and packets and not (video is not None and _can_be_heard(name)):
             raise MediaError(f"{name}: nothing in it can be decoded (damaged?); re-encode it or fetch it again")
         if frame is None:
-            missing = "; ".join(filter(None, (missing, "no samples")))
-        duration_s = _duration_s(container)
+            lacks = "a picture that cannot be decoded" if packets else "no samples"
+            missing = "; ".join(filter(None, (missing, lacks)))
+        duration_s = _duration_s(container, size)
         rotation = quarter_turns(frame.rotation) * 90 if video is not None and frame is not None else 0
         width, height = (video.codec_context.width, video.codec_context.height) if video is not None else (0, 0)
         if rotation in (90, 270):
@@ -117,15 +123,6 @@ def open_container(path: str | os.PathLike[str]) -> Iterator[InputContainer]:
                 f"{name}: a playlist ({container.format.name}), not a recording; give the media file itself"
             )
         yield container
-
-
-def time_origin_s(container: InputContainer) -> float:
-    """Container time of media second 0, the same for picture and sound.
-
-    Recordings cut from a stream start at an arbitrary time, which is taken off; a start below zero is the
-    encoder's priming and stays before the origin.
-    """
-    return max(0.0, (container.start_time or 0) / av.time_base)
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
@@ -260,7 +257,17 @@ def _first_frame(container: InputContainer, stream: Any) -> tuple[Any, int]:
     return None, packets
 
 
-def _duration_s(container: InputContainer) -> float | None:
+def _can_be_heard(name: str) -> bool:
+    """Whether sound can be decoded of a file whose picture cannot, as of a piece that holds no keyframe."""
+    with open_container(name) as container:
+        audio = audio_stream(container)
+        return audio is not None and _first_frame(container, audio)[0] is not None
+
+
+def _duration_s(container: InputContainer, size: int) -> float | None:
+    if container.format.flags & JOINED_AT_WILL and size <= _READ_THROUGH_BYTES_MAX:
+        with open_container(container.name.removeprefix("file:")) as anew:
+            return MendedPackets(anew).read_through() or None
     if container.duration and container.duration > 0:
         return float(container.duration / av.time_base)
     lengths = [float(s.duration * s.time_base) for s in container.streams if s.duration and s.time_base]

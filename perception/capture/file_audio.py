@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
@@ -13,17 +12,13 @@ from av.container import InputContainer
 from av.error import FFmpegError
 
 from perception.audio.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples, seconds
-from perception.capture.file import time_origin_s
+from perception.capture.timestamps import MendedPackets
 
 # A quarter of a second: short enough to report a voice at once, long enough to run the models in batches.
 BLOCK_SAMPLES = 8 * CHUNK_SAMPLES
 # Containers write stamps to the millisecond and muxers shift them by a fraction of a packet (+-11 ms seen); only a
 # larger step is a hole in the sound.
 _JITTER_S = 0.06
-# A stamp further ahead than this is taken for a fault of the clock, not for a pause in the sound.
-_LONGEST_HOLE_S = 3600.0
-# Containers round durations by a packet or two; sound that stops this much earlier was cut off.
-_CUT_OFF_S = 1.0
 # A damaged file may fail on every packet; after this many in a row it has broken off.
 _PACKETS_LOST_MAX = 2000
 # Speech sits in the centre of a surround mix, low-frequency effects carry none (ITU-R BS.775, downmix).
@@ -43,15 +38,14 @@ def describe_audio(container: InputContainer, stream: Any) -> str:
 class AudioReader:
     """Decodes the sound of an open container into blocks without a hole between them.
 
-    Sound that begins late, and pauses in the stamps, become silence; sound before media second 0 (priming) is
-    dropped; damage is decoded through and marked. After the last block ``reason`` is "end" or says in one line what
-    broke, and ``end_s`` is the media time reached.
+    Sound that begins late, and pauses in the stamps, become silence; sound before media second 0 (priming), and what
+    overlaps the sound before it, is dropped; damage is decoded through and marked. After the last block ``reason`` is
+    "end" or says in one line what broke, and ``end_s`` is the media time reached.
     """
 
     def __init__(self, container: InputContainer, stream: Any) -> None:
-        self._container = container
+        self._packets = MendedPackets(container)
         self._stream = stream
-        self._origin_s = time_origin_s(container)
         self._tick_s = float(stream.time_base)
         self._from = 0
         self._resampler: AudioResampler | None = None
@@ -64,10 +58,7 @@ class AudioReader:
     def seek(self, t_s: float) -> None:
         """Begin at ``t_s``, rounded down to the grid of chunks. The decoder starts a little earlier to settle."""
         self._from = int(max(0.0, t_s) * SAMPLE_RATE_HZ) // CHUNK_SAMPLES * CHUNK_SAMPLES
-        try:
-            self._container.seek(int(max(0.0, t_s - 1.0 + self._origin_s) * av.time_base), backward=True)
-        except FFmpegError:  # no index to seek in: decode from the beginning
-            return
+        self._packets.seek(max(0.0, t_s - 1.0))
 
     def __iter__(self) -> Iterator[AudioBlock]:
         waiting: list[Samples] = []
@@ -91,12 +82,12 @@ class AudioReader:
         if count:
             yield _block(start, waiting, lost)
         if self.reason == "end":
-            self.reason = self._how_it_ended()
+            self.reason = self._packets.how_it_ended(self._stream, self.end_s, "the sound")
 
     def _placed(self) -> Iterator[tuple[int, Samples, bool]]:
         """Consecutive (position, samples, lost), silence filled in, from no later than where to begin."""
         at: int | None = None  # position after the last sample given out
-        clock_shift_s = -self._origin_s  # media time = stamp + shift
+        overlap = 0  # samples that are still to be dropped
         damaged = False
         for frame in self._decode():
             if frame is None:
@@ -104,26 +95,27 @@ class AudioReader:
                 continue
             stamp_s = None if frame.pts is None else frame.pts * self._tick_s
             if at is None:
-                at = 0 if stamp_s is None else round((stamp_s + clock_shift_s) * SAMPLE_RATE_HZ)
+                at = 0 if stamp_s is None else round(stamp_s * SAMPLE_RATE_HZ)
                 if at > self._from:  # begins late
                     yield from _silence(self._from, at, lost=damaged)
             elif stamp_s is not None:
                 # Whole samples already in the resampler belong to the time before this frame.
-                expected_s = (at + self._held()) / SAMPLE_RATE_HZ
-                ahead_s = stamp_s + clock_shift_s - expected_s
-                if ahead_s > _LONGEST_HOLE_S or ahead_s < -_JITTER_S:
-                    clock_shift_s -= ahead_s  # the stamps jumped or ran backwards: go on without a break
+                ahead_s = stamp_s - (at + self._held() - overlap) / SAMPLE_RATE_HZ
+                if ahead_s < -_JITTER_S:
+                    overlap += round(-ahead_s * SAMPLE_RATE_HZ)
                 elif ahead_s > _JITTER_S:
                     for samples in self._flush():
                         yield at, samples, False
                         at += len(samples)
-                    until = round((stamp_s + clock_shift_s) * SAMPLE_RATE_HZ)
+                    until = round(stamp_s * SAMPLE_RATE_HZ)
                     yield from _silence(at, until, lost=damaged)
                     at = max(at, until)
             damaged = False
             for samples in self._resample(frame):
-                yield at, samples, False
-                at += len(samples)
+                dropped = min(overlap, len(samples))
+                overlap -= dropped
+                yield at, samples[dropped:], False
+                at += len(samples) - dropped
         if at is not None:
             for samples in self._flush():
                 yield at, samples, False
@@ -131,7 +123,7 @@ class AudioReader:
 
     def _decode(self) -> Iterator[AudioFrame | None]:
         """Frames in order; None for each packet that could not be decoded."""
-        packets = self._container.demux(self._stream)
+        packets = self._packets.of(self._stream)
         lost_in_a_row = 0
         while lost_in_a_row <= _PACKETS_LOST_MAX:
             try:
@@ -144,7 +136,7 @@ class AudioReader:
                 self.reason = f"the file broke off: {' '.join(str(error).split())}"
                 return
             try:
-                frames = packet.decode()
+                frames: Any = packet.decode()
             except (FFmpegError, MemoryError):
                 lost_in_a_row += 1
                 yield None
@@ -190,19 +182,6 @@ class AudioReader:
         for weight, plane in zip(self._mix, planes, strict=True):
             mono += weight * np.frombuffer(plane, np.float32, frame.samples)
         return mono
-
-    def _how_it_ended(self) -> str:
-        """The word "end", or what broke: the sound stops well before the length the container promised for it."""
-        stream = self._stream
-        if stream.duration and stream.time_base is not None:
-            promised_s = float((stream.duration + (stream.start_time or 0)) * stream.time_base) - self._origin_s
-        elif len(self._container.streams) == 1 and self._container.duration:
-            promised_s = self._container.duration / av.time_base
-        else:
-            return "end"
-        if self.end_s < promised_s - _CUT_OFF_S:
-            return f"the sound breaks off at {self.end_s:.1f} s of {promised_s:.1f} s"
-        return "end"
 
 
 def _mix_weights(channels: list[str]) -> Samples:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from copy import copy
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 from av.container import InputContainer
@@ -16,19 +16,25 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from perception.capture.file import quarter_turns, time_origin_s
+from perception.capture.file import quarter_turns
+from perception.capture.timestamps import MendedPackets
 from runtime.messages import round_time
 
 # The small grey picture that change and motion are measured on: a person a tenth of the picture high keeps 3 pixels
 # of width, and it costs 0.2 ms a 720p frame.
 LUMA_SIDE_PX = 320
-# Two frames further apart than this, with damage between them, leave a stretch that was not seen.
+# Two frames further apart than this, with damage between them, leave a stretch that was not seen; so does a first frame
+# that comes later than this.
 _HOLE_S = 1.0
-# Containers round durations by a frame or two; a picture that stops this much earlier was cut off.
-_CUT_OFF_S = 1.0
 # A damaged file may fail on every packet; after this many in a row without a frame it has broken off.
 _PACKETS_LOST_MAX = 600
+# Stamps are told to the millisecond. A rate above this is a fault of the stamps it was computed from.
 _MIN_STEP_S = 0.001
+_MAX_RATE_HZ, _USUAL_STEP_S, _LONGEST_STEP_S = 1000.0, 0.04, 1.0
+# Frames that a decoder marks as made of lost ones, before the first good one; a codec may mark all it gives.
+_CORRUPT_MAX = 300
+# A picture that lasts is shown again this often.
+_HOLD_S = 1.0
 _TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 
 Rect = tuple[float, float, float, float]
@@ -50,6 +56,12 @@ class Picture:
         self._frame = frame
         self._mask = mask
         self.luma = blank(_upright(_small_luma(frame), frame), mask)
+
+    def again(self, t_s: float) -> Picture:
+        """The same picture, still there at ``t_s``."""
+        later = copy(self)
+        later.t_s, later.lost_s = t_s, 0.0
+        return later
 
     def bgr(self) -> np.ndarray:
         """uint8 (height, width, 3), blue-green-red, full size, upright, private regions black."""
@@ -76,18 +88,21 @@ def blank(image: np.ndarray, mask: Sequence[Rect]) -> np.ndarray:
 class FrameReader:
     """Decodes the picture of an open container.
 
-    Damage in the middle is decoded through: the frame after it tells how much was lost. After the last frame
-    ``reason`` is "end" or says in one line what broke, and ``end_s`` is the media time reached.
+    Damage is decoded through: the frame after it tells how much was lost. After the last frame ``reason`` is "end" or
+    says in one line what broke, and ``end_s`` is the media time reached: of a picture that did not break off, or of
+    which nothing can be decoded, the end of the recording. Players show the last one for as long as there is sound.
     """
 
     def __init__(
         self, container: InputContainer, stream: VideoStream, mask: Sequence[Rect] = (), threads: int = 2
     ) -> None:
-        self._container = container
+        self._packets = MendedPackets(container)
         self._stream = stream
         self._mask = tuple(mask)
-        self._origin_s = time_origin_s(container)
-        self._step_s = 1.0 / float(stream.average_rate) if stream.average_rate else 0.04
+        rate_hz = float(stream.average_rate or 0)
+        self._step_s = min(1.0 / rate_hz, _LONGEST_STEP_S) if 0 < rate_hz <= _MAX_RATE_HZ else _USUAL_STEP_S
+        self._stamp_s = 0.0
+        self._is_midway = False
         self.reason = "end"
         self.end_s = 0.0
         stream.thread_type = "AUTO"
@@ -95,15 +110,13 @@ class FrameReader:
 
     def seek(self, t_s: float) -> None:
         """Go on from the last frame at or before ``t_s`` that can be decoded on its own."""
-        try:
-            self._container.seek(int((t_s + self._origin_s) * av.time_base), backward=True)
-        except FFmpegError:  # no index to seek in: decode from the beginning
-            return
+        self._packets.seek(t_s)
+        self._is_midway = True
 
     def __iter__(self) -> Iterator[Picture]:
         last_s: float | None = None
-        damaged = False
-        packets_lost = 0
+        damaged = not self._is_midway
+        packets_lost = corrupt = 0
         for frame in self._decode():
             if frame is None:
                 damaged = True
@@ -111,6 +124,9 @@ class FrameReader:
                 if packets_lost > _PACKETS_LOST_MAX:
                     self.reason = "damaged: nothing more can be decoded"
                     break
+                continue
+            if last_s is None and frame.is_corrupt and corrupt < _CORRUPT_MAX:
+                corrupt += 1
                 continue
             t_s = self._time_s(frame, last_s)
             if t_s is None:
@@ -120,12 +136,18 @@ class FrameReader:
             last_s, damaged, packets_lost = t_s, False, 0
             self.end_s = round_time(t_s + self._length_s(frame))
             yield picture
-        if self.reason == "end":
-            self.reason = self._how_it_ended(damaged)
+        if self.reason != "end":
+            return
+        if damaged and last_s is not None:
+            self.reason = f"damaged after {self.end_s:.1f} s"
+        else:
+            self.reason = self._packets.how_it_ended(self._stream, self.end_s, "the picture")
+        if self.reason == "end" or last_s is None:
+            self.end_s = max(self.end_s, round_time(self._packets.end_s))
 
     def _decode(self) -> Iterator[VideoFrame | None]:
         """Frames in the order of display; None for each packet that could not be decoded."""
-        packets = self._container.demux(self._stream)
+        packets = self._packets.of(self._stream)
         while True:
             try:
                 packet = next(packets)
@@ -144,9 +166,15 @@ class FrameReader:
         stamp = frame.pts if frame.pts is not None else frame.dts
         if stamp is None or frame.time_base is None:
             return round_time(0.0 if last_s is None else last_s + self._step_s)
-        t_s = round_time(float(stamp * frame.time_base) - self._origin_s)
-        if last_s is not None and t_s <= last_s:
-            return round_time(last_s + _MIN_STEP_S)  # stamps that stand still or run backwards
+        t_s = round_time(float(stamp * frame.time_base))
+        stamp_step_s, self._stamp_s = t_s - self._stamp_s, t_s
+        if last_s is not None and t_s < last_s + _MIN_STEP_S:
+            # Stamps that stand still or hardly move: pictures pass at their usual pace, and once the stamps go on at
+            # half of it until these have caught up, so that whoever samples by media time misses little of either.
+            pace = 1.0 if stamp_step_s < self._step_s / 2 else 0.5
+            return round_time(last_s + max(_MIN_STEP_S, pace * self._step_s))
+        if last_s is not None and _MIN_STEP_S < stamp_step_s < _LONGEST_STEP_S:
+            self._step_s = stamp_step_s
         if t_s < 0:  # pre-roll that a player would not show; a slightly early first frame is shown at 0
             return 0.0 if last_s is None and t_s > -self._step_s else None
         return t_s
@@ -155,15 +183,6 @@ class FrameReader:
         if frame.duration and frame.time_base is not None:
             return float(frame.duration * frame.time_base)
         return self._step_s
-
-    def _how_it_ended(self, damaged: bool) -> str:
-        """ "end", or what broke: the picture stops well before the length the container promised for it."""
-        if damaged:
-            return f"damaged after {self.end_s:.1f} s"
-        promised_s = _promised_end_s(self._container, self._stream, self._origin_s)
-        if promised_s is not None and self.end_s < promised_s - max(_CUT_OFF_S, 2 * self._step_s):
-            return f"the picture breaks off at {self.end_s:.1f} s of {promised_s:.1f} s"
-        return "end"
 
 
 def read_ahead(pictures: Iterable[Picture], limit: int) -> Generator[Picture, None, None]:
@@ -204,19 +223,28 @@ def read_ahead(pictures: Iterable[Picture], limit: int) -> Generator[Picture, No
         decoder.join()
 
 
-def _promised_end_s(container: InputContainer, stream: VideoStream, origin_s: float) -> float | None:
-    """Media time at which the container says this stream ends; None where it does not say."""
-    if stream.duration and stream.time_base is not None:
-        return float((stream.duration + (stream.start_time or 0)) * stream.time_base) - origin_s
-    tagged = stream.metadata.get("DURATION", "")  # Matroska writes "00:00:08.041000000" for each stream
-    try:
-        hours, minutes, seconds = tagged.split(":")
-        return int(hours) * 3600 + int(minutes) * 60 + float(seconds) - origin_s
-    except ValueError:
-        pass
-    if len(container.streams) == 1 and container.duration:
-        return float(container.duration / av.time_base)
-    return None
+def hold(pictures: Iterable[Picture], end_s: Callable[[], float]) -> Iterator[Picture]:
+    """The same pictures, each again every second until the next one comes: a recording holds no new picture while
+    nothing changes, and its last one is shown until ``end_s``, asked for after it.
+
+    What lies before a picture that was lost is not known, and not filled.
+    """
+    last: Picture | None = None
+    for picture in pictures:
+        if last is not None and not picture.lost_s:
+            yield from _held(last, picture.t_s)
+        last = picture
+        yield picture
+    if last is not None:
+        yield from _held(last, end_s())
+
+
+def _held(picture: Picture, until_s: float) -> Iterator[Picture]:
+    newest_s = until_s - _USUAL_STEP_S
+    for k in range(1, int((newest_s - picture.t_s) / _HOLD_S) + 1):
+        yield picture.again(round_time(picture.t_s + k * _HOLD_S))
+    if newest_s - picture.t_s > _HOLD_S and (newest_s - picture.t_s) % _HOLD_S > _USUAL_STEP_S:
+        yield picture.again(round_time(newest_s))
 
 
 def _small_luma(frame: VideoFrame) -> np.ndarray:

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import anyio
-import av
 
 from perception.audio.blocks import AudioBlock
 from perception.audio.pipeline import Heard, Hearing
@@ -133,11 +132,10 @@ class _FileListener:
                 await send(self._opened(missing=lacks), self._ended(0.0))
                 return
             self._service.log.info("%s: hearing %s", self._name, describe_audio(container, stream))
-            duration_s = container.duration / av.time_base if container.duration else None
             reader = AudioReader(container, stream)
             if self._watermark_s > 0:
                 await self._service.in_thread(reader.seek, self._watermark_s - _WARM_UP_S)
-            await send(self._opened(duration_s=duration_s))
+            await send(self._opened(duration_s=self._source.duration_s))
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._stop_when_told, tasks.cancel_scope)
                 await self._hear(reader)

@@ -55,8 +55,11 @@ class _Passed(Struct, frozen=True):
 
 
 class _Gap(Struct, frozen=True):
+    """No picture could be decoded here, at the start of a recording or in it."""
+
     t0_s: float
     t1_s: float
+    is_start: bool
 
 
 class _Ended(Struct, frozen=True):
@@ -182,7 +185,7 @@ class _FileWatcher:
     def _items(self, source: FileSource, watermark_s: float) -> Iterator[Any]:
         """Looks, gaps and progress of one source in the order of media time."""
         from perception.capture.file import open_container, video_stream
-        from perception.capture.file_video import FrameReader, read_ahead
+        from perception.capture.file_video import FrameReader, hold, read_ahead
         from perception.vision.pipeline import FrameSelector
 
         vision = self._perception.vision
@@ -196,18 +199,21 @@ class _FileWatcher:
             if watermark_s > _WARM_UP_S:
                 reader.seek(watermark_s - _WARM_UP_S)
             pictures = stack.enter_context(closing(read_ahead(reader, _PICTURES_AHEAD)))
-            for picture in pictures:
+            for picture in hold(pictures, lambda: reader.end_s):
                 self._wait_until(source.timeline_s + picture.t_s)
                 if self._service.stopping.is_set():
                     return
                 frames += 1
                 if picture.lost_s:
-                    yield _Gap(round_time(picture.t_s - picture.lost_s), picture.t_s)
+                    yield _Gap(round_time(picture.t_s - picture.lost_s), picture.t_s, is_start=frames == 1)
                 yield from attention.step(picture)
                 if picture.t_s - passed_s >= _PROGRESS_S:
+                    # This picture may yet deserve a look, as the last one before a change.
                     passed_s = picture.t_s
-                    yield _Passed(passed_s, frames)
+                    yield _Passed(round_time(passed_s - 0.001), frames)
             yield from attention.finish()
+            if not frames and reader.end_s > watermark_s:
+                yield _Gap(0.0, reader.end_s, is_start=True)
             yield _Ended(max(reader.end_s, watermark_s), reader.reason, frames)
 
     def _wait_until(self, timeline_s: float) -> None:
@@ -232,13 +238,15 @@ class _FileWatcher:
 
 
 def _gap(source: str, gap: _Gap) -> Observation:
+    lost = f"{gap.t1_s - gap.t0_s:.1f} s could not be seen"
+    why = "no picture can be decoded here" if gap.is_start else "the picture is damaged here"
     return Observation(
         id=observation_id(source, "gap", gap.t0_s),
         source=source,
         channel="gap",
         t0_s=gap.t0_s,
         t1_s=gap.t1_s,
-        text=f"the picture is damaged here: {gap.t1_s - gap.t0_s:.1f} s could not be seen",
+        text=f"{why}: {lost}",
         data=GapFacts(track="video", reason="damaged"),
     )
 

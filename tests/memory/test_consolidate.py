@@ -148,7 +148,8 @@ def test_no_keyframe_is_named_where_nothing_was_seen(tmp_path: Path) -> None:
 
 
 def test_the_end_that_was_announced_but_never_perceived_is_a_gap(tmp_path: Path) -> None:
-    store = memory_of(tmp_path, stream(see(1.0, "a hall"), end_s=13.0, duration_s=16.57))
+    broken = stream(see(1.0, "a hall"), end_s=13.0, duration_s=16.57, reason="the file broke off")
+    store = memory_of(tmp_path, broken)
     rows = store.reader().execute("SELECT t0_s, t1_s FROM observations WHERE channel='gap'").fetchall()
     assert rows == [(13.0, 16.57)]
     assert spans(store)[-1].t1_s == 16.57
@@ -156,9 +157,17 @@ def test_the_end_that_was_announced_but_never_perceived_is_a_gap(tmp_path: Path)
     store.close()
 
 
+def test_a_recording_perceived_to_its_end_lacks_nothing_whatever_length_was_announced(tmp_path: Path) -> None:
+    store = memory_of(tmp_path, stream(see(1.0, "a hall"), end_s=13.0, duration_s=7213.0))
+    assert not store.reader().execute("SELECT 1 FROM observations WHERE channel='gap'").fetchall()
+    assert spans(store)[-1].t1_s == 13.0
+    store.close()
+
+
 def test_a_gap_that_perception_sent_is_kept_and_no_second_one_made(tmp_path: Path) -> None:
     gap = say(13.0, 16.57, "the file breaks off here", channel="gap", track="video")
-    store = memory_of(tmp_path, stream(see(1.0, "a hall"), gap, end_s=13.0, duration_s=16.57))
+    broken = stream(see(1.0, "a hall"), gap, end_s=13.0, duration_s=16.57, reason="the file broke off")
+    store = memory_of(tmp_path, broken)
     rows = store.reader().execute("SELECT text FROM observations WHERE channel='gap'").fetchall()
     assert rows == [("the file breaks off here",)]
     store.close()

@@ -10,6 +10,7 @@ import pytest
 
 from runtime.config import parse_config
 from runtime.messages import FrameFacts, Message, Observation, Progress, SourceEnded, SourceOpened, SourceRecord, encode
+from tests.fixtures.clocked_clips import clocked_clip
 from tests.fixtures.drawn_clips import at_rate, decoded, street, with_text, write_clip
 from tests.fixtures.watched_files import observations, perceive
 
@@ -151,6 +152,42 @@ def test_a_cut_off_file_is_told_up_to_the_break(tmp_path: Path) -> None:
     assert ended.reason != "end"
     assert 1.5 < ended.t_s < 5.0
     assert observations(sent, "frame")[-1].t0_s == pytest.approx(ended.t_s, abs=0.3)
+
+
+def test_the_last_picture_is_looked_at_for_as_long_as_the_sound_lasts(tmp_path: Path) -> None:
+    path = tmp_path / "still.mkv"
+    path.write_bytes(clocked_clip(25, kind="matroska", picture_s=2))
+    sent = perceive(path).outbox.sent
+    times = [frame.t0_s for frame in observations(sent, "frame")]
+    assert times[-1] == pytest.approx(25.0, abs=0.2)
+    assert all(later - earlier <= 11.0 for earlier, later in pairwise(times))
+    ended = sent[-1]
+    assert isinstance(ended, SourceEnded)
+    assert (ended.reason, ended.t_s) == ("end", pytest.approx(25.0, abs=0.1))
+    assert not observations(sent, "gap")
+
+
+@pytest.mark.parametrize(("keyframe_s", "from_packet"), [(5.0, 0.2), (30.0, 0.5)])
+def test_a_start_that_cannot_be_decoded_is_a_gap(tmp_path: Path, keyframe_s: float, from_packet: float) -> None:
+    whole = clocked_clip(10, keyframe_s=keyframe_s)
+    packets = [whole[k : k + 188] for k in range(0, len(whole), 188)]
+    path = tmp_path / "cut.ts"
+    path.write_bytes(b"".join(packets[:3] + packets[round(len(packets) * from_packet) :]))
+    sent = perceive(path).outbox.sent
+    [gap] = observations(sent, "gap")
+    assert gap.t0_s == 0.0
+    assert "no picture can be decoded" in gap.text
+    frames, ended = observations(sent, "frame"), sent[-1]
+    assert isinstance(ended, SourceEnded)
+    assert gap.t1_s == (frames[0].t0_s if frames else ended.t_s) > 2.0
+
+
+def test_a_joined_recording_is_looked_at_throughout(tmp_path: Path) -> None:
+    path = tmp_path / "joined.ts"
+    path.write_bytes(b"".join(clocked_clip(6, 6 * k) for k in range(3)))
+    times = [frame.t0_s for frame in observations(perceive(path).outbox.sent, "frame")]
+    assert times[-1] == pytest.approx(18.0, abs=0.3)
+    assert all(later - earlier <= 3.0 for earlier, later in pairwise(times))
 
 
 @pytest.mark.parametrize(
