@@ -55,6 +55,8 @@ BATCH_LIMIT = 128
 # What belongs together arrives together: a moment longer than the first message of it.
 GATHER_S = 0.02
 SEGMENT_INTERVAL_S = 30.0
+# Of what age and budget remove, bytes stay in the file until it is scrubbed.
+SCRUB_INTERVAL_S = 3600.0
 
 T = TypeVar("T")
 
@@ -91,6 +93,7 @@ class Remembering:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._remember_forever, subscription)
             tasks.start_soon(self._segment_vectors_forever)
+            tasks.start_soon(self._scrub_forever)
             await self._service.serve(
                 {
                     ViewRequest: self._handler(self._answerer.view),
@@ -142,6 +145,12 @@ class Remembering:
     def _segment_vectors(self) -> bool:
         with explained(self._store.where), closing(self._store.maintainer()) as connection:
             return segment_vectors(connection, self._over.is_set)
+
+    async def _scrub_forever(self) -> None:
+        while True:
+            await anyio.sleep(SCRUB_INTERVAL_S)
+            with anyio.CancelScope(shield=True):
+                await self._write(self._store.scrub_if_needed)
 
     async def _drain(self, subscription: Any) -> None:
         while (delivery := subscription.poll()) is not None:

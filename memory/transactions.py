@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -22,6 +23,7 @@ from memory.store.levels import MIB, budget_of
 from memory.store.redescribe import redescribe
 from memory.store.size_accounting import CHANNELS
 from runtime.config import MemoryConfig
+from runtime.errors import StoreError
 from runtime.messages import (
     ArchiveReply,
     Channel,
@@ -115,6 +117,10 @@ class MemoryWriter:
         """Take in an archive, whole or not at all."""
         try:
             return import_memory(self._store, request)
+        except BaseException:
+            with suppress(StoreError):
+                self._store.scrub()  # what was undone may have reached the write-ahead log
+            raise
         finally:
             self._integration.forget_unsaved()
 
@@ -153,6 +159,8 @@ class MemoryWriter:
                 self._keeper.keep(writing, closed)
                 announced = names[-ANNOUNCED_SOURCES:]
                 points = {name: writing.release_point(writing.source(name)) for name in announced}
+            if writing.untold:
+                self._integration.forget_unsaved()
         except BaseException:
             self._integration.forget_unsaved()
             self._keeper.forget_unsaved()

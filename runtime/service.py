@@ -264,6 +264,7 @@ class Service:
                 counters=dict(self._counters),
                 drops=dict(self._drops),
                 paused=self.paused,
+                clock_s=round(self.clock.now(), 3) if isinstance(self.clock, LiveClock) else 0.0,
                 **self._beat,
             ),
         )

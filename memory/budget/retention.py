@@ -8,14 +8,18 @@ its sketch too, and from that of its episode.
 # ruff: noqa: S608 - only question marks are put into statements
 from __future__ import annotations
 
+import math
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+import msgspec
 from msgspec import Struct
 
-from memory.spans.consolidate import MOMENT_OF
-from memory.spans.summarise import sketch_episode, without_channel
-from memory.store.size_accounting import LEVELS, belongs_at_s, charged
+from memory.budget.retained_items import retained_at
+from memory.spans.consolidate import MOMENT_OF, erase_from_state
+from memory.spans.summarise import episode_without_channel, without_channel
+from memory.store.removal import forget_terms
+from memory.store.size_accounting import LEVELS, belongs_at_s, charged, kind_of
 from memory.store.writing import Writing
 from runtime.messages import Channel, observation_id
 
@@ -47,7 +51,8 @@ def retain(writing: Writing, limits: Mapping[Channel, Limit], now_wall_s: float)
     writing.settle()
     room = AT_ONCE
     for channel, limit in limits.items():
-        wanted = _too_old(db, channel, limit, now_wall_s, room) if limit.age_s is not None else []
+        cut = _age_cut(db, limit.age_s, now_wall_s) if limit.age_s is not None else 0
+        wanted = _older(db, channel, cut, room)
         if limit.bytes is not None and len(wanted) < room:
             wanted = list(dict.fromkeys([*wanted, *_too_many(writing, channel, limit.bytes, room)]))
         if wanted:
@@ -55,13 +60,16 @@ def retain(writing: Writing, limits: Mapping[Channel, Limit], now_wall_s: float)
             room -= len(wanted[:room])
         if room <= 0:
             return True
+        if cut:
+            _untell_before(writing, channel, cut)
     return False
 
 
 def remove_with_sketches(writing: Writing, channel: Channel, ids: list[str]) -> None:
     """Remove observations of a channel, and what the sketches of their events and episodes say of that channel."""
     db = writing.connection
-    events: dict[str, str] = {}
+    spans: set[str] = set()
+    latest_s: dict[int, float] = {}
     for i in range(0, len(ids), 500):
         some = ids[i : i + 500]
         rows = db.execute(
@@ -75,36 +83,87 @@ def remove_with_sketches(writing: Writing, channel: Channel, ids: list[str]) -> 
                 "SELECT id, parent, t0_s FROM spans WHERE source=? AND level='event' AND t1_s>=? ORDER BY t1_s LIMIT 2",
                 (source, at_s),
             ).fetchall()
-            events |= {id_: parent for id_, parent, begin_s in found if begin_s <= at_s}
+            for id_, parent, begin_s in found:
+                spans.update((id_, parent) if begin_s <= at_s else ())
+            if held := retained_at(db, source, kind_of(channel), at_s):
+                spans.add(held.span)
             if (k := MOMENT_OF.get(channel)) is not None:
-                db.execute("DELETE FROM spans WHERE id=?", (observation_id(name, "moment", t0_s, k),))
+                spans.add(observation_id(name, "moment", t0_s, k))
+            latest_s[source] = max(latest_s.get(source, 0.0), t1_s)
     writing.remove(ids)
-    episodes = set()
-    for id_, parent in events.items():
-        (text,) = db.execute("SELECT text FROM spans WHERE id=?", (id_,)).fetchone()
-        if text != (less := without_channel(text, channel)):
-            db.execute("UPDATE spans SET text=? WHERE id=?", (less, id_))
-            episodes.add(parent)
-    for episode in episodes - {""}:
-        row = db.execute("SELECT source, t0_s, t1_s FROM spans WHERE id=?", (episode,)).fetchone()
-        if row is not None:
-            told = db.execute(
-                "SELECT t0_s, text FROM spans WHERE source=? AND level='event' AND t1_s>? AND t1_s<=? AND parent=?"
-                " ORDER BY t0_s",
-                (*row, episode),
-            ).fetchall()
-            db.execute("UPDATE spans SET text=? WHERE id=?", (sketch_episode(told), episode))
+    _untell(writing, channel, spans)
+    for source, until_s in latest_s.items():
+        _untell_state(writing, source, channel, until_s)
 
 
-def _too_old(db: sqlite3.Connection, channel: Channel, limit: Limit, now_wall_s: float, n: int) -> list[str]:
-    assert limit.age_s is not None
-    latest_s = now_wall_s - limit.age_s - HOUR_S
+def _untell_before(writing: Writing, channel: Channel, cut: int) -> None:
+    """Take a channel out of all sketches made before observation ``cut`` was stored: the budget may have let the words
+    go long before, and only sketches tell of them still. Once an hour there is something to do."""
+    db = writing.connection
+    first = db.execute("SELECT generation FROM observations WHERE seq>=? ORDER BY seq LIMIT 1", (cut,)).fetchone()
+    generation = first[0] if first else writing.generation
+    key = f"untold {channel}"
+    (done,) = db.execute("SELECT coalesce((SELECT value FROM memory WHERE key=?), 0)", (key,)).fetchone()
+    if generation <= done:
+        return
+    old = db.execute("SELECT id FROM spans WHERE generation>=? AND generation<?", (done, generation)).fetchall()
+    _untell(writing, channel, {id_ for (id_,) in old})
+    for (source,) in db.execute("SELECT source FROM consolidation").fetchall():
+        if not db.execute("SELECT 1 FROM observations WHERE source=? AND seq>=? LIMIT 1", (source, cut)).fetchone():
+            _untell_state(writing, source, channel, math.inf)
+    db.execute("INSERT OR REPLACE INTO memory VALUES (?,?)", (key, generation))
+
+
+def _untell(writing: Writing, channel: Channel, spans: Iterable[str]) -> None:
+    """Take what they say of a channel out of these spans, and its terms out of what their events are known by."""
+    db = writing.connection
+    of_moment = MOMENT_OF.get(channel)
+    for id_ in spans:
+        forget_terms(db, id_)
+        row = db.execute("SELECT level, text, stage FROM spans WHERE id=?", (id_,)).fetchone()
+        if row is None:
+            continue
+        level, text, stage = row
+        if level == "moment":
+            if of_moment is not None and id_.endswith(".1") == (of_moment == 1):
+                db.execute("DELETE FROM spans WHERE id=?", (id_,))
+        elif stage != "tombstone":
+            less = episode_without_channel(text, channel) if level == "episode" else without_channel(text, channel)
+            if less != text:
+                db.execute("UPDATE spans SET text=? WHERE id=?", (less, id_))
+
+
+def _untell_state(writing: Writing, source: int, channel: Channel, until_s: float) -> None:
+    """Take a channel out of what is still to be told of a source, up to a media time."""
+    if not (state := writing.consolidation(source)):
+        return
+    anew = erase_from_state(
+        state,
+        lambda o: o.channel == channel and o.t1_s <= until_s,
+        lambda facts: (
+            msgspec.structs.replace(facts, text=without_channel(facts.text, channel))
+            if facts.t0_s <= until_s
+            else facts
+        ),
+    )
+    if anew != state:
+        writing.save_consolidation(source, anew)
+        writing.untold = True
+
+
+def _age_cut(db: sqlite3.Connection, age_s: float, now_wall_s: float) -> int:
+    """Number of the first observation that may still be young enough: all before it were stored in an hour that is
+    not. 0 where all may be."""
+    latest_s = now_wall_s - age_s - HOUR_S
     if db.execute("SELECT 1 FROM hours WHERE wall_s<=? LIMIT 1", (latest_s,)).fetchone() is None:
-        return []
-    # All before the first hour that may still be young enough was stored in an hour that is not.
+        return 0
     (cut,) = db.execute("SELECT coalesce(min(seq), 1 << 62) FROM hours WHERE wall_s>?", (latest_s,)).fetchone()
+    return int(cut)
+
+
+def _older(db: sqlite3.Connection, channel: Channel, cut: int, n: int) -> list[str]:
     older = "SELECT id FROM observations WHERE channel=? AND seq<? ORDER BY seq LIMIT ?"
-    return [id_ for (id_,) in db.execute(older, (channel, cut, n))]
+    return [id_ for (id_,) in db.execute(older, (channel, cut, n))] if cut else []
 
 
 def _too_many(writing: Writing, channel: Channel, most_bytes: int, n: int) -> list[str]:

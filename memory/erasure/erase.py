@@ -15,31 +15,14 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec import Struct
 
+from memory.erasure.sketches import blank_sketches, forget_in_spans, spans_telling
 from memory.index.analysis import terms
 from memory.index.blocks import seqs_holding
-from memory.spans.consolidate import erase_from_state, resketch_event, told_of_episode
-from memory.store.pending import wanted_pattern
-from memory.store.records import (
-    OBSERVATION_COLUMNS,
-    OBSERVATION_JOIN,
-    SPAN_COLUMNS,
-    insert_span,
-    observation_of,
-    span_of,
-)
-from memory.store.removal import uncharge
-from memory.store.size_accounting import Stage
+from memory.store.removal import forget_terms, uncharge
+from memory.store.told import Wanted
 from memory.store.writing import Writing
 from runtime.errors import StoreError
-from runtime.messages import (
-    PERCEIVED_CHANNELS,
-    GapFacts,
-    Observation,
-    Span,
-    TimeWindow,
-    observation_id,
-    round_time,
-)
+from runtime.messages import PERCEIVED_CHANNELS, GapFacts, Observation, TimeWindow, observation_id, round_time
 
 ERASED_REASON = "erased"
 ERASED_TEXT = "erased at your wish"
@@ -51,10 +34,13 @@ _ROW = "o.seq, o.id, o.source, o.channel, o.t0_s, o.t1_s"
 
 
 class Found(Struct, frozen=True):
-    """What a request is about. ``rows`` by seq; ``windows``: (source, t0_s, t1_s), given or, for words, none."""
+    """What a request is about. ``rows`` by seq; ``windows``: (source, t0_s, t1_s), given or, for words, none;
+    ``within``: those that words are sought in, none for everywhere. ``sketches``: how many tell of the words."""
 
     rows: dict[int, _Row]
     windows: tuple[tuple[int, float, float], ...]
+    within: tuple[tuple[int, float, float], ...] = ()
+    sketches: int = 0
 
     @property
     def ids(self) -> list[str]:
@@ -68,6 +54,8 @@ def find_to_erase(connection: sqlite3.Connection, windows: Sequence[TimeWindow],
         StoreError: nothing was asked for, a window is no stretch of a known source, or the text has no word.
     """
     numbered = tuple(_numbered(connection, window) for window in windows)
+    within: tuple[tuple[int, float, float], ...] = ()
+    sketches = 0
     if text.strip():
         if not terms(text):
             raise StoreError(f"nothing to forget in {text!r}: there is no word in it")
@@ -75,7 +63,8 @@ def find_to_erase(connection: sqlite3.Connection, windows: Sequence[TimeWindow],
         if numbered:
             rows = [row for row in rows if any(_overlaps(row, window) for window in numbered)]
         rows = _with_pictures(connection, rows)
-        numbered = ()
+        numbered, within = (), numbered
+        sketches = len(spans_telling(connection, text, within))
     elif numbered:
         rows = [row for window in numbered for row in _inside(connection, window)]
     else:
@@ -87,11 +76,12 @@ def find_to_erase(connection: sqlite3.Connection, windows: Sequence[TimeWindow],
         found.update((row[0], row) for row in resting)
         fresh = resting
     ordered = sorted(found.values(), key=lambda row: (row[2], row[4], row[1]))
-    return Found({row[0]: row for row in ordered}, numbered)
+    return Found({row[0]: row for row in ordered}, numbered, within, sketches)
 
 
-def erase(writing: Writing, found: Found, wall_s: float) -> int:
-    """Take it out, in the transaction of ``writing``; how many sketches of spans were made anew."""
+def erase(writing: Writing, found: Found, wall_s: float, text: str = "") -> int:
+    """Take it out, in the transaction of ``writing``, and ``text`` from what sketches tell of what was let go before;
+    how many of those were made anew."""
     connection = writing.connection
     writing.settle()
     gone = set(found.ids)
@@ -105,23 +95,14 @@ def erase(writing: Writing, found: Found, wall_s: float) -> int:
     for source, t0_s, t1_s in found.windows:
         writing.add_observation(_erased_gap(_name(connection, source), t0_s, t1_s))
     sketched = 0
-    _forget_retained(connection, found)
+    forget_terms(connection, gone=found.rows)
     for source, stretches in touched.items():
-        sketches = resketch(connection, source, stretches)
-        sketched += len(sketches)
-        if state := writing.consolidation(source):
-            seen = {row[1] for row in found.rows.values() if row[3] == "frame"}
-            writing.save_consolidation(source, erase_from_state(state, gone, seen, sketches))
-    connection.execute("UPDATE memory SET value=1 WHERE key='unscrubbed'")
+        windows = [(t0_s, t1_s) for of, t0_s, t1_s in found.windows if of == source]
+        pictures = any(row[2:4] == (source, "frame") for row in found.rows.values())
+        sketched += forget_in_spans(writing, source, stretches, windows, gone, pictures)
+    if text:
+        sketched += blank_sketches(writing, text, found.within)
     return sketched
-
-
-def blank_sketches(connection: sqlite3.Connection, text: str) -> int:
-    """Empty what sketches still hold ``text`` after all that rests on observations was made anew."""
-    pattern = wanted_pattern(text)
-    held = [(id_,) for id_, told in connection.execute("SELECT id, text FROM spans") if pattern.search(told)]
-    connection.executemany("UPDATE spans SET text='' WHERE id=?", held)
-    return len(held)
 
 
 # --- what goes ------------------------------------------------------------------------------------
@@ -151,12 +132,12 @@ def _inside(connection: sqlite3.Connection, window: tuple[int, float, float]) ->
 
 
 def _holding(connection: sqlite3.Connection, text: str) -> list[_Row]:
-    """What holds all words of ``text`` in any form of them, or ``text`` as it is in its facts."""
+    """What holds all words of ``text`` in any form of them, or ``text`` as it is in what it tells."""
     seqs = seqs_holding(connection, terms(text))
-    pattern = wanted_pattern(text)
+    wanted = Wanted(text)
     found = []
     for *row, told, data in connection.execute(f"SELECT {_ROW}, o.text, o.data FROM observations o"):
-        if row[3] != "gap" and (row[0] in seqs or pattern.search(told) or pattern.search(data)):
+        if row[3] != "gap" and (row[0] in seqs or wanted.is_told(told, data)):
             found.append(tuple(row))
     return found
 
@@ -233,21 +214,6 @@ def _forget_evidence(connection: sqlite3.Connection, gone: set[str]) -> None:
         uncharge(connection, [row[0]], "-row_bytes", n=0)
 
 
-def _forget_retained(connection: sqlite3.Connection, found: Found) -> None:
-    """Events are no longer recognised by what is gone: neither by its rare terms nor by its pictures."""
-    for span, kind, keys, rare in connection.execute("SELECT span, kind, keys, terms FROM holdings").fetchall():
-        seqs, told = msgspec.json.decode(keys), msgspec.json.decode(rare)
-        kept = [seq for seq in seqs if seq not in found.rows]
-        known = [
-            pair for pair in told if connection.execute("SELECT 1 FROM term_counts WHERE term=?", (pair[0],)).fetchone()
-        ]
-        if (kept, known) != (seqs, told):
-            connection.execute(
-                "UPDATE holdings SET keys=?, terms=? WHERE span=? AND kind=?",
-                (msgspec.json.encode(kept).decode(), msgspec.json.encode(known).decode(), span, kind),
-            )
-
-
 def _tombstones(found: Found) -> list[tuple[int, str, float, float]]:
     """(source, channel, t0_s, t1_s): whole windows, and single perceptions that lie in none."""
     stones = [(source, "", t0_s, t1_s) for source, t0_s, t1_s in found.windows]
@@ -292,55 +258,3 @@ def _touched(found: Found) -> dict[int, list[tuple[float, float]]]:
                 merged.append((t0_s, t1_s))
         stretches[source] = merged
     return stretches
-
-
-def resketch(
-    connection: sqlite3.Connection,
-    source: int,
-    stretches: Sequence[tuple[float, float]],
-    stages: Sequence[Stage] = ("full", "sketch", "pointer"),
-) -> dict[float, Span]:
-    """Make anew the spans these stretches touch, those of these stages, from what is left. Returns the events by their
-    begin."""
-    marks = ",".join("?" * len(PERCEIVED_CHANNELS))
-    select = f"SELECT {SPAN_COLUMNS}, p.generation FROM spans p JOIN sources s USING (source) WHERE p.source=?"
-    rows = {}
-    for t0_s, t1_s in stretches:
-        for row in connection.execute(
-            f"{select} AND p.level='event' AND p.stage IN ({','.join('?' * len(stages))}) AND p.t0_s<=? AND p.t1_s>=?",
-            (source, *stages, t1_s, t0_s),
-        ):
-            rows[row[0]] = row
-    (last_s,) = connection.execute(
-        "SELECT coalesce(max(t1_s), 0) FROM spans WHERE source=? AND level='event'", (source,)
-    ).fetchone()
-    sketched: dict[float, Span] = {}
-    for row in rows.values():
-        event = span_of(row[:-1])
-        members = [
-            observation_of(found)
-            for found in connection.execute(
-                f"SELECT {OBSERVATION_COLUMNS} FROM {OBSERVATION_JOIN} WHERE o.source=? AND o.t1_s>=? AND o.t0_s<=?"
-                f" AND o.channel IN ({marks}) ORDER BY o.t1_s, o.t0_s, o.channel, o.id",
-                (source, event.t0_s, event.t1_s, *PERCEIVED_CHANNELS),
-            )
-        ]
-        anew, moments = resketch_event(event, members, is_last=event.t1_s >= last_s)
-        connection.execute("DELETE FROM spans WHERE level='moment' AND source=? AND parent=?", (source, event.id))
-        for moment in moments if event.stage == "full" else ():
-            insert_span(connection, moment, source, row[-1])
-        sketched[event.t0_s] = anew
-        connection.execute(
-            "UPDATE spans SET text=?, keyframe=?, trust=? WHERE id=?", (anew.text, anew.keyframe, anew.trust, event.id)
-        )
-    for parent in {event.parent for event in sketched.values()}:
-        events = connection.execute(
-            f"SELECT {SPAN_COLUMNS} FROM spans p JOIN sources s USING (source) WHERE p.source=? AND p.level='event'"
-            " AND p.parent=? ORDER BY p.t0_s",
-            (source, parent),
-        ).fetchall()
-        connection.execute(
-            "UPDATE spans SET text=?, keyframe=?, trust=? WHERE id=? AND level='episode'",
-            (*told_of_episode([span_of(row) for row in events]), parent),
-        )
-    return sketched

@@ -13,17 +13,17 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from memory.erasure.erase import Found, blank_sketches, erase, find_to_erase
-from memory.erasure.residue import Noted, blot_out, find_residue, note_residue, still_held, vanished
-from memory.index.blocks import seqs_holding
+from memory.erasure.erase import Found, erase, find_to_erase
+from memory.erasure.residue import Noted, blot_out, find_residue, indexed, note_residue, still_held, vanished
 from memory.store.database import FILE_NAME, Store
-from memory.store.pending import wanted_pattern
 from memory.store.reader import snapshot
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from runtime.messages import PERCEIVED_CHANNELS, ForgetReply, ForgetRequest, Observation
 
 # Shown before the user agrees.
 EXAMPLES = 12
+# What reasoning keeps there (reasoning/standing/store.py).
+STANDING = "standing.json"
 LOG_SUFFIXES = (".log", ".stderr", ".stacks", ".1")
 
 
@@ -51,31 +51,32 @@ def forget(store: Store, request: ForgetRequest, log_folders: Sequence[Path] = (
         found = find_to_erase(connection, request.windows, request.text)
         reply = _account(connection, found)
         noted = note_residue(connection, found.rows, request.text)
-        spans = erase(writing, found, request.wall_s) if found.rows or found.windows else 0
-        if request.text and found.rows and not request.windows:
-            spans += blank_sketches(connection, request.text)
-        noted = vanished(connection, noted)
+        spans = erase(writing, found, request.wall_s, request.text)
     if request.text:
         store.pending_erasure.add(request.text, _until_s(request))
     store.scrub()
     reader = store.reader()
     try:
-        traces = _residue_in_file(store, reader, noted)
+        noted = vanished(reader, noted)
+        traces = _residue_in_file(store, reader, noted, found.windows)
         if traces:
             store.scrub(rewrite=True)
-            traces = _residue_in_file(store, reader, noted)
+            traces = _residue_in_file(store, reader, noted, found.windows)
         searched = _search_again(reader, request, noted, found)
     finally:
         reader.close()
     files = {FILE_NAME: store.path.stat().st_size}
     left = {FILE_NAME: sum(traces.values())} if traces else {}
+    elsewhere = noted.elsewhere()
     for path in _other_files(store, log_folders):
+        # What the user waits for may name what was perceived in an erased stretch; that is the user's own word.
+        wanted = elsewhere if request.text or path.name != STANDING else elsewhere - noted.words
         with suppress(FileNotFoundError):  # it went meanwhile
             if path.suffix in LOG_SUFFIXES:
-                blot_out(path, noted.everywhere())
+                blot_out(path, wanted)
             with path.open("rb") as file:
                 files[_named(path, store)] = path.stat().st_size
-                if n := sum(find_residue(file, noted.everywhere()).values()):
+                if n := sum(find_residue(file, wanted).values()):
                     left[_named(path, store)] = n
     return ForgetReply(
         observations=reply.observations,
@@ -123,6 +124,7 @@ def _account(connection: sqlite3.Connection, found: Found, with_examples: bool =
         observations=dict(Counter(row[3] for row in found.rows.values())),
         frames_bytes=frames_bytes,
         extents={names[source]: extent for source, extent in extents.items()},
+        spans=found.sketches,
         examples=_examples(connection, found) if with_examples else (),
         bytes_before=0,
     )
@@ -138,12 +140,14 @@ def _examples(connection: sqlite3.Connection, found: Found) -> tuple[Observation
     return tuple(sorted(shown, key=lambda o: (o.source, o.t0_s, o.id)))
 
 
-def _residue_in_file(store: Store, connection: sqlite3.Connection, noted: Noted) -> Counter[bytes]:
+def _residue_in_file(
+    store: Store, connection: sqlite3.Connection, noted: Noted, windows: Sequence[tuple[int, float, float]]
+) -> Counter[bytes]:
     """Pieces that stand in the database file or its log and in nothing that is still remembered."""
     found: Counter[bytes] = Counter()
     for file in store.raw():
-        found += find_residue(file, noted.everywhere() | noted.words)
-    for piece in still_held(connection, noted, found):
+        found += find_residue(file, noted.everywhere())
+    for piece in still_held(connection, noted, found, windows):
         del found[piece]
     return found
 
@@ -163,13 +167,10 @@ def _search_again(connection: sqlite3.Connection, request: ForgetRequest, noted:
             "evidence": count("links", "to_id", found.ids),
             "pictures": count("payloads", "seq", found.rows),
             "vectors": count("vectors", "seq", found.rows),
-            "index terms": sum(len(seqs_holding(connection, [term])) for term in noted.terms)
-            + count("vocabulary", "term", noted.terms),
+            "index terms": indexed(connection, noted.terms),
         }
         if request.text:
-            pattern = wanted_pattern(request.text)
-            held = {row[0] for row in connection.execute("SELECT text FROM spans") if pattern.search(row[0])}
-            searched["sketches"] = len(held) if not request.windows else 0
+            searched["sketches"] = left.sketches
     return searched
 
 

@@ -2,33 +2,46 @@
 
 Looked for are the words that occur nowhere else now, the erased sentences, and pieces of the erased pictures and
 vectors. A piece that something still remembered holds as well (pictures of a still scene can be equal) is no trace.
+Words of three letters and less are met by chance in pictures; that none of them stays, `memory.store.free_space` sees
+to, which leaves nothing in a page but what is remembered.
 """
 
 # ruff: noqa: S608 - only names of columns and question marks are put into statements
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
 import numpy as np
 from msgspec import Struct, field
 
 from memory.index.analysis import terms
-from memory.index.blocks import seqs_holding
+from memory.index.vocabulary import term_counts
+from memory.spans.consolidate import told_in_state
+from memory.store.told import told_in
 
-# Shorter pieces are met by chance in pictures; whether short words are gone, the search in the tables tells.
-PIECE_BYTES = 6
+PIECE_BYTES = 4
 SENTENCE_BYTES = 96
 BINARY_BYTES = 32
+# Of a picture or vector so many bytes are looked for in each of this many: less than a page holds. Where a JPEG begins
+# it is like any other of its kind.
+PIECE_EVERY_BYTES = 1024
+JPEG_HEAD_BYTES = 640
 _CHUNK_BYTES = 16 << 20
 _AT_ONCE = 500
+# Beginnings of pieces are told by so many bits first, then by all 32.
+_HEAD_BITS = 22
+_PACKAGES = ("runtime", "perception", "memory", "reasoning")
 
 
 class Noted(Struct, frozen=True):
-    """Bytes to look for. ``words``: in the database file alone, other files may use them; the rest in all files."""
+    """Bytes to look for in all files. ``terms`` are those of the words, in the index."""
 
     words: frozenset[bytes] = frozenset()
     sentences: frozenset[bytes] = frozenset()
@@ -37,7 +50,12 @@ class Noted(Struct, frozen=True):
     terms: frozenset[str] = field(default_factory=frozenset)
 
     def everywhere(self) -> frozenset[bytes]:
-        return self.sentences | self.pictures | self.vectors
+        return self.words | self.sentences | self.pictures | self.vectors
+
+    def elsewhere(self) -> frozenset[bytes]:
+        """What to look for outside of the database: the program's own words stand in its logs whatever is erased."""
+        own = program_words()
+        return self.everywhere() - {word for word in self.words if word.lower() in own}
 
 
 def note_residue(connection: sqlite3.Connection, seqs: Iterable[int], text: str = "") -> Noted:
@@ -51,36 +69,59 @@ def note_residue(connection: sqlite3.Connection, seqs: Iterable[int], text: str 
     for i in range(0, len(listed), _AT_ONCE):
         some = listed[i : i + _AT_ONCE]
         rows = connection.execute(
-            "SELECT o.text, p.jpeg, v.vector FROM observations o LEFT JOIN payloads p USING (seq)"
+            "SELECT o.text, o.data, p.jpeg, v.vector FROM observations o LEFT JOIN payloads p USING (seq)"
             f" LEFT JOIN vectors v USING (seq) WHERE o.seq IN ({','.join('?' * len(some))})",
             some,
         )
-        for told, jpeg, vector in rows:
+        for told, data, jpeg, vector in rows:
             sentences.update(_sentences([told]))
-            for word in told.split():
-                own_terms.update(terms(word))
+            own_terms.update(terms(told))
+            for word in f"{told} {told_in(msgspec.json.decode(data))}".split():
                 words.update(_spellings(word))
-            pictures.update(_piece(jpeg))
-            vectors.update(_piece(vector))
+            pictures.update(_pieces(jpeg))
+            vectors.update(_pieces(vector))
     return Noted(frozenset(words), frozenset(sentences), frozenset(pictures), frozenset(vectors), frozenset(own_terms))
 
 
 def vanished(connection: sqlite3.Connection, noted: Noted) -> Noted:
     """Only what nothing holds any more, to be called when it is gone: the words all of whose terms vanished."""
-    gone = frozenset(term for term in noted.terms if not seqs_holding(connection, [term]))
+    gone = noted.terms - term_counts(connection, noted.terms).keys()
     schema = {word for (sql,) in connection.execute("SELECT sql FROM sqlite_master") for word in terms(sql or "")}
     for row in connection.execute("SELECT name, kind, uri, fingerprint FROM sources"):
         schema.update(term for value in row for term in terms(value))
     for row in connection.execute("SELECT track, coalesce(ended, ''), missing, encoders FROM tracks"):
         schema.update(term for value in row for term in terms(value))
-    words = {word for word in noted.words if gone.issuperset(terms(word.decode())) and terms(word.decode())}
-    words = {word for word in words if not schema.intersection(terms(word.decode()))}
-    return Noted(frozenset(words), noted.sentences, noted.pictures, noted.vectors, gone)
+    own = {word: frozenset(terms(word.decode())) for word in noted.words}
+    words = frozenset(word for word, made in own.items() if made and made <= gone and not made & schema)
+    return Noted(words, noted.sentences, noted.pictures, noted.vectors, gone)
+
+
+def indexed(connection: sqlite3.Connection, wanted: frozenset[str]) -> int:
+    """How often the index knows any of these terms still."""
+    listed = sorted(wanted)
+    known = 0
+    for i in range(0, len(listed), _AT_ONCE):
+        some = listed[i : i + _AT_ONCE]
+        for table in ("postings", "vocabulary", "term_counts"):
+            select = f"SELECT count(*) FROM {table} WHERE term IN ({','.join('?' * len(some))})"
+            known += connection.execute(select, some).fetchone()[0]
+    for row in connection.execute("SELECT own, speaker FROM unsealed") if wanted else ():
+        known += len(wanted.intersection(" ".join(row).split()))
+    return known
+
+
+@cache
+def program_words() -> frozenset[bytes]:
+    """Every word of the program's own text."""
+    root = Path(__file__).resolve().parents[2]
+    found: set[bytes] = set()
+    for path in (file for package in _PACKAGES for file in (root / package).rglob("*.py")):
+        found.update(word.lower() for word in re.findall(rb"[A-Za-z]{%d,}" % PIECE_BYTES, path.read_bytes()))
+    return frozenset(found)
 
 
 def find_residue(file: BinaryIO, pieces: frozenset[bytes]) -> Counter[bytes]:
-    """How often each of these pieces (of at least `PIECE_BYTES`) stands in an open file, from its begin, in any
-    capitals for text."""
+    """How often each of these pieces (of at least `PIECE_BYTES`) stands in an open file, from its begin."""
     found: Counter[bytes] = Counter()
     if not pieces:
         return found
@@ -88,8 +129,8 @@ def find_residue(file: BinaryIO, pieces: frozenset[bytes]) -> Counter[bytes]:
     for piece in pieces:
         by_head.setdefault(int.from_bytes(piece[:4], "little"), []).append(piece)
     heads = np.array(sorted(by_head), np.uint32)
-    low = np.zeros(1 << 16, np.bool_)
-    low[heads & 0xFFFF] = True
+    low = np.zeros(1 << _HEAD_BITS, np.bool_)
+    low[heads & (len(low) - 1)] = True
     longest = max(map(len, pieces))
     file.seek(0)
     kept = b""
@@ -105,19 +146,35 @@ def find_residue(file: BinaryIO, pieces: frozenset[bytes]) -> Counter[bytes]:
     return found
 
 
-def still_held(connection: sqlite3.Connection, noted: Noted, found: Iterable[bytes]) -> frozenset[bytes]:
-    """Those of the pieces found in the database file that something still remembered holds too."""
+def still_held(
+    connection: sqlite3.Connection, noted: Noted, found: Iterable[bytes], windows: Sequence[tuple[int, float, float]]
+) -> frozenset[bytes]:
+    """Those of the pieces found in the database file that something still remembered holds too; what is told of
+    ``windows`` is not."""
     asked = frozenset(found)
     held: set[bytes] = set()
-    for table, column, kind in (("payloads", "jpeg", noted.pictures), ("vectors", "vector", noted.vectors)):
-        if wanted := asked & kind:
+    for table, column, wanted in (
+        ("payloads", "jpeg", asked - noted.sentences - noted.vectors),
+        ("vectors", "vector", asked - noted.sentences - noted.pictures),
+    ):
+        if wanted:
             for (value,) in connection.execute(f"SELECT {column} FROM {table}"):
-                held.update(piece for piece in _piece(value) if piece in wanted)
+                held.update(piece for piece in wanted if piece in value)
     if wanted := asked & (noted.sentences | noted.words):
-        for told, data in connection.execute("SELECT text, data FROM observations"):
-            line = f"{told}\n{data}".encode()
-            held.update(piece for piece in wanted if piece in line)
+        for line in _told(connection, windows):
+            held.update(piece for piece in wanted if any(True for _ in _places(line, piece)))
     return frozenset(held)
+
+
+def _told(connection: sqlite3.Connection, windows: Sequence[tuple[int, float, float]]) -> Iterator[bytes]:
+    for told, data in connection.execute("SELECT text, data FROM observations"):
+        yield f"{told}\n{data}".encode()
+    spans = connection.execute("SELECT source, t0_s, t1_s, text FROM spans").fetchall()
+    for source, state in connection.execute("SELECT source, state FROM consolidation"):
+        spans += [(source, event.t0_s, event.t1_s, event.text) for event in told_in_state(bytes(state))]
+    for source, t0_s, t1_s, told in spans:
+        if not any(source == of and t0_s <= end_s and t1_s >= begin_s for of, begin_s, end_s in windows):
+            yield told.encode()
 
 
 def blot_out(path: Path, pieces: frozenset[bytes]) -> int:
@@ -132,12 +189,10 @@ def blot_out(path: Path, pieces: frozenset[bytes]) -> int:
         file.seek(0)
         data = file.read()
         for piece in pieces:
-            at = data.find(piece)
-            while at >= 0:
+            for at in _places(data, piece):
                 file.seek(at)
                 file.write(b"*" * len(piece))
                 blotted += 1
-                at = data.find(piece, at + 1)
     return blotted
 
 
@@ -149,17 +204,18 @@ def _sentences(texts: Iterable[str]) -> Iterator[bytes]:
 
 
 def _spellings(word: str) -> Iterator[bytes]:
-    bare = word.strip(".,;:!?\"'()[]“”’")
-    for spelt in {bare, bare.lower()}:
-        if len(spelt.encode()) >= PIECE_BYTES and bare.isalnum():
-            yield spelt.encode()
+    for part in re.findall(r"[^\W_]+", word):
+        for spelt in {part, part.lower(), part.upper(), part.capitalize()}:
+            if len(spelt.encode()) >= PIECE_BYTES:
+                yield spelt.encode()
 
 
-def _piece(blob: bytes | None) -> Iterator[bytes]:
-    """A stretch from the middle: the ends of pictures are alike."""
-    if blob is not None and len(blob) >= 4 * BINARY_BYTES:
-        middle = len(blob) // 2
-        piece = bytes(blob[middle : middle + BINARY_BYTES])
+def _pieces(blob: bytes | None) -> Iterator[bytes]:
+    """Stretches of a picture or vector, one of its middle at least."""
+    if blob is None or len(blob) < 4 * BINARY_BYTES:
+        return
+    for at in (len(blob) // 2, *range(JPEG_HEAD_BYTES, len(blob) - BINARY_BYTES, PIECE_EVERY_BYTES)):
+        piece = bytes(blob[at : at + BINARY_BYTES])
         if len(set(piece)) > 4:  # a run of one value stands anywhere
             yield piece
 
@@ -168,9 +224,18 @@ def _candidates(data: bytes, heads: np.ndarray, low: np.ndarray) -> Iterator[int
     for offset in range(4):
         count = (len(data) - offset) // 4
         values = np.frombuffer(data, "<u4", count, offset)
-        maybe = np.flatnonzero(low[values & 0xFFFF])
+        maybe = np.flatnonzero(low[values & (len(low) - 1)])
         for i in maybe[np.isin(values[maybe], heads)]:
             yield 4 * int(i) + offset
+
+
+def _places(data: bytes, piece: bytes) -> Iterator[int]:
+    """Where a piece stands alone in some bytes."""
+    at = data.find(piece)
+    while at >= 0:
+        if _stands_alone(data, at, piece):
+            yield at
+        at = data.find(piece, at + 1)
 
 
 def _stands_alone(data: bytes, at: int, piece: bytes) -> bool:

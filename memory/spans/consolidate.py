@@ -7,7 +7,7 @@ as soon as it ends, because an episode is named by its first event; no row is ch
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 import numpy as np
@@ -179,20 +179,25 @@ def resketch_event(event: Span, perceived: Sequence[Observation], is_last: bool)
     return anew, moments(anew, members)
 
 
-def erase_from_state(state: bytes, gone: set[str], pictures: set[str], anew: dict[float, Span]) -> bytes:
-    """A saved state without what was erased: members ``gone``, of which ``pictures`` shaped the averages, and events
-    that were sketched ``anew``, by their begin."""
+def erase_from_state(
+    state: bytes,
+    is_gone: Callable[[Observation], bool],
+    retell: Callable[[EventFacts], EventFacts],
+    pictures: bool = False,
+) -> bytes:
+    """A saved state without members that are gone, and with its events as ``retell`` has them; ``pictures``: such
+    shaped the averages too."""
     known = msgspec.msgpack.decode(state, type=ConsolidationState)
-    known.members = [o for o in known.members if o.id not in gone]
-    known.episode = [
-        EventFacts(event.t0_s, event.t1_s, event.text, event.keyframe, trust=event.trust)
-        if (event := anew.get(facts.t0_s))
-        else facts
-        for facts in known.episode
-    ]
+    known.members = [o for o in known.members if not is_gone(o)]
+    known.episode = [retell(facts) for facts in known.episode]
     if pictures:
         known.segment.average = b""
     return msgspec.msgpack.encode(known)
+
+
+def told_in_state(state: bytes) -> list[EventFacts]:
+    """The events a saved state has still to tell of."""
+    return msgspec.msgpack.decode(state, type=ConsolidationState).episode
 
 
 def told_of_episode(events: Sequence[EventFacts] | Sequence[Span]) -> tuple[str, str, float]:

@@ -12,6 +12,9 @@ READ_CHARACTERS = 160
 SEEN_CHARACTERS = 200
 EVENT_IN_EPISODE_CHARACTERS = 120
 EPISODE_CHARACTERS = 1200
+# Between the parts of a sketch.
+_BETWEEN = " | "
+_ENTRY = re.compile(r"(?:^|; )\[\d+(?::\d\d){1,2}\] ")
 
 
 def clock(t_s: float) -> str:
@@ -34,28 +37,48 @@ def sketch_event(members: Sequence[Observation]) -> str:
     """Seen, read, said, heard and missed, each once, in the order of their first appearance."""
     parts = []
     for label, channels, limit in _PARTS:
-        texts = dict.fromkeys(o.text.strip() for o in members if o.channel in channels and o.text.strip())
+        told = (_as_no_part(o.text.strip()) for o in members if o.channel in channels)
+        texts = dict.fromkeys(text for text in told if text)
         if label == "seen":  # pictures of one event say much the same; each thing in them once
             texts = dict.fromkeys(part for text in texts for part in text.split("; "))
         quoted = [f'"{text}"' if label in ("read", "said") else text for text in texts]
         if quoted:
             parts.append(f"{label}: {_fit(quoted, limit)}")
-    return " | ".join(parts)
+    return _BETWEEN.join(parts)
 
 
 def without_channel(text: str, channel: Channel) -> str:
     """An event's sketch without what it says of a channel."""
     labels = {label for label, channels, _ in _PARTS if channel in channels}
-    begins = [*re.finditer(rf"(?:^| \| )({'|'.join(label for label, *_ in _PARTS)}): ", text)]
+    begins = [*re.finditer(rf"(?:^|{re.escape(_BETWEEN)})({'|'.join(label for label, *_ in _PARTS)}): ", text)]
+    if not begins:  # nothing is told of any: a tombstone, or an event of which nothing is left
+        return text
     ends = [*(begin.start() for begin in begins[1:]), len(text)]
     parts = [text[begin.start() : end] for begin, end in zip(begins, ends, strict=True) if begin[1] not in labels]
-    return "".join(parts).removeprefix(" | ")
+    return "".join(parts).removeprefix(_BETWEEN)
+
+
+def episode_without_channel(text: str, channel: Channel) -> str:
+    """An episode's sketch without what it says of a channel, whether its events are there still or not."""
+    begins = [begin.start() for begin in _ENTRY.finditer(text)]
+    entries = [text[begin:end] for begin, end in zip(begins, [*begins[1:], len(text)], strict=True)]
+    kept = []
+    for entry in entries:
+        head, told = entry.removeprefix("; ").split("] ", 1)
+        if less := without_channel(told, channel):
+            kept.append(f"{head}] {less}")
+    return "; ".join(kept) if entries else text
 
 
 def sketch_episode(events: Sequence[tuple[float, str]]) -> str:
     """The events of an episode, each with its time; (t0_s, text) in order."""
     lines = [f"[{clock(t0_s)}] {_cut(text, EVENT_IN_EPISODE_CHARACTERS)}" for t0_s, text in events if text]
     return _fit(lines, EPISODE_CHARACTERS)
+
+
+def _as_no_part(text: str) -> str:
+    """What was read or said, so that it cannot pass for a part of a sketch: those are taken out by where they begin."""
+    return text.replace(_BETWEEN, " / ").replace("; [", "; (")
 
 
 def _fit(texts: list[str], limit: int) -> str:

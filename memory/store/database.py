@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from memory.index.blocks import reindex
+from memory.store.free_space import zero_unused
 from memory.store.levels import Budget
 from memory.store.migrations import SCHEMA, migrate, schema_version
 from memory.store.pending import PendingErasure
@@ -33,6 +34,7 @@ BUSY_TIMEOUT_S = 5.0
 FULL_BYTES = 32 << 10
 # How long a commit waits for readers to finish with the write-ahead log before it leaves the log to the next commit.
 FOLD_TIMEOUT_S = 1.0
+FOLD_TRIES = 3
 
 # synchronous=FULL: what is acknowledged survives a power cut too; at four commits a second its fsync is free.
 # journal_size_limit: a long reader lets the WAL grow; it is cut back after.
@@ -76,9 +78,7 @@ class Store:
         self._raw: BinaryIO | None = None
         self._known_terms: set[str] = set()
         self.pending_erasure = PendingErasure()
-        if self._is_unscrubbed():  # a process died between erasing and this
-            with suppress(StoreError):
-                self.scrub()
+        self.scrub_if_needed()  # where a process died before it could
 
     def _open(self) -> sqlite3.Connection:
         if self.path.exists() and self.path.stat().st_size:
@@ -141,26 +141,41 @@ class Store:
             return connection
 
     def scrub(self, rewrite: bool = False) -> None:
-        """Take out of the file, byte for byte, what was deleted: full-text indexes are merged into one segment each,
-        so that no older one holds a deleted word, the write-ahead log is emptied and freed pages are given back.
-        ``rewrite`` copies the whole file anew instead of trusting that every deleted byte was overwritten.
+        """Take out of the file, byte for byte, what was deleted: free pages are given back, the write-ahead log is
+        emptied and what lies unused inside of pages is zeroed. ``rewrite`` copies the whole file anew instead.
 
         Raises:
             StoreError: it could not be done, disk full or another program reading the file; it is done at the next
                 opening.
         """
         with explained(self.where):
-            full_text = "SELECT name FROM sqlite_master WHERE sql LIKE 'CREATE VIRTUAL TABLE % USING fts5(%'"
-            for (table,) in self._connection.execute(full_text).fetchall():
-                self._connection.execute(f"INSERT INTO {table}({table}) VALUES ('optimize')")  # noqa: S608
-            self._connection.execute("VACUUM" if rewrite else "PRAGMA incremental_vacuum").fetchall()
+            # As a script: of a single statement without columns the module makes one step, which frees one page.
+            self._connection.executescript("VACUUM" if rewrite else "PRAGMA incremental_vacuum")
+            self._begin_with_empty_log()
+            try:
+                zero_unused(self._file_descriptor().fileno())
+                # Also tells connections that maintain the index that what they have read is out of date.
+                self._connection.execute("UPDATE memory SET value=0 WHERE key='unscrubbed'")
+                self._connection.execute("COMMIT")
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            # Pages read before would be written with what was in their gaps then.
+            self._connection.execute("PRAGMA shrink_memory")
+
+    def _begin_with_empty_log(self) -> None:
+        """Begin a transaction while everything is in the file and nothing in the write-ahead log."""
+        for _ in range(FOLD_TRIES):
             (is_read, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if is_read:
-                raise StoreError(
-                    f"memory {self.where}: another program is reading it, so that its log still holds what was erased;"
-                    " end it, then forget once more"
-                )
-            self._connection.execute("UPDATE memory SET value=0 WHERE key='unscrubbed'")
+            if not is_read:
+                self._connection.execute("BEGIN IMMEDIATE")
+                if not self._log_size_bytes():
+                    return
+                self._connection.execute("ROLLBACK")  # the index was maintained in between
+        raise StoreError(
+            f"memory {self.where}: another program is reading it, so that its log still holds what was erased;"
+            " end it, then forget once more"
+        )
 
     def raw(self) -> Iterator[BinaryIO]:
         """The file and its write-ahead log as the bytes they are.
@@ -170,11 +185,14 @@ class Store:
         itself for the last one and remove the log that is written here
         (sqlite.org/howtocorrupt.html, "Posix advisory locks canceled by a separate thread doing close()").
         """
-        if self._raw is None:
-            self._raw = self.path.open("rb", buffering=0)
-        yield self._raw
+        yield self._file_descriptor()
         with suppress(FileNotFoundError), self.path.with_name(FILE_NAME + "-wal").open("rb") as log:
             yield log
+
+    def _file_descriptor(self) -> BinaryIO:
+        if self._raw is None:
+            self._raw = self.path.open("r+b", buffering=0)
+        return self._raw
 
     def _check_in_place(self) -> None:
         """What is written into a file that is no longer where it was would be lost unnoticed."""
@@ -184,8 +202,18 @@ class Store:
                 " another folder with --memory"
             )
 
-    def _is_unscrubbed(self) -> bool:
-        return bool(self._connection.execute("SELECT value FROM memory WHERE key='unscrubbed'").fetchone()[0])
+    @property
+    def is_unscrubbed(self) -> bool:
+        """Whether bytes of what was removed may still lie in the file."""
+        with explained(self.where):
+            return bool(self._connection.execute("SELECT value FROM memory WHERE key='unscrubbed'").fetchone()[0])
+
+    def scrub_if_needed(self) -> None:
+        """Scrub where anything was removed since it was done last. Where it cannot be done now, it is at the next
+        opening."""
+        with suppress(StoreError):
+            if self.is_unscrubbed:
+                self.scrub()
 
     def fold(self) -> bool:
         """Fold the write-ahead log into the file and cut both to what they hold; False if a reader was in the way."""
@@ -203,8 +231,9 @@ class Store:
         return _size(self.path.with_name(FILE_NAME + "-wal"))
 
     def close(self) -> None:
-        """Fold the write-ahead log into the file and let go of the folder."""
+        """Fold the write-ahead log into the file, leave nothing in it of what was removed, and let go of the folder."""
         try:
+            self.scrub_if_needed()
             with explained(self.where):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:

@@ -6,14 +6,13 @@ writing process alone knows it, in its memory, as long as anything that began be
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
-import msgspec
 from msgspec import Struct
 
 from memory.index.analysis import terms
 from memory.index.keys import observation_key
+from memory.store.told import Wanted
 from runtime.messages import Observation
 
 # What is perceived arrives no later than this after it began: an utterance, the queue of its recogniser, a restart.
@@ -21,15 +20,9 @@ LATE_S = 180.0
 WISHES_KEPT = 64
 
 
-def wanted_pattern(text: str) -> re.Pattern[str]:
-    """Finds ``text`` as whole words, however it is spaced and capitalised."""
-    parts = [re.escape(part) for part in text.split()]
-    return re.compile(r"(?<!\w)" + r"\s+".join(parts) + r"(?!\w)", re.IGNORECASE)
-
-
 class _Wish(Struct, frozen=True):
     terms: frozenset[str]
-    pattern: re.Pattern[str]
+    wanted: Wanted
     until_s: dict[str, float]
 
 
@@ -42,7 +35,7 @@ class PendingErasure:
     def add(self, text: str, until_s: Mapping[str, float]) -> None:
         """Refuse what holds ``text`` and began by ``until_s`` of its source."""
         if until_s:
-            self._wishes.append(_Wish(frozenset(terms(text)), wanted_pattern(text), dict(until_s)))
+            self._wishes.append(_Wish(frozenset(terms(text)), Wanted(text), dict(until_s)))
             del self._wishes[:-WISHES_KEPT]
 
     def passed(self, source: str, t_s: float) -> None:
@@ -63,10 +56,7 @@ class PendingErasure:
             return False
         key = observation_key(observation)
         own = {*key.own, *key.speaker}
-        data = msgspec.json.encode(observation.data).decode()
-        return any(
-            wish.terms <= own or wish.pattern.search(observation.text) or wish.pattern.search(data) for wish in wishes
-        )
+        return any(wish.terms <= own or wish.wanted.is_in(observation) for wish in wishes)
 
     @staticmethod
     def _is_of(wish: _Wish, observation: Observation) -> bool:

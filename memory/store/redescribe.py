@@ -14,7 +14,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from memory.erasure.erase import resketch
+from memory.erasure.sketches import resketch
 from memory.index.blocks import rewrite_keys
 from memory.index.keys import Key, counted_terms, observation_key
 from memory.index.vector_segments import drop_from_cells, move_vectors

@@ -11,14 +11,16 @@ spans, are the caller's.
 # ruff: noqa: S608 - only names of columns and question marks are put into statements
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from msgspec import Struct
 
 from memory.index.keys import Key, counted_terms, observation_key
 from memory.index.vector_segments import drop_from_cells
+from memory.index.vocabulary import term_counts
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from memory.store.size_accounting import belongs_at_s, charge, kind_of, level_of
 
@@ -111,3 +113,19 @@ def uncount_terms(connection: sqlite3.Connection, keys: Sequence[tuple[int, Key]
     for term in gone:
         connection.execute("DELETE FROM vocabulary WHERE term=?", (term,))
     return gone
+
+
+def forget_terms(connection: sqlite3.Connection, span: str | None = None, gone: Container[int] = ()) -> None:
+    """Have an event, or all, no longer be known by terms that nothing holds any more, nor by observations ``gone``."""
+    where, values = ("", ()) if span is None else (" WHERE span=?", (span,))
+    for id_, kind, keys, rare in connection.execute(
+        f"SELECT span, kind, keys, terms FROM holdings{where}", values
+    ).fetchall():
+        seqs, told = json.loads(keys), json.loads(rare)
+        held = term_counts(connection, (term for term, _ in told))
+        kept, known = [seq for seq in seqs if seq not in gone], [pair for pair in told if pair[0] in held]
+        if (kept, known) != (seqs, told):
+            connection.execute(
+                "UPDATE holdings SET keys=?, terms=? WHERE span=? AND kind=?",
+                (json.dumps(kept), json.dumps(known), id_, kind),
+            )

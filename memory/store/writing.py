@@ -41,6 +41,9 @@ class Writing:
         self.stored = 0
         self.erased = 0
         self.spans = 0
+        # Consolidation saved before this has to tell less: what of it is in memory must be read anew.
+        self.untold = False
+        self._is_scrubbed = True
         # What was asked, answered or corrected in this transaction, and what its answers rest on.
         self.asked: list[Observation] = []
         self.cited: list[str] = []
@@ -121,6 +124,7 @@ class Writing:
     def remove(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Delete observations with their pictures, vectors, words and links; the ids of those that were there."""
         self.settle()
+        self._leave_to_scrub()
         removed = remove_observations(self.connection, ids)
         self.unlearn(removed.terms)
         self._to_unindex += removed.keys
@@ -133,7 +137,14 @@ class Writing:
     def remove_pictures(self, ids: Iterable[str]) -> None:
         """Delete the pictures of observations and keep what else is known of them."""
         self.settle()
+        self._leave_to_scrub()
         remove_pictures(self.connection, ids)
+
+    def _leave_to_scrub(self) -> None:
+        """Bytes of what goes may stay in the file until it is scrubbed."""
+        if self._is_scrubbed:
+            self.connection.execute("UPDATE memory SET value=1 WHERE key='unscrubbed' AND value=0")
+            self._is_scrubbed = False
 
     def advance(self, source: str, track: str, t_s: float) -> None:
         """Raise the watermark of a track; it never falls."""

@@ -54,6 +54,7 @@ from runtime.messages import (
 from runtime.pause import pause, resume
 from runtime.processes import label_of
 from runtime.replay import Watermarks
+from runtime.service import HEARTBEAT_S
 
 ANSWER_DEADLINE_S = 60.0
 CALL_DEADLINE_S = 15.0
@@ -174,6 +175,13 @@ class Client:
             for name in self._perceivers if forgotten.windows and forgotten.until_s else ():
                 tasks.start_soon(self._let_go, name, forgotten)
         return reply
+
+    async def live_media_s(self) -> dict[str, float]:
+        """How far each source that comes live has come by the clock of what perceives it: what it has captured."""
+        await self.hear_from(self._perceivers)
+        beats = [self.heartbeats[name] for name in self._live() if self.heartbeats[name].source]
+        # A beat is as old as half a second, and whoever asks means this moment.
+        return {beat.source: beat.clock_s + HEARTBEAT_S for beat in beats if beat.clock_s}
 
     @property
     def perceives_live(self) -> bool:

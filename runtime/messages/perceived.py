@@ -156,7 +156,8 @@ class Heartbeat(Message, frozen=True, tag="heartbeat"):
     ``media_s`` is the newest media time it has worked on; ``idle`` means it has nothing to do, so that an
     unchanging ``media_s`` is no fault. ``counters`` holds totals ("frames", "keyframes", "bytes", ...),
     ``drops`` counts by "topic:reason". ``paused``: the user paused it.
-    ``ended``: it did all there was to do, and this is its last one.
+    ``ended``: it did all there was to do, and this is its last one. ``clock_s``: of a process that perceives live, the
+    media time that it is now.
     """
 
     process: str
@@ -172,3 +173,4 @@ class Heartbeat(Message, frozen=True, tag="heartbeat"):
     notes: tuple[str, ...] = ()
     paused: bool = False
     ended: bool = False
+    clock_s: float = 0.0

@@ -7,7 +7,7 @@ import datetime
 import pytest
 
 from runtime.errors import UserError
-from runtime.interfaces.commands.moments import Moment, latest, parse_length_s, parse_moment, stretch
+from runtime.interfaces.commands.moments import Moment, Now, latest, parse_length_s, parse_moment, stretch
 from runtime.messages import SourceRecord, TimeWindow
 
 NOW = datetime.datetime(2026, 11, 23, 15, 0).astimezone()
@@ -81,37 +81,59 @@ def test_what_is_no_length_is_said_in_one_line(text: str) -> None:
 def test_media_time_needs_to_be_told_whose_where_there_are_several_sources() -> None:
     known = [record("a.mp4", 60.0), record("b.mp4", 90.0)]
     with pytest.raises(UserError, match=r"whose media time\? give --source \(a.mp4, b.mp4\)"):
-        stretch(Moment("media", 5.0), None, "", known, 0.0)
-    assert stretch(Moment("media", 5.0), None, "b.mp4", known, 0.0) == (
+        stretch(Moment("media", 5.0), None, "", known, Now(0.0))
+    assert stretch(Moment("media", 5.0), None, "b.mp4", known, Now(0.0)) == (
         TimeWindow(source="b.mp4", t0_s=5.0, t1_s=90.0),
     )
 
 
 def test_wall_clock_time_reaches_every_source_that_was_perceived_then() -> None:
     known = [record("early", 60.0, 1000.0), record("late", 100.0, 1050.0), record("unknown", 50.0)]
-    assert stretch(Moment("wall", 1040.0), Moment("wall", 1055.0), "", known, 9e9) == (
+    assert stretch(Moment("wall", 1040.0), Moment("wall", 1055.0), "", known, Now(9e9)) == (
         TimeWindow(source="early", t0_s=40.0, t1_s=55.0), TimeWindow(source="late", t0_s=0.0, t1_s=5.0),
     )  # fmt: skip
 
 
 def test_a_stretch_in_which_nothing_was_perceived_names_what_there_is() -> None:
     with pytest.raises(UserError, match=r"nothing was perceived then; in memory: early 0:00-1:00 from"):
-        stretch(Moment("wall", 5.0), Moment("wall", 6.0), "", [record("early", 60.0, 1000.0)], 9e9)
+        stretch(Moment("wall", 5.0), Moment("wall", 6.0), "", [record("early", 60.0, 1000.0)], Now(9e9))
     with pytest.raises(UserError, match="end of that stretch is before its begin"):
-        stretch(Moment("media", 9.0), Moment("media", 6.0), "", [record("early", 60.0)], 9e9)
+        stretch(Moment("media", 9.0), Moment("media", 6.0), "", [record("early", 60.0)], Now(9e9))
     with pytest.raises(UserError, match="no source 'x' in memory; there is early"):
-        stretch(None, None, "x", [record("early", 60.0)], 0.0)
+        stretch(None, None, "x", [record("early", 60.0)], Now(0.0))
     with pytest.raises(UserError, match="memory holds no source yet"):
-        stretch(None, None, "", [], 0.0)
+        stretch(None, None, "", [], Now(0.0))
 
 
 def test_the_last_minutes_of_what_comes_live_are_those_of_the_clock_with_what_is_on_its_way() -> None:
     known = [record("cam", 995.0, 10_000.0, kind="camera", ended=False), record("talk.mp4", 300.0, 5.0)]
-    assert latest(60.0, "", known, 11_000.0) == (TimeWindow(source="cam", t0_s=940.0, t1_s=1000.0),)
+    now = Now(11_000.0, {"cam": 1000.0})
+    assert latest(60.0, "", known, now) == (TimeWindow(source="cam", t0_s=940.0, t1_s=1000.0),)
 
 
 def test_the_last_minutes_of_recordings_are_of_the_one_going_on_else_of_the_one_opened_last() -> None:
     going = [record("a.mp4", 300.0, 5.0, ended=False), record("b.mp4", 90.0)]
-    assert latest(60.0, "", going, 9e9) == (TimeWindow(source="a.mp4", t0_s=240.0, t1_s=300.0),)
+    assert latest(60.0, "", going, Now(9e9)) == (TimeWindow(source="a.mp4", t0_s=240.0, t1_s=300.0),)
     over = [record("a.mp4", 300.0, 5.0), record("b.mp4", 40.0)]
-    assert latest(60.0, "", over, 9e9) == (TimeWindow(source="b.mp4", t0_s=0.0, t1_s=40.0),)
+    assert latest(60.0, "", over, Now(9e9)) == (TimeWindow(source="b.mp4", t0_s=0.0, t1_s=40.0),)
+
+
+@pytest.mark.parametrize("set_by_s", [-86_400.0, -60.0, 60.0, 86_400.0])
+def test_the_last_minutes_of_what_comes_live_are_the_same_however_the_clock_was_set(set_by_s: float) -> None:
+    known = [record("cam", 995.0, 10_000.0, kind="camera", ended=False)]
+    now = Now(11_000.0 + set_by_s, {"cam": 1000.0})
+    assert latest(60.0, "", known, now) == (TimeWindow(source="cam", t0_s=940.0, t1_s=1000.0),)
+    # An hour is named as the clock has it now, and no stretch reaches beyond what there is.
+    asked = Moment("wall", now.wall_s - 30.0)
+    assert stretch(asked, None, "", known, now) == (TimeWindow(source="cam", t0_s=970.0, t1_s=1000.0),)
+
+
+def test_the_last_minutes_of_what_has_ended_reach_no_further_back_because_the_clock_was_set_back() -> None:
+    known = [record("cam", 1000.0, 10_000.0, kind="camera")]
+    assert latest(60.0, "", known, Now(11_020.0)) == (TimeWindow(source="cam", t0_s=960.0, t1_s=1000.0),)
+    assert latest(60.0, "", known, Now(10_500.0)) == (TimeWindow(source="cam", t0_s=940.0, t1_s=1000.0),)
+
+
+def test_a_live_source_of_an_agent_that_was_killed_reaches_as_far_as_memory_holds_it() -> None:
+    known = [record("cam", 995.0, 10_000.0, kind="camera", ended=False)]
+    assert latest(60.0, "", known, Now(90_000.0)) == (TimeWindow(source="cam", t0_s=935.0, t1_s=995.0),)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.from_thread
 import anyio.to_thread
 import msgspec
 import pytest
@@ -23,6 +24,7 @@ from runtime.messages import (
     Done,
     Message,
     Observation,
+    ReaddRequest,
     RecallRequest,
     RememberRequest,
     ScanRequest,
@@ -245,3 +247,22 @@ async def test_a_folder_in_use_ends_the_process_with_one_line(tmp_path: Path) ->
     with pytest.raises(StoreError, match="in use by process"):
         await main(FakeService(tmp_path))  # type: ignore[arg-type]
     store.close()
+
+
+async def test_what_was_removed_leaves_the_file_within_the_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memory.process.SCRUB_INTERVAL_S", 0.01)
+    scrubbed, scrub = anyio.Event(), Store.scrub
+
+    def noted(store: Store, rewrite: bool = False) -> None:
+        scrub(store, rewrite)
+        anyio.from_thread.run_sync(scrubbed.set)
+
+    monkeypatch.setattr(Store, "scrub", noted)
+    async with memory_process(tmp_path) as service:
+        service.mailbox.put(*send("video", *clip(3)))
+        await service.acknowledged("video", 3)
+        await service.call(ReaddRequest(source="clip"))  # takes away what there is of a tombstone
+        with anyio.fail_after(20):
+            await scrubbed.wait()

@@ -22,7 +22,15 @@ from runtime.errors import UserError
 from runtime.interfaces.attach import attached
 from runtime.interfaces.client import Client
 from runtime.interfaces.commands.forget_options import add_forget_options
-from runtime.interfaces.commands.moments import goes_on, known_until_s, latest, parse_length_s, parse_moment, stretch
+from runtime.interfaces.commands.moments import (
+    Now,
+    goes_on,
+    known_until_s,
+    latest,
+    parse_length_s,
+    parse_moment,
+    stretch,
+)
 from runtime.interfaces.terminal.render import OUT, byte_size, note, observation_line, told_of_pause
 from runtime.interfaces.terminal.standard_streams import typed_lines
 from runtime.messages import ArchiveReply, ForgetReply, ForgetRequest, TimeWindow, round_time
@@ -176,18 +184,18 @@ async def _preview(wish: Wish, client: Client, as_json: bool = False) -> ForgetR
         UserError: no such stretch or source.
     """
     known = (await client.status()).sources
-    now = datetime.datetime.now().astimezone()
-    now_wall_s = now.timestamp()
+    clock = datetime.datetime.now().astimezone()
+    now = Now(clock.timestamp(), await client.live_media_s())
     windows: tuple[TimeWindow, ...] = ()
     if wish.last:
-        windows = latest(parse_length_s(wish.last), wish.source, known, now_wall_s)
+        windows = latest(parse_length_s(wish.last), wish.source, known, now)
     elif wish.begin or wish.end or wish.source:
-        begin = parse_moment(wish.begin, now) if wish.begin else None
-        end = parse_moment(wish.end, now, is_end=True) if wish.end else None
-        windows = stretch(begin, end, wish.source, known, now_wall_s)
-    request = ForgetRequest(windows=windows, text=wish.text, wall_s=round(now_wall_s, 3))
+        begin = parse_moment(wish.begin, clock) if wish.begin else None
+        end = parse_moment(wish.end, clock, is_end=True) if wish.end else None
+        windows = stretch(begin, end, wish.source, known, now)
+    request = ForgetRequest(windows=windows, text=wish.text, wall_s=round(now.wall_s, 3))
     found = await client.forget(msgspec.structs.replace(request, preview=True))
-    is_there = bool(found.observations) or client.perceives_live
+    is_there = bool(found.observations or found.spans) or client.perceives_live
     if as_json:
         if not is_there:
             print(_as_json(found, windows, is_done=False), flush=True)
@@ -204,9 +212,9 @@ async def _erase(wish: Wish, request: ForgetRequest, client: Client, as_json: bo
     Raises:
         UserError: something of it stands in a file that is not ours.
     """
-    now_wall_s = time.time()
+    now = Now(time.time(), await client.live_media_s())
     known = (await client.status()).sources
-    until_s = {record.source: round_time(known_until_s(record, now_wall_s)) for record in known if goes_on(record)}
+    until_s = {record.source: round_time(known_until_s(record, now)) for record in known if goes_on(record)}
     done = await client.forget(msgspec.structs.replace(request, until_s=until_s))
     if as_json:
         print(_as_json(done, request.windows, is_done=True), flush=True)
@@ -231,7 +239,10 @@ def _nothing_found(wish: Wish) -> str:
 
 def _show_preview(found: ForgetReply, wish: Wish) -> None:
     if not found.observations:
-        OUT.print(f"{_nothing_found(wish)} yet; what is still on its way there goes", markup=False)
+        told = f"{_nothing_found(wish)} yet; what is still on its way there goes"
+        if found.spans:
+            told = f"{found.spans} sketches of what is no longer kept in full tell of it"
+        OUT.print(told, markup=False)
         return
     for observation in found.examples[:EXAMPLES_SHOWN]:
         OUT.print("  " + observation_line(observation), markup=False)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
+from runtime.clock import media_time
 from runtime.errors import UserError
 from runtime.messages import SourceRecord, TimeWindow, round_time
 
@@ -31,6 +32,13 @@ class Moment(Struct, frozen=True):
 
     kind: Literal["media", "wall"]
     t_s: float
+
+
+class Now(Struct, frozen=True):
+    """When something is asked: Unix seconds, and media seconds of each source that comes live at the time."""
+
+    wall_s: float
+    media_s: Mapping[str, float] = {}
 
 
 def parse_length_s(text: str) -> float:
@@ -89,7 +97,7 @@ def parse_moment(text: str, now: datetime.datetime, is_end: bool = False) -> Mom
 
 
 def stretch(
-    begin: Moment | None, end: Moment | None, source: str, known: Sequence[SourceRecord], now_wall_s: float
+    begin: Moment | None, end: Moment | None, source: str, known: Sequence[SourceRecord], now: Now
 ) -> tuple[TimeWindow, ...]:
     """The windows between two moments, either of which may be open, in all sources they reach.
 
@@ -104,23 +112,24 @@ def stretch(
         )
     windows = []
     for record in records:
-        t0_s = 0.0 if begin is None else _media_s(begin, record)
-        t1_s = known_until_s(record, now_wall_s) if end is None else _media_s(end, record)
+        t0_s = 0.0 if begin is None else _media_s(begin, record, now)
+        t1_s = known_until_s(record, now) if end is None else _media_s(end, record, now)
         if t0_s is None or t1_s is None:
             continue
         if begin is not None and end is not None and t1_s < t0_s:
             raise UserError("the end of that stretch is before its begin")
-        t0_s, t1_s = max(0.0, t0_s), min(t1_s, known_until_s(record, now_wall_s))
+        t0_s, t1_s = max(0.0, t0_s), min(t1_s, known_until_s(record, now))
         if t0_s <= t1_s:
             windows.append(TimeWindow(source=record.source, t0_s=round_time(t0_s), t1_s=round_time(t1_s)))
     if not windows:
-        raise UserError(f"nothing was perceived then; in memory: {'; '.join(_extent(r, now_wall_s) for r in records)}")
+        raise UserError(f"nothing was perceived then; in memory: {'; '.join(_extent(r, now) for r in records)}")
     return tuple(windows)
 
 
-def latest(length_s: float, source: str, known: Sequence[SourceRecord], now_wall_s: float) -> tuple[TimeWindow, ...]:
-    """The last ``length_s`` seconds: of the wall clock for what comes live, of media time for a recording that is
-    being perceived. Where neither reaches so far, the end of what was opened last.
+def latest(length_s: float, source: str, known: Sequence[SourceRecord], now: Now) -> tuple[TimeWindow, ...]:
+    """The last ``length_s`` seconds: of media time for what is being perceived, live or not, whatever becomes of the
+    clock on the wall meanwhile; by that clock for what came live and has ended. Where neither reaches so far, the end
+    of what was opened last.
 
     Raises:
         UserError: memory holds no source, or not this one.
@@ -128,29 +137,28 @@ def latest(length_s: float, source: str, known: Sequence[SourceRecord], now_wall
     records = _of(source, known)
     windows = []
     for record in records:
-        until_s = known_until_s(record, now_wall_s)
-        if _is_live(record) and record.started_wall_s:
-            since_s = now_wall_s - length_s - record.started_wall_s
-        elif goes_on(record):
+        until_s = known_until_s(record, now)
+        if record.source in now.media_s or (goes_on(record) and not _is_live(record)):
             since_s = until_s - length_s
+        elif _is_live(record) and record.started_wall_s:
+            # Never from before it ended: a clock that was set back since tells no more than that it ended.
+            ended_wall_s = record.started_wall_s + until_s
+            since_s = max(now.wall_s, ended_wall_s) - length_s - record.started_wall_s
         else:
             continue
         if since_s <= until_s:
             windows.append((record, max(0.0, since_s), until_s))
     if not windows:
-        until_s = known_until_s(records[-1], now_wall_s)
+        until_s = known_until_s(records[-1], now)
         windows = [(records[-1], max(0.0, until_s - length_s), until_s)]
     return tuple(
         TimeWindow(source=record.source, t0_s=round_time(t0_s), t1_s=round_time(t1_s)) for record, t0_s, t1_s in windows
     )
 
 
-def known_until_s(record: SourceRecord, now_wall_s: float) -> float:
+def known_until_s(record: SourceRecord, now: Now) -> float:
     """Media time up to which anything of a source can be in memory, or on its way there."""
-    until_s = max(record.watermarks.values(), default=0.0)
-    if _is_live(record) and goes_on(record) and record.started_wall_s:
-        return max(until_s, now_wall_s - record.started_wall_s)
-    return until_s
+    return max([0.0, *record.watermarks.values(), now.media_s.get(record.source, 0.0)])
 
 
 def _is_live(record: SourceRecord) -> bool:
@@ -170,11 +178,19 @@ def _of(source: str, known: Sequence[SourceRecord]) -> list[SourceRecord]:
     return records
 
 
-def _media_s(moment: Moment, record: SourceRecord) -> float | None:
+def _media_s(moment: Moment, record: SourceRecord, now: Now) -> float | None:
     """Media time of a moment in a source; None where it is not known when the source began."""
     if moment.kind == "media":
         return moment.t_s
-    return moment.t_s - record.started_wall_s if record.started_wall_s else None
+    began_wall_s = _began_wall_s(record, now)
+    return moment.t_s - began_wall_s if began_wall_s else None
+
+
+def _began_wall_s(record: SourceRecord, now: Now) -> float:
+    """When a source began by the clock as it goes now: that may have been set since. 0 where it is not known."""
+    if record.started_wall_s and record.source in now.media_s:
+        return now.wall_s - now.media_s[record.source]
+    return record.started_wall_s
 
 
 def _day(said: str, now: datetime.datetime) -> tuple[datetime.date, str]:
@@ -201,10 +217,9 @@ def _at(day: datetime.date, hour: int, minute: int, second: int) -> float:
     return said.timestamp()
 
 
-def _extent(record: SourceRecord, now_wall_s: float) -> str:
-    minutes, seconds = divmod(int(known_until_s(record, now_wall_s)), 60)
-    text = f"{record.source} 0:00-{minutes}:{seconds:02d}"
-    if record.started_wall_s:
-        began = datetime.datetime.fromtimestamp(record.started_wall_s).astimezone()
+def _extent(record: SourceRecord, now: Now) -> str:
+    text = f"{record.source} 0:00-{media_time(known_until_s(record, now))}"
+    if began_wall_s := _began_wall_s(record, now):
+        began = datetime.datetime.fromtimestamp(began_wall_s).astimezone()
         text += f" from {began:%Y-%m-%d %H:%M}"
     return text
