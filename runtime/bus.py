@@ -21,6 +21,7 @@ import zmq
 import zmq.asyncio
 from msgspec import Struct
 
+from runtime.broadcast import Broadcast
 from runtime.errors import DecodeError
 from runtime.messages import Ack, Message, decode, encode
 from runtime.recording import Recorder
@@ -108,19 +109,23 @@ class Outbox:
         self._limit = limit
         self._seq = 0
         self._waiting: deque[tuple[int, bytes]] = deque()
-        self._moved = anyio.Event()
+        self._moved = Broadcast()
         self._moved_at_s = time.monotonic()
         self._resend_after_s = RESEND_AFTER_S
-        self.blocked = False
+        self._blocked = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
+    @property
+    def blocked(self) -> bool:
+        """Whether somebody waits for an acknowledgement."""
+        return self._blocked > 0
+
     async def send(self, *messages: Message) -> None:
         """Send in order; waits while too much is unacknowledged."""
         for message in messages:
-            while len(self._waiting) >= self._limit:
-                await self._wait_for_ack()
+            await self._until(lambda: len(self._waiting) < self._limit)
             self._put(message)
         await anyio.lowlevel.checkpoint()
 
@@ -133,8 +138,7 @@ class Outbox:
 
     async def drained(self) -> None:
         """Wait until everything sent is acknowledged."""
-        while self._waiting:
-            await self._wait_for_ack()
+        await self._until(lambda: not self._waiting)
 
     def acknowledge(self, ack: Ack) -> None:
         """Drop what memory made durable."""
@@ -147,8 +151,7 @@ class Outbox:
         if moved:
             self._moved_at_s = time.monotonic()
             self._resend_after_s = RESEND_AFTER_S
-            self._moved.set()
-            self._moved = anyio.Event()
+            self._moved.notify()
 
     async def resend_forever(self) -> None:
         """Send the unacknowledged again when acknowledgements have stopped coming."""
@@ -170,12 +173,12 @@ class Outbox:
         self._waiting.append((self._seq, body))
         self._publisher.send(self._topic, self._seq, body)
 
-    async def _wait_for_ack(self) -> None:
-        self.blocked = True
+    async def _until(self, acknowledged: Callable[[], bool]) -> None:
+        self._blocked += 1
         try:
-            await self._moved.wait()
+            await self._moved.until(acknowledged)
         finally:
-            self.blocked = False
+            self._blocked -= 1
 
 
 class Delivery(Struct, frozen=True):
@@ -209,8 +212,8 @@ class Subscription:
         self._last = dict(after or {})
         self._queue: deque[Delivery] = deque()
         self._slots: OrderedDict[tuple[str, str, str], Delivery] = OrderedDict()
-        self._arrived = anyio.Event()
-        self._room = anyio.Event()
+        self._arrived = Broadcast()
+        self._room = Broadcast()
         self._sockets: dict[str, tuple[zmq.asyncio.Socket, zmq.Socket[bytes]]] = {}
         roles = {role for topic in topics for role in TOPICS[topic].roles}
         for member in members:
@@ -241,9 +244,7 @@ class Subscription:
         return self
 
     async def __anext__(self) -> Delivery:
-        while not (self._queue or self._slots):
-            self._arrived = anyio.Event()
-            await self._arrived.wait()
+        await self._arrived.until(lambda: bool(self._queue or self._slots))
         return self._take()
 
     def poll(self) -> Delivery | None:
@@ -253,8 +254,8 @@ class Subscription:
     def _take(self) -> Delivery:
         if self._queue:
             delivery = self._queue.popleft()
-            if len(self._queue) < self.QUEUE_LIMIT:
-                self._room.set()
+            if len(self._queue) == self.QUEUE_LIMIT - 1:
+                self._room.notify()
             return delivery
         return self._slots.popitem(last=False)[1]
 
@@ -263,16 +264,12 @@ class Subscription:
         while True:
             await waiting.poll()
             for _ in range(256):  # then let other tasks run
-                if len(self._queue) >= self.QUEUE_LIMIT:
-                    self._room = anyio.Event()
-                    await self._room.wait()
+                await self._room.until(lambda: len(self._queue) < self.QUEUE_LIMIT)
                 try:
                     frames = socket.recv_multipart(zmq.NOBLOCK)
                 except zmq.Again:
                     break
                 self._accept(publisher, frames)
-            if self._queue or self._slots:
-                self._arrived.set()
             await anyio.lowlevel.checkpoint()
 
     def _accept(self, publisher: str, frames: list[bytes]) -> None:
@@ -293,6 +290,7 @@ class Subscription:
             if self._slots.pop(slot, None) is not None and not topic.repeated:
                 self._count_drop(f"{topic.name}:replaced")
             self._slots[slot] = delivery
+            self._arrived.notify()
             return
         last = self._last.get((publisher, epoch), 0)
         if seq <= last:
@@ -302,3 +300,4 @@ class Subscription:
             return  # comes again, in order
         self._last[(publisher, epoch)] = seq
         self._queue.append(delivery)
+        self._arrived.notify()

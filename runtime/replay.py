@@ -6,12 +6,13 @@ what it already holds: a recording it has in full is not perceived again, one it
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 
-import anyio
 from msgspec import Struct
 
+from runtime.broadcast import Broadcast
 from runtime.messages import LOST_MARK, SourceRecord, Stored
 from runtime.plan import FileSource
 
@@ -83,22 +84,22 @@ class Watermarks:
 
     def __init__(self) -> None:
         self.stored = Stored(generation=0, watermarks={})
-        self._changed = anyio.Event()
+        self._changed = Broadcast()
 
     def update(self, stored: Stored) -> None:
         self.stored = stored
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changed.notify()
 
     def reached(self, source: str, t_s: float) -> bool:
         """Whether everything of ``source`` up to ``t_s`` is in memory, or nothing more will come."""
         return source in self.stored.ended or self.stored.watermarks.get(source, -1.0) >= t_s
 
     async def wait_for(self, source: str, t_s: float) -> None:
-        while not self.reached(source, t_s):
-            await self._changed.wait()
+        await self._changed.until(lambda: self.reached(source, t_s))
 
     async def wait_for_end(self, sources: Iterable[str]) -> None:
         for source in sources:
-            while source not in self.stored.ended:
-                await self._changed.wait()
+            await self._changed.until(functools.partial(self._has_ended, source))
+
+    def _has_ended(self, source: str) -> bool:
+        return source in self.stored.ended

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import anyio
 from msgspec import Struct
 
+from runtime.broadcast import Broadcast
 from runtime.bus import Outbox
 from runtime.messages import (
     TRACKS,
@@ -55,7 +56,7 @@ class LiveOutbox:
         self._bytes = 0
         self._lost: dict[str, _Lost] = {}
         self._held: dict[str, Progress] = {}
-        self._moved = anyio.Event()
+        self._moved = Broadcast()
 
     def __len__(self) -> int:
         return len(self._outbox) + len(self._spilled)
@@ -72,8 +73,7 @@ class LiveOutbox:
 
     async def drained(self) -> None:
         """Wait until everything sent is acknowledged."""
-        while self._spilled:
-            await self._moved.wait()
+        await self._moved.until(lambda: not self._spilled)
         await self._outbox.drained()
 
     def acknowledge(self, ack: Ack) -> None:
@@ -122,8 +122,7 @@ class LiveOutbox:
                 self._take(self._gap(source, what))
                 if (progress := self._held.pop(source, None)) is not None:
                     self._take(progress)
-        self._moved.set()
-        self._moved = anyio.Event()
+        self._moved.notify()
 
     def _gap(self, source: str, lost: _Lost) -> Observation:
         t0_s, t1_s = round_time(lost.t0_s), round_time(lost.t1_s)

@@ -24,6 +24,7 @@ from perception.processes.live_track import tell_track
 from perception.processes.resume import Fresh
 from perception.vision.asked_look import AskedLooks, Shown, show
 from perception.vision.sampling_budget import LEVELS, CpuUse, SamplingBudget
+from runtime.broadcast import Broadcast
 from runtime.calls import Handler
 from runtime.config import VisionConfig
 from runtime.errors import MindstreamError
@@ -90,7 +91,7 @@ class _LiveWatcher:
         self._watermark_s = watermark_s
         self._inbox: Inbox[Shot] = Inbox(1, functools.partial(service.drop, "video:busy"))
         self._stopped = threading.Event()
-        self._changed = anyio.Event()
+        self._changed = Broadcast()
         self._waiting: list[tuple[int, Look]] = []
         self._glance: tuple[int, QuickDetection] | None = None
         self._paused = False
@@ -131,8 +132,7 @@ class _LiveWatcher:
         return self._over
 
     async def _until_over(self, scope: anyio.CancelScope) -> None:
-        while not self._over:
-            await self._changed.wait()
+        await self._changed.until(lambda: bool(self._over))
         scope.cancel()
 
     async def _follow_pause(self, capture: CaptureThread[Shot]) -> None:
@@ -352,8 +352,7 @@ class _LiveWatcher:
             self._service.live_outbox.put(message)
 
     def _wake(self) -> None:
-        self._changed.set()
-        self._changed = anyio.Event()
+        self._changed.notify()
 
     @property
     def _vision(self) -> VisionConfig:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import anyio
 import cv2
 from msgspec import Struct
 
+from runtime.broadcast import Broadcast
 from runtime.messages import LookReply, LookRequest, round_time
 from runtime.service import Service
 
@@ -50,7 +50,7 @@ class AskedLooks:
         self._service = service
         self._source = source
         self._shown: Shown | None = None
-        self._answered = anyio.Event()
+        self._answered = Broadcast()
         # Read by the thread that attends: somebody waits for the next picture.
         self.wanted = False
         # Nothing comes from the source at present.
@@ -72,5 +72,4 @@ class AskedLooks:
         """Answer all who wait, from the event loop; None where nothing will come."""
         self.wanted = False
         self._shown = shown
-        self._answered.set()
-        self._answered = anyio.Event()
+        self._answered.notify()

@@ -188,3 +188,27 @@ async def test_rubbish_and_messages_of_another_topic_are_counted_not_delivered(
         assert (await anext(subscription)).message == progress(1)
     assert sorted(drops) == ["bus:undecodable"] * 3 + ["perceived:unexpected"]
     publisher.close()
+
+
+async def test_all_publishers_go_on_when_a_full_queue_has_room_again(
+    context: zmq.asyncio.Context, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Subscription, "QUEUE_LIMIT", 2)
+    publishers = [Publisher(context, run_dir, name) for name in ("video", "audio")]
+    subscription = Subscription(context, run_dir, (VIDEO, AUDIO), ("perceived",))
+    async with running(subscription):
+        for publisher in publishers:
+            while subscription.poll() is None:
+                publisher.send("perceived", 1, encode(progress(1)))
+                await anyio.sleep(0.005)
+        for seq in range(2, 12):
+            for publisher in publishers:
+                publisher.send("perceived", seq, encode(progress(seq)))
+        while len(subscription._queue) < Subscription.QUEUE_LIMIT:
+            await anyio.sleep(0.005)
+        await anyio.wait_all_tasks_blocked()  # both wait for room
+        got = [await anext(subscription) for _ in range(20)]
+    for name in ("video", "audio"):
+        assert [delivery.seq for delivery in got if delivery.publisher == name] == list(range(2, 12))
+    for publisher in publishers:
+        publisher.close()
