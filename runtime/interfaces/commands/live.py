@@ -5,18 +5,17 @@ from __future__ import annotations
 import importlib
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import anyio
 import msgspec
-from anyio.streams.memory import MemoryObjectReceiveStream
 
 from runtime.agent import Agent, find_agent, has_memory, open_agent
 from runtime.config import Config
-from runtime.errors import CallError, StoreError, UserError
+from runtime.errors import StoreError, UserError
 from runtime.interfaces.attach import client_of
 from runtime.interfaces.client import Client
+from runtime.interfaces.commands.process_events import tell_events
 from runtime.interfaces.commands.reembed import tell_mismatch
 from runtime.interfaces.commands.replay import TimedQuestion
 from runtime.interfaces.terminal.chat import Chat
@@ -119,7 +118,8 @@ async def live(
         for source in session:
             note(f"{source.label}: {source.kind} {source.shown}".rstrip())
         meter = LiveMeter(client, epoch_s)
-        tasks.start_soon(_tell_events, events_out, client, {s.label: s for s in session})
+        perceived = {member(track, s.label).name: [(track, (s.source,))] for s in session for track in s.tracks}
+        tasks.start_soon(tell_events, events_out, client, perceived)
         tasks.start_soon(tell_remarks, client)
         tasks.start_soon(_perceive, agent, session, epoch_s)
         try:
@@ -152,22 +152,6 @@ async def _end_abandoned(client: Client, known: Sequence[SourceRecord]) -> None:
         for track in KIND_TRACKS.get(record.kind, ()):
             if track not in record.ended:
                 await client.lost(track, "the agent was stopped", (record.source,))
-
-
-async def _tell_events(
-    events: MemoryObjectReceiveStream[ProcessEvent], client: Client, session: dict[str, LiveSource]
-) -> None:
-    """Say what befell the processes; end the tracks of one that will not come back."""
-    async for event in events:
-        if event.kind in ("died", "lost"):
-            note(event.text)
-        elif event.kind == "restarted":
-            note(f"{event.process} is back")
-        for label, source in session.items():
-            for track in source.tracks:
-                if event.kind == "lost" and event.process == member(track, label).name:
-                    with suppress(CallError):
-                        await client.lost(track, event.text, (source.source,))
 
 
 async def _ask_in_time(

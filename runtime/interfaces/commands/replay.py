@@ -8,15 +8,15 @@ from typing import Literal
 
 import anyio
 import msgspec
-from anyio.streams.memory import MemoryObjectReceiveStream
 from msgspec import Struct
 
 from runtime.agent import has_memory, open_agent
 from runtime.clock import media_time
 from runtime.config import Config
-from runtime.errors import ProcessFailed, UserError
+from runtime.errors import UserError
 from runtime.interfaces.attach import client_of
 from runtime.interfaces.client import Client
+from runtime.interfaces.commands.process_events import tell_events
 from runtime.interfaces.commands.recordings import find_recordings
 from runtime.interfaces.commands.reembed import tell_mismatch
 from runtime.interfaces.terminal.chat import Chat
@@ -29,7 +29,7 @@ from runtime.interfaces.terminal.render import (
     note,
     tell_answer,
 )
-from runtime.messages import TRACKS, AskRequest, SourceRecord
+from runtime.messages import TRACKS, AskRequest, SourceRecord, Track
 from runtime.plan import PerceiveFiles
 from runtime.processes import FILE_PERCEIVERS
 from runtime.replay import Recording, SourcePlan, plan_sources
@@ -126,7 +126,9 @@ async def replay(
         asked = [_placed(question, plans) for question in questions]
         timed, at_end = _in_order(asked, plans)
         todo = [plan for plan in plans if not plan.complete]
-        tasks.start_soon(_tell_events, events_out, client, tuple(plan.source for plan in todo))
+        names = tuple(plan.source for plan in todo)
+        perceived: dict[str, list[tuple[Track, tuple[str, ...]]]] = {track: [(track, names)] for track in TRACKS}
+        tasks.start_soon(tell_events, events_out, client, perceived)
         tasks.start_soon(tell_remarks, client)
         work = PerceiveFiles(
             sources=tuple(plan.as_work() for plan in todo),
@@ -262,25 +264,3 @@ async def _summarise(client: Client, plans: Sequence[SourcePlan], meter: ReplayM
         f"perceived {media_time(meter.media_s())} at {speed:.1f}x real time, {drops} drops; "
         f"memory {byte_size(found.bytes)}; encoders: {encoder_line(encoders)}"
     )
-
-
-async def _tell_events(
-    events: MemoryObjectReceiveStream[ProcessEvent], client: Client, perceived: tuple[str, ...]
-) -> None:
-    """Say what befell the processes; end the tracks of one that will not come back.
-
-    Raises:
-        ProcessFailed: none is left that could perceive.
-    """
-    lost: set[str] = set()
-    async for event in events:
-        if event.kind in ("died", "lost"):
-            note(event.text)
-        elif event.kind == "restarted":
-            note(f"{event.process} is back")
-        for track in TRACKS:
-            if event.kind == "lost" and event.role == track:
-                lost.add(track)
-                await client.lost(track, event.text, perceived)
-        if lost == set(TRACKS):
-            raise ProcessFailed("neither picture nor sound can be perceived; see the lines above")
