@@ -30,26 +30,37 @@ from runtime.supervisor import ProcessEvent, Supervisor
 RUN_DIR_PREFIX = "mindstream-"
 # In the run directory; locked for as long as the agent lives.
 LOCK_NAME = "agent.lock"
+# A turn keeps to its own deadline; beyond it is the restart of a process that answers.
+ANSWER_MARGIN_S = 30.0
 # sun_path holds 108 bytes with its end; the longest socket names of ours begin with "control-".
 MAX_RUN_DIR_BYTES = 107 - len("/control-") - NAME_MAX
 
 
 class AgentCard(Struct, frozen=True):
-    """Where a running agent is."""
+    """Where a running agent is. ``answer_deadline_s``: how long whoever asks it waits for the whole answer at most."""
 
     pid: int
     run_dir: str
     members: tuple[Member, ...]
+    answer_deadline_s: float = 60.0
 
 
 class Agent:
     """A running agent. Made by `open_agent`."""
 
-    def __init__(self, run_dir: Path, memory_dir: Path, context: zmq.asyncio.Context, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        memory_dir: Path,
+        context: zmq.asyncio.Context,
+        supervisor: Supervisor,
+        answer_deadline_s: float,
+    ) -> None:
         self.run_dir = run_dir
         self.memory_dir = memory_dir
         self.context = context
         self.supervisor = supervisor
+        self.answer_deadline_s = answer_deadline_s
         self._is_ready = anyio.Event()
 
     async def start(self, card_path: Path) -> None:
@@ -59,7 +70,7 @@ class Agent:
                 starting.start_soon(self.supervisor.start, role, role, OnFolder(path=str(self.memory_dir)))
             if EMBEDDING in self.members:
                 starting.start_soon(self._start_embedding)
-        card = AgentCard(os.getpid(), str(self.run_dir), self.members)
+        card = AgentCard(os.getpid(), str(self.run_dir), self.members, self.answer_deadline_s)
         await anyio.Path(card_path).write_bytes(msgspec.json.encode(card))
         self._is_ready.set()
 
@@ -121,7 +132,8 @@ async def open_agent(
     try:
         async with anyio.create_task_group() as tasks:
             await tasks.start(supervisor.run)
-            agent = Agent(run_dir, memory_dir, context, supervisor)
+            answer_deadline_s = config.reasoning.deadline_s + ANSWER_MARGIN_S
+            agent = Agent(run_dir, memory_dir, context, supervisor, answer_deadline_s)
             tasks.start_soon(agent.start, card_path)
             yield agent
             tasks.cancel_scope.cancel()

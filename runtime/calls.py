@@ -3,7 +3,8 @@
 DEALER to ROUTER. Frames to the callee: call id, deadline in ms, request. Back: call id, kind (part,
 reply or failure), body. Cancelling goes over the callee's control socket, which is never behind data.
 A call is sent again under the same id while nothing came back, because a request inside a process that
-was killed is gone; the callee ignores an id that is running, and requests are idempotent.
+was killed is gone; the callee ignores an id that is running, and requests are idempotent. Once a part
+came back it cannot begin again, so the end of the callee fails it at once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import uuid
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,19 @@ import anyio.lowlevel
 import zmq
 import zmq.asyncio
 from anyio.streams.memory import MemoryObjectSendStream
+from msgspec import Struct
+from zmq.utils.monitor import recv_monitor_message
 
 from runtime.bus import RECONNECT_MS, blocking_socket, endpoint
-from runtime.errors import CallCancelled, DeadlineExceeded, DecodeError, MindstreamError, RemoteError
+from runtime.errors import (
+    CallCancelled,
+    DeadlineExceeded,
+    DecodeError,
+    MindstreamError,
+    ProcessFailed,
+    RemoteError,
+    root_cause,
+)
 from runtime.messages import AnswerPart, Cancel, Failure, Message, decode, encode
 
 PART, REPLY, FAILURE = b"P", b"R", b"F"
@@ -56,6 +67,13 @@ class ControlSender:
         self._socket.close()
 
 
+class _Waiting(Struct):
+    """A call that has not ended. ``heard``: something of its answer came."""
+
+    stream: MemoryObjectSendStream[tuple[bytes, Message]]
+    heard: bool = False
+
+
 class Caller:
     """Calls one process. ``run()`` must run in the owner's task group."""
 
@@ -67,29 +85,51 @@ class Caller:
         self._socket.connect(endpoint(run_dir, "call", name))
         self._raw: zmq.Socket[bytes] = zmq.Socket.shadow(self._socket)
         self._control = ControlSender(context, run_dir, name)
-        self._streams: dict[bytes, MemoryObjectSendStream[tuple[bytes, Message]]] = {}
+        self._waiting: dict[bytes, _Waiting] = {}
+        self._monitor = self._socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
 
     async def run(self) -> None:
         """Hand what comes back to the calls that wait for it, until cancelled."""
         try:
-            while True:
-                await self._socket.poll()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._watch_callee)
                 while True:
-                    try:
-                        call, kind, body = self._raw.recv_multipart(zmq.NOBLOCK)
-                    except zmq.Again:
-                        break
-                    stream = self._streams.get(call)
-                    if stream is None:
-                        continue
-                    try:
-                        stream.send_nowait((kind, decode(body)))
-                    except DecodeError as error:
-                        stream.send_nowait((FAILURE, Failure(kind="DecodeError", message=str(error))))
-                await anyio.lowlevel.checkpoint()
+                    await self._socket.poll()
+                    self._receive()
+                    await anyio.lowlevel.checkpoint()
         finally:
+            self._socket.disable_monitor()
+            self._monitor.close(linger=0)
             self._socket.close()
             self._control.close()
+
+    def _receive(self) -> None:
+        """Take what has come. Who waits for a message that cannot be read is told so; others are passed over."""
+        while True:
+            try:
+                frames = self._raw.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            waiting = self._waiting.get(frames[0])
+            if waiting is None:
+                continue
+            waiting.heard = True
+            try:
+                _, kind, body = frames
+                message = decode(body)
+            except (DecodeError, ValueError) as error:
+                kind, message = FAILURE, Failure(kind=DecodeError.__name__, message=str(error))
+            waiting.stream.send_nowait((kind, message))
+
+    async def _watch_callee(self) -> None:
+        """Fail what a process that has ended was answering: the one that takes its place knows nothing of it."""
+        while True:
+            await recv_monitor_message(self._monitor)
+            self._receive()  # its last words count
+            lost = f"{self.name} ended while it answered and is started again; ask once more"
+            for waiting in self._waiting.values():
+                if waiting.heard:
+                    waiting.stream.send_nowait((FAILURE, Failure(kind=ProcessFailed.__name__, message=lost)))
 
     async def call(self, request: Message, deadline_s: float) -> Any:
         """The reply to ``request``.
@@ -107,33 +147,32 @@ class Caller:
         call = uuid.uuid4().bytes
         # Unbounded in count, bounded in time: a call ends by its deadline, and nobody else waits for a slow reader.
         send, receive = anyio.create_memory_object_stream[tuple[bytes, Message]](math.inf)
-        self._streams[call] = send
+        waiting = self._waiting[call] = _Waiting(send)
         frames = (call, str(math.ceil(deadline_s * 1000)).encode(), encode(request))
         deadline = anyio.current_time() + deadline_s
-        finished = heard = False
+        finished = False
         try:
-            await self._socket.send_multipart(frames)
             while not finished:
                 left_s = deadline - anyio.current_time()
                 if left_s <= 0:
                     raise DeadlineExceeded(f"{self.name} did not answer within {deadline_s:g} s")
-                with anyio.move_on_after(left_s if heard else min(left_s, SEND_AGAIN_AFTER_S)) as waiting:
+                if not waiting.heard:
+                    # Never blocks: where the callee takes nothing any more, it is tried again.
+                    with suppress(zmq.Again):
+                        await self._socket.send_multipart(frames, flags=zmq.NOBLOCK)
+                with anyio.move_on_after(left_s if waiting.heard else min(left_s, SEND_AGAIN_AFTER_S)) as scope:
                     kind, message = await receive.receive()
-                if waiting.cancelled_caught:
-                    if not heard and left_s > SEND_AGAIN_AFTER_S:
-                        await self._socket.send_multipart(frames)
+                if scope.cancelled_caught:
                     continue
-                heard = True
-                if kind == FAILURE:
+                if isinstance(message, Failure):
                     finished = True
-                    assert isinstance(message, Failure)
                     if message.kind == CallCancelled.__name__:
                         raise CallCancelled(message.message)
                     raise RemoteError(message.kind, message.message)
                 finished = kind == REPLY
                 yield message
         finally:
-            del self._streams[call]
+            del self._waiting[call]
             send.close()
             receive.close()
             if not finished:
@@ -143,7 +182,14 @@ class Caller:
 class CallServer:
     """Serves the calls of one process."""
 
-    def __init__(self, context: zmq.asyncio.Context, run_dir: Path, name: str) -> None:
+    def __init__(
+        self,
+        context: zmq.asyncio.Context,
+        run_dir: Path,
+        name: str,
+        count_drop: Callable[[str], None] = lambda what: None,
+    ) -> None:
+        self._count_drop = count_drop
         self._socket = context.socket(zmq.ROUTER)
         self._socket.setsockopt(zmq.LINGER, 200)
         self._socket.bind(endpoint(run_dir, "call", name))
@@ -153,7 +199,11 @@ class CallServer:
 
     def cancel(self, call_hex: str) -> None:
         """Give up a call: one that runs, or that comes yet, since cancelling may overtake it. Others have ended."""
-        call = bytes.fromhex(call_hex)
+        try:
+            call = bytes.fromhex(call_hex)
+        except ValueError:
+            self._count_drop("control:undecodable")
+            return
         scope = self._running.get(call)
         if scope is not None:
             scope.cancel()
@@ -169,13 +219,15 @@ class CallServer:
             while True:
                 frames = await self._socket.recv_multipart()
                 if len(frames) != 4:
+                    self._count_drop("call:undecodable")
                     continue
                 caller, call, deadline_ms, body = frames
                 if call in self._running or call in self._given_up:
                     continue  # sent again while we work on it; or nobody waits for it any more
                 try:
                     request, deadline_s = decode(body), int(deadline_ms) / 1000
-                except (DecodeError, ValueError) as error:
+                except (DecodeError, ValueError, OverflowError) as error:
+                    self._count_drop("call:undecodable")
                     await self._send(caller, call, FAILURE, Failure(kind="DecodeError", message=str(error)))
                     continue
                 handler = handlers.get(type(request))
@@ -208,11 +260,13 @@ class CallServer:
                 late = anyio.current_time() >= scope.deadline
                 error = "DeadlineExceeded" if late else CallCancelled.__name__
                 last = (FAILURE, Failure(kind=error, message="the call was given up"))
-        except MindstreamError as error:
-            last = (FAILURE, Failure(kind=type(error).__name__, message=str(error)))
-        except Exception as error:  # a bug of ours: its traceback goes to the log, one line to the caller
-            self._on_bug(error)
-            last = (FAILURE, Failure(kind=type(error).__name__, message=f"internal error: {error}"))
+        except Exception as error:
+            cause = root_cause(error)
+            if isinstance(cause, MindstreamError):
+                last = (FAILURE, Failure(kind=type(cause).__name__, message=str(cause)))
+            else:  # a bug of ours: its traceback goes to the log, one line to the caller
+                self._on_bug(error)
+                last = (FAILURE, Failure(kind=type(cause).__name__, message=f"internal error: {cause}"))
         finally:
             del self._running[call]
         await self._send(caller, call, *last)

@@ -100,3 +100,16 @@ class ProcessFailed(MindstreamError):
     """A required process is out of its restart budget; the agent stops with exit code 1."""
 
     exit_code = 1
+
+
+def root_cause(error: BaseException) -> BaseException:
+    """The error inside the groups of task groups that counts: the user's if there is one, else one of ours, else the
+    first."""
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    causes = [root_cause(inner) for inner in error.exceptions]
+    for kind in (UserError, MindstreamError):
+        for cause in causes:
+            if isinstance(cause, kind):
+                return cause
+    return causes[0]

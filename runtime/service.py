@@ -30,7 +30,7 @@ import zmq.asyncio
 from runtime.bus import Outbox, Publisher, Subscription, endpoint
 from runtime.calls import Caller, CallServer, Handler
 from runtime.clock import Clock, LiveClock, MonotonicClock, ReplayClock
-from runtime.errors import CallError, DecodeError, UserError
+from runtime.errors import CallError, DecodeError, UserError, root_cause
 from runtime.logs import open_log
 from runtime.messages import (
     LOST_MARK,
@@ -79,7 +79,7 @@ class Service:
         record_dir = plan.work.record_dir if isinstance(plan.work, PerceiveFiles) else ""
         recorder = Recorder(Path(record_dir) / f"{plan.name}{SUFFIX}") if record_dir else None
         self._publisher = Publisher(self._context, run_dir, plan.name, recorder)
-        self._server = CallServer(self._context, run_dir, plan.name)
+        self._server = CallServer(self._context, run_dir, plan.name, self.drop)
         outbox = Outbox(self._publisher, "perceived", plan.config.perception.outbox)
         # A live source waits for nobody; a file waits, and loses nothing.
         self.outbox: Outbox | PausableOutbox = outbox
@@ -227,8 +227,8 @@ class Service:
             while True:
                 try:
                     message = decode(await socket.recv())
-                except DecodeError as error:
-                    self.log.warning("control: %s", error)
+                except DecodeError:
+                    self.drop("control:undecodable")
                     continue
                 if isinstance(message, Stop):
                     self.stopping.set()
@@ -355,7 +355,7 @@ def main(argv: list[str]) -> None:
     try:
         anyio.run(start, backend_options={"use_uvloop": True})
     except BaseException as error:
-        cause = _innermost(error)
+        cause = root_cause(error)
         if isinstance(cause, UserError):
             exit_code = UserError.exit_code
             print(f"{USER_ERROR_MARK}{type(cause).__name__}: {cause}", file=sys.stderr)
@@ -368,14 +368,6 @@ def main(argv: list[str]) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(exit_code)
-
-
-def _innermost(error: BaseException) -> BaseException:
-    """The error inside groups that counts: a user's error if there is one, else the first."""
-    if not isinstance(error, BaseExceptionGroup):
-        return error
-    causes = [_innermost(inner) for inner in error.exceptions]
-    return next((cause for cause in causes if isinstance(cause, UserError)), causes[0])
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ async def attached(memory_dir: Path, config: Config, *, new: bool = False) -> As
     if card is not None:
         context = zmq.asyncio.Context()
         try:
-            async with _running(Client(Path(card.run_dir), card.members, context)) as client:
+            async with _running(Client(Path(card.run_dir), card.members, context, card.answer_deadline_s)) as client:
                 yield client
         finally:
             context.destroy(linger=0)
@@ -41,7 +41,7 @@ async def attached(memory_dir: Path, config: Config, *, new: bool = False) -> As
 @asynccontextmanager
 async def client_of(agent: Agent) -> AsyncIterator[Client]:
     """A client of an agent that this process runs; it may be there before the agent is ready."""
-    async with _running(Client(agent.run_dir, agent.members, agent.context)) as client:
+    async with _running(Client(agent.run_dir, agent.members, agent.context, agent.answer_deadline_s)) as client:
         yield client
 
 

@@ -56,7 +56,6 @@ from runtime.processes import label_of
 from runtime.replay import Watermarks
 from runtime.service import HEARTBEAT_S
 
-ANSWER_DEADLINE_S = 60.0
 CALL_DEADLINE_S = 15.0
 PAUSE_DEADLINE_S, PAUSE_LOOK_S = 5.0, 0.05
 LET_GO_DEADLINE_S = 2.0
@@ -69,10 +68,13 @@ HEARD_BY_S = 1.5
 class Client:
     """Talks to the agent of one run directory. ``run()`` must run in the owner's task group."""
 
-    def __init__(self, run_dir: Path, members: tuple[Member, ...], context: zmq.asyncio.Context) -> None:
+    def __init__(
+        self, run_dir: Path, members: tuple[Member, ...], context: zmq.asyncio.Context, answer_deadline_s: float
+    ) -> None:
         self.watermarks = Watermarks()
         self.heartbeats: dict[str, Heartbeat] = {}
         self.being_said: dict[str, PartialTranscript] = {}
+        self._answer_deadline_s = answer_deadline_s
         self._context = context
         self._run_dir = run_dir
         self._perceivers = tuple(member.name for member in members if label_of(member.name))
@@ -108,7 +110,7 @@ class Client:
         Raises:
             CallError: no answer came (deadline, interruption, a failure in the agent).
         """
-        async with aclosing(self._reasoning.stream(request, ANSWER_DEADLINE_S)) as parts:
+        async with aclosing(self._reasoning.stream(request, self._answer_deadline_s)) as parts:
             async for part in parts:
                 yield part
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import anyio
 import pytest
+import zmq
 import zmq.asyncio
 
 from runtime import calls
@@ -25,6 +26,7 @@ from runtime.messages import (
     StatusRequest,
     TrackLost,
     decode,
+    encode,
 )
 
 pytestmark = pytest.mark.anyio
@@ -42,9 +44,10 @@ class Peer:
         self.caller = Caller(self.context, run_dir, "memory")
         self.cancelled: list[str] = []
         self.bugs: list[BaseException] = []
+        self.drops: list[str] = []
 
     async def serve(self, handlers: dict[type[Message], Handler]) -> None:
-        server = CallServer(self.context, self.run_dir, "memory")
+        server = CallServer(self.context, self.run_dir, "memory", self.drops.append)
         control = self.context.socket(zmq.PULL)
         control.bind(endpoint(self.run_dir, "control", "memory"))
         try:
@@ -249,3 +252,96 @@ async def test_a_call_to_a_slow_handler_does_not_delay_the_next(peer: Peer) -> N
             release.set()
 
     await with_server(peer, {StatusRequest: slow, TrackLost: quick}, use)
+
+
+async def test_a_full_queue_costs_the_deadline_too(peer: Peer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody takes anything: what is sent waits in the socket until that is full, then in nobody's way."""
+    monkeypatch.setattr(calls, "SEND_AGAIN_AFTER_S", 0.05)
+    peer.caller._socket.setsockopt(zmq.SNDHWM, 1)
+    peer.caller._socket.connect(endpoint(peer.run_dir, "call", "memory"))
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(peer.caller.run)
+            for _ in range(8):
+                with pytest.raises(DeadlineExceeded, match="memory did not answer"):
+                    await peer.caller.call(StatusRequest(), 0.1)
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_callee_killed_after_its_first_part_fails_the_caller_at_once(peer: Peer) -> None:
+    async def answers(request: AskRequest) -> AsyncGenerator[Message, None]:
+        yield AnswerPart(text="a")
+        await anyio.sleep_forever()
+
+    serving = anyio.CancelScope()
+
+    async def serve() -> None:
+        handlers: dict[type[Message], Handler] = {AskRequest: answers}
+        with serving:
+            await peer.serve(handlers)
+
+    got: list[Message] = []
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(peer.caller.run)
+            tasks.start_soon(serve)
+            with pytest.raises(RemoteError, match="memory ended while it answered") as failed:
+                async for part in peer.caller.stream(AskRequest(question="q"), 600.0):
+                    got.append(part)
+                    serving.cancel()
+            assert failed.value.kind == "ProcessFailed"
+            tasks.cancel_scope.cancel()
+    assert got == [AnswerPart(text="a")]
+
+
+async def test_an_error_of_ours_inside_a_task_group_is_told_as_itself(peer: Peer) -> None:
+    async def fail() -> None:
+        raise StoreError("memory /x is a file")
+
+    async def failing(request: StatusRequest) -> Done:
+        async with anyio.create_task_group() as outer, anyio.create_task_group() as inner:
+            outer.start_soon(anyio.sleep_forever)
+            inner.start_soon(fail)
+        return Done()
+
+    async def use(tasks: Any) -> None:
+        with pytest.raises(RemoteError, match=r"^memory /x is a file$") as failed:
+            await peer.caller.call(StatusRequest(), 5.0)
+        assert failed.value.kind == "StoreError"
+        assert peer.bugs == []
+
+    await with_server(peer, {StatusRequest: failing}, use)
+
+
+async def test_what_cannot_be_read_on_a_calls_sockets_is_counted_and_harms_nobody(peer: Peer) -> None:
+    async def done(request: StatusRequest) -> Done:
+        return Done()
+
+    deep = b"\x91" * 5000 + b"\xc0"
+    malformed = [
+        (b"x",),
+        (b"1", b"x", b"\xc1"),
+        (b"2", b"9" * 400, encode(StatusRequest())),
+        (b"3", b"1000", deep),
+        (b"4", b"1000", b"\xdf\xff\xff\xff\xff"),
+    ]
+
+    async def use(tasks: Any) -> None:
+        stranger = peer.context.socket(zmq.DEALER)
+        stranger.connect(endpoint(peer.run_dir, "call", "memory"))
+        for frames in malformed:
+            await stranger.send_multipart(frames)
+        for _ in malformed[1:]:
+            _, kind, _ = await stranger.recv_multipart()
+            assert kind == calls.FAILURE
+        stranger.close(linger=0)
+        control = peer.context.socket(zmq.PUSH)
+        control.connect(endpoint(peer.run_dir, "control", "memory"))
+        await control.send(encode(Cancel(call="no hex")))
+        while len(peer.drops) <= len(malformed):
+            await anyio.sleep(0.005)
+        control.close()
+        assert await peer.caller.call(StatusRequest(), 5.0) == Done()
+
+    await with_server(peer, {StatusRequest: done}, use)
+    assert sorted(peer.drops) == ["call:undecodable"] * len(malformed) + ["control:undecodable"]
