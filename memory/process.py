@@ -116,7 +116,7 @@ class Remembering:
             tasks.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
             await self._drain(subscription)
-            self._answerer.close()
+            await self._read(self._answerer.close)
 
     async def _remember_forever(self, subscription: Any) -> None:
         while True:

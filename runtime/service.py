@@ -7,8 +7,8 @@ Run by the supervisor as ``python -m runtime.service RUN_DIR NAME``.
 
 from __future__ import annotations
 
+import asyncio
 import faulthandler
-import functools
 import gc
 import importlib
 import math
@@ -19,11 +19,11 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio
-import anyio.to_thread
 import msgspec
 import zmq.asyncio
 
@@ -88,7 +88,7 @@ class Service:
             live = LiveOutbox(outbox, "video" if plan.role == "video" else "audio", spill_bytes, self.drop)
             self.outbox = PausableOutbox(live, run_dir, lambda: self.clock.now())
         self._callers: dict[str, Caller] = {}
-        self._model_thread = anyio.CapacityLimiter(1)
+        self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
         self._on_control: dict[type[Message], Callable[[Any], None]] = {}
         self._beat: dict[str, Any] = {"ready": False, "idle": True}
         self._counters: dict[str, float] = {}
@@ -189,10 +189,11 @@ class Service:
             tasks.cancel_scope.cancel()
 
     async def in_thread(self, function: Callable[..., T], *args: Any) -> T:
-        """Run ``function`` in the one model thread of this process; the event loop stays free."""
-        return await anyio.to_thread.run_sync(
-            functools.partial(function, *args), limiter=self._model_thread, abandon_on_cancel=True
-        )
+        """Run ``function`` in the one model thread of this process; the event loop stays free.
+
+        Who is cancelled waits no longer, but the next function begins only when this one has ended.
+        """
+        return await asyncio.wrap_future(self._model_thread.submit(function, *args))
 
     # --- the shell ---------------------------------------------------------------------------------
 
@@ -211,6 +212,7 @@ class Service:
                 self._heartbeat()
                 self._tasks.cancel_scope.cancel()
         finally:
+            self._model_thread.shutdown(wait=False, cancel_futures=True)
             self._publisher.close()
             self._server.close()
             self._context.destroy(linger=200)

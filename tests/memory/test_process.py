@@ -81,6 +81,7 @@ class FakeService:
         self.handlers: dict[type[Message], Callable[[Any], Any]] = {}
         self.is_ready = anyio.Event()
         self._news = anyio.Event()
+        self._model_thread = anyio.CapacityLimiter(1)
 
     def ready(self) -> None:
         self.is_ready.set()
@@ -106,7 +107,7 @@ class FakeService:
         await self.stopping.wait()
 
     async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await anyio.to_thread.run_sync(lambda: function(*args))
+        return await anyio.to_thread.run_sync(lambda: function(*args), limiter=self._model_thread)
 
     async def call(self, request: Message) -> Any:
         return await self.handlers[type(request)](request)
