@@ -42,7 +42,7 @@ from runtime.sources import LiveSource, begin_session, parse_source
 
 VIDEO, AUDIO = member("video", "camera"), member("audio", "mic")
 # Stages whose cost has nothing to do with flows and clocks are left out, so that a clock 15 times as fast is kept.
-OFF = {"read_text": False, "people": False, "faces": False}
+OFF = {"read_text": False, "detect": "off", "faces": False}
 
 
 def _config() -> Config:

@@ -27,6 +27,7 @@ _EDGE_CELLS, _EDGE_DIRECTIONS = 4, 4
 # Shares of the squared length: where the colours are, which there are, and where edges run.
 _LAYOUT_WEIGHT, _COLOUR_WEIGHT, _EDGE_WEIGHT = 0.5, 0.3, 0.2
 LAYOUT_DIMENSIONS = _GRID * _GRID * 3 + len(NAMES) * 4 + _EDGE_CELLS * _EDGE_CELLS * _EDGE_DIRECTIONS
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _ROWS, _COLUMNS = ("top", "middle", "bottom"), ("left", "centre", "right")
 
 
@@ -209,7 +210,7 @@ def _sentence(
         return "a picture of many colours"
     first, first_share = colours[0]
     if first_share > 0.97:
-        return f"{_a(first)} picture"
+        return f"{a(first)} picture"
     light = "a very dark picture" if brightness < 0.1 else "a dark picture" if brightness < 0.25 else (
         "a bright picture" if brightness > 0.65 else "a picture"
     )  # fmt: skip
@@ -222,7 +223,7 @@ def _sentence(
             parts.append(f"{name} at the {place}")
             said.add((name, place))
     striking = [(name, place) for name, place, _ in patches if (name, place) not in said][:3]
-    parts.extend(f"{_a(name)} patch at the {place}" for name, place in striking)
+    parts.extend(f"{a(name)} patch at the {place}" for name, place in striking)
     return "; ".join(parts)
 
 
@@ -270,5 +271,6 @@ def _scaled(part: np.ndarray, weight: float) -> np.ndarray:
     return part * (np.sqrt(weight) / length) if length > 1e-9 else part * 0.0
 
 
-def _a(word: str) -> str:
+def a(word: str) -> str:
+    """ "a cup", "an orange"."""
     return f"an {word}" if word[0] in "aeiou" else f"a {word}"

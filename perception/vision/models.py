@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 from perception.vision.describe import ENCODERS, Encoder, check_encoder
+from perception.vision.detector import Detector, check_detector, load_detector
 from perception.vision.ocr import TEXT_ENGINES, TextEngine
 from perception.vision.pipeline import FrameAnalyser
 from runtime.config import PerceptionConfig
+from runtime.errors import WeightsError
 
 
 class VisionModels:
     """What `FrameAnalyser` looks with, as the profile names it.
 
     Raises:
-        ConfigError: the profile names an encoder that there is not.
+        ConfigError: the profile names an encoder or a detector that there is not.
     """
 
     def __init__(self, perception: PerceptionConfig) -> None:
         check_encoder(perception.vision.describe)
+        check_detector(perception.vision.detect)
         self._perception = perception
-        self._loaded: tuple[Encoder, TextEngine | None] | None = None
+        self._loaded: tuple[Encoder, TextEngine | None, Detector | None] | None = None
+        self._nameless = ""
 
     def load(self) -> dict[str, str]:
-        """Load the models, the first time; what they are, by channel. Takes seconds: run it in the model thread."""
+        """Load the models, the first time; what they are, by channel, and what "things" they name.
+
+        Takes seconds: run it in the model thread.
+        """
         import cv2
 
         vision = self._perception.vision
@@ -31,29 +38,28 @@ class VisionModels:
             threads = max(1, self._perception.threads - 1)
             encoder = ENCODERS[vision.describe](vision, threads)
             engine = TEXT_ENGINES["rapidocr"](vision.read_text_max_side_px, threads) if vision.read_text else None
-            self._loaded = (encoder, engine)
-        encoder, engine = self._loaded
+            try:
+                detector = load_detector(vision, threads)
+            except WeightsError as error:
+                detector, self._nameless = None, f"things have no names: {error}"
+            self._loaded = (encoder, engine, detector)
+        encoder, engine, detector = self._loaded
         meanings = {"frame": encoder.meaning}
         if engine is not None:
             meanings["text"] = engine.meaning
-        kinds = [
-            words
-            for wanted, words in (
-                (vision.people, "HOG people"),
-                (vision.faces, "Haar faces"),
-                (vision.motion, "background model"),
-            )
-            if wanted
-        ]
+        kinds = [detector.meaning] if detector is not None else []
+        kinds += ["Haar faces"] * vision.faces + ["background model"] * vision.motion
         if kinds:
             meanings["object"] = ", ".join(kinds)
+        if detector is not None:
+            meanings["things"] = detector.things
         return meanings
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """Why pictures are not described as the profile would rather have it, if so; the models must be loaded."""
+        """Why less is seen than the profile would rather have, if so; the models must be loaded."""
         assert self._loaded is not None
-        return (self._loaded[0].lacking,) if self._loaded[0].lacking else ()
+        return tuple(why for why in (self._loaded[0].lacking, self._nameless) if why)
 
     @property
     def batch(self) -> int:

@@ -15,22 +15,25 @@ import numpy as np
 from msgspec import Struct
 
 from perception.capture.file_video import Picture
-from perception.vision.describe import Description, Encoder, place_of
-from perception.vision.figures import may_be_figure
+from perception.vision.describe import NUMBERS, Description, Encoder, place_of
+from perception.vision.detector import Detector
 from perception.vision.keyframes import Keyframe, KeyframeOptions, KeyframeSelector
 from perception.vision.motion import MotionTracker, MovingThing
-from perception.vision.objects import ObjectFinder, ObjectOptions
+from perception.vision.object_events import listed
+from perception.vision.objects import InView, ObjectFinder, ObjectOptions
 from perception.vision.ocr import TextEngine
 from perception.vision.read_text import TextOptions, TextReader
 from perception.vision.sampling_budget import LEVELS, SamplingLevel
 from runtime.config import SamplingConfig, VisionConfig
+from runtime.language.vocabulary import EVERYDAY, load_vocabulary
 from runtime.messages import FrameFacts, Observation, Patch, observation_id, round_time
 
 _MOTION_TOLD = 0.004  # share of the picture that must move to be mentioned
-# What is followed no longer than this, in looks of the tracker (five a second), deserves a glance: it may be a person.
+# What is followed no longer than this, in looks of the tracker (five a second), deserves a glance now and then: what it
+# is should be known soon.
 _YOUNG_LOOKS = 12
+_GLANCE_S = 0.4
 _MOVEMENT, _STILL = "movement at the ", "nothing moves"
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
 
 class Look(Struct, frozen=True):
@@ -72,6 +75,7 @@ class FrameSelector:
         self._selector = KeyframeSelector(_options(sampling, LEVELS[0]))
         self._tracker = MotionTracker() if motion else None
         self._glances = True
+        self._looked_s = 0.0
 
     def adapt(self, level: SamplingLevel) -> None:
         """Look as often as ``level`` says from the next picture on."""
@@ -87,7 +91,9 @@ class FrameSelector:
         if self._tracker is not None:
             new_shot = any(keyframe.transition for keyframe in keyframes)
             followed = self._tracker.step(picture.t_s, picture.luma, new_shot)
-        if keyframes or not followed or not self._glances:
+        if keyframes:
+            self._looked_s = picture.t_s
+        if keyframes or not followed or not self._glances or picture.t_s - self._looked_s < _GLANCE_S:
             return [self._look(keyframe) for keyframe in keyframes]
         return self._glance(picture)
 
@@ -97,12 +103,11 @@ class FrameSelector:
 
     def _glance(self, picture: Picture) -> list[Look | QuickDetection]:
         assert self._tracker is not None
-        young = tuple(
-            thing
-            for thing in self._tracker.things()
-            if thing.looks <= _YOUNG_LOOKS and may_be_figure(thing.box, thing.aspect)
-        )
-        return [QuickDetection(picture, young)] if young else []
+        things = self._tracker.things()
+        if not any(thing.looks <= _YOUNG_LOOKS for thing in things):
+            return []
+        self._looked_s = picture.t_s
+        return [QuickDetection(picture, things)]
 
     def _look(self, keyframe: Keyframe) -> Look:
         if self._tracker is None:
@@ -115,9 +120,17 @@ class FrameAnalyser:
 
     encoder  describes the picture.
     engine   reads text; None reads none.
+    detector names things; None names none.
     """
 
-    def __init__(self, source: str, vision: VisionConfig, encoder: Encoder, engine: TextEngine | None) -> None:
+    def __init__(
+        self,
+        source: str,
+        vision: VisionConfig,
+        encoder: Encoder,
+        engine: TextEngine | None,
+        detector: Detector | None = None,
+    ) -> None:
         self._source = source
         self._vision = vision
         self._encoder = encoder
@@ -125,12 +138,10 @@ class FrameAnalyser:
         self._reader = TextReader(options, engine) if engine is not None else None
         self._finder = ObjectFinder(
             ObjectOptions(
-                source=source,
-                people=vision.people,
-                faces=vision.faces,
-                motion=vision.motion,
-                detect_width_px=vision.detect_width_px,
-            )
+                source=source, faces=vision.faces, motion=vision.motion, detect_width_px=vision.detect_width_px
+            ),
+            load_vocabulary(vision.tags or EVERYDAY),
+            detector,
         )
 
     @property
@@ -139,8 +150,8 @@ class FrameAnalyser:
         return self._reader.searches if self._reader is not None else 0
 
     def adapt(self, level: SamplingLevel) -> None:
-        """Seek faces and text as often as ``level`` says from the next look on."""
-        self._finder.seek_faces(level.faces_interval)
+        """Seek faces, things and text as often as ``level`` says from the next look on."""
+        self._finder.seek_less(level.faces_interval, level.things_interval)
         if self._reader is not None:
             self._reader.budget = level.text_budget
 
@@ -157,13 +168,13 @@ class FrameAnalyser:
             if self._reader is not None:
                 seen += self._reader.step(t_s, bgr, keyframe.moving, new_shot)
                 visible = (*self._reader.visible, *visible)
-            told.append((seen, visible, self._finder.people, self._finder.faces))
+            told.append((seen, visible, self._finder.in_view))
             bgrs.append(bgr)
         descriptions = self._encoder.describe(bgrs)
         observations: list[Observation] = []
-        for look, bgr, description, (seen, visible, people, faces) in zip(looks, bgrs, descriptions, told, strict=True):
+        for look, bgr, description, (seen, visible, in_view) in zip(looks, bgrs, descriptions, told, strict=True):
             observations += seen
-            observations.append(self._frame(look.keyframe, bgr, description, visible, people, faces))
+            observations.append(self._frame(look.keyframe, bgr, description, visible, in_view))
         return observations
 
     def glance(self, glance: QuickDetection) -> list[Observation]:
@@ -176,8 +187,7 @@ class FrameAnalyser:
         bgr: np.ndarray,
         description: Description,
         visible: tuple[str, ...],
-        people: int,
-        faces: int,
+        in_view: InView,
     ) -> Observation:
         t_s = round_time(keyframe.picture.t_s)
         facts = FrameFacts(
@@ -192,8 +202,9 @@ class FrameAnalyser:
             regions=description.regions,
             patches=tuple(Patch(*patch) for patch in description.patches),
             tags=tuple(description.tags),
-            people=people,
-            faces=faces,
+            things=in_view.things,
+            people=in_view.people,
+            faces=in_view.faces,
             width=int(bgr.shape[1]),
             height=int(bgr.shape[0]),
         )
@@ -203,7 +214,7 @@ class FrameAnalyser:
             channel="frame",
             t0_s=t_s,
             t1_s=t_s,
-            text=_sentence(keyframe, description, people),
+            text=_sentence(keyframe, description, in_view),
             data=facts,
             vector=description.vector,
             vector_space=self._encoder.space,
@@ -231,7 +242,7 @@ def _options(sampling: SamplingConfig, level: SamplingLevel) -> KeyframeOptions:
     )
 
 
-def _sentence(keyframe: Keyframe, description: Description, people: int) -> str:
+def _sentence(keyframe: Keyframe, description: Description, in_view: InView) -> str:
     parts = [description.text]
     if keyframe.transition:
         parts.insert(
@@ -239,8 +250,10 @@ def _sentence(keyframe: Keyframe, description: Description, people: int) -> str:
         )
     if description.tags:
         parts.append(_shows(description.tags))
-    if people:
-        parts.append("one person" if people == 1 else f"{_NUMBERS[people] if people <= 10 else people} people")
+    if people := in_view.people:
+        parts.append("one person" if people == 1 else f"{NUMBERS[people] if people <= 10 else people} people")
+    if things := listed(entry for entry in in_view.things if entry[0] != "person"):
+        parts.append(", ".join(things))
     if keyframe.motion >= _MOTION_TOLD and keyframe.motion_at is not None:
         parts.append(f"{_MOVEMENT}{place_of(*keyframe.motion_at)}")
     elif keyframe.still:
@@ -267,5 +280,6 @@ def describe_anew(frame: Observation, description: Description, encoder: Encoder
     facts = msgspec.structs.replace(frame.facts(FrameFacts), tags=tuple(description.tags))
     if description.tags:
         tells_motion = parts[-1].startswith(_MOVEMENT) or parts[-1] == _STILL
-        parts.insert(len(parts) - tells_motion - bool(facts.people), _shows(description.tags))
+        tells_things = any(name != "person" for name, _ in facts.things)
+        parts.insert(len(parts) - tells_motion - tells_things - bool(facts.people), _shows(description.tags))
     return msgspec.structs.replace(anew, text="; ".join(parts), data=facts)

@@ -20,6 +20,7 @@ class SamplingLevel(Struct, frozen=True):
     """How much is looked at, as factors of what the profile says.
 
     faces_interval  of the time between two searches for faces.
+    things_interval of the time between two searches for things, and between closer looks at them.
     text_budget     of what reading text may cost.
     look_gap        of the least time between two looks at novel pictures.
     base_interval   of the time between two looks that come whatever happens.
@@ -27,6 +28,7 @@ class SamplingLevel(Struct, frozen=True):
 
     what: str
     faces_interval: float = 1.0
+    things_interval: float = 1.0
     text_budget: float = 1.0
     look_gap: float = 1.0
     base_interval: float = 1.0
@@ -36,10 +38,11 @@ class SamplingLevel(Struct, frozen=True):
 LEVELS = (
     SamplingLevel("all rates as configured"),
     SamplingLevel("faces sought half as often", faces_interval=2),
-    SamplingLevel("faces half, text at half its budget", faces_interval=2, text_budget=0.5),
-    SamplingLevel("faces half, text half, novel pictures at least 3 gaps apart", 2, 0.5, look_gap=3),
-    SamplingLevel("faces a quarter, text a quarter, novel pictures 5 gaps apart", 4, 0.25, 5),
-    SamplingLevel("faces, text and looks at a quarter", 4, 0.25, 5, base_interval=4),
+    SamplingLevel("faces and things half", faces_interval=2, things_interval=2),
+    SamplingLevel("faces and things half, text at half its budget", 2, 2, text_budget=0.5),
+    SamplingLevel("faces, things and text half, novel pictures at least 3 gaps apart", 2, 2, 0.5, look_gap=3),
+    SamplingLevel("faces, things and text a quarter, novel pictures 5 gaps apart", 4, 4, 0.25, 5),
+    SamplingLevel("faces, things, text and looks at a quarter", 4, 4, 0.25, 5, base_interval=4),
 )
 
 

@@ -20,15 +20,17 @@ _TOP, _BOTTOM = (0.18, 0.48), (0.58, 0.88)
 class ThingColours:
     """What colours a thing has been seen in, as a whole and where a person's top and trousers are."""
 
-    __slots__ = ("_bottom", "_top", "_whole")
+    __slots__ = ("_bottom", "_top", "_whole", "looks")
 
     def __init__(self) -> None:
+        self.looks = 0
         self._top: Counter[str] = Counter()
         self._bottom: Counter[str] = Counter()
         self._whole: Counter[str] = Counter()
 
     def look(self, bgr: np.ndarray, box: Box, gain: float) -> None:
         """Take note of the thing in ``box``; ``gain`` is the picture's `exposure_gain`."""
+        self.looks += 1
         pixels, own = _thing_pixels(bgr, box, gain)
         rows = len(pixels)
         for colours, (start, end) in ((self._whole, (0.0, 1.0)), (self._top, _TOP), (self._bottom, _BOTTOM)):

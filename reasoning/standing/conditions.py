@@ -217,8 +217,11 @@ def account(condition: Condition, encoders: Mapping[str, str], every: bool, has_
 
 
 def recognises_things(encoders: Mapping[str, str]) -> bool:
-    """Whether pictures get tags, or sounds labels, with these encoders (as memory names them)."""
-    return any(key in encoders for key in ("tags", "tag", "labels")) or "tag" in " ".join(encoders.values()).lower()
+    """Whether things, pictures or sounds get names with these encoders (as memory names them)."""
+    return (
+        any(key in encoders for key in ("things", "tags", "tag", "labels"))
+        or "tag" in " ".join(encoders.values()).lower()
+    )
 
 
 _SOUNDS = {

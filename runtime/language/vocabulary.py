@@ -19,6 +19,7 @@ from msgspec import Meta, Struct
 
 from runtime.errors import ConfigError
 
+EVERYDAY = "everyday"
 VOCABULARIES = Path(__file__).resolve().parents[2] / "configs" / "tags"
 
 Score = Annotated[float, Meta(ge=0, le=1)]
@@ -111,7 +112,7 @@ class Vocabulary(Struct, frozen=True, dict=True, forbid_unknown_fields=True):
 
 
 @cache
-def load_vocabulary(name_or_path: str = "everyday") -> Vocabulary:
+def load_vocabulary(name_or_path: str = EVERYDAY) -> Vocabulary:
     """A vocabulary by its name in `configs/tags/` or by its path; read once.
 
     Raises:

@@ -63,6 +63,7 @@ class FrameFacts(ChannelFacts, frozen=True):
     colours: tuple[tuple[str, float], ...] = ()
     regions: dict[str, str] = {}
     patches: tuple[Patch, ...] = ()
+    things: tuple[tuple[str, int], ...] = ()
     tags: tuple[tuple[str, float], ...] = ()
     people: int = 0
     faces: int = 0
@@ -71,19 +72,28 @@ class FrameFacts(ChannelFacts, frozen=True):
 
 
 class ObjectFacts(ChannelFacts, frozen=True):
-    """Something that appears or leaves. ``colours``: by part ("top", "bottom") of a person or a face, else a list."""
+    """Something that appears or leaves. ``colours``: by part ("top", "bottom") of a person or a face, else a list.
+
+    ``label``: its name, where that is sure; then ``probability`` is how far the looks at it agree.
+    """
 
     kind: str = ""
     event: str = ""
+    label: str = ""
+    probability: float = 0.0
     track: int | None = None
     box: Box | None = None
     colours: dict[str, str] | tuple[str, ...] = ()
+    place: str = ""
+    on: str = ""
     side: str = ""
     direction: str = ""
     shape: str = ""
     size: str = ""
     straight: float = 1.0
     count: int = 0
+    came_s: float | None = None
+    left_s: float | None = None
 
 
 class TextFacts(ChannelFacts, frozen=True):

@@ -68,7 +68,10 @@ def no_words(speech: Observation) -> str:
 
 
 class SourceOpened(Message, frozen=True, tag="source_opened"):
-    """A track of a source began. ``missing`` says in words what the source lacks ("no audio track")."""
+    """A track of a source began. ``missing`` says in words what the source lacks ("no audio track").
+
+    ``encoders`` says by channel what perceives it, and under "things" which names it gives (`runtime.language.coco`).
+    """
 
     source: str
     track: Track

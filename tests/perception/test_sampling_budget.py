@@ -12,7 +12,9 @@ from perception.vision.pipeline import FrameSelector
 from perception.vision.read_text import TextOptions, TextReader
 from perception.vision.sampling_budget import LEVELS, CpuUse, SamplingBudget
 from runtime.config import SamplingConfig
+from runtime.language.vocabulary import load_vocabulary
 from tests.fixtures.drawn_clips import street
+from tests.fixtures.drawn_things import DrawnDetector
 
 
 def told(budget: SamplingBudget, cores: float, steps: int) -> list[str]:
@@ -91,8 +93,8 @@ def test_half_the_budget_of_text_searches_half_as_often() -> None:
 def test_faces_are_sought_as_often_as_the_level_says() -> None:
     sought = []
     for factor in (1.0, 4.0):
-        finder = ObjectFinder(ObjectOptions("s", people=False, motion=False))
-        finder.seek_faces(factor)
+        finder = ObjectFinder(ObjectOptions("s", motion=False), load_vocabulary())
+        finder.seek_less(faces=factor, things=1.0)
         times: list[float] = []
         assert finder._faces is not None
         detector = finder._faces._detector
@@ -101,3 +103,15 @@ def test_faces_are_sought_as_often_as_the_level_says() -> None:
             finder.step(float(k), street())
         sought.append(len(times))
     assert sought == [20, 5]
+
+
+def test_things_are_sought_as_often_as_the_level_says() -> None:
+    sought = []
+    for factor in (1.0, 4.0):
+        detector = DrawnDetector({})
+        finder = ObjectFinder(ObjectOptions("s", motion=False), load_vocabulary(), detector)
+        finder.seek_less(faces=1.0, things=factor)
+        for k in range(60):
+            finder.step(k * 0.5, street())
+        sought.append(detector.looks)
+    assert sought == [60, 15]

@@ -7,17 +7,8 @@ from pathlib import Path
 import pytest
 
 from runtime.errors import ConfigError
+from runtime.language.coco import COCO, LABELS, NUMBERED, names_of
 from runtime.language.vocabulary import Vocabulary, load_vocabulary
-
-COCO = """
-    person, bicycle, car, motorcycle, airplane, bus, train, truck, boat, traffic light, fire hydrant, stop sign,
-    parking meter, bench, bird, cat, dog, horse, sheep, cow, elephant, bear, zebra, giraffe, backpack, umbrella,
-    handbag, tie, suitcase, frisbee, skis, snowboard, sports ball, kite, baseball bat, baseball glove, skateboard,
-    surfboard, tennis racket, bottle, wine glass, cup, fork, knife, spoon, bowl, banana, apple, sandwich, orange,
-    broccoli, carrot, hot dog, pizza, donut, cake, chair, couch, potted plant, bed, dining table, toilet, tv,
-    laptop, mouse, remote, keyboard, cell phone, microwave, oven, toaster, sink, refrigerator, book, clock, vase,
-    scissors, teddy bear, hair drier, toothbrush
-"""
 
 
 def vocabulary(tmp_path: Path, text: str) -> Vocabulary:
@@ -28,9 +19,15 @@ def vocabulary(tmp_path: Path, text: str) -> Vocabulary:
 
 def test_every_name_of_coco_is_a_thing_of_the_shipped_vocabulary() -> None:
     shipped = load_vocabulary()
-    names = [name.strip() for name in COCO.split(",")]
-    assert len(names) == 80
-    assert [name for name in names if shipped.name_of(name) is None] == []
+    assert len(set(LABELS)) == 80
+    assert [name for name in LABELS if shipped.name_of(name) is None] == []
+    assert {"sofa", "phone", "aeroplane"} <= (names_of(COCO, shipped) or set())
+    assert names_of("something else", shipped) is None
+
+
+@pytest.mark.parametrize(("number", "label"), [(1, "person"), (44, "bottle"), (67, "dining table"), (90, "toothbrush")])
+def test_names_of_coco_stand_at_its_own_numbers(number: int, label: str) -> None:
+    assert NUMBERED[number] == label
 
 
 @pytest.mark.parametrize(
