@@ -10,11 +10,12 @@ DEMO_MEMORY := .mindstream/demo
 help: ## this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /  make \1\t/' | expand -t 22
 
-demo: ## set up, perceive the sample clip, ask five questions, then chat
+demo: ## set up, perceive the sample clip, ask five questions, then chat and serve its page
 	@requirements/install.sh .venv embedded weights
 	@rm -rf $(DEMO_MEMORY)
 	@.venv/bin/python run_agent.py replay examples/sample.mp4 --memory $(DEMO_MEMORY) --questions examples/sample.questions.jsonl
-	@if [ -t 0 ] && [ -t 1 ]; then .venv/bin/python run_agent.py chat --memory $(DEMO_MEMORY); fi
+	@if [ -t 0 ] && [ -t 1 ]; then .venv/bin/python run_agent.py serve --chat --open --memory $(DEMO_MEMORY); \
+	else echo ".venv/bin/python run_agent.py serve --memory $(DEMO_MEMORY) serves its page on http://127.0.0.1:8420/"; fi
 
 check: lint types floors ## what to run while working: all that needs neither torch nor processes, in two minutes
 	.venv-dev/bin/python -m pytest -m "not processes" -n auto --dist loadfile $(PYTEST)
@@ -24,10 +25,10 @@ test: full lint types floors ## set up everything, torch too; lint, types, floor
 
 .PHONY: full dev
 full:
-	@requirements/install.sh .venv-full embedded weights build dev full dev-full
+	@requirements/install.sh .venv-full embedded weights build mcp dev full dev-full
 
 dev:
-	@requirements/install.sh .venv-dev embedded weights build dev
+	@requirements/install.sh .venv-dev embedded weights build mcp dev
 
 lint: dev ## ruff
 	.venv-dev/bin/python -m ruff check .

@@ -22,6 +22,7 @@ EXAMPLES = """examples:
 
 
 def build_parser() -> argparse.ArgumentParser:
+    from runtime.interfaces.commands import doors
     from runtime.interfaces.commands.forget_options import add_forget_options
 
     parser = argparse.ArgumentParser(
@@ -59,6 +60,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     replay.add_argument("--record", type=Path, metavar="DIR", help="keep what the perceiving processes published")
 
+    doors.add_serve_option(replay)
     replay.add_argument("--again", action="store_true", help="perceive what memory holds once more, erased parts too")
 
     live = commands.add_parser("live", parents=[common, as_json], help="perceive cameras, microphones, streams, live")
@@ -75,6 +77,7 @@ def build_parser() -> argparse.ArgumentParser:
     live.add_argument("--screen", action="store_true", help="watch the screen too")
     live.add_argument("--questions", type=Path, metavar="FILE", help="JSON lines, each asked at its time")
     live.add_argument("--for", dest="for_s", type=_seconds, metavar="S", help="end after S seconds, without a chat")
+    doors.add_serve_option(live)
     live.add_argument(
         "--voice", choices=("off", "push", "wake", "any"), help="talk with the agent: what is meant for it"
     )
@@ -113,6 +116,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "reembed", parents=[common, as_json], help="describe remembered pictures anew, with the profile's encoder"
     )
+    doors.add_commands(commands, common, as_json, _words)
     commands.add_parser("doctor", parents=[common], help="what works on this machine, and what each absence costs")
     return parser
 
@@ -147,6 +151,7 @@ def _run(args: argparse.Namespace) -> int:
 
     from runtime.agent import default_memory_dir
     from runtime.config import load_config
+    from runtime.interfaces.commands import doors
     from runtime.interfaces.commands import erasure as erasure_commands
     from runtime.interfaces.commands import memory as commands
     from runtime.interfaces.commands import replay as replay_command
@@ -156,7 +161,7 @@ def _run(args: argparse.Namespace) -> int:
 
     config = load_config(args.config)
     memory_dir = absolute(args.memory or default_memory_dir())
-    command: Callable[[], Awaitable[None]]
+    command: Callable[[], Awaitable[object]]
     match args.command:
         case "replay":
             questions = replay_command.read_questions(args.questions) if args.questions else []
@@ -176,16 +181,20 @@ def _run(args: argparse.Namespace) -> int:
                     record_dir,
                     args.again,
                     args.tell_me,
+                    doors.wanted_serve(args, config),
                 )
 
         case "live":
             from runtime.interfaces.commands import live as live_command
 
             questions = replay_command.read_questions(args.questions) if args.questions else []
+            serve = doors.wanted_serve(args, config)
             sources = live_command.chosen_sources(args.sources, args.mic, args.screen, config)
 
             async def command() -> None:
-                await live_command.live(sources, config, memory_dir, questions, args.json, args.for_s, args.voice)
+                await live_command.live(
+                    sources, config, memory_dir, questions, args.json, args.for_s, args.voice, serve
+                )
 
         case "ask":
 
@@ -244,6 +253,9 @@ def _run(args: argparse.Namespace) -> int:
 
             set_up(config)
             return 0
+
+        case name if name in doors.COMMANDS:
+            command = doors.command_of(args, config, memory_dir)
 
         case "doctor":
             from runtime.interfaces.commands.doctor import examine

@@ -11,6 +11,7 @@ from memory.store.database import Store
 from memory.store.levels import budget_of
 from memory.store.reader import read_status, scan, snapshot
 from memory.store.redescribe import foreign_frames
+from memory.store.timeline import read_timeline
 from memory.store.views import open_view
 from runtime.config import MemoryConfig
 from runtime.messages import (
@@ -30,6 +31,8 @@ from runtime.messages import (
     SpansReply,
     SpansRequest,
     StatusRequest,
+    TimelineReply,
+    TimelineRequest,
     View,
     ViewRequest,
 )
@@ -63,6 +66,9 @@ class Answerer:
 
     def spans(self, request: SpansRequest) -> SpansReply:
         return SpansReply(spans=read_spans(self._connection, request))
+
+    def timeline(self, request: TimelineRequest) -> TimelineReply:
+        return read_timeline(self._connection, request)
 
     def status(self, request: StatusRequest) -> MemoryStatus:
         return read_status(self._connection, str(self._store.path), self._store.size_bytes(), self._budget)

@@ -21,10 +21,10 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from runtime.bus import Member
-from runtime.config import Config
+from runtime.config import Config, ServeConfig
 from runtime.errors import ProcessFailed, StoreError, UserError
-from runtime.plan import OnFolder, PerceiveFiles, PerceiveLive, Serve
-from runtime.processes import CORE, EMBEDDING, FILE_PERCEIVERS, NAME_MAX
+from runtime.plan import OnFolder, PerceiveFiles, PerceiveLive, Serve, ServePage
+from runtime.processes import CORE, EMBEDDING, FILE_PERCEIVERS, NAME_MAX, SERVER
 from runtime.supervisor import ProcessEvent, Supervisor
 
 RUN_DIR_PREFIX = "mindstream-"
@@ -82,6 +82,14 @@ class Agent:
         """Wait until memory and reasoning can be called."""
         await self._is_ready.wait()
 
+    async def serve(self, page: ServeConfig) -> None:
+        """Start the process that serves the page, the API and MCP, and wait until it does.
+
+        Raises:
+            UserError, ProcessFailed: it cannot.
+        """
+        await self.supervisor.start(SERVER.name, SERVER.role, ServePage(path=str(self.memory_dir), page=page))
+
     @property
     def members(self) -> tuple[Member, ...]:
         return self.supervisor.members
@@ -111,11 +119,13 @@ async def open_agent(
     config: Config,
     on_event: Callable[[ProcessEvent], None] = lambda event: None,
     perceivers: tuple[Member, ...] = FILE_PERCEIVERS,
+    *,
+    serves: bool = False,
 ) -> AsyncIterator[Agent]:
     """Start memory and reasoning on ``memory_dir``; on leaving, all processes are stopped in order.
 
     The agent is given before they are ready, so that what takes long to start can start beside them. ``perceivers``
-    are those that may be started to perceive.
+    are those that may be started to perceive; ``serves``: `Agent.serve` may be called.
 
     Raises:
         StoreError: the memory folder cannot be used.
@@ -125,7 +135,7 @@ async def open_agent(
     run_dir, lock = _make_run_dir()
     # The layout encoder has no words.
     embedding = () if config.perception.vision.describe == "layout" else (EMBEDDING,)
-    members = (*CORE, *embedding, *perceivers)
+    members = (*CORE, *embedding, *((SERVER,) if serves else ()), *perceivers)
     context = zmq.asyncio.Context()
     card_path = memory_dir / "agent.json"
     supervisor = Supervisor(run_dir, config, members, context, on_event)

@@ -212,6 +212,21 @@ class VoiceConfig(Section, frozen=True):
     loudspeaker: str = ""
 
 
+class ServeConfig(Section, frozen=True):
+    """The page, the API and MCP: where they are served, to whom, and how much of them."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8420
+    sign_in: Literal["auto", "always"] = "auto"
+    names: tuple[str, ...] = ()
+    certificate: str = ""
+    key: str = ""
+    live_hz: Annotated[float, Meta(gt=0, le=30)] = 2.0
+    body_mib: Positive = 32.0
+    requests_per_s: Positive = 60.0
+    clip_max_s: Positive = 300.0
+
+
 class LogConfig(Section, frozen=True):
     level: str = "info"
 
@@ -224,6 +239,7 @@ class Config(Section, frozen=True):
     reasoning: ReasoningConfig = ReasoningConfig()
     supervisor: SupervisorConfig = SupervisorConfig()
     voice: VoiceConfig = VoiceConfig()
+    serve: ServeConfig = ServeConfig()
     log: LogConfig = LogConfig()
 
 

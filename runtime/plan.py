@@ -8,7 +8,7 @@ from typing import Literal
 from msgspec import Struct
 
 from runtime.bus import Member
-from runtime.config import Config
+from runtime.config import Config, ServeConfig
 from runtime.sources import LiveSource
 
 
@@ -51,17 +51,27 @@ class PerceiveFiles(_Work, frozen=True, tag="files"):
 
 
 class PerceiveLive(_Work, frozen=True, tag="live"):
-    """Perceive one live source until the process is to stop. ``epoch_s``: as above."""
+    """Perceive one live source until the process is to stop. ``epoch_s``: as above. ``masks``: the file of private
+    regions that were set while watching, "" for none.
+    """
 
     source: LiveSource
     epoch_s: float | None = None
+    masks: str = ""
+
+
+class ServePage(_Work, frozen=True, tag="page"):
+    """Serve the page, the API and MCP of the agent whose memory is in this folder."""
+
+    path: str
+    page: ServeConfig
 
 
 class Serve(_Work, frozen=True, tag="serve"):
     """Answer calls, of nothing in particular."""
 
 
-Work = OnFolder | PerceiveFiles | PerceiveLive | Serve
+Work = OnFolder | PerceiveFiles | PerceiveLive | ServePage | Serve
 
 
 class Plan(Struct, frozen=True):

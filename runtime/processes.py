@@ -43,6 +43,12 @@ REDESCRIBE = "perception.vision.redescribe"
 STORED = "memory.store.reader"
 # The module whose ``examine(reasoning)`` says by what answers are composed here.
 ANSWERS = "reasoning.backends"
+# The module whose ``cut(order)`` makes a playable clip of a stretch of a source.
+CLIPS = "perception.capture.clip"
+# The module whose ``transcribe_file(path, hearing)`` gives the words of a sound file.
+TRANSCRIBE = "perception.speech.transcribe_file"
+# The module whose ``embed_picture(vision, data)`` gives the vector of a picture.
+LIKENESS = "perception.vision.likeness"
 # The module that tells which cameras and microphones there are.
 DEVICES = "perception.capture.devices"
 
@@ -56,6 +62,7 @@ PROCESSES: dict[str, ProcessRow] = {
         ProcessRow(
             "embedding", "perception.processes.embed_text:main", False, "pictures are found by words alone from here on"
         ),
+        ProcessRow("server", "runtime.interfaces.web.process:main", False, "no page and no API from here on"),
         ProcessRow(
             "video", "perception.processes.watch:main", False, "I am blind from here on", "is not seen from here on"
         ),
@@ -71,6 +78,8 @@ NAME_MAX = 32
 # The members that every agent has, and the one whose model turns questions into vectors.
 CORE = tuple(Member(name=role, role=role) for role in ("memory", "reasoning"))
 EMBEDDING = Member(name="embedding", role="embedding")
+# The member that serves the page, the API and MCP; only where that is asked for.
+SERVER = Member(name="server", role="server")
 
 # Recordings are perceived one after another by one process for each track.
 FILE_PERCEIVERS = tuple(Member(name=track, role=track) for track in TRACKS)

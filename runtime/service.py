@@ -27,7 +27,7 @@ import anyio
 import msgspec
 import zmq.asyncio
 
-from runtime.bus import Outbox, Publisher, Subscription, endpoint
+from runtime.bus import Member, Outbox, Publisher, Subscription, endpoint
 from runtime.calls import Caller, CallServer, Handler
 from runtime.clock import Clock, LiveClock, MonotonicClock, ReplayClock
 from runtime.errors import CallError, DecodeError, UserError, root_cause
@@ -161,6 +161,11 @@ class Service:
         subscription = Subscription(self._context, self.run_dir, self._members, topics, after, self.drop)
         self._tasks.start_soon(subscription.pump)
         return subscription
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """All processes the agent may run."""
+        return self._members
 
     def has(self, process: str) -> bool:
         """Whether the agent may run a process of that name."""

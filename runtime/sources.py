@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit, urlunsplit
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -29,6 +31,10 @@ KIND_TRACKS: dict[str, tuple[Track, ...]] = {
 STREAM_SCHEMES = ("http", "https", "rtmp", "rtmps", "rtp", "rtsp", "rtsps", "srt", "tcp", "udp")
 # Part of socket names, whose length is limited.
 LABEL_MAX = 24
+# Private regions of one source.
+MASK_MAX = 64
+# In the memory folder: private regions that were set while watching, by label; they win over the profile's.
+MASKS_NAME = "masks.json"
 # What `begin_session` calls the sources of one session: their labels, and the moment they all began at.
 _SESSION = re.compile(r"(?P<label>.+)@(?P<moment>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)")
 _FORMS = "a camera (0, /dev/video2), the address of a stream (rtsp://...), screen, or mic"
@@ -64,6 +70,38 @@ class LiveSource(Struct, frozen=True):
             return self.address
         parts = urlsplit(self.address)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def checked_mask(mask: Iterable[Iterable[float]]) -> tuple[Rect, ...]:
+    """``mask`` as private regions.
+
+    Raises:
+        UserError: one of them is no part of a picture, or there are too many.
+    """
+    found: list[Rect] = []
+    for rect in mask:
+        numbers = tuple(float(number) for number in rect)
+        if len(numbers) != 4 or not all(0 <= number <= 1 for number in numbers) or not (numbers[2] and numbers[3]):
+            raise UserError(f"a private region is [x, y, width, height] in 0..1 of the picture, not {list(numbers)}")
+        found.append((numbers[0], numbers[1], numbers[2], numbers[3]))
+    if len(found) > MASK_MAX:
+        raise UserError(f"a source has at most {MASK_MAX} private regions")
+    return tuple(found)
+
+
+def kept_masks(path: Path) -> dict[str, tuple[Rect, ...]]:
+    """Label -> private regions that were set while watching; nothing where the file is not there or no such file."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, tuple[Rect, ...]])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def keep_mask(path: Path, label: str, mask: tuple[Rect, ...]) -> None:
+    """Have the private regions of a source hold from its next start on, too."""
+    beside = path.with_suffix(".new")
+    beside.write_bytes(msgspec.json.encode({**kept_masks(path), label: mask}))
+    beside.replace(path)
 
 
 def parse_source(text: str, mask: tuple[Rect, ...] = ()) -> LiveSource:

@@ -39,7 +39,7 @@ class Topic(Struct, frozen=True):
 
 _PERCEIVED = (m.Observation, m.SourceOpened, m.Progress, m.SourceEnded)
 _PERCEIVING = ("video", "audio")
-_ALL = ("video", "audio", "memory", "reasoning", "embedding")
+_ALL = ("video", "audio", "memory", "reasoning", "embedding", "server")
 
 TOPICS: dict[str, Topic] = {
     topic.name: topic

@@ -10,11 +10,13 @@ import functools
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.from_thread
 import anyio.to_thread
+import msgspec
 from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Struct
 
@@ -32,6 +34,7 @@ from runtime.messages import (
 )
 from runtime.plan import FileSource, PerceiveFiles, PerceiveLive
 from runtime.service import Service, remembered
+from runtime.sources import kept_masks
 
 if TYPE_CHECKING:
     from perception.vision.models import VisionModels
@@ -79,7 +82,8 @@ async def main(service: Service) -> None:
     if isinstance(work, PerceiveLive):
         from perception.processes.watch_live import watch_live
 
-        source = work.source
+        kept = kept_masks(Path(work.masks))
+        source = msgspec.structs.replace(work.source, mask=kept.get(work.source.label, work.source.mask))
         seen_before = await remembered(service, "video")
         service.ready()
         await watch_live(service, models, source, seen_before.get(source.source) or -1.0)

@@ -22,15 +22,25 @@ from perception.capture.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, O
 from perception.capture.reopening import LOOK_UP_S, STALLS, CaptureThread, Inbox, Taken
 from perception.processes.live_track import tell_track
 from perception.processes.resume import Fresh
-from perception.vision.asked_look import AskedLooks, Shown, show
+from perception.vision.asked_look import PREVIEW_QUALITY, AskedLooks, Shown, show
 from perception.vision.sampling_budget import LEVELS, CpuUse, SamplingBudget
 from runtime.broadcast import Broadcast
 from runtime.calls import Handler
 from runtime.config import VisionConfig
 from runtime.errors import MindstreamError
-from runtime.messages import Done, Forgotten, LookRequest, Message, Observation, Progress, round_time
+from runtime.messages import (
+    Done,
+    Forgotten,
+    LookRequest,
+    MaskRequest,
+    Message,
+    Observation,
+    PreviewRequest,
+    Progress,
+    round_time,
+)
 from runtime.service import Service
-from runtime.sources import LiveSource
+from runtime.sources import LiveSource, checked_mask
 
 if TYPE_CHECKING:
     from perception.vision.models import VisionModels
@@ -57,6 +67,7 @@ class _Attended(Struct, frozen=True):
     gaps: tuple[Observation, ...] = ()
     about: str = ""
     shown: Shown | None = None
+    preview: Shown | None = None
 
 
 class _Away(Struct, frozen=True):
@@ -87,6 +98,8 @@ class _LiveWatcher:
         self._service = service
         self._models = models
         self._source = source
+        # Private regions; whoever watches may change them.
+        self._mask = source.mask or service.config.perception.vision.mask
         self._live = service.config.perception.live
         self._watermark_s = watermark_s
         self._inbox: Inbox[Shot] = Inbox(1, functools.partial(service.drop, "video:busy"))
@@ -114,7 +127,12 @@ class _LiveWatcher:
             self._live.reopen_min_s,
             self._live.reopen_max_s,
         )
-        handlers: dict[type[Message], Handler] = {LookRequest: self._asked.look, Forgotten: self._let_go}
+        handlers: dict[type[Message], Handler] = {
+            LookRequest: self._asked.look,
+            PreviewRequest: self._asked.preview,
+            MaskRequest: self._set_mask,
+            Forgotten: self._let_go,
+        }
         capture.start()
         try:
             async with anyio.create_task_group() as tasks:
@@ -144,7 +162,7 @@ class _LiveWatcher:
                 (capture.pause if paused else capture.resume)()
             if paused:
                 self._waiting.clear()
-                self._asked.give(None)
+                self._asked.none()
                 self._service.report(source=self._source.source, idle=True, notes=())
                 self._passed_s = self._service.clock.now()
                 self._mark()
@@ -153,11 +171,24 @@ class _LiveWatcher:
     async def _let_go(self, forgotten: Forgotten) -> Done:
         """Keep nothing of what the user had forgotten: what is still there is another view, noticed as if it came."""
         if any(window.source == self._source.source for window in forgotten.windows):
-            self._anew.set()
-            self._waiting.clear()
-            self._glance = None
-            self._asked.give(None)
+            self._begin_anew()
         return Done()
+
+    async def _set_mask(self, request: MaskRequest) -> Done:
+        """Blank other regions from the next picture on; what waits to be looked at shows what may be private now.
+
+        Raises:
+            UserError: these are no regions of a picture.
+        """
+        self._mask = checked_mask(request.mask)
+        self._begin_anew()
+        return Done()
+
+    def _begin_anew(self) -> None:
+        self._anew.set()
+        self._waiting.clear()
+        self._glance = None
+        self._asked.none()
 
     async def _keep_budget(self) -> None:
         """Tell the stages to look less while this process uses more than it may, and more when it may again."""
@@ -218,13 +249,17 @@ class _LiveWatcher:
             attention.adapt(self._budget.level)
             unseen = STOPPED
             asked = self._asked.wanted
-            seen = attention.step(Picture(shot.frame(), t_s, self._source.mask or self._vision.mask), asked)
+            picture = Picture(shot.frame(), t_s, self._mask)
+            seen = attention.step(picture, asked)
             looks = tuple(item for item in seen if isinstance(item, Look))
             glance = next((item for item in seen if isinstance(item, QuickDetection)), None)
             seen_s, attended = t_s, attended + 1
             about = f"{size[0]}x{size[1]}"
             shown = show(looks[-1].keyframe.picture) if asked and looks else None
-            told = _Attended(t_s, self._inbox.captured, attended, stretch, looks, glance, tuple(gaps), about, shown)
+            preview = show(picture, preview_px, PREVIEW_QUALITY) if (preview_px := self._asked.preview_px) else None
+            told = _Attended(
+                t_s, self._inbox.captured, attended, stretch, looks, glance, tuple(gaps), about, shown, preview
+            )
             if not self._post(told):
                 return
 
@@ -279,6 +314,8 @@ class _LiveWatcher:
             self._asked.away = False
             if item.shown is not None:
                 self._asked.give(item.shown)
+            if item.preview is not None:
+                self._asked.give_preview(item.preview)
             for look in item.looks:
                 self._wait_for_look(item.stretch, look)
             if item.glance is not None and not self._waiting and self._looking_s is None:
@@ -290,7 +327,7 @@ class _LiveWatcher:
         if item.over:
             self._over = item.reason
         self._asked.away = True
-        self._asked.give(None)
+        self._asked.none()
         # Nothing to do until it is back, so that its standing still is no fault of ours.
         notes = away_notes(self._source.label, "video", item.reason)
         self._service.report(source=self._source.source, idle=True, notes=(*notes, *self._models.lacking))

@@ -1,4 +1,5 @@
-"""Looking because somebody asks "what do you see now?": the next picture of a live source, whole, and at once.
+"""Looking because somebody asks "what do you see now?": the next picture of a live source, whole, and at once; and
+showing the next picture, small, to somebody who merely watches.
 
 The thread that attends takes the next picture as a keyframe, so that it is described and remembered like any other,
 and codes it at nearly its own size; what is kept of it is smaller. In a pause, and while the source is away, there is
@@ -13,7 +14,7 @@ import cv2
 from msgspec import Struct
 
 from runtime.broadcast import Broadcast
-from runtime.messages import LookReply, LookRequest, round_time
+from runtime.messages import LookReply, LookRequest, PreviewRequest, round_time
 from runtime.service import Service
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 # As much as models that look at pictures take without shrinking them themselves.
 LONGEST_PX = 1280
 QUALITY = 85
+# For a picture that is replaced in half a second.
+PREVIEW_MIN_PX, PREVIEW_QUALITY = 160, 72
 
 
 class Shown(Struct, frozen=True):
@@ -31,14 +34,14 @@ class Shown(Struct, frozen=True):
     jpeg: bytes
 
 
-def show(picture: Picture) -> Shown:
-    """The picture for whoever asked, upright, private regions black, its longest side at most `LONGEST_PX`."""
+def show(picture: Picture, longest_px: int = LONGEST_PX, quality: int = QUALITY) -> Shown:
+    """The picture for whoever asked, upright, private regions black, its longest side at most ``longest_px``."""
     bgr = picture.bgr()
     height, width = bgr.shape[:2]
-    scale = min(1.0, LONGEST_PX / max(height, width))
+    scale = min(1.0, longest_px / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     small = bgr if scale == 1.0 else cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
-    coded, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+    coded, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert coded
     return Shown(round_time(picture.t_s), bytes(jpeg.tobytes()))
 
@@ -49,27 +52,67 @@ class AskedLooks:
     def __init__(self, service: Service, source: str) -> None:
         self._service = service
         self._source = source
-        self._shown: Shown | None = None
-        self._answered = Broadcast()
-        # Read by the thread that attends: somebody waits for the next picture.
-        self.wanted = False
+        self._looks, self._previews = _Waiting(), _Waiting()
+        self._preview_px = 0
         # Nothing comes from the source at present.
         self.away = False
 
+    @property
+    def wanted(self) -> bool:
+        """Read by the thread that attends: somebody waits for the next picture to be looked at."""
+        return self._looks.wanted
+
+    @property
+    def preview_px(self) -> int:
+        """Read by the thread that attends: how large somebody who watches wants the next picture; 0 is nobody."""
+        return self._preview_px if self._previews.wanted else 0
+
     async def look(self, request: LookRequest) -> LookReply:
         """The next picture; waits for it as long as the caller does."""
+        return await self._next(self._looks)
+
+    async def preview(self, request: PreviewRequest) -> LookReply:
+        """The next picture, small; nothing looks at it and nothing remembers it."""
+        self._preview_px = max(PREVIEW_MIN_PX, min(request.width_px, LONGEST_PX))
+        return await self._next(self._previews)
+
+    async def _next(self, waiting: _Waiting) -> LookReply:
         shown = None
         if self._service.paused_since_s is None and not self.away:
-            self.wanted = True
-            await self._answered.wait()
-            shown = self._shown
+            shown = await waiting.next()
         now_s, paused_since_s = round_time(self._service.clock.now()), self._service.paused_since_s
         if shown is None or paused_since_s is not None:
             return LookReply(source=self._source, now_s=now_s, paused_since_s=paused_since_s)
         return LookReply(source=self._source, now_s=now_s, t_s=shown.t_s, jpeg=shown.jpeg)
 
     def give(self, shown: Shown | None) -> None:
-        """Answer all who wait, from the event loop; None where nothing will come."""
+        """Answer all who wait for a look, from the event loop."""
+        self._looks.give(shown)
+
+    def give_preview(self, shown: Shown) -> None:
+        """Answer all who watch, from the event loop."""
+        self._previews.give(shown)
+
+    def none(self) -> None:
+        """Nothing will come for anybody."""
+        self._looks.give(None)
+        self._previews.give(None)
+
+
+class _Waiting:
+    """Those who wait for one picture."""
+
+    def __init__(self) -> None:
+        self.wanted = False
+        self._shown: Shown | None = None
+        self._answered = Broadcast()
+
+    async def next(self) -> Shown | None:
+        self.wanted = True
+        await self._answered.wait()
+        return self._shown
+
+    def give(self, shown: Shown | None) -> None:
         self.wanted = False
         self._shown = shown
         self._answered.notify()

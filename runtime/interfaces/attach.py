@@ -10,6 +10,7 @@ import anyio
 import zmq.asyncio
 
 from runtime.agent import Agent, find_agent, has_memory, open_agent
+from runtime.bus import Member
 from runtime.config import Config
 from runtime.errors import StoreError
 from runtime.interfaces.client import Client
@@ -23,12 +24,8 @@ async def attached(memory_dir: Path, config: Config, *, new: bool = False) -> As
     """
     card = find_agent(memory_dir)
     if card is not None:
-        context = zmq.asyncio.Context()
-        try:
-            async with _running(Client(Path(card.run_dir), card.members, context, card.answer_deadline_s)) as client:
-                yield client
-        finally:
-            context.destroy(linger=0)
+        async with client_at(Path(card.run_dir), card.members, card.answer_deadline_s) as client:
+            yield client
         return
     if not (new or has_memory(memory_dir)):
         raise StoreError(f"no memory in {memory_dir}; replay a file first, or give its folder with --memory")
@@ -36,6 +33,17 @@ async def attached(memory_dir: Path, config: Config, *, new: bool = False) -> As
         await agent.until_ready()
         async with client_of(agent) as client:
             yield client
+
+
+@asynccontextmanager
+async def client_at(run_dir: Path, members: tuple[Member, ...], answer_deadline_s: float) -> AsyncIterator[Client]:
+    """A client of the agent of a run directory, which another process runs."""
+    context = zmq.asyncio.Context()
+    try:
+        async with _running(Client(run_dir, members, context, answer_deadline_s)) as client:
+            yield client
+    finally:
+        context.destroy(linger=0)
 
 
 @asynccontextmanager

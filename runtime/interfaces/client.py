@@ -20,6 +20,7 @@ from runtime.messages import (
     AnswerPart,
     ArchiveReply,
     AskRequest,
+    Channel,
     ExportRequest,
     ForeignReply,
     ForeignRequest,
@@ -36,15 +37,21 @@ from runtime.messages import (
     PartialTranscript,
     ReaddRequest,
     RecallReply,
+    RecallRequest,
     RedescribeReply,
     RedescribeRequest,
     ScanReply,
     ScanRequest,
     SearchRequest,
+    Span,
+    SpansReply,
+    SpansRequest,
     StandingReply,
     StandingRequest,
     StatusRequest,
     Stored,
+    TimelineReply,
+    TimelineRequest,
     Track,
     TrackLost,
     View,
@@ -59,6 +66,7 @@ from runtime.service import HEARTBEAT_S
 CALL_DEADLINE_S = 15.0
 PAUSE_DEADLINE_S, PAUSE_LOOK_S = 5.0, 0.05
 LET_GO_DEADLINE_S = 2.0
+LOOK_DEADLINE_S = 2.0
 # Erasing and archives touch all of memory, and may rewrite its file.
 RULE_DEADLINE_S = 1800.0
 # Every process is heard from twice a second.
@@ -84,10 +92,15 @@ class Client:
         self._news = Subscription(context, run_dir, members, ("stored", "heartbeat", "partial", "notice"))
         # Called with each thing the agent says unasked; whoever shows it puts itself here.
         self.on_notice: Callable[[Notice], None] = lambda notice: None
+        # Called with every message from the agent's topics, after it was taken account of.
+        self.on_news: Callable[[Message], None] = lambda message: None
+        self._watchers: dict[str, Caller] = {}
+        self._tasks: anyio.abc.TaskGroup
 
     async def run(self, *, task_status: anyio.abc.TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         try:
-            async with anyio.create_task_group() as tasks:
+            async with anyio.create_task_group() as self._tasks:
+                tasks = self._tasks
                 tasks.start_soon(self._memory.run)
                 tasks.start_soon(self._reasoning.run)
                 tasks.start_soon(self._news.pump)
@@ -101,6 +114,7 @@ class Client:
                         being_said(self.being_said, delivery.message)
                     elif isinstance(delivery.message, Notice):
                         self.on_notice(delivery.message)
+                    self.on_news(delivery.message)
         finally:
             self._control.close()
 
@@ -137,12 +151,56 @@ class Client:
 
     async def timeline(self, sources: tuple[str, ...] = (), newest: int = 20) -> tuple[Observation, ...]:
         """The newest perceived observations but frames, oldest first."""
+        channels: tuple[Channel, ...] = ("object", "text", "speech", "sound", "gap")
+        view = await self.view(sources)
+        found = await self.scan(ScanRequest(view=view, channels=channels, newest_first=True, limit=newest))
+        return tuple(reversed(found))
+
+    async def view(self, sources: tuple[str, ...] = ()) -> View:
+        """Memory as it is now; ``sources`` narrows it to these."""
         view: View = await self._memory.call(ViewRequest(sources=sources), CALL_DEADLINE_S)
-        request = ScanRequest(
-            view=view, channels=("object", "text", "speech", "sound", "gap"), newest_first=True, limit=newest
-        )
+        return view
+
+    async def scan(self, request: ScanRequest) -> tuple[Observation, ...]:
+        """What a View shows, in order of time."""
         reply: ScanReply = await self._memory.call(request, CALL_DEADLINE_S)
-        return tuple(reversed(reply.observations))
+        return reply.observations
+
+    async def recall(self, request: RecallRequest) -> RecallReply:
+        """What memory itself finds, by words or by a vector."""
+        reply: RecallReply = await self._memory.call(request, CALL_DEADLINE_S)
+        return reply
+
+    async def spans(self, request: SpansRequest) -> tuple[Span, ...]:
+        """Moments, events or episodes."""
+        reply: SpansReply = await self._memory.call(request, CALL_DEADLINE_S)
+        return reply.spans
+
+    async def at_a_glance(self, request: TimelineRequest) -> TimelineReply:
+        """A stretch of a source, bucket by bucket."""
+        reply: TimelineReply = await self._memory.call(request, CALL_DEADLINE_S)
+        return reply
+
+    @property
+    def live_labels(self) -> tuple[str, ...]:
+        """Labels of what this agent watches live."""
+        return tuple(label_of(name) for name in self._perceivers if name.startswith("video:"))
+
+    async def watcher(self, label: str, request: Message, deadline_s: float = LOOK_DEADLINE_S) -> Any:
+        """Ask the process that watches a live source.
+
+        Raises:
+            UserError: no live source is called that.
+            CallError: it did not answer.
+        """
+        name = f"video:{label}"
+        if name not in self._perceivers:
+            known = ", ".join(self.live_labels) or "none"
+            raise UserError(f"no live source is called {label!r}; watched live: {known}")
+        if name not in self._watchers:
+            self._watchers[name] = Caller(self._context, self._run_dir, name)
+            self._tasks.start_soon(self._watchers[name].run)
+        return await self._watchers[name].call(request, deadline_s)
 
     async def lost(self, track: Track, reason: str, sources: tuple[str, ...]) -> None:
         """Tell memory that the process that perceives this track of the sources will not come back."""

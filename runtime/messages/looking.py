@@ -1,4 +1,4 @@
-"""Looking at what is there now: calls to a process that watches one live source."""
+"""Looking at what is there now, and what of it stays private: calls to a process that watches one live source."""
 
 from __future__ import annotations
 
@@ -23,3 +23,18 @@ class LookReply(Message, frozen=True, tag="look_reply"):
     t_s: float = 0.0
     jpeg: bytes = b""
     paused_since_s: float | None = None
+
+
+class PreviewRequest(Message, frozen=True, tag="preview_request"):
+    """The next picture as it is, for somebody who watches: not looked at, not remembered. -> `LookReply`
+
+    Of all that watch one source only one may ask, a few times a second.
+    """
+
+    width_px: int = 640
+
+
+class MaskRequest(Message, frozen=True, tag="mask_request"):
+    """From the next picture on blank these rectangles [x, y, width, height] in 0..1, and no others. -> `Done`"""
+
+    mask: tuple[tuple[float, float, float, float], ...] = ()

@@ -151,6 +151,29 @@ class SpansReply(Message, frozen=True, tag="spans_reply"):
     spans: tuple[Span, ...] = ()
 
 
+class TimelineRequest(Message, frozen=True, tag="timeline_request"):
+    """``t0_s``..``t1_s`` of one source at a glance, cut into ``buckets`` of equal length. -> `TimelineReply`"""
+
+    view: View
+    source: str
+    t0_s: float
+    t1_s: float
+    buckets: int = 96
+
+
+class TimelineReply(Message, frozen=True, tag="timeline_reply"):
+    """What a stretch holds, bucket by bucket.
+
+    counts   channel -> how many observations began in each bucket; channels with none are left out.
+    pictures by bucket the id of a frame whose picture is kept, "" where there is none.
+    gaps     (t0_s, t1_s, why) of what was not perceived, or was erased, those that follow each other as one.
+    """
+
+    counts: dict[str, tuple[int, ...]] = msgspec.field(default_factory=dict)
+    pictures: tuple[str, ...] = ()
+    gaps: tuple[tuple[float, float, str], ...] = ()
+
+
 class RememberRequest(Message, frozen=True, tag="remember_request"):
     """Store observations made outside perception (questions, answers, corrections); idempotent by id."""
 

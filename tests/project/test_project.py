@@ -72,7 +72,7 @@ def test_no_package_is_pinned_twice() -> None:
 def test_every_requirement_of_the_project_is_pinned_in_its_own_lock() -> None:
     wanted = {
         "embedded": PYPROJECT["project"]["dependencies"],
-        "full": PYPROJECT["project"]["optional-dependencies"]["full"],
+        **PYPROJECT["project"]["optional-dependencies"],
         **PYPROJECT["dependency-groups"],
         "build": PYPROJECT["build-system"]["requires"],
     }

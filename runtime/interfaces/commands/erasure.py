@@ -177,12 +177,13 @@ def _check_residue(done: ForgetReply) -> None:
         raise UserError(f"forgotten, but it still stands in {names}: that is not memory's own; mend or delete it")
 
 
-async def _preview(wish: Wish, client: Client, as_json: bool = False) -> ForgetRequest | None:
-    """What is meant, after what of it is there was shown; None where there is nothing to forget, which is told.
+async def forget_request(wish: Wish, client: Client) -> ForgetRequest:
+    """What a wish means in the sources memory knows.
 
     Raises:
-        UserError: no such stretch or source.
+        UserError: it makes no sense, or there is no such stretch or source.
     """
+    _check(wish)
     known = (await client.status()).sources
     clock = datetime.datetime.now().astimezone()
     now = Now(clock.timestamp(), await client.live_media_s())
@@ -193,12 +194,34 @@ async def _preview(wish: Wish, client: Client, as_json: bool = False) -> ForgetR
         begin = parse_moment(wish.begin, clock) if wish.begin else None
         end = parse_moment(wish.end, clock, is_end=True) if wish.end else None
         windows = stretch(begin, end, wish.source, known, now)
-    request = ForgetRequest(windows=windows, text=wish.text, wall_s=round(now.wall_s, 3))
-    found = await client.forget(msgspec.structs.replace(request, preview=True))
+    return ForgetRequest(windows=windows, text=wish.text, wall_s=round(now.wall_s, 3))
+
+
+async def preview(request: ForgetRequest, client: Client) -> ForgetReply:
+    """What would go, and nothing changed."""
+    return await client.forget(msgspec.structs.replace(request, preview=True))
+
+
+async def erase(request: ForgetRequest, client: Client) -> ForgetReply:
+    """Erase it, and what of it is on its way by now; the proof."""
+    now = Now(time.time(), await client.live_media_s())
+    known = (await client.status()).sources
+    until_s = {record.source: round_time(known_until_s(record, now)) for record in known if goes_on(record)}
+    return await client.forget(msgspec.structs.replace(request, until_s=until_s))
+
+
+async def _preview(wish: Wish, client: Client, as_json: bool = False) -> ForgetRequest | None:
+    """What is meant, after what of it is there was shown; None where there is nothing to forget, which is told.
+
+    Raises:
+        UserError: no such stretch or source.
+    """
+    request = await forget_request(wish, client)
+    found = await preview(request, client)
     is_there = bool(found.observations or found.spans) or client.perceives_live
     if as_json:
         if not is_there:
-            print(_as_json(found, windows, is_done=False), flush=True)
+            print(_as_json(found, request.windows, is_done=False), flush=True)
     elif is_there:
         _show_preview(found, wish)
     else:
@@ -207,15 +230,12 @@ async def _preview(wish: Wish, client: Client, as_json: bool = False) -> ForgetR
 
 
 async def _erase(wish: Wish, request: ForgetRequest, client: Client, as_json: bool = False) -> None:
-    """What was shown is agreed to: erase it, and what of it is on its way by now, and show the proof.
+    """What was shown is agreed to: erase it and show the proof.
 
     Raises:
         UserError: something of it stands in a file that is not ours.
     """
-    now = Now(time.time(), await client.live_media_s())
-    known = (await client.status()).sources
-    until_s = {record.source: round_time(known_until_s(record, now)) for record in known if goes_on(record)}
-    done = await client.forget(msgspec.structs.replace(request, until_s=until_s))
+    done = await erase(request, client)
     if as_json:
         print(_as_json(done, request.windows, is_done=True), flush=True)
     else:

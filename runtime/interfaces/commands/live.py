@@ -11,13 +11,15 @@ import anyio
 import msgspec
 
 from runtime.agent import Agent, find_agent, has_memory, open_agent
-from runtime.config import Config
+from runtime.config import Config, ServeConfig
 from runtime.errors import StoreError, UserError
 from runtime.interfaces.attach import client_of
 from runtime.interfaces.client import Client
+from runtime.interfaces.commands.evidence import evidence_talk
 from runtime.interfaces.commands.process_events import tell_events
 from runtime.interfaces.commands.reembed import tell_mismatch
 from runtime.interfaces.commands.replay import TimedQuestion
+from runtime.interfaces.commands.serving import start_server
 from runtime.interfaces.terminal.chat import Chat
 from runtime.interfaces.terminal.meters import LiveMeter
 from runtime.interfaces.terminal.notices import Notices
@@ -27,7 +29,7 @@ from runtime.interfaces.voice.start import start_voice
 from runtime.messages import AskRequest, SourceRecord
 from runtime.plan import PerceiveLive
 from runtime.processes import DEVICES, member
-from runtime.sources import KIND_TRACKS, LiveSource, begin_session, distinct, parse_source
+from runtime.sources import KIND_TRACKS, MASKS_NAME, LiveSource, begin_session, distinct, parse_source
 from runtime.supervisor import ProcessEvent
 
 # How long a question given with its time waits for what is perceived by then.
@@ -87,6 +89,7 @@ async def live(
     as_json: bool,
     for_s: float | None,
     voice: str | None = None,
+    serve: ServeConfig | None = None,
 ) -> None:
     """Perceive until the user leaves the chat, or for ``for_s`` seconds; as a service, with no terminal, until stopped.
 
@@ -100,12 +103,15 @@ async def live(
     events_in, events_out = anyio.create_memory_object_stream[ProcessEvent](1000)
     perceivers = tuple(members.values())
     async with (
-        open_agent(memory_dir, config, events_in.send_nowait, perceivers) as agent,
+        open_agent(memory_dir, config, events_in.send_nowait, perceivers, serves=serve is not None) as agent,
         client_of(agent) as client,
         anyio.create_task_group() as tasks,
     ):
         notices = Notices(client, config.reasoning.standing.bell, as_json)
         known: tuple[SourceRecord, ...] = ()
+        if serve is not None:
+            await agent.until_ready()
+            await start_server(agent, serve, opens=False)
         if not is_new:
             await agent.until_ready()
             await tell_mismatch(client, config)
@@ -127,7 +133,8 @@ async def live(
                 async with anyio.create_task_group() as beside:
                     beside.start_soon(_ask_in_time, client, session, questions, epoch_s, as_json)
                     talk = start_voice(agent, client, config, voice, epoch_s, beside)
-                    if for_s is None and await Chat(client, (), meter.line, talk, as_json).run():
+                    show = evidence_talk(config, memory_dir)
+                    if for_s is None and await Chat(client, (), meter.line, talk, as_json, show).run():
                         beside.cancel_scope.cancel()
                     elif for_s is None:
                         note(f"no terminal: perceiving until stopped; `chat --memory {memory_dir}` talks to this agent")
@@ -138,8 +145,9 @@ async def live(
 
 
 async def _perceive(agent: Agent, session: Sequence[LiveSource], epoch_s: float) -> None:
+    masks = str(agent.memory_dir / MASKS_NAME)
     work = {
-        member(track, source.label).name: PerceiveLive(source=source, epoch_s=epoch_s)
+        member(track, source.label).name: PerceiveLive(source=source, epoch_s=epoch_s, masks=masks)
         for source in session
         for track in source.tracks
     }

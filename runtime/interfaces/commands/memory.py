@@ -13,6 +13,7 @@ from runtime.config import Config
 from runtime.errors import UserError
 from runtime.interfaces.attach import attached
 from runtime.interfaces.client import Client
+from runtime.interfaces.commands.evidence import evidence_talk
 from runtime.interfaces.commands.reembed import configured_space, mismatch, tell_mismatch
 from runtime.interfaces.terminal.chat import Chat
 from runtime.interfaces.terminal.notices import Notices, print_standing, standing_json, typed_request
@@ -65,7 +66,7 @@ async def chat(config: Config, memory_dir: Path) -> None:
 
         notices = Notices(client, config.reasoning.standing.bell)
         await notices.pass_over()
-        await Chat(client, (), line).run()
+        await Chat(client, (), line, evidence=evidence_talk(config, memory_dir)).run()
 
 
 async def standing(action: str, words: str, config: Config, memory_dir: Path, as_json: bool) -> None:

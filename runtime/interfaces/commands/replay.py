@@ -12,13 +12,15 @@ from msgspec import Struct
 
 from runtime.agent import has_memory, open_agent
 from runtime.clock import media_time
-from runtime.config import Config
+from runtime.config import Config, ServeConfig
 from runtime.errors import UserError
 from runtime.interfaces.attach import client_of
 from runtime.interfaces.client import Client
+from runtime.interfaces.commands.evidence import evidence_talk
 from runtime.interfaces.commands.process_events import tell_events
 from runtime.interfaces.commands.recordings import find_recordings
 from runtime.interfaces.commands.reembed import tell_mismatch
+from runtime.interfaces.commands.serving import start_server
 from runtime.interfaces.terminal.chat import Chat
 from runtime.interfaces.terminal.meters import ReplayMeter, ReplayProgress
 from runtime.interfaces.terminal.notices import Notices, standing_request
@@ -88,10 +90,12 @@ async def replay(
     record_dir: Path | None = None,
     again: bool = False,
     tell_me: Sequence[str] = (),
+    serve: ServeConfig | None = None,
 ) -> None:
     """Perceive recordings, ask what there is to ask, and chat if wanted.
 
-    ``again``: those that memory holds are perceived from their begin once more, erased stretches too.
+    ``again``: those that memory holds are perceived from their begin once more, erased stretches too. ``serve``: with
+    the page meanwhile and, without a chat, after it until stopped.
 
     Raises:
         UserError, ProcessFailed: see the messages.
@@ -100,11 +104,14 @@ async def replay(
     is_new = not has_memory(memory_dir)
     events_in, events_out = anyio.create_memory_object_stream[ProcessEvent](1000)
     async with (
-        open_agent(memory_dir, config, events_in.send_nowait) as agent,
+        open_agent(memory_dir, config, events_in.send_nowait, serves=serve is not None) as agent,
         client_of(agent) as client,
         anyio.create_task_group() as tasks,
     ):
         notices = Notices(client, config.reasoning.standing.bell, as_json)
+        if serve is not None:
+            await agent.until_ready()
+            await start_server(agent, serve, opens=False)
         if tell_me or not is_new:
             await agent.until_ready()
             await tell_mismatch(client, config)
@@ -152,11 +159,15 @@ async def replay(
                 await notices.catch_up()
                 await _summarise(client, plans, meter)
             await _answer_all(client, plans, at_end, as_json)
+            if serve is not None and not chat:
+                note("all is perceived; the page is served until this is stopped")
+                await anyio.sleep_forever()
 
         if chat:
+            show = evidence_talk(config, memory_dir)
             tasks.start_soon(accompany)
             tasks.start_soon(_learn_encoders, client, plans, meter)
-            await Chat(client, tuple(plan.source for plan in plans), meter.line, as_json=as_json).run()
+            await Chat(client, tuple(plan.source for plan in plans), meter.line, as_json=as_json, evidence=show).run()
         else:
             await accompany()
         tasks.cancel_scope.cancel()

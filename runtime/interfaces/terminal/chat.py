@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 
 import anyio
@@ -31,6 +31,7 @@ HELP = """Ask anything about what was seen, heard or read; answers cite their mo
   /timeline  the newest things noticed
   /standing  what I will tell you about ("tell me when ...", "whenever ..., let me know" or /standing add makes one)
   /forget    --last 10m, --from T --to T or --text WORDS: erase it, for good; what goes is shown first
+  /show T, /play T-T, /clip T-T FILE   the picture of a moment, a stretch; /transcript, /recordings
   /pause, /resume   see and hear nothing for a while
   /pause ID, /resume ID, /remove ID   a standing query (ID is q1, or words of it, or all)
   /trace     how the last answer was found: what was looked up, and what befell the model
@@ -49,6 +50,7 @@ class Chat:
         status_line: Callable[[], str],
         talk: Callable[[], str] | None = None,
         as_json: bool = False,
+        evidence: Callable[[Client, str, str], Awaitable[None]] | None = None,
     ) -> None:
         self.client = client
         self.sources = sources
@@ -56,6 +58,7 @@ class Chat:
         self._last: Answer | None = None
         self._talk = talk
         self._as_json = as_json
+        self._evidence = evidence
         self._forgetting = ForgetTalk(client)
 
     async def run(self) -> bool:
@@ -96,6 +99,8 @@ class Chat:
             case "/forget":
                 self._last = None  # it may quote what goes
                 await self._forgetting.hear(rest)
+            case "/show" | "/play" | "/clip" | "/transcript" | "/recordings" if self._evidence is not None:
+                await self._evidence(self.client, name[1:], rest)
             case "/pause" | "/resume" if not rest:
                 note(told_of_pause(await self.client.pause(name == "/pause"), name == "/pause"))
             case "/pause" | "/resume" | "/remove":

@@ -1,0 +1,3 @@
+import { follow } from "/assets/common.js";
+
+follow();
