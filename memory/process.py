@@ -16,9 +16,11 @@ import anyio
 import anyio.to_thread
 
 from memory.announcer import Announcer
+from memory.archive.exporter import clear_unfinished
 from memory.calls import Answerer
 from memory.index.vector_segments import segment_vectors
-from memory.store.batch import Batch, Delivered, find_fault, gather, lost_gap
+from memory.store.admission import find_fault
+from memory.store.batch import Batch, Delivered, gather, lost_gap
 from memory.store.database import Store, explained
 from memory.store.levels import budget_of
 from memory.transactions import MemoryWriter
@@ -251,6 +253,7 @@ async def main(service: Service) -> None:
         StoreError: the folder cannot be used.
     """
     store = Store(service.folder, budget_of(service.config.memory))
+    clear_unfinished(store.directory)
     try:
         await Remembering(service, store).run()
     finally:

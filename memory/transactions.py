@@ -22,6 +22,7 @@ from memory.store.database import Store
 from memory.store.levels import MIB, budget_of
 from memory.store.redescribe import redescribe
 from memory.store.size_accounting import CHANNELS
+from memory.store.writing import Writing
 from runtime.config import MemoryConfig
 from runtime.errors import StoreError
 from runtime.messages import (
@@ -116,13 +117,19 @@ class MemoryWriter:
     def import_archive(self, request: ImportRequest) -> ArchiveReply:
         """Take in an archive, whole or not at all."""
         try:
-            return import_memory(self._store, request)
+            return import_memory(self._store, request, self._fit)
         except BaseException:
             with suppress(StoreError):
                 self._store.scrub()  # what was undone may have reached the write-ahead log
             raise
         finally:
             self._integration.forget_unsaved()
+            self._keeper.forget_unsaved()
+
+    def _fit(self, writing: Writing) -> None:
+        """What is written fits into the budget."""
+        writing.settle()
+        self._keeper.keep(writing, self._keeper.find_untaken(writing))
 
     def redescribe(self, request: RedescribeRequest) -> RedescribeReply:
         """Give frames what another encoder says of them.

@@ -7,7 +7,8 @@ what it already holds: a recording it has in full is not perceived again, one it
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 
 from msgspec import Struct
@@ -63,14 +64,24 @@ def plan_sources(recordings: Iterable[Recording], known: Iterable[SourceRecord])
             name = record.source
         else:
             name = Path(recording.path).name
-            if names.get(name, recording.fingerprint) != recording.fingerprint:
-                name = f"{name}~{recording.fingerprint[:6]}"
+            marks = _marks(recording.fingerprint)
+            while names.get(name, recording.fingerprint) != recording.fingerprint:
+                # Whoever made an imported archive may have named a source of it so, too.
+                name = f"{Path(recording.path).name}~{next(marks)}"
         names[name] = recording.fingerprint
         complete = record is not None and is_complete(record)
         remembered_s = min(record.watermarks.values(), default=0.0) if record is not None else None
         plans[recording.fingerprint] = SourcePlan(name, recording, timeline_s, remembered_s, complete)
         timeline_s += recording.duration_s or 0.0
     return list(plans.values())
+
+
+def _marks(fingerprint: str) -> Iterator[str]:
+    """Ever other marks of a recording, the shortest first."""
+    for length in range(min(6, len(fingerprint)), len(fingerprint) + 1):
+        yield fingerprint[:length]
+    for number in count(2):
+        yield f"{fingerprint}-{number}"
 
 
 def is_complete(record: SourceRecord) -> bool:

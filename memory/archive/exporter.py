@@ -33,9 +33,24 @@ from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COL
 from runtime.errors import StoreError
 from runtime.messages import ArchiveReply, ExportRequest
 
+# In the memory folder while an archive is written: where.
+UNFINISHED = "unfinished-export"
+_PART = ".part"
+
+
+def clear_unfinished(directory: Path) -> None:
+    """Remove what is left of an archive whose export from this memory folder was killed."""
+    note = directory / UNFINISHED
+    with suppress(OSError, ValueError):
+        beside = Path(note.read_text(encoding="utf-8"))
+        if beside.name.startswith(".") and beside.name.endswith(_PART):
+            _clear(beside)
+        note.unlink()
+
 
 def export_memory(connection: sqlite3.Connection, request: ExportRequest) -> ArchiveReply:
-    """Write an archive beside its place, then put it there: one that is there is whole.
+    """Write an archive beside its place, then put it there: one that is there is whole. What a killed process leaves of
+    one is removed when memory is opened next (`clear_unfinished`).
 
     Raises:
         StoreError: something is in its place already, or it cannot be written.
@@ -43,8 +58,10 @@ def export_memory(connection: sqlite3.Connection, request: ExportRequest) -> Arc
     path = Path(request.path)
     if path.exists():
         raise StoreError(f"archive {path} is there already; give another name")
-    beside = path.with_name(f".{path.name}.part")
+    beside = path.with_name(f".{path.name}{_PART}")
+    note = Path(connection.execute("PRAGMA database_list").fetchone()[2]).with_name(UNFINISHED)
     try:
+        note.write_text(str(beside.absolute()), encoding="utf-8")
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear(beside)
         with _writing_to(beside, path.suffix == ".zip") as target, snapshot(connection):
@@ -55,7 +72,11 @@ def export_memory(connection: sqlite3.Connection, request: ExportRequest) -> Arc
     finally:
         with suppress(OSError):
             _clear(beside)
-    return ArchiveReply(path=str(path), bytes=size_of(path), **counts)
+            note.unlink(missing_ok=True)
+    return ArchiveReply(
+        path=str(path), sources=counts["sources"], observations=counts["observations"], pictures=counts["pictures"],
+        spans=counts["spans"], bytes=size_of(path),
+    )  # fmt: skip
 
 
 class _Target:

@@ -1,69 +1,60 @@
-"""Import: an archive is read back whole or not at all.
+"""Import: an archive is taken in whole or not at all, and nobody else's archive decides what the agent perceives.
 
-Nothing is unpacked: entries are read by the names `memory.archive.format` knows, any other name refuses the archive,
-and what is read must have the checksum its manifest gives. It is one transaction, so that a damaged archive leaves
-nothing behind.
+It is read through once before a row is written: typed, within bounds, in times of its sources. Then it is one
+transaction. What is `--trusted` is the user's own and comes in as it was. Of any other archive only what it tells comes
+in, believed less, and no control: its sources are its own (another fingerprint keeps a recording that is perceived here
+from being taken for one of them), it ends no track and advances none of what is perceived here, and its erasures
+refuse nothing here.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from memory.archive.format import (
-    ERASURES,
-    FORMAT,
-    LISTS,
-    MANIFEST,
-    OBSERVATIONS,
-    PICTURE,
-    SOURCES,
-    SPANS,
-    VERSION,
-    ArchivedErasure,
-    ArchivedObservation,
-    Manifest,
-    size_of,
-)
-from memory.store.batch import find_fault
+from memory.archive.format import ERASURES, LISTS, SOURCES, SPANS, ArchivedErasure, size_of
+from memory.archive.reading import Archive, reading_from
+from memory.store.admission import find_fault_of_source, find_fault_of_span, is_time, is_track
 from memory.store.database import Store
 from memory.store.writing import Writing
 from runtime.errors import StoreError
-from runtime.messages import (
-    ArchiveReply,
-    ImportRequest,
-    Observation,
-    SourceOpened,
-    SourceRecord,
-    Span,
-    fitting_facts,
-)
+from runtime.messages import PERCEIVED_CHANNELS, ArchiveReply, ImportRequest, SourceOpened, SourceRecord, Span
 from runtime.trust import TRUST
 
-MAX_LINE_BYTES = 16 << 20
-MAX_PICTURE_BYTES = 8 << 20
-_CHUNK_BYTES = 1 << 20
+# So many budgets may it hold when read out: an archive of a larger memory comes in, and what is worth least goes.
+BUDGETS = 4
+# What ends after its source did, by an announced length or a watermark, is of another one.
+AFTER_END_S = 180.0
+FOREIGN = "imported:"
 
 
-def import_memory(store: Store, request: ImportRequest) -> ArchiveReply:
-    """Take in an archive in one transaction; what is there already stays as it is.
+def import_memory(
+    store: Store, request: ImportRequest, fit: Callable[[Writing], None] = lambda writing: None
+) -> ArchiveReply:
+    """Take in an archive in one transaction; what is there already stays as it is. ``fit`` makes it fit into the
+    budget, in the same transaction.
 
     Raises:
-        StoreError: there is no archive, it is damaged or of a newer program, or a source of it is another recording
-            than the one of that name here. Nothing was imported.
+        StoreError: there is no archive, it is damaged, too large or of a newer program, something in it is out of
+            bounds, or a source of it is another recording than the one of that name here. Nothing was imported.
     """
     path = Path(request.path)
     try:
-        with _reading_from(path) as archive, store.write() as writing:
-            reply = _read_all(archive, writing, path, request.trusted)
+        with reading_from(path) as archive:
+            if (size := archive.size_bytes()) > BUDGETS * store.budget.total:
+                raise StoreError(
+                    f"archive {path}: holds {size / 1e6:.0f} MB, memory may have {store.budget.total / 1e6:.0f} MB"
+                    " (memory.budget); nothing was imported"
+                )
+            found = _Checked(archive)
+            with store.write() as writing:
+                reply = _Import(archive, writing, request.trusted).take_in(found)
+                fit(writing)
     except (zipfile.BadZipFile, zlib.error, EOFError, msgspec.MsgspecError, ValueError, RuntimeError) as error:
         why = " ".join(str(error).split()) or type(error).__name__
         raise StoreError(f"archive {path}: damaged ({why}); nothing was imported") from error
@@ -72,135 +63,122 @@ def import_memory(store: Store, request: ImportRequest) -> ArchiveReply:
     return reply
 
 
-class _Archive:
-    """An archive to read from: entries by name, nothing unpacked."""
+class _Checked:
+    """All of an archive looked through: its sources, when each ends, and the ids of its pictures."""
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile | None) -> None:
-        self._path = path
+    def __init__(self, archive: Archive) -> None:
+        for name in LISTS:
+            archive.check(name)
+        self.sources = list(archive.records(SOURCES, SourceRecord))
+        self.ends_s: dict[str, float] = {}
+        for record in self.sources:
+            for track in (*record.watermarks, *record.ended):
+                if not is_track(track):
+                    raise ValueError(f"source {record.source[:80]!r} has a track {track[:80]!r}")
+            times = [record.duration_s or 0.0, *record.watermarks.values()]
+            faults = [find_fault_of_source(opened) for opened in _tracks_of(record, "")]
+            faults += ["time"] * (not all(map(is_time, times)))
+            if fault := next(filter(None, faults), ""):
+                raise ValueError(f"source {record.source[:80]!r}: its {fault} is wrong")
+            self.ends_s[record.source] = max(times) + AFTER_END_S
+        self.frames: set[str] = set()
+        for observation in archive.observations(""):
+            ends_s = self.ends_s.get(observation.source)
+            perceived = observation.channel in PERCEIVED_CHANNELS
+            if perceived and (ends_s is None or observation.t1_s > ends_s):
+                raise ValueError(f"observation {observation.id[:80]!r}: its time is wrong, or it is of no source in it")
+            if observation.channel == "frame":
+                self.frames.add(observation.id)
+        for span in archive.records(SPANS, Span):
+            if fault := find_fault_of_span(span):
+                raise ValueError(f"span {span.id[:80]!r}: its {fault} is wrong")
+        for erasure in archive.records(ERASURES, ArchivedErasure):
+            if not (is_time(erasure.t0_s) and is_time(erasure.t1_s)):
+                raise ValueError(f"an erasure of {erasure.source[:80]!r}: its time is wrong")
+
+
+class _Import:
+    """One archive on its way into memory. ``left_out`` counts what of it was not taken."""
+
+    def __init__(self, archive: Archive, writing: Writing, trusted: bool) -> None:
         self._archive = archive
-        for name in self._names():
-            if name not in (*LISTS, MANIFEST) and not PICTURE.fullmatch(name):
-                raise StoreError(f"archive {path}: holds {name!r}, as no archive of memory does; nothing was imported")
-        manifest = msgspec.json.decode(self.read(MANIFEST, MAX_LINE_BYTES), type=Manifest)
-        if manifest.format != FORMAT:
-            raise StoreError(f"archive {path}: {manifest.format!r} is no archive of memory")
-        if manifest.version > VERSION:
-            raise StoreError(
-                f"archive {path}: of a newer version ({manifest.version}, this program knows {VERSION}); update it"
-            )
-        self.manifest = manifest
+        self._writing = writing
+        self._trusted = trusted
+        self._own: set[str] = set()
+        self.left_out: Counter[str] = Counter()
 
-    def read(self, name: str, limit: int) -> bytes:
-        with self._open(name) as file:
-            data: bytes = file.read(limit + 1)
-        if len(data) > limit:
-            raise ValueError(f"{name} is too large")
-        return data
-
-    def check(self, name: str) -> None:
-        """The bytes of a list file are those the manifest tells of."""
-        digest = hashlib.sha256()
-        with self._open(name) as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-        if digest.hexdigest() != self.manifest.files.get(name):
-            raise ValueError(f"{name} has another checksum than its manifest says")
-
-    def lines(self, name: str) -> Iterator[bytes]:
-        with self._open(name) as file:
-            while line := file.readline(MAX_LINE_BYTES + 1):
-                if len(line) > MAX_LINE_BYTES:
-                    raise ValueError(f"{name} has a line without end")
-                yield line
-
-    def _names(self) -> list[str]:
-        if self._archive is not None:
-            return [name for name in self._archive.namelist() if name != "pictures/"]
-        inside = list(self._path.rglob("*"))
-        links = [path for path in inside if path.is_symlink()]
-        if links:
-            raise StoreError(f"archive {self._path}: holds a link, {links[0].name!r}; nothing was imported")
-        return [path.relative_to(self._path).as_posix() for path in inside if not path.is_dir()]
-
-    def _open(self, name: str) -> Any:
-        try:
-            return self._archive.open(name) if self._archive is not None else (self._path / name).open("rb")
-        except (OSError, KeyError) as error:
-            raise ValueError(f"{name} is missing") from error
-
-
-@contextmanager
-def _reading_from(path: Path) -> Iterator[_Archive]:
-    if path.is_dir():
-        if not (path / MANIFEST).is_file():
-            raise StoreError(f"archive {path}: there is no {MANIFEST} in it; give what export wrote")
-        yield _Archive(path, None)
-    elif path.is_file():
-        with zipfile.ZipFile(path) as archive:
-            yield _Archive(path, archive)
-    else:
-        raise StoreError(f"archive {path}: there is no such file or folder")
-
-
-def _read_all(archive: _Archive, writing: Writing, path: Path, trusted: bool) -> ArchiveReply:
-    for name in LISTS:
-        archive.check(name)
-    sources = [msgspec.json.decode(line, type=SourceRecord) for line in archive.lines(SOURCES)]
-    for record in sources:
-        _import_source(writing, record, path)
-    for line in archive.lines(ERASURES):
-        writing.add_erasure(*msgspec.structs.astuple(msgspec.json.decode(line, type=ArchivedErasure)))
-    known = pictures = 0
-    for line in archive.lines(OBSERVATIONS):
-        archived = msgspec.json.decode(line, type=ArchivedObservation)
-        observation = _observation(archive, archived, "" if trusted else archive.manifest.id)
-        if fault := find_fault(observation):
-            raise ValueError(f"observation {archived.id!r}: its {fault} is wrong")
-        known += not writing.add_observation(observation)
-        pictures += observation.payload is not None
-    for line in archive.lines(SPANS):
-        span = msgspec.json.decode(line, type=Span)
-        most = 1.0 if trusted else TRUST["imported"]
-        writing.add_span(writing.source(span.source), msgspec.structs.replace(span, trust=min(span.trust, most)))
-    return ArchiveReply(
-        path=str(path), sources=len(sources), observations=writing.stored, pictures=pictures, spans=writing.spans,
-        known=known, bytes=size_of(path),
-    )  # fmt: skip
-
-
-def _import_source(writing: Writing, record: SourceRecord, path: Path) -> None:
-    fingerprint = writing.fingerprint(record.source)
-    if fingerprint is not None and fingerprint != record.fingerprint:
-        raise StoreError(
-            f"archive {path}: its source {record.source!r} is another recording than the one of that name in this"
-            " memory; import it into a memory of its own"
-        )
-    for track in {**record.watermarks, **record.ended}:
-        writing.open_track(
-            SourceOpened(
-                source=record.source, track=track, kind=record.kind, uri=record.uri, fingerprint=record.fingerprint,  # type: ignore[arg-type]
-                started_wall_s=record.started_wall_s, duration_s=record.duration_s,
-                missing=record.missing.get(track, ""), encoders=record.encoders,
-            )
+    def take_in(self, found: _Checked) -> ArchiveReply:
+        writing = self._writing
+        for record in found.sources:
+            self._take_source(record)
+        for erasure in self._archive.records(ERASURES, ArchivedErasure):
+            if self._trusted or self._is_foreign(erasure.source):
+                writing.add_erasure(*msgspec.structs.astuple(erasure))
+            else:
+                self.left_out["erasures"] += 1
+        known = pictures = 0
+        for observation in self._archive.observations("" if self._trusted else self._archive.manifest.id):
+            known += not writing.add_observation(observation)
+            pictures += observation.payload is not None
+        for span in self._archive.records(SPANS, Span):
+            self._take_span(span, found)
+        return ArchiveReply(
+            path=str(self._archive.path), sources=len(found.sources), observations=writing.stored, pictures=pictures,
+            spans=writing.spans, known=known, bytes=size_of(self._archive.path), left_out=dict(self.left_out),
         )  # fmt: skip
-        writing.advance(record.source, track, record.watermarks.get(track, 0.0))
-        if track in record.ended:
-            writing.end_track(record.source, track, record.ended[track])
+
+    def _take_source(self, record: SourceRecord) -> None:
+        known = self._writing.fingerprint(record.source)
+        bare = record.fingerprint.removeprefix(FOREIGN)
+        if known is not None and known.removeprefix(FOREIGN) != bare:
+            raise StoreError(
+                f"archive {self._archive.path}: its source {record.source!r} is another recording than the one of that"
+                " name in this memory; import it into a memory of its own"
+            )
+        if self._trusted:
+            self._writing.recognise(record.source, record.fingerprint)
+        elif known is not None and not known.startswith(FOREIGN):
+            self._own.add(record.source)
+            self.left_out["tracks"] += len({*record.watermarks, *record.ended})
+            return
+        for opened in _tracks_of(record, "" if self._trusted else FOREIGN):
+            self._writing.open_track(opened)
+            self._writing.advance(record.source, opened.track, record.watermarks.get(opened.track, 0.0))
+            if opened.track in record.ended:
+                self._writing.end_track(record.source, opened.track, record.ended[opened.track])
+
+    def _take_span(self, span: Span, found: _Checked) -> None:
+        if span.source not in found.ends_s or span.t1_s > found.ends_s[span.source] or span.source in self._own:
+            self.left_out["spans"] += 1
+            return
+        if span.keyframe and span.keyframe not in found.frames:
+            span = msgspec.structs.replace(span, keyframe="")
+        most = 1.0 if self._trusted else TRUST["imported"]
+        self._writing.add_span(
+            self._writing.source(span.source), msgspec.structs.replace(span, trust=min(span.trust, most))
+        )
+
+    def _is_foreign(self, source: str) -> bool:
+        return (self._writing.fingerprint(source) or "").startswith(FOREIGN)
 
 
-def _observation(archive: _Archive, archived: ArchivedObservation, imported_from: str) -> Observation:
-    payload = None
-    if archived.picture:
-        if not PICTURE.fullmatch(archived.picture):
-            raise ValueError(f"observation {archived.id!r}: {archived.picture!r} is no picture of an archive")
-        payload = archive.read(archived.picture, MAX_PICTURE_BYTES)
-        if hashlib.sha256(payload).hexdigest() != archived.picture_sha256:
-            raise ValueError(f"{archived.picture} has another checksum than its observation says")
-    facts = archived.data | ({"imported": imported_from} if imported_from else {})
-    return Observation(
-        id=archived.id, source=archived.source, channel=archived.channel, t0_s=archived.t0_s, t1_s=archived.t1_s,
-        text=archived.text, data=fitting_facts(archived.channel, facts), evidence=archived.evidence,
-        trust=archived.trust,
-        vector=base64.b64decode(archived.vector, validate=True) if archived.vector else None,
-        vector_space=archived.vector_space, payload=payload,
-    )  # fmt: skip
+def _tracks_of(record: SourceRecord, mark: str) -> list[SourceOpened]:
+    """Its tracks as they were opened, with ``mark`` before its fingerprint.
+
+    Raises:
+        msgspec.ValidationError: it is of no kind there is.
+    """
+    opened = {
+        "type": "source_opened",
+        "source": record.source,
+        "kind": record.kind,
+        "uri": record.uri,
+        "fingerprint": mark + record.fingerprint.removeprefix(FOREIGN),
+        "started_wall_s": record.started_wall_s,
+        "duration_s": record.duration_s,
+        "encoders": record.encoders,
+    }
+    return [
+        msgspec.convert({**opened, "track": track, "missing": record.missing.get(track, "")}, SourceOpened)
+        for track in {**record.watermarks, **record.ended}
+    ]

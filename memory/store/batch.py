@@ -6,12 +6,12 @@ repaired, because a repaired time would move a fact.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Protocol
 
 from msgspec import Struct, field
 
+from memory.store.admission import find_fault, find_fault_of_source, is_time
 from runtime.messages import (
     LOST_MARK,
     TRACKS,
@@ -26,9 +26,6 @@ from runtime.messages import (
     observation_id,
     round_time,
 )
-
-MAX_TEXT_CHARACTERS = 65536
-MAX_PAYLOAD_BYTES = 8 << 20
 
 
 class Delivered(Protocol):
@@ -81,11 +78,14 @@ def gather(deliveries: Iterable[Delivered]) -> Batch:
                 else:
                     observations.setdefault(observation.id, observation)
             case SourceOpened() as source:
+                if fault := find_fault_of_source(source):
+                    refused[fault] = refused.get(fault, 0) + 1
+                    continue
                 opened.append(source)
                 ended.pop((source.source, source.track), None)
-            case Progress(source=source, track=track, t_s=t_s) if _is_time(t_s):
+            case Progress(source=source, track=track, t_s=t_s) if is_time(t_s):
                 watermarks[source, track] = max(watermarks.get((source, track), 0.0), t_s)
-            case SourceEnded(source=source, track=track, t_s=t_s, reason=reason) if _is_time(t_s):
+            case SourceEnded(source=source, track=track, t_s=t_s, reason=reason) if is_time(t_s):
                 watermarks[source, track] = max(watermarks.get((source, track), 0.0), t_s)
                 ended[source, track] = reason or "end"
             case _:
@@ -98,21 +98,6 @@ def gather(deliveries: Iterable[Delivered]) -> Batch:
         sequence=sequence,
         refused=refused,
     )
-
-
-def find_fault(observation: Observation) -> str:
-    """Why this observation cannot be stored, in a word; "" if it can."""
-    if not observation.id or not observation.source:
-        return "name"
-    if not (_is_time(observation.t0_s) and _is_time(observation.t1_s)) or observation.t1_s < observation.t0_s:
-        return "time"
-    if len(observation.text) > MAX_TEXT_CHARACTERS or len(observation.payload or b"") > MAX_PAYLOAD_BYTES:
-        return "size"
-    if observation.vector is not None and (not observation.vector_space or len(observation.vector) % 2):
-        return "vector"
-    if not 0.0 <= observation.trust <= 1.0:
-        return "trust"
-    return ""
 
 
 def ends_track(observation: Observation) -> tuple[str, str] | None:
@@ -138,7 +123,3 @@ def lost_gap(record: SourceRecord, track: Track, reason: str) -> Observation:
         text=f"{LOST_MARK}{reason}",
         data=GapFacts(track=track, reason=reason, ends_track=True),
     )
-
-
-def _is_time(t_s: float) -> bool:
-    return math.isfinite(t_s) and 0.0 <= t_s < 1e9

@@ -66,7 +66,7 @@ class Store:
         self.directory = directory
         self.path = directory / FILE_NAME
         self.where = str(directory)
-        self._budget = budget or Budget()
+        self.budget = budget or Budget()
         with explained(self.where):
             self._lock = _lock(directory)
             try:
@@ -124,7 +124,7 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            if self._log_size_bytes() > self._budget.log or self.size_bytes() > self._budget.total:
+            if self._log_size_bytes() > self.budget.log or self.size_bytes() > self.budget.total:
                 self.fold()
 
     def reader(self) -> sqlite3.Connection:

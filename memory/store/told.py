@@ -13,7 +13,9 @@ from memory.index.analysis import terms
 from runtime.messages import Observation
 
 # Facts whose values are words that were said, read, or names of what was made out (docs/observations.md).
-TOLD_KEYS = frozenset(("words", "lines", "speaker", "tags", "labels", "understood", "asked", "answered"))
+TOLD_KEYS = frozenset(
+    ("words", "lines", "speaker", "tags", "labels", "things", "label", "on", "understood", "asked", "answered")
+)
 
 
 def wanted_pattern(text: str) -> re.Pattern[str]:

@@ -109,7 +109,14 @@ class Writing:
             self.connection, observation, source, self.generation, round(started_wall_s + observation.t0_s, 3)
         )
         if seq is None:
-            return False
+            if observation.data.imported or not self._is_imported(observation.id):
+                return False
+            # What the agent perceives itself takes the place of what an archive claimed of the same moment.
+            self.remove([observation.id])
+            seq = insert_observation(
+                self.connection, observation, source, self.generation, round(started_wall_s + observation.t0_s, 3)
+            )
+            assert seq is not None
         self.stored += 1
         self._index(seq, observation)
         if observation.channel not in PERCEIVED_CHANNELS:
@@ -120,6 +127,12 @@ class Writing:
             self.advance(*ended, observation.t0_s)
             self.end_track(*ended, observation.text or "lost")
         return True
+
+    def _is_imported(self, id_: str) -> bool:
+        row = self.connection.execute(
+            "SELECT coalesce(json_extract(data, '$.imported'), '') FROM observations WHERE id=?", (id_,)
+        ).fetchone()
+        return bool(row and row[0])
 
     def remove(self, ids: Iterable[str]) -> tuple[str, ...]:
         """Delete observations with their pictures, vectors, words and links; the ids of those that were there."""
@@ -209,6 +222,10 @@ class Writing:
         for table in ("erasures", "spans", "consolidation"):
             self.connection.execute(f"DELETE FROM {table} WHERE source=?", row)
         self.connection.execute("UPDATE tracks SET watermark_s=0, ended=NULL WHERE source=?", row)
+
+    def recognise(self, source: str, fingerprint: str) -> None:
+        """A source that is there is the recording of this fingerprint."""
+        self.connection.execute("UPDATE sources SET fingerprint=? WHERE name=? AND kind!=''", (fingerprint, source))
 
     def fingerprint(self, source: str) -> str | None:
         """Of the recording known by this name; None where there is none."""

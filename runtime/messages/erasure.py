@@ -89,7 +89,8 @@ class ImportRequest(Message, frozen=True, tag="import_request"):
 
 
 class ArchiveReply(Message, frozen=True, tag="archive_reply"):
-    """What went out, or came in. ``known``: of an import, how many observations were there already."""
+    """What went out, or came in. ``known``: of an import, how many observations were there already; ``left_out``: how
+    much of it was not taken, by kind."""
 
     path: str
     sources: int = 0
@@ -98,3 +99,4 @@ class ArchiveReply(Message, frozen=True, tag="archive_reply"):
     spans: int = 0
     known: int = 0
     bytes: int = 0
+    left_out: dict[str, int] = msgspec.field(default_factory=dict)

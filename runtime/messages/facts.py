@@ -8,13 +8,15 @@ messages a new field gets a default and a type never changes.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
 from runtime.messages.base import Channel
 
+# What MessagePack can carry.
+Int64 = Annotated[int, msgspec.Meta(ge=-(1 << 63), le=(1 << 63) - 1)]
 # x, y, width, height in 0..1 of the picture, from the top left.
 Box = tuple[float, float, float, float]
 
@@ -63,12 +65,12 @@ class FrameFacts(ChannelFacts, frozen=True):
     colours: tuple[tuple[str, float], ...] = ()
     regions: dict[str, str] = {}
     patches: tuple[Patch, ...] = ()
-    things: tuple[tuple[str, int], ...] = ()
+    things: tuple[tuple[str, Int64], ...] = ()
     tags: tuple[tuple[str, float], ...] = ()
-    people: int = 0
-    faces: int = 0
-    width: int = 0
-    height: int = 0
+    people: Int64 = 0
+    faces: Int64 = 0
+    width: Int64 = 0
+    height: Int64 = 0
 
 
 class ObjectFacts(ChannelFacts, frozen=True):
@@ -81,7 +83,7 @@ class ObjectFacts(ChannelFacts, frozen=True):
     event: str = ""
     label: str = ""
     probability: float = 0.0
-    track: int | None = None
+    track: Int64 | None = None
     box: Box | None = None
     colours: dict[str, str] | tuple[str, ...] = ()
     place: str = ""
@@ -91,7 +93,7 @@ class ObjectFacts(ChannelFacts, frozen=True):
     shape: str = ""
     size: str = ""
     straight: float = 1.0
-    count: int = 0
+    count: Int64 = 0
     came_s: float | None = None
     left_s: float | None = None
 
@@ -122,7 +124,7 @@ class SoundFacts(ChannelFacts, frozen=True):
 
     kind: str = msgspec.field(default="", name="class")
     level_db: float = 0.0
-    onsets: int = 0
+    onsets: Int64 = 0
     labels: tuple[tuple[str, float], ...] = ()
     goes_on: bool = False
     known_s: float | None = None
@@ -140,7 +142,7 @@ class QuestionFacts(ChannelFacts, frozen=True):
     """Something asked."""
 
     conversation: str = ""
-    turn: int = 0
+    turn: Int64 = 0
     understood: str = ""
     follow_up: bool = False
 
@@ -149,7 +151,7 @@ class AnswerFacts(ChannelFacts, frozen=True):
     """Something answered. ``question``: the id of what was asked."""
 
     conversation: str = ""
-    turn: int = 0
+    turn: Int64 = 0
     question: str = ""
     abstained: bool = False
 
@@ -167,7 +169,7 @@ class DerivedFacts(ChannelFacts, frozen=True):
 
     kind: str = ""
     conversation: str = ""
-    turn: int = 0
+    turn: Int64 = 0
     query: str = ""
     confirmed: bool = False
 

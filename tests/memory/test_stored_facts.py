@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from memory.store.reader import scan
@@ -135,3 +136,19 @@ def test_what_is_written_now_is_read_as_it_was(channel: Channel, stored: dict[st
 def test_a_key_of_a_newer_version_is_passed_over_and_one_of_another_type_costs_no_other() -> None:
     stored = {"reason": "base", "brightness": "bright", "colours": [["blue"]], "depth": [[1]], "people": 2}
     assert read_facts("frame", json.dumps(stored)) == FrameFacts(reason="base", people=2)
+
+
+def test_every_number_of_a_fact_is_one_that_a_message_can_carry() -> None:
+    """A larger one, which JSON can hold, would be stored and could never be sent."""
+
+    def unbounded(schema: object) -> list[object]:
+        if isinstance(schema, list):
+            return [found for part in schema for found in unbounded(part)]
+        if not isinstance(schema, dict):
+            return []
+        if schema.get("type") == "integer" and schema.get("maximum") != (1 << 63) - 1:
+            return [schema]
+        return [found for part in schema.values() for found in unbounded(part)]
+
+    for kind in FACTS.values():
+        assert not unbounded(msgspec.json.schema(kind)), f"{kind.__name__}: use Int64"

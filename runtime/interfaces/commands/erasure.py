@@ -136,7 +136,8 @@ async def import_archive(path: Path, config: Config, memory_dir: Path, trusted: 
     async with attached(memory_dir, config, new=True) as client:
         done = await client.import_archive(path, trusted)
     known = f", {done.known} were there already or had been erased" if done.known else ""
-    _tell_archive(done, f"imported{known}", as_json)
+    left = ", ".join(f"{n} {what}" for what, n in done.left_out.items())
+    _tell_archive(done, f"imported{known}{f', not taken: {left}' if left else ''}", as_json)
 
 
 def _tell_archive(done: ArchiveReply, what: str, as_json: bool) -> None:
