@@ -346,4 +346,6 @@ def _count(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from runtime.interfaces.hidden_arguments import true_arguments
+
+    sys.exit(main(true_arguments()))

@@ -49,7 +49,9 @@ async def main(service: Service) -> None:
     if options.webhook:
         from reasoning.standing.webhook import Webhook, WebhookSender  # 0.2 s to import, and few have one
 
-        sender = WebhookSender(Webhook(options.webhook, options.webhook_timeout_s), service.log)
+        sender = WebhookSender(
+            Webhook(options.webhook, options.webhook_timeout_s, options.webhook_private), service.log
+        )
 
     def publish(notice: Notice) -> None:
         service.publish("notice", notice)

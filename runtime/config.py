@@ -175,6 +175,7 @@ class StandingConfig(Section, frozen=True):
     confirm_deadline_s: Positive = 15.0
     bell: bool = True
     webhook: Annotated[str, Meta(pattern=r"^(https?://\S+)?$")] = ""
+    webhook_private: bool = False
     webhook_timeout_s: Positive = 5.0
 
 

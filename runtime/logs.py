@@ -9,6 +9,8 @@ import time
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from runtime.addresses import without_credentials
+
 MAX_BYTES = 4 << 20
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -23,18 +25,18 @@ class _JsonLines(logging.Formatter):
             "t": round(record.created, 3),
             "process": self.process,
             "level": record.levelname.lower(),
-            "message": record.getMessage(),
+            "message": without_credentials(record.getMessage()),
         }
         line.update({k: v for k, v in record.__dict__.items() if k not in _STANDARD})
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
+            line["traceback"] = without_credentials(self.formatException(record.exc_info))
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
 class _HumanLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        line = f"{clock} {record.name}: {record.getMessage()}"
+        line = f"{clock} {record.name}: {without_credentials(record.getMessage())}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
         return line

@@ -12,12 +12,13 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from runtime.addresses import shown, without_credentials
 from runtime.errors import UserError
 from runtime.messages import TRACKS, Track
 
@@ -66,10 +67,7 @@ class LiveSource(Struct, frozen=True):
     @property
     def shown(self) -> str:
         """The address as it may be shown and kept: without user name, password and query."""
-        if self.kind != "stream":
-            return self.address
-        parts = urlsplit(self.address)
-        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+        return shown(self.address) if self.kind == "stream" else self.address
 
 
 def checked_mask(mask: Iterable[Iterable[float]]) -> tuple[Rect, ...]:
@@ -117,13 +115,13 @@ def parse_source(text: str, mask: tuple[Rect, ...] = ()) -> LiveSource:
         parts = urlsplit(where if "://" in where else "")
         _ = parts.port
     except ValueError as error:
-        raise UserError(f"source {text!r} is no address: {error}") from error
+        raise UserError(f"source {shown(text)!r} is no address: {shown(str(error))}") from error
     if scheme := parts.scheme:
         if scheme not in STREAM_SCHEMES:
             known = ", ".join(STREAM_SCHEMES)
-            raise UserError(f"source {text!r}: {scheme}:// is no stream that can be watched; known are {known}")
+            raise UserError(f"source {shown(text)!r}: {scheme}:// is no stream that can be watched; known are {known}")
         if not parts.hostname:
-            raise UserError(f"source {text!r}: the address names no host")
+            raise UserError(f"source {shown(text)!r}: the address names no host")
         return LiveSource(as_label(name or parts.hostname), "stream", where, mask)
     kind, _, which = where.partition(":")
     if kind == "screen" and (not which or which.isdigit()):
@@ -134,7 +132,7 @@ def parse_source(text: str, mask: tuple[Rect, ...] = ()) -> LiveSource:
         return LiveSource(as_label(name or f"camera-{where}"), "camera", f"/dev/video{where}", mask)
     if where.startswith("/dev/"):
         return LiveSource(as_label(name or where.rpartition("/")[2]), "camera", where, mask)
-    raise UserError(f"source {text!r} is not known; give {_FORMS}. Recordings are for `replay`")
+    raise UserError(f"source {without_credentials(text)!r} is not known; give {_FORMS}. Recordings are for `replay`")
 
 
 def as_label(text: str) -> str:

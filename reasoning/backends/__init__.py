@@ -17,6 +17,7 @@ from msgspec import Struct
 from reasoning.answer.draft import Claim
 from reasoning.query.context import Context
 from reasoning.understand.questions import Question
+from runtime.addresses import shown
 from runtime.config import ReasoningConfig
 from runtime.errors import ConfigError, ModelError
 from runtime.messages import TraceStep
@@ -116,7 +117,7 @@ async def examine(config: ReasoningConfig) -> tuple[bool, str]:
     except ModelError as error:
         return False, f"{quotes}: {error}"
     if server is not None:
-        return True, f"a language model: {server.name} at {server.base_url}"
+        return True, f"a language model: {server.name} at {shown(server.base_url)}"
     return config.backend == "auto", f"{quotes}: {NONE_FOUND}"
 
 

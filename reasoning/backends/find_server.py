@@ -6,14 +6,15 @@ profile or by OPENAI_BASE_URL. An empty OPENAI_BASE_URL says that there is none 
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import anyio
 
+from runtime.addresses import is_local, shown
 from runtime.config import ModelConfig
 from runtime.errors import ConfigError, ModelError
 
@@ -31,6 +32,11 @@ SEARCH_AGAIN_S = 5.0
 NONE_FOUND = f"none listens on its usual port here; start one, or set reasoning.model.base_url or {BASE_URL_VARIABLE}"
 # Ollama's own default, the smallest of the usual servers, where nothing says more.
 UNKNOWN_CONTEXT_TOKENS = 4096
+# A server that claims more is not believed.
+MOST_CONTEXT_TOKENS = 100_000_000
+# Accounts of the system, under which it runs services, have numbers below this; people's are above.
+FIRST_PERSON = 1000
+_LISTENS = "0A"
 _NO_CHAT = re.compile(r"embed|rerank|whisper|\btts\b|\bbge\b|moderation|dall-e|transcribe|speech", re.IGNORECASE)
 
 
@@ -79,22 +85,13 @@ async def find_server(config: ModelConfig) -> OpenAIServer | None:
     if named == "":
         return None
     if named is not None:
-        return await _open(_checked(named), config)
+        return await _open(_checked(named), config, os.environ.get(KEY_VARIABLE, ""))
     for port in await _listening():
         try:
-            return await _open(f"http://127.0.0.1:{port}/v1", config)
+            return await _open(f"http://127.0.0.1:{port}/v1", config, key="")
         except ModelError:
             continue  # these ports are popular, and what listens may be anything
     return None
-
-
-def is_local(base_url: str) -> bool:
-    """Whether the address is this machine's own."""
-    host = urlsplit(base_url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def choose_model(listed: list[dict[str, Any]], config: ModelConfig, base_url: str) -> dict[str, Any]:
@@ -110,13 +107,13 @@ def choose_model(listed: list[dict[str, Any]], config: ModelConfig, base_url: st
             if name in (config.name, f"{config.name}:latest"):
                 return entry
         if names and not is_local(base_url):
-            raise ModelError(f"the server at {base_url} has no model {config.name!r}")
+            raise ModelError(f"the server at {shown(base_url)} has no model {config.name!r}")
         return {"id": config.name}
     chats = [entry for entry, name in zip(listed, names, strict=True) if name and not _NO_CHAT.search(name)]
     if not chats:
-        raise ModelError(f"the server at {base_url} has no model that chats")
+        raise ModelError(f"the server at {shown(base_url)} has no model that chats")
     if len(chats) > 1 and not is_local(base_url):
-        raise ModelError(f"the server at {base_url} has {len(chats)} models; say which: reasoning.model.name")
+        raise ModelError(f"the server at {shown(base_url)} has {len(chats)} models; say which: reasoning.model.name")
     return chats[0]
 
 
@@ -126,27 +123,29 @@ def context_of(entry: dict[str, Any]) -> int:
     told = [entry.get(key) for key in ("max_model_len", "context_length", "context_window", "max_context_length")]
     if isinstance(meta, dict):
         told.append(meta.get("n_ctx"))
-    return next((int(value) for value in told if isinstance(value, int) and value > 0), 0)
+    return next((int(value) for value in told if isinstance(value, int) and 0 < value < MOST_CONTEXT_TOKENS), 0)
 
 
 def _checked(base_url: str) -> str:
     parts = urlsplit(base_url if "//" in base_url else f"http://{base_url}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigError(f"reasoning.model.base_url: {base_url!r} is no address; it looks like http://127.0.0.1:11434")
+        raise ConfigError(
+            f"reasoning.model.base_url: {shown(base_url)!r} is no address; it looks like http://127.0.0.1:11434"
+        )
     if parts.path in ("", "/"):
         parts = parts._replace(path="/v1")
     return parts.geturl().rstrip("/")
 
 
-async def _open(base_url: str, config: ModelConfig) -> OpenAIServer:
+async def _open(base_url: str, config: ModelConfig, key: str) -> OpenAIServer:
     from reasoning.backends.openai_server import OpenAIServer, list_models, open_client  # a second to import
 
-    client = open_client(base_url, os.environ.get(KEY_VARIABLE, ""), config.quiet_s, is_local(base_url))
+    client = open_client(base_url, key, config.quiet_s, is_local(base_url))
     with anyio.move_on_after(ASK_S):
         entry = choose_model(await list_models(client, base_url), config, base_url)
         tokens = config.context_tokens or context_of(entry) or UNKNOWN_CONTEXT_TOKENS
         return OpenAIServer(client, base_url, str(entry["id"]), tokens, config.image_tokens)
-    raise ModelError(f"the server at {base_url} does not say which models it has (waited {ASK_S:g} s)", 1.0)
+    raise ModelError(f"the server at {shown(base_url)} does not say which models it has (waited {ASK_S:g} s)", 1.0)
 
 
 async def _listening() -> list[int]:
@@ -165,4 +164,19 @@ async def _listening() -> list[int]:
     async with anyio.create_task_group() as tasks:
         for port in LOCAL_PORTS:
             tasks.start_soon(knock, port)
-    return [port for port in LOCAL_PORTS if port in found]
+    return [port for port in LOCAL_PORTS if port in found and is_ours(port)]
+
+
+def is_ours(port: int, tables: tuple[str, ...] = ("/proc/net/tcp", "/proc/net/tcp6")) -> bool:
+    """Whether only this user and the system itself listen on a port of this machine; another user's program there would
+    get to read what is remembered. Where the system does not tell, all are."""
+    for table in tables:
+        try:
+            lines = Path(table).read_text(encoding="ascii").splitlines()[1:]
+        except OSError:
+            continue
+        for fields in map(str.split, lines):
+            listens = len(fields) > 7 and fields[3] == _LISTENS and int(fields[1].rpartition(":")[2], 16) == port
+            if listens and FIRST_PERSON <= int(fields[7]) != os.getuid():
+                return False
+    return True

@@ -3,6 +3,9 @@
 Through the official client, whose own retries are off: how long to wait is decided by whoever knows the
 question's deadline (`spoken.py`). Servers differ in what they accept and in how they refuse it. What one
 refuses by name is left out from then on: pictures, tools, and the optional parameters of a request.
+
+A server may be hostile, or broken: no redirect is followed, because a prompt holds what is remembered, and what it
+sends is bounded in bytes, pieces, calls and types before anything is made of it.
 """
 
 from __future__ import annotations
@@ -10,17 +13,25 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import Any
 
+import httpx2
 import openai
 from openai.types.chat import ChatCompletionChunk
 
 from reasoning.backends.chat_model import Abilities, ChatMessage, Finish, Picture, Tool, ToolCall
-from reasoning.backends.refusals import explain
+from reasoning.backends.refusals import TooMuch, explain
+from runtime.addresses import shown
 from runtime.errors import ContextTooLong, InputRefused, ModelError
 
 CONNECT_S = 3.0
+# An answer of 400 tokens comes in 150 KB; one that thinks aloud for 40,000 before it in less than this.
+MAX_REPLY_BYTES = 16 << 20
+MAX_PIECES, MAX_ANSWER_CHARACTERS = 100_000, 64 << 10
+# No tool takes more than a few hundred characters, and no round asks for more than a handful.
+MAX_CALLS, MAX_ARGUMENTS_CHARACTERS = 32, 64 << 10
+MAX_NAME_CHARACTERS = 512
 # English is 4 to 4.5 bytes a token with today's tokenizers; other scripts and numbers less.
 BYTES_PER_TOKEN = 3.0
 # Wanted, but no server has to know them. The second name of the longest reply is what OpenAI's newer models ask for.
@@ -37,9 +48,38 @@ def open_client(base_url: str, key: str, quiet_s: float, local: bool) -> openai.
         project="",
         max_retries=0,
         timeout=timeout,
+        default_headers={"Accept-Encoding": "identity"},
         # A proxy for the world must not be asked for this machine's own address.
-        http_client=openai.DefaultAsyncHttpxClient(timeout=timeout, trust_env=not local),
+        http_client=openai.DefaultAsyncHttpxClient(
+            timeout=timeout, trust_env=not local, follow_redirects=False, event_hooks={"response": [_bound]}
+        ),
     )
+
+
+class _Bounded(httpx2.AsyncByteStream):
+    """The body of a response, up to `MAX_REPLY_BYTES`."""
+
+    def __init__(self, stream: httpx2.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        left = MAX_REPLY_BYTES
+        async for chunk in self._stream:
+            left -= len(chunk)
+            if left < 0:
+                raise TooMuch(f"over {MAX_REPLY_BYTES >> 20} MiB")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
+async def _bound(response: httpx2.Response) -> None:
+    """No reply is longer than an answer can be, not even unpacked."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise TooMuch("packed, though it was asked not to")
+    assert isinstance(response.stream, httpx2.AsyncByteStream)
+    response.stream = _Bounded(response.stream)
 
 
 async def list_models(client: openai.AsyncOpenAI, base_url: str) -> list[dict[str, Any]]:
@@ -50,10 +90,11 @@ async def list_models(client: openai.AsyncOpenAI, base_url: str) -> list[dict[st
     """
     try:
         page = await client.models.list()
-        return [model.to_dict() for model in page.data]
+        listed = [model.to_dict() for model in page.data]
+        return [entry for entry in listed if _is_name(entry.get("id"))]
     except openai.InternalServerError:
         return []  # `transformers serve` without a cache; it still serves a model that is named
-    except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
+    except (openai.OpenAIError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise explain(error, base_url, "") from error
 
 
@@ -94,21 +135,28 @@ class OpenAIServer:
             async with await self._create(request, max_tokens) as chunks:
                 calls = _Calls()
                 finish = ""
+                pieces = said = 0
                 async for chunk in chunks:
+                    pieces += 1
+                    if pieces > MAX_PIECES:
+                        raise TooMuch(f"over {MAX_PIECES} pieces")
                     self._learn_rate(messages, chunk)
                     for choice in chunk.choices or ():
                         calls.add(choice.delta.tool_calls if choice.delta else None)
-                        finish = choice.finish_reason or finish
-                        if choice.delta and choice.delta.content:
+                        finish = _text(choice.finish_reason) or finish
+                        if choice.delta and (content := _text(choice.delta.content)):
                             begun = True
-                            yield choice.delta.content
+                            said += len(content)
+                            if said > MAX_ANSWER_CHARACTERS:
+                                raise TooMuch(f"over {MAX_ANSWER_CHARACTERS} characters")
+                            yield content
                 if not finish:
                     raise self._broken_off(begun)
                 self._empty_replies = 0
                 for call in calls.complete():
                     yield call
                 yield Finish("tools" if calls else "length" if finish == "length" else "stop")
-        except (openai.OpenAIError, ValueError, TypeError, AttributeError) as error:
+        except (openai.OpenAIError, ValueError, TypeError, AttributeError, RecursionError) as error:
             problem = explain(error, self.base_url, self._model)
             self.lost = isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError)
             self._learn_refusal(problem)
@@ -140,7 +188,7 @@ class OpenAIServer:
     def _broken_off(self, begun: bool) -> ModelError:
         """A stream without an end. llama-cpp-python hangs up like that, every time, where the prompt is too long."""
         self._empty_replies += not begun
-        problem: ModelError = ModelError(f"the answer of {self.base_url} broke off", None if begun else 0.0)
+        problem: ModelError = ModelError(f"the answer of {shown(self.base_url)} broke off", None if begun else 0.0)
         if self._empty_replies > 1:
             problem = ContextTooLong(f"{problem} before its first word")
             self._learn_refusal(problem)
@@ -169,6 +217,7 @@ class _Calls:
 
     def __init__(self) -> None:
         self._parts: dict[int, list[str]] = {}
+        self._characters = 0
 
     def __bool__(self) -> bool:
         return bool(self._parts)
@@ -177,11 +226,17 @@ class _Calls:
         for delta in deltas or ():
             # [id, name, arguments]. Some servers leave out the index and send each call whole.
             index = len(self._parts) if delta.index is None else delta.index
+            if not isinstance(index, int) or (index not in self._parts and len(self._parts) == MAX_CALLS):
+                raise TooMuch(f"over {MAX_CALLS} calls of tools")
             parts = self._parts.setdefault(index, ["", "", ""])
-            parts[0] = delta.id or parts[0]
+            parts[0] = _text(delta.id) or parts[0]
             if delta.function is not None:
-                parts[1] += delta.function.name or ""
-                parts[2] += delta.function.arguments or ""
+                name, arguments = _text(delta.function.name), _text(delta.function.arguments)
+                self._characters += len(name) + len(arguments)
+                if self._characters > MAX_ARGUMENTS_CHARACTERS:
+                    raise TooMuch(f"over {MAX_ARGUMENTS_CHARACTERS} characters of arguments")
+                parts[1] += name
+                parts[2] += arguments
 
     def complete(self) -> list[ToolCall]:
         return [
@@ -194,9 +249,26 @@ def parse_arguments(text: str) -> dict[str, Any]:
     """The arguments a model wrote; none where they are no JSON object, and the tool will say what it lacks."""
     try:
         arguments = json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return arguments if isinstance(arguments, dict) else {}
+
+
+def _text(value: object) -> str:
+    """A piece of text that a server sent; "" for none.
+
+    Raises:
+        TypeError: it is no text.
+    """
+    if value is None:
+        return ""
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where text belongs")
+    return value
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAME_CHARACTERS
 
 
 def _wire_message(message: ChatMessage) -> dict[str, Any]:

@@ -10,10 +10,12 @@ import re
 
 import openai
 
+from runtime.addresses import shown, without_credentials
 from runtime.errors import ContextTooLong, InputRefused, ModelError
 
 # First wait before asking again where the server names none; it doubles.
 BACK_OFF_S = 0.5
+LONGEST_WAIT_S = 3600.0
 _SHOWN = 160
 _TOO_LONG = re.compile(
     r"context_length_exceeded|exceed_context_size|maximum context length|context (?:size|length|window)|"
@@ -26,9 +28,15 @@ _TOOLS = re.compile(r"\btools?\b|tool_choice|tool[- ]call|--jinja|function call"
 _REFUSING = (400, 404, 413, 415, 422, 500, 501)
 
 
+class TooMuch(ValueError):
+    """A reply without end: what of it is too much, in a few words."""
+
+
 def explain(error: Exception, base_url: str, model: str) -> ModelError:
     """The error as one of ours. ``retry_after_s`` is set where asking again can help."""
-    where = f"the server at {base_url}"
+    where = f"the server at {shown(base_url)}"
+    if too_much := next((e for e in (error, error.__cause__) if isinstance(e, TooMuch)), None):
+        return ModelError(f"{where} sends more than an answer can be: {too_much}")
     if isinstance(error, openai.APIStatusError):
         return _explain_status(error, where, model)
     if isinstance(error, openai.APITimeoutError):
@@ -44,6 +52,8 @@ def explain(error: Exception, base_url: str, model: str) -> ModelError:
 
 def _explain_status(error: openai.APIStatusError, where: str, model: str) -> ModelError:
     status, said = error.status_code, str(error.message)
+    if 300 <= status < 400:
+        return ModelError(f"{where} sends on to another address, which is not followed; name that in base_url")
     if status in (401, 403):
         return ModelError(f"{where} refuses the key; set OPENAI_API_KEY to one it takes")
     if status == 402 or "insufficient_quota" in said:
@@ -77,11 +87,12 @@ def _by_words(said: str, where: str) -> ModelError | None:
 def _retry_after_s(error: openai.APIStatusError) -> float | None:
     """Seconds the server asks to wait (RFC 9110, 10.2.3); a date counts as not said."""
     try:
-        return max(0.0, float(error.response.headers.get("retry-after", "")))
+        return min(LONGEST_WAIT_S, max(0.0, float(error.response.headers.get("retry-after", ""))))
     except ValueError:
         return None
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(text[: 4 * _SHOWN].split())
+    line = without_credentials(line)
     return line if len(line) <= _SHOWN else f"{line[: _SHOWN - 1]}…"

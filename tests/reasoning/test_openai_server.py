@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import anyio
 import pytest
 
 from reasoning.backends.chat_model import ChatMessage, Finish, Picture, Tool, ToolCall
-from reasoning.backends.find_server import ServerFinder, choose_model, context_of, find_server
+from reasoning.backends.find_server import ServerFinder, choose_model, context_of, find_server, is_ours
 from reasoning.backends.openai_server import OpenAIServer
 from runtime.config import ModelConfig
 from runtime.errors import ConfigError, ContextTooLong, InputRefused, ModelError
@@ -326,3 +329,129 @@ def test_the_context_is_read_from_what_servers_say_of_their_models() -> None:
     assert context_of({"id": "a", "meta": {"n_ctx": 2048}}) == 2048  # llama.cpp
     assert context_of({"id": "a", "context_length": 8192}) == 8192
     assert context_of({"id": "a"}) == 0
+
+
+async def test_a_redirect_carries_nothing_elsewhere() -> None:
+    async with serve_chat(says_hello) as elsewhere:
+
+        async def redirect(request: Json, reply: Reply) -> None:
+            await reply.error(307, "over there", {"Location": f"{elsewhere.base_url}/chat/completions"})
+
+        async with served(redirect) as (_, model):
+            with pytest.raises(ModelError, match="sends on to another address, which is not followed"):
+                await whole(model)
+    assert elsewhere.requests == []
+
+
+def stream_of(*events: object) -> Script:
+    async def script(request: Json, reply: Reply) -> None:
+        await reply.begin_stream()
+        for event in events:
+            await reply.send(b"data: " + (event if isinstance(event, bytes) else json.dumps(event).encode()) + b"\n\n")
+        await reply.event(finish="stop")
+        await reply.send(b"data: [DONE]\n\n")
+
+    return script
+
+
+def chunk(**delta: object) -> Json:
+    return {
+        "id": "c", "object": "chat.completion.chunk", "created": 0, "model": "tiny",
+        "choices": [{"index": 0, "delta": delta, "finish_reason": None}],
+    }  # fmt: skip
+
+
+def call(index: object, arguments: object = "{}", **function: object) -> Json:
+    return chunk(tool_calls=[{"index": index, "id": f"c{index}", "function": {"arguments": arguments, **function}}])
+
+
+DEEP = b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        [call(n, name="search") for n in range(40)],
+        [call(0, "x" * 50_000, name="search"), call(0, "x" * 50_000)],
+        [chunk(content="word " * 10_000)] * 2,
+        [{"choices": 7}],
+        [{"choices": ["text"]}],
+        [{"choices": [{"delta": "text"}]}],
+        [{"choices": [{"delta": {"tool_calls": 5}}]}],
+        [chunk(content={"a": 1})],
+        [chunk(content=["a"])],
+        [call("first", name="search")],
+        [call(0, {"text": "x"}, name="search")],
+        [call(0, name=7)],
+        [chunk() | {"usage": {"prompt_tokens": "many", "completion_tokens": 1, "total_tokens": 1}}],
+        [DEEP],
+        [b"{"],
+        [b"null"],
+        [b"[]"],
+    ],
+)
+async def test_a_stream_that_is_none_is_one_line(events: list[object]) -> None:
+    async with served(stream_of(*events)) as (_, model):
+        with pytest.raises(ModelError) as told:
+            await whole(model, tools=(SEARCH,))
+    assert "\n" not in str(told.value) and len(str(told.value)) < 300
+
+
+async def test_a_call_far_along_is_a_call_like_any_other() -> None:
+    async with served(stream_of(call(10**9, '{"text": "x"}', name="search"))) as (_, model):
+        assert (await whole(model, tools=(SEARCH,)))[0] == ToolCall(f"c{10**9}", "search", {"text": "x"})
+
+
+@pytest.mark.parametrize("path", ["chat", "models"])
+async def test_a_reply_without_end_is_given_up(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("reasoning.backends.openai_server.MAX_REPLY_BYTES", 100_000)
+
+    async def endless(request: Json, reply: Reply) -> None:
+        await reply.begin_stream()
+        while True:
+            await reply.send(b": nothing " * 1000 + b"\n\n")
+
+    async with serve_chat(endless) as server:
+        if path == "models":
+            server.models = [{"id": "x" * 200_000}]
+        with pytest.raises(ModelError, match="more than an answer can be"):
+            found = await find_server(ModelConfig(base_url=server.base_url))
+            assert found is not None
+            await whole(found)
+
+
+async def test_the_key_goes_to_a_named_server_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    async with serve_chat(says_hello) as server:
+        port = int(server.base_url.split(":")[2].split("/")[0])
+        monkeypatch.setattr("reasoning.backends.find_server.LOCAL_PORTS", {port: "a server"})
+        found = await find_server(ModelConfig())
+        assert found is not None
+        await whole(found)
+    assert server.keys == ["Bearer none"]
+
+
+def test_a_port_on_which_another_user_listens_is_passed_over(tmp_path: Path) -> None:
+    head = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    line = "   0: 0100007F:{port:04X} 00000000:0000 {state} 00000000:00000000 00:00000000 00000000 {uid:>5} 0 1\n"
+    table = tmp_path / "tcp"
+
+    def listening(uid: int, state: str = "0A") -> tuple[str, ...]:
+        table.write_text(head + line.format(port=11434, state=state, uid=uid))
+        return (str(table), str(tmp_path / "not there"))
+
+    stranger = 1000 + (os.getuid() == 1000)
+    assert not is_ours(11434, listening(stranger))
+    assert is_ours(11434, listening(os.getuid())) and is_ours(11434, listening(0)) and is_ours(11434, listening(999))
+    assert is_ours(11434, listening(stranger, state="01"))  # a connection of his to ours
+    assert is_ours(8080, listening(stranger))
+
+
+async def test_no_line_tells_a_password_of_an_address() -> None:
+    with pytest.raises(ConfigError) as told:
+        await find_server(ModelConfig(base_url="ftp://me:hunter2@host/v1?key=hunter2"))
+    assert "hunter2" not in str(told.value) and "host" in str(told.value)
+    with pytest.raises(ModelError) as failed:
+        await find_server(ModelConfig(base_url="http://me:hunter2@127.0.0.1:9/v1"))
+    assert "hunter2" not in str(failed.value) and "127.0.0.1:9" in str(failed.value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -305,7 +306,7 @@ async def test_a_webhook_is_tried_again_and_given_up_without_holding_anybody_up(
         return httpx2.Response(status)
 
     notices = [_notice("q1"), _notice("q2")]
-    hook = Webhook("http://127.0.0.1:9/hook", pauses_s=(0.0, 0.0))
+    hook = Webhook("http://127.0.0.1:9/hook", private=True, pauses_s=(0.0, 0.0))
     sender = WebhookSender(hook, logging.getLogger("test"), httpx2.MockTransport(receive))
     async with anyio.create_task_group() as tasks:
         for notice in notices:
@@ -320,6 +321,63 @@ async def test_a_webhook_is_tried_again_and_given_up_without_holding_anybody_up(
     for _ in range(100):
         sender.offer(notices[0])
     assert sender.counters["webhook_dropped"] == 100 - 64
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "10.0.0.7", "192.168.1.1", "169.254.169.254", "[::1]"])
+async def test_a_webhook_reaches_this_machine_and_its_network_only_where_the_profile_says_so(
+    host: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    arrived: list[str] = []
+
+    def receive(request: httpx2.Request) -> httpx2.Response:
+        arrived.append(str(request.url))
+        return httpx2.Response(200)
+
+    for private in (False, True):
+        hook = Webhook(f"http://me:hunter2@{host}:8/hooks/s3cret?t=s3cret", private=private, pauses_s=())
+        sender = WebhookSender(hook, logging.getLogger("test"))
+        async with httpx2.AsyncClient(transport=httpx2.MockTransport(receive)) as client:
+            await sender._deliver(client, _notice("q1"))
+        assert (len(arrived), sender.counters["webhook_failed"]) == ((1, 0) if private else (0, 1))
+    assert "webhook_private" in caplog.text and "hunter2" not in caplog.text and "s3cret" not in caplog.text
+
+
+@pytest.mark.anyio
+async def test_a_webhook_is_sent_to_the_address_that_was_found_fit_and_follows_none_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[httpx2.Request] = []
+
+    async def resolve(host: str, port: int, **_: Any) -> list[Any]:
+        return [(0, 0, 0, "", ("93.184.215.14", port))]
+
+    def receive(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        return httpx2.Response(307, headers={"Location": "http://127.0.0.1/"})
+
+    monkeypatch.setattr("reasoning.standing.webhook.anyio.getaddrinfo", resolve)
+    sender = WebhookSender(Webhook("https://hooks.example/x", pauses_s=()), logging.getLogger("test"), None)
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(receive)) as client:
+        assert await sender._post(client, _notice("q1")) == 307
+    (request,) = asked
+    assert (str(request.url), request.headers["host"]) == ("https://93.184.215.14/x", "hooks.example")
+    assert request.extensions["sni_hostname"] == "hooks.example"
+
+
+@pytest.mark.anyio
+async def test_of_a_webhooks_reply_nothing_but_the_status_is_read() -> None:
+    class Endless(httpx2.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            raise AssertionError("it was read")
+            yield b""
+
+    def receive(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, stream=Endless())
+
+    sender = WebhookSender(Webhook("http://127.0.0.1/x", private=True, pauses_s=()), logging.getLogger("test"))
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(receive)) as client:
+        assert await sender._post(client, _notice("q1")) == 200
 
 
 def _notice(query: str) -> Notice:
