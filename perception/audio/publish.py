@@ -1,7 +1,8 @@
 """Telling what was heard: voice starts at once, the rest in the order of the media.
 
-Utterances are transcribed one after another beside hearing; what they give passes through one queue together with
-sounds and the marks of progress between, so that what is published does not depend on how quick the recogniser is.
+Utterances are transcribed one after another beside hearing, when their turn comes in the one queue that they pass
+through together with sounds and the marks of progress between: so what is published does not depend on how quick the
+recogniser is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import anyio.abc
 from perception.audio.pipeline import Heard, Hearing
 from perception.audio.sounds import Sound
 from perception.audio.vad import Utterance, VoiceStart
+from perception.speech.language import NOTHING_KNOWN
 from perception.speech.partials import Partials
 from perception.speech.recogniser import Recogniser, RecogniserFailed
 from perception.speech.transcript import Transcript
@@ -46,14 +48,13 @@ COUNTED = ("audio_s", "utterances", "words", "not_understood", "sounds")
 
 
 class _Transcription:
-    """An utterance in the queue; ``transcript`` is there once ``done`` is set. ``scope`` is that of the work."""
+    """An utterance in the queue; ``transcript`` once it is known. ``scope`` is that of the work."""
 
     def __init__(self, utterance: Utterance, known_s: float) -> None:
         self.utterance = utterance
         self.known_s = known_s
         self.scope = anyio.CancelScope()
-        self.transcript = Transcript()
-        self.done = anyio.Event()
+        self.transcript: Transcript | None = None
 
 
 class AudioPublisher:
@@ -82,6 +83,7 @@ class AudioPublisher:
         self._numbers: deque[tuple[Channel, float]] = deque(maxlen=64)
         self._marked_s = watermark_s
         self._open: set[_Transcription] = set()
+        self._spoken = NOTHING_KNOWN
         self._partials = Partials(service, source, recogniser)
         self._give: anyio.abc.ObjectSendStream[Message | _Transcription]
         self._tasks: anyio.abc.TaskGroup
@@ -117,15 +119,14 @@ class AudioPublisher:
             transcription = _Transcription(event, heard_s)
             if self._waits or not self._recogniser.loaded or self._ahead.value:
                 await self._ahead.acquire()
-                self._tasks.start_soon(self._transcribe, transcription)
+                self._open.add(transcription)
             else:  # the recogniser is too slow; that there was speech is known all the same
                 self._give_up(transcription, "recogniser busy", "busy")
-                transcription.done.set()
             await self._give.send(transcription)
 
     def follow(self, hearing: Hearing, now_s: float) -> None:
         """Tell, live, what is being said: ``hearing`` has come to media time ``now_s``."""
-        self._partials.follow(hearing, now_s, self._tasks)
+        self._partials.follow(hearing, now_s, self._spoken, self._tasks)
 
     async def send(self, message: Message) -> None:
         """Send this message when everything taken before it has been sent."""
@@ -141,14 +142,16 @@ class AudioPublisher:
         """That nothing was heard in this stretch."""
         return self._observation("gap", t0_s, t1_s, text, GapFacts(track="audio", reason=reason))
 
-    async def _transcribe(self, transcription: _Transcription) -> None:
+    async def _transcribe(self, transcription: _Transcription) -> Transcript:
+        """Its words, and what they tell of the language of those that follow."""
         utterance = transcription.utterance
-        self._open.add(transcription)
         try:
             with transcription.scope:
                 transcript = await self._partials.words(utterance)
                 if transcript is None:
-                    transcript = await self._recogniser.transcribe(utterance.samples, utterance.voice)
+                    transcript = await self._recogniser.transcribe(utterance.samples, utterance.voice, self._spoken)
+                if transcript.understood:
+                    self._spoken = transcript.spoken
                 transcription.transcript = transcript
             if transcription.scope.cancelled_caught:
                 self._give_up(transcription, "stopped meanwhile", "stopped")
@@ -156,8 +159,9 @@ class AudioPublisher:
             self._service.log.warning("%s at %.1f s: %s", self._source, utterance.t0_s, error)
             self._give_up(transcription, "recogniser failed", "failed")
         self._open.discard(transcription)
-        transcription.done.set()
         self._ahead.release()
+        assert transcription.transcript is not None
+        return transcription.transcript
 
     def _give_up(self, transcription: _Transcription, counted: str, unheard: str) -> None:
         """Its words are lost, which is counted, and told beside that somebody spoke."""
@@ -169,9 +173,9 @@ class AudioPublisher:
         async with take:
             async for entry in take:
                 if isinstance(entry, _Transcription):
-                    await entry.done.wait()
-                    await self._service.outbox.send(self._speech(entry))
-                    self._partials.over(entry.utterance.t0_s, entry.utterance.t1_s, entry.transcript)
+                    transcript = entry.transcript or await self._transcribe(entry)
+                    await self._service.outbox.send(self._speech(entry, transcript))
+                    self._partials.over(entry.utterance.t0_s, entry.utterance.t1_s, transcript)
                 else:
                     await self._service.outbox.send(entry)
                 self._service.report(counters=dict(self._counters))
@@ -179,8 +183,8 @@ class AudioPublisher:
 
     # --- the words for it --------------------------------------------------------------------------
 
-    def _speech(self, entry: _Transcription) -> Observation:
-        utterance, transcript = entry.utterance, entry.transcript
+    def _speech(self, entry: _Transcription, transcript: Transcript) -> Observation:
+        utterance = entry.utterance
         t0_s = utterance.t0_s
         words = tuple(
             SpokenWord(word.text, round_time(t0_s + word.t0_s), round_time(t0_s + word.t1_s), word.confidence)

@@ -14,6 +14,7 @@ import anyio.abc
 
 from perception.audio.pipeline import Hearing
 from perception.audio.vad import Utterance
+from perception.speech.language import Spoken
 from perception.speech.recogniser import Recogniser, RecogniserFailed
 from perception.speech.transcript import Transcript
 from runtime.messages import PartialTranscript
@@ -51,8 +52,8 @@ class Partials:
         self._told_s: float | None = None  # start of the utterance whose hypothesis was told last
         self._transcribed_s: float | None = None  # and of the one that ended and is being transcribed
 
-    def follow(self, hearing: Hearing, now_s: float, tasks: anyio.abc.TaskGroup) -> None:
-        """``hearing`` has come to media time ``now_s``."""
+    def follow(self, hearing: Hearing, now_s: float, spoken: Spoken, tasks: anyio.abc.TaskGroup) -> None:
+        """``hearing`` has come to media time ``now_s``; ``spoken`` is what is known of its language."""
         self._live = True
         open_s = hearing.open_s
         if open_s != self._open_s:
@@ -67,10 +68,10 @@ class Partials:
         if foreseen is not None:
             if not self._is_foreseen(foreseen) and self._recogniser.free:
                 self._foreseen = _Foreseen(foreseen)
-                tasks.start_soon(self._transcribe_foreseen, self._foreseen)
+                tasks.start_soon(self._transcribe_foreseen, self._foreseen, spoken)
         elif not self._busy and now_s >= self._not_before_s and self._recogniser.free:
             self._busy = True
-            tasks.start_soon(self._transcribe, hearing.so_far())
+            tasks.start_soon(self._transcribe, hearing.so_far(), spoken)
 
     async def words(self, utterance: Utterance) -> Transcript | None:
         """The transcript of an utterance that has ended, if it was foreseen; None if it must be transcribed now."""
@@ -106,10 +107,10 @@ class Partials:
         known = None if self._foreseen is None else self._foreseen.utterance
         return known is not None and (known.t0_s, known.t1_s) == (utterance.t0_s, utterance.t1_s)
 
-    async def _transcribe_foreseen(self, foreseen: _Foreseen) -> None:
+    async def _transcribe_foreseen(self, foreseen: _Foreseen, spoken: Spoken) -> None:
         utterance, began_s = foreseen.utterance, anyio.current_time()
         try:
-            foreseen.transcript = await self._recogniser.transcribe(utterance.samples, utterance.voice)
+            foreseen.transcript = await self._recogniser.transcribe(utterance.samples, utterance.voice, spoken)
         except RecogniserFailed:  # told when the utterance itself fails
             return
         finally:
@@ -118,11 +119,11 @@ class Partials:
                 self._rest(utterance, anyio.current_time() - began_s)
         self._tell(utterance, foreseen.transcript)
 
-    async def _transcribe(self, utterance: Utterance) -> None:
+    async def _transcribe(self, utterance: Utterance, spoken: Spoken) -> None:
         began_s = anyio.current_time()
         transcript = None
         try:
-            transcript = await self._recogniser.transcribe(utterance.samples, utterance.voice, partial=True)
+            transcript = await self._recogniser.transcribe(utterance.samples, utterance.voice, spoken)
         except RecogniserFailed:  # told when the utterance itself fails
             pass
         finally:

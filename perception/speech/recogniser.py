@@ -15,6 +15,7 @@ import anyio.to_thread
 
 from perception.audio.blocks import Samples
 from perception.audio.vad import Probabilities
+from perception.speech.language import NOTHING_KNOWN, Spoken
 from perception.speech.transcript import NO_VOICE_KNOWN, Transcriber, Transcript
 from runtime.errors import MindstreamError
 
@@ -63,7 +64,7 @@ class Recogniser:
             await self._run(self._loaded)
 
     async def transcribe(
-        self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False
+        self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, spoken: Spoken = NOTHING_KNOWN
     ) -> Transcript:
         """Words of an utterance, float32 (n,) at 16 kHz; see `Transcriber`. It waits for those that came before.
 
@@ -77,7 +78,7 @@ class Recogniser:
         def work() -> Transcript:
             transcriber = self._loaded()
             try:
-                return transcriber.transcribe(samples, voice, partial)
+                return transcriber.transcribe(samples, voice, spoken)
             except (RuntimeError, MemoryError) as error:  # CTranslate2's
                 raise RecogniserFailed(f"{self.engine} failed on an utterance: {error}") from error
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from perception.audio.blocks import Samples
 from perception.audio.vad import Probabilities
+from perception.speech.language import NOTHING_KNOWN, Spoken
 
 NO_VOICE_KNOWN: Probabilities = np.zeros(0, np.float32)
 
@@ -27,8 +28,9 @@ class Transcript(Struct, frozen=True):
     """What was heard in one utterance.
 
     understood  false where the words are no better than guesses; then there are none, and ``doubt`` says why.
-    language    its code ("en"), empty where the recogniser knows only one.
+    language    its code ("en"), empty where that is not known.
     separator   what stands between its words: nothing in Chinese, say.
+    spoken      what is known, after it, of the language of its source (`perception.speech.language`).
     unheard     why nobody listened to it at all: "busy", "failed", "stopped" or "absent", where that is so.
     """
 
@@ -39,6 +41,7 @@ class Transcript(Struct, frozen=True):
     separator: str = " "
     doubt: str = ""
     unheard: str = ""
+    spoken: Spoken = NOTHING_KNOWN
 
     @property
     def text(self) -> str:
@@ -46,15 +49,15 @@ class Transcript(Struct, frozen=True):
 
 
 class Transcriber(Protocol):
-    """A speech recogniser for whole utterances; the same samples always give the same transcript."""
+    """A speech recogniser for whole utterances; the same input always gives the same transcript."""
 
     name: str
 
-    def transcribe(self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False) -> Transcript:
-        """``samples`` float32 (n,), 16 kHz mono, of any level; ``voice`` Silero's probability of each 32 ms.
-
-        ``partial``: the utterance goes on, and what is said of it so far may be rougher and quicker.
-        """
+    def transcribe(
+        self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, spoken: Spoken = NOTHING_KNOWN
+    ) -> Transcript:
+        """``samples`` float32 (n,), 16 kHz mono, of any level; ``voice`` Silero's probability of each 32 ms;
+        ``spoken`` what the utterances of this source before it told of its language."""
         ...
 
 
@@ -66,11 +69,14 @@ def moved(words: Iterable[Word], by_s: float) -> list[Word]:
 def joined(pieces: Sequence[tuple[float, Transcript]]) -> Transcript:
     """One transcript of consecutive parts, each with where it begins; its language is that of the part with most
     words."""
+    if len(pieces) == 1:
+        return pieces[0][1]
     words = tuple(word for from_s, piece in pieces for word in moved(piece.words, from_s))
+    spoken = pieces[-1][1].spoken
     most = max((piece for _, piece in pieces), key=lambda piece: len(piece.words))
     if not words:
-        return Transcript(language=most.language, doubt=most.doubt)
-    return Transcript(words, round(mean_confidence(words), 3), True, most.language, most.separator)
+        return Transcript(language=most.language, doubt=most.doubt, spoken=spoken)
+    return Transcript(words, round(mean_confidence(words), 3), True, most.language, most.separator, spoken=spoken)
 
 
 def mean_confidence(words: Sequence[Word]) -> float:

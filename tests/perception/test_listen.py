@@ -17,6 +17,7 @@ import pytest
 from perception.audio.blocks import Samples
 from perception.audio.vad import Probabilities
 from perception.processes import listen
+from perception.speech.language import NOTHING_KNOWN, Spoken
 from perception.speech.recogniser import Recogniser
 from perception.speech.transcript import NO_VOICE_KNOWN, Transcript, Word
 from runtime.clock import ReplayClock
@@ -208,7 +209,7 @@ class Scribbles(Recogniser):
         super().__init__("scribbles", None)
 
     async def transcribe(
-        self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False
+        self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, spoken: Spoken = NOTHING_KNOWN
     ) -> Transcript:
         return Transcript((Word("blah", 0.0, 0.1, 1.0),), 1.0, True)
 

@@ -11,6 +11,7 @@ import pytest
 
 from perception.audio.pipeline import Hearing
 from perception.audio.vad import Probabilities, Utterance
+from perception.speech.language import NOTHING_KNOWN, Spoken
 from perception.speech.partials import Partials
 from perception.speech.recogniser import Recogniser
 from perception.speech.transcript import NO_VOICE_KNOWN, Transcript, Word
@@ -45,7 +46,7 @@ class Answers(Recogniser):
         return not self._lock.locked()
 
     async def transcribe(
-        self, samples: np.ndarray, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False
+        self, samples: np.ndarray, voice: Probabilities = NO_VOICE_KNOWN, spoken: Spoken = NOTHING_KNOWN
     ) -> Transcript:
         async with self._lock:
             self.asked += 1
@@ -78,7 +79,7 @@ async def follow(
     now_s: float,
     pause_s: float | None = None,
 ) -> None:
-    partials.follow(cast(Hearing, Heard(open_s, now_s, pause_s)), now_s, tasks)
+    partials.follow(cast(Hearing, Heard(open_s, now_s, pause_s)), now_s, NOTHING_KNOWN, tasks)
     await anyio.wait_all_tasks_blocked()
 
 

@@ -11,6 +11,7 @@ from perception.audio.pipeline import Hearing
 from perception.audio.vad import Probabilities, Utterance, load_silero
 from perception.capture.file import audio_stream, open_container
 from perception.capture.file_audio import AudioReader
+from perception.speech.language import NOTHING_KNOWN, Spoken
 from perception.speech.models import choose_recogniser, find_whisper, load_whisper
 from perception.speech.recogniser import Recogniser, RecogniserFailed
 from perception.speech.transcript import NO_VOICE_KNOWN, Transcript, Word
@@ -88,7 +89,9 @@ class Counts:
     def __init__(self) -> None:
         self.calls: list[int] = []
 
-    def transcribe(self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, partial: bool = False) -> Transcript:
+    def transcribe(
+        self, samples: Samples, voice: Probabilities = NO_VOICE_KNOWN, spoken: Spoken = NOTHING_KNOWN
+    ) -> Transcript:
         if not len(samples):
             raise RuntimeError("nothing to hear")
         self.calls.append(len(samples))

@@ -53,7 +53,8 @@ def _pieces(text: str) -> list[str]:
 
 
 class Writes:
-    """A faster-whisper model that writes given texts, each piece of them 0.3 s long, from 0.2 s on."""
+    """A faster-whisper model that writes given texts, the last of them in a second window, each piece of them 0.3 s
+    long, from 0.2 s on."""
 
     def __init__(self, *texts: str, language: str = "en", logprob: float = -0.3, no_speech: float = 0.01) -> None:
         self._texts = list(texts)
@@ -74,9 +75,9 @@ class Writes:
     def detect_language(self, encoded: Any) -> Any:
         return [[(f"<|{self._language}|>", 0.8), ("<|nn|>", 0.1)]]
 
-    def generate(self, encoded: Any, prompts: Any, *, no_repeat_ngram_size: int, max_length: int, **_: Any) -> Any:
+    def generate(self, encoded: Any, prompts: Any, *, max_length: int, **_: Any) -> Any:
         self.most_tokens.append(max_length // 2)
-        tokens = self.hf_tokenizer.tokens(self._texts[-1 if no_repeat_ngram_size else 0])
+        tokens = self.hf_tokenizer.tokens(self._texts[-1 if len(self.windows) > 1 else 0])
         score = self._logprob * (len(tokens) + 1) / max(1, len(tokens))
         return [SimpleNamespace(sequences_ids=[tokens], scores=[score], no_speech_prob=self._no_speech)]
 
@@ -111,6 +112,14 @@ def test_languages_without_spaces_are_joined_without() -> None:
 def test_times_never_lie_outside_the_utterance() -> None:
     heard = Whisper(Writes(" one two three four five six seven eight nine ten eleven twelve"), "w").transcribe(SPEECH)
     assert heard.words[-1].t1_s == 3.2
+
+
+def test_a_sentence_written_twice_is_heard_once_more_in_a_whole_window_and_believed_if_it_stays() -> None:
+    once = Writes(" I am looking for someone. I am looking for someone.", " I am looking for someone.")
+    assert Whisper(once, "w").transcribe(SPEECH, VOICE).text == "I am looking for someone."
+    assert once.windows == [820, 3000]
+    twice = Writes(" Row the boat. Row the boat.")
+    assert Whisper(twice, "w").transcribe(SPEECH, VOICE).text == "Row the boat. Row the boat."
 
 
 def test_a_loop_is_decoded_again_and_let_go_if_it_stays_one() -> None:
