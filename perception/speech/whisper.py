@@ -62,7 +62,7 @@ class Whisper:
 
     def __init__(self, model: Any, name: str, language: str = "") -> None:
         self.name = name
-        self._model = model
+        self.model = model
         self._language = language or ("" if model.model.is_multilingual else "en")
         self._tokenizers: dict[str, Any] = {}
 
@@ -103,19 +103,19 @@ class Whisper:
 
     def _encode(self, samples: Samples, frames: int) -> Any:
         """``samples`` in a window of so many frames, the rest of it silence, encoded."""
-        mel = self._model.feature_extractor(samples)[:, :frames]
+        mel = self.model.feature_extractor(samples)[:, :frames]
         window = np.full((mel.shape[0], frames), mel.max() - _RANGE, np.float32)
         window[:, : mel.shape[1]] = mel
-        return self._model.encode(window)
+        return self.model.encode(window)
 
     def _shares(self, encoded: Any) -> dict[str, float]:
         """Probability of each language by its code ("en")."""
-        return {token.strip("<|>"): float(share) for token, share in self._model.model.detect_language(encoded)[0]}
+        return {token.strip("<|>"): float(share) for token, share in self.model.model.detect_language(encoded)[0]}
 
     def _decode(self, encoded: Any, language: str, duration_s: float, no_repeat: int) -> tuple[_Decoded, str]:
         """The most probable words and their text."""
         tokenizer = self._tokenizer(language)
-        (result,) = self._model.model.generate(
+        (result,) = self.model.model.generate(
             encoded,
             [[*tokenizer.sot_sequence, tokenizer.no_timestamps]],
             beam_size=_BEAM_SIZE,
@@ -131,7 +131,7 @@ class Whisper:
 
     def _words(self, encoded: Any, language: str, tokens: list[int], samples: int) -> list[Word]:
         """Tokens as words with their times, within the utterance."""
-        (pieces,) = self._model.find_alignment(
+        (pieces,) = self.model.find_alignment(
             self._tokenizer(language), [tokens], encoded, max(2, samples // _HOP_SAMPLES)
         )
         return words_of(pieces, samples / SAMPLE_RATE_HZ, language not in _UNSPACED)
@@ -140,8 +140,8 @@ class Whisper:
         if language not in self._tokenizers:
             from faster_whisper.tokenizer import Tokenizer
 
-            multilingual = self._model.model.is_multilingual
-            self._tokenizers[language] = Tokenizer(self._model.hf_tokenizer, multilingual, "transcribe", language)
+            multilingual = self.model.model.is_multilingual
+            self._tokenizers[language] = Tokenizer(self.model.hf_tokenizer, multilingual, "transcribe", language)
         return self._tokenizers[language]
 
 
