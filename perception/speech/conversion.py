@@ -82,7 +82,9 @@ def write_model(checkpoint: Path, folder: Path) -> None:
     spec.register_vocabulary([by_number[number] for number in range(model.dims.n_vocab)])
     config = spec.config
     config.suppress_ids = sorted(
-        {*words.non_speech_tokens, *(number for number in words.special_tokens.values() if number != words.eot)}
+        {*words.non_speech_tokens}
+        # All that steers the decoder but the end and the time stamps.
+        | {number for number in words.special_tokens.values() if words.eot < number < words.timestamp_begin}
     )
     config.suppress_ids_begin = [words.encode(" ")[0], words.eot]
     config.lang_ids = list(words.all_language_tokens) if model.is_multilingual else []
