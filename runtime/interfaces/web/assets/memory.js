@@ -65,5 +65,12 @@ $("#forget").addEventListener("submit", (event) => {
   const wish = Object.fromEntries([...new FormData(event.target)].filter(([, value]) => value.trim()));
   confirmForget(wish, $("#forgetting"), refresh);
 });
-follow();
+let shown = "";
+follow({
+  health: ({ memory }) => {
+    const now = JSON.stringify([memory.observations, memory.sources.map((source) => source.source)]);
+    if (shown && shown !== now && !$("#sources form")) refresh();
+    shown = now;
+  },
+});
 refresh();

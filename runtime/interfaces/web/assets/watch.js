@@ -21,7 +21,7 @@ function card(query) {
       toast(error.message);
     }
   };
-  const states = { active: "waiting", paused: "paused", done: "told, done" };
+  const states = { active: "Waiting", paused: "Paused", done: "Told once, as asked" };
   const buttons = [
     query.state === "active" && el("button", { type: "button", class: "quiet", onclick: () => change("pause"), "aria-label": `Pause ${query.text}` }, "Pause"),
     query.state === "paused" && el("button", { type: "button", class: "quiet", onclick: () => change("resume"), "aria-label": `Go on with ${query.text}` }, "Go on"),
@@ -30,7 +30,7 @@ function card(query) {
   return el(
     "li", { class: "card" },
     el("div", { class: "row" }, el("b", {}, `${query.every ? "whenever" : "when"} ${query.text}`), el("span", { class: "row" }, ...buttons)),
-    el("p", { class: "muted" }, `${query.account} ${states[query.state]}${query.told ? `, told ${many(query.told, "time")}` : ""}.`),
+    el("p", { class: "muted" }, `${states[query.state]}${query.told ? `, told ${many(query.told, "time")}` : ""}. ${query.account}`),
   );
 }
 
