@@ -102,8 +102,12 @@ class Watermarks:
         self._changed.notify()
 
     def reached(self, source: str, t_s: float) -> bool:
-        """Whether everything of ``source`` up to ``t_s`` is in memory, or nothing more will come."""
-        return source in self.stored.ended or self.stored.watermarks.get(source, -1.0) >= t_s
+        """Whether everything of ``source`` up to ``t_s`` is in memory, or nothing more will come.
+
+        A watermark of 0.0 may be that of a source of which nothing has come yet.
+        """
+        watermark_s = self.stored.watermarks.get(source, 0.0)
+        return source in self.stored.ended or (watermark_s > 0.0 and watermark_s >= t_s)
 
     async def wait_for(self, source: str, t_s: float) -> None:
         await self._changed.until(lambda: self.reached(source, t_s))

@@ -53,6 +53,8 @@ HEARTBEAT_S = 0.5
 MEMORY_DEADLINE_S, MEMORY_TRIES = 6.0, 10
 # After its lifeline breaks a process may finish what it writes; then it is gone whatever it does.
 ORPHAN_GRACE_S = 3.0
+# Before any media time.
+NOTHING_YET = -1.0
 # Stacks of earlier processes are kept up to this size.
 STACKS_BYTES = 1 << 20
 # How the supervisor tells a user's error, which a restart cannot mend, from a crash.
@@ -289,7 +291,9 @@ class Service:
 async def remembered(service: Service, track: Track) -> dict[str, float | None]:
     """Media time up to which memory holds this track of each source it knows; None where it has ended.
 
-    A track that was given up because its process was lost has not ended: it goes on.
+    A track that was given up because its process was lost has not ended: it goes on. `NOTHING_YET` where no time of it
+    is known to be in memory: a track's row says 0.0 from its opening on, also while what begins there is on its way.
+    What is there nevertheless is told again under the same id.
 
     Raises:
         CallError: memory did not answer in a minute.
@@ -303,7 +307,7 @@ async def remembered(service: Service, track: Track) -> dict[str, float | None]:
                 raise
     assert isinstance(status, MemoryStatus)
     return {
-        record.source: record.watermarks.get(track, 0.0)
+        record.source: record.watermarks.get(track) or NOTHING_YET
         if record.ended.get(track, LOST_MARK).startswith(LOST_MARK)
         else None
         for record in status.sources

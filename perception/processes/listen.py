@@ -55,7 +55,7 @@ async def main(service: Service) -> None:
     work = service.work
     if isinstance(work, PerceiveLive):
         live = work.source
-        known_s = heard_before.get(live.source) or 0.0
+        known_s = max(0.0, heard_before.get(live.source) or 0.0)
         begin = functools.partial(Hearing, hearing, model, events)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_load_meanwhile, service, recogniser, notes)
@@ -67,7 +67,8 @@ async def main(service: Service) -> None:
     for source in work.sources:
         watermark_s = heard_before.get(source.source, 0.0)
         if watermark_s is not None and not service.stopping.is_set():
-            await _FileListener(service, source, recogniser, model, events, watermark_s, counters).run()
+            known_s = max(0.0, watermark_s)
+            await _FileListener(service, source, recogniser, model, events, known_s, counters).run()
     await service.outbox.drained()
     service.report(idle=True)
 

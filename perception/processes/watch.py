@@ -33,7 +33,7 @@ from runtime.messages import (
     round_time,
 )
 from runtime.plan import FileSource, PerceiveFiles, PerceiveLive
-from runtime.service import Service, remembered
+from runtime.service import NOTHING_YET, Service, remembered
 from runtime.sources import kept_masks
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ async def main(service: Service) -> None:
         source = msgspec.structs.replace(work.source, mask=kept.get(work.source.label, work.source.mask))
         seen_before = await remembered(service, "video")
         service.ready()
-        await watch_live(service, models, source, seen_before.get(source.source) or -1.0)
+        await watch_live(service, models, source, seen_before.get(source.source) or NOTHING_YET)
         return
     watcher = _FileWatcher(service, models)
     seen_before = await remembered(service, "video")
@@ -95,7 +95,7 @@ async def main(service: Service) -> None:
     for recording in work.sources:
         if service.stopping.is_set():
             return
-        watermark_s = seen_before.get(recording.source, -1.0)
+        watermark_s = seen_before.get(recording.source, NOTHING_YET)
         if watermark_s is not None:
             await watcher.watch(recording, watermark_s)
     service.report(idle=True)

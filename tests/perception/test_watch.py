@@ -105,6 +105,17 @@ def test_after_a_restart_only_what_is_new_is_told(clip: Path, watched: list[Mess
     assert any("leaves at the right" in observation.text for observation in observations(resumed, "object"))
 
 
+def test_after_a_restart_before_anything_was_in_memory_what_begins_at_0_is_told(
+    clip: Path, watched: list[Message]
+) -> None:
+    """A track is known with a watermark of 0.0 as soon as it was opened."""
+    record = SourceRecord(
+        source="street.mp4", kind="file", uri="", fingerprint="", started_wall_s=0.0, watermarks={"video": 0.0}
+    )
+    resumed = perceive(clip, records=(record,)).outbox.sent
+    assert [encode(message) for message in resumed] == [encode(message) for message in watched]
+
+
 def test_a_source_that_memory_has_to_its_end_is_not_watched_again(clip: Path) -> None:
     record = SourceRecord(
         source="street.mp4", kind="file", uri="", fingerprint="", started_wall_s=0.0, ended={"video": "end"}

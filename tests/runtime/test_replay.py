@@ -54,6 +54,16 @@ def test_a_recording_memory_has_in_full_is_complete_and_one_in_part_is_resumed()
     assert (part.source, part.complete, part.remembered_s) == ("walk.mp4", False, 4.0)
 
 
+def test_the_begin_of_a_source_is_not_reached_by_its_opening() -> None:
+    marks = Watermarks()
+    marks.update(Stored(generation=1, watermarks={"clip": 0.0}))
+    assert not marks.reached("clip", 0.0)
+    marks.update(Stored(generation=2, watermarks={"clip": 0.5}))
+    assert marks.reached("clip", 0.0)
+    marks.update(Stored(generation=3, watermarks={"clip": 0.0}, ended=("clip",)))
+    assert marks.reached("clip", 0.0)
+
+
 async def test_waiters_wake_when_their_moment_is_in_memory_or_nothing_more_will_come() -> None:
     marks, woken = Watermarks(), []
 
