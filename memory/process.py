@@ -58,6 +58,8 @@ BATCH_LIMIT = 128
 # What belongs together arrives together: a moment longer than the first message of it.
 GATHER_S = 0.02
 SEGMENT_INTERVAL_S = 30.0
+# Reading what recall holds of a large memory.
+WARMING_S = 300.0
 # Of what age and budget remove, bytes stay in the file until it is scrubbed.
 SCRUB_INTERVAL_S = 3600.0
 
@@ -82,6 +84,7 @@ class Remembering:
 
     async def run(self) -> None:
         """Remember until stopping; then store what has arrived."""
+        self._service.report(notes=())
         status = await self._read(self._answerer.status, StatusRequest())
         stored, spans = sum(status.observations.values()), sum(status.spans.values())
         self._announcer = Announcer(self._service, stored, spans)
@@ -91,8 +94,10 @@ class Remembering:
         for (publisher, epoch), seq in durable.items():
             self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
         self._announcer.note(await self._write(self._recorder.catch_up))
-        await self._read(self._answerer.warm)
+        with self._service.may_take(WARMING_S):
+            await self._read(self._answerer.warm)
         self._service.ready()
+        self._service.report(idle=True)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._remember_forever, subscription)
             tasks.start_soon(self._segment_vectors_forever)
@@ -246,13 +251,49 @@ class Remembering:
         return await anyio.to_thread.run_sync(function, *args, limiter=self._writer_thread)
 
 
+async def open_store(service: Service) -> Store | None:
+    """Open the memory folder in a thread, and tell how far that is: a file of an older version takes minutes. None
+    where the process is to stop before it is open.
+
+    Raises:
+        StoreError: the folder cannot be used.
+    """
+    store: Store | None = None
+    failure: StoreError | None = None
+
+    def progress(text: str) -> None:
+        service.progressed()
+        if text:
+            service.report(notes=(text,))
+
+    service.report(idle=False)
+    budget = budget_of(service.config.memory)
+    async with anyio.create_task_group() as tasks:
+
+        async def stop() -> None:
+            await service.stopping.wait()
+            tasks.cancel_scope.cancel()
+
+        tasks.start_soon(stop)
+        try:
+            store = await anyio.to_thread.run_sync(Store, service.folder, budget, progress, abandon_on_cancel=True)
+        except StoreError as error:  # here, where it is not yet in a group
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return store
+
+
 async def main(service: Service) -> None:
     """Run the memory process.
 
     Raises:
         StoreError: the folder cannot be used.
     """
-    store = Store(service.folder, budget_of(service.config.memory))
+    store = await open_store(service)
+    if store is None:
+        return
     clear_unfinished(store.directory)
     try:
         await Remembering(service, store).run()

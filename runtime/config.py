@@ -198,7 +198,7 @@ class SupervisorConfig(Section, frozen=True):
     liveness_deadline_s: Positive = 10.0
     data_deadline_s: Positive = 60.0
     restart_budget: PositiveInt = 5
-    restart_window_s: Positive = 60.0
+    stable_after_s: Positive = 12.0
     stop_deadline_s: Positive = 10.0
 
 

@@ -18,8 +18,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -50,9 +51,11 @@ from runtime.recording import SUFFIX, Recorder
 from runtime.spill import LiveOutbox
 
 HEARTBEAT_S = 0.5
-MEMORY_DEADLINE_S, MEMORY_TRIES = 6.0, 10
+MEMORY_DEADLINE_S = 6.0
 # After its lifeline breaks a process may finish what it writes; then it is gone whatever it does.
 ORPHAN_GRACE_S = 3.0
+# Weights are loaded in seconds, or exported first, which takes minutes; neither shows how far it is.
+LOADING_S = 600.0
 # Before any media time.
 NOTHING_YET = -1.0
 # Stacks of earlier processes are kept up to this size.
@@ -95,7 +98,8 @@ class Service:
         self._beat: dict[str, Any] = {"ready": False, "idle": True}
         self._counters: dict[str, float] = {}
         self._drops: dict[str, int] = {}
-        self._media_moved_s = time.monotonic()
+        self._moved_s = time.monotonic()
+        self._allowed_until_s: list[float] = []
         self._tasks: anyio.abc.TaskGroup
 
     # --- what main calls ---------------------------------------------------------------------------
@@ -117,14 +121,29 @@ class Service:
         counters: dict[str, float] | None = None,
         notes: tuple[str, ...] | None = None,
     ) -> None:
-        """State of the work, for the next heartbeat. ``counters`` are totals and are merged."""
-        if media_s is not None and media_s != self._beat.get("media_s"):
-            self._media_moved_s = time.monotonic()
-        if idle is False and self._beat["idle"]:
-            self._media_moved_s = time.monotonic()
+        """State of the work, for the next heartbeat. ``counters`` are totals and are merged. That media time moves is
+        progress."""
+        moved = media_s is not None and media_s != self._beat.get("media_s")
+        if moved or (idle is False and self._beat["idle"]):
+            self.progressed()
         given = {"source": source, "media_s": media_s, "idle": idle, "notes": notes}
         self._beat.update({key: value for key, value in given.items() if value is not None})
         self._counters.update(counters or {})
+
+    def progressed(self) -> None:
+        """The work moves on, though neither media time nor a counter shows it; from any thread."""
+        self._moved_s = time.monotonic()
+
+    @contextmanager
+    def may_take(self, limit_s: float) -> Iterator[None]:
+        """What is done inside may take so long without a sign of progress, if it is more than others get."""
+        until_s = time.monotonic() + limit_s
+        self._allowed_until_s.append(until_s)
+        try:
+            yield
+        finally:
+            self._allowed_until_s.remove(until_s)
+            self.progressed()
 
     def drop(self, what: str, n: int = 1) -> None:
         """Count ``n`` things lost; ``what`` is "topic:reason"."""
@@ -262,7 +281,8 @@ class Service:
     def _heartbeat(self) -> None:
         waiting = self._beat["idle"] or self.outbox.blocked
         if waiting:
-            self._media_moved_s = time.monotonic()
+            self.progressed()
+        quiet_s = time.monotonic() - max([self._moved_s, *self._allowed_until_s])
         self.publish(
             "heartbeat",
             Heartbeat(
@@ -270,6 +290,7 @@ class Service:
                 pid=os.getpid(),
                 rss_bytes=_resident_bytes(),
                 data_age_s=round(self._data_age_s(waiting), 3),
+                quiet_s=round(max(0.0, quiet_s), 3),
                 counters=dict(self._counters),
                 drops=dict(self._drops),
                 paused=self.paused,
@@ -282,7 +303,7 @@ class Service:
         """Of live data how long ago they were perceived, of others how long they have not moved."""
         if isinstance(self.clock, LiveClock):
             return 0.0 if waiting else max(0.0, self.clock.now() - self._beat.get("media_s", 0.0))
-        return time.monotonic() - self._media_moved_s
+        return time.monotonic() - self._moved_s
 
     def _log_bug(self, error: BaseException) -> None:
         self.log.error("a call failed", exc_info=error)
@@ -295,15 +316,17 @@ async def remembered(service: Service, track: Track) -> dict[str, float | None]:
     is known to be in memory: a track's row says 0.0 from its opening on, also while what begins there is on its way.
     What is there nevertheless is told again under the same id.
 
+    Waits while memory starts, however long it takes to be brought up to date: the agent ends if it is lost.
+
     Raises:
-        CallError: memory did not answer in a minute.
+        CallError: this process is to stop, and memory has not answered.
     """
-    for left in reversed(range(MEMORY_TRIES)):
+    while True:
         try:
             status = await service.caller("memory").call(StatusRequest(), deadline_s=MEMORY_DEADLINE_S)
             break
         except CallError:
-            if not left or service.stopping.is_set():
+            if service.stopping.is_set():
                 raise
     assert isinstance(status, MemoryStatus)
     return {

@@ -1,10 +1,10 @@
 """The supervisor: starts processes, watches them, restarts them, and stops them all in order.
 
 It lives inside `run_agent.py`. A process is judged by what it says of itself: ready before its start
-deadline, its event loop heard from before its liveness deadline, its data moving before its data
-deadline while it has work. One that fails a deadline leaves the stacks of its threads in
-``RUN_DIR/NAME.stacks`` before it is killed. Whatever died is started again with back-off, at most
-``restart_budget`` times in ``restart_window_s``.
+deadline, or getting on with what it has to do before it is; its event loop heard from before its liveness
+deadline; progress of its work before its data deadline. One that fails a deadline leaves the stacks of its
+threads in ``RUN_DIR/NAME.stacks`` before it is killed. Whatever died is started again with back-off, at
+most ``restart_budget`` times in a row: a process that has been ready for ``stable_after_s`` has it all again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -44,10 +43,13 @@ STACK_DUMP_S = 0.3
 PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 
-class ProcessEvent(Struct, frozen=True):
-    """Something that happened to a process, for whoever shows it to the user."""
+EventKind = Literal["working", "ready", "died", "restarted", "lost"]
 
-    kind: Literal["ready", "died", "restarted", "lost"]
+
+class ProcessEvent(Struct, frozen=True):
+    """Something that happened to a process, for whoever shows it to the user. "working": what takes its start long."""
+
+    kind: EventKind
     process: str
     role: str
     text: str
@@ -63,7 +65,8 @@ class _Child:
         self.heard: Heartbeat | None = None
         self.heard_at_s = 0.0
         self.started_at_s = 0.0
-        self.restarts: deque[float] = deque()
+        self.ready_at_s: float | None = None
+        self.restarts = 0
         self.is_ready = anyio.Event()
         self.is_over = anyio.Event()
         self.stopping = False
@@ -162,7 +165,7 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C reaches us alone, and we stop them in order
             )
         (self.run_dir / f"{child.plan.name}.pid").write_text(str(child.process.pid), encoding="ascii")
-        child.heard = None
+        child.heard = child.ready_at_s = None
         child.started_at_s = child.heard_at_s = time.monotonic()
         self._log.info("started %s", child.plan.name, extra={"pid": child.process.pid})
 
@@ -187,13 +190,12 @@ class Supervisor:
                         raise child.failure
                     self._give_up(child, str(child.failure))
                     return
-            now_s = time.monotonic()
-            while child.restarts and now_s - child.restarts[0] > self._limits.restart_window_s:
-                child.restarts.popleft()
-            if len(child.restarts) >= self._limits.restart_budget:
+            if child.ready_at_s is not None and time.monotonic() - child.ready_at_s >= self._limits.stable_after_s:
+                child.restarts = 0
+            if child.restarts >= self._limits.restart_budget:
                 child.failure = ProcessFailed(
-                    f"process {name!r} failed {len(child.restarts) + 1} times in {self._limits.restart_window_s:g} s: "
-                    f"{why}; its logs are kept in the memory folder's logs/"
+                    f"process {name!r} failed {child.restarts + 1} times in a row: {why}; its logs are kept in the"
+                    " memory folder's logs/"
                 )
                 child.is_ready.set()
                 if row.required:
@@ -202,8 +204,8 @@ class Supervisor:
                 return
             self._log.warning("%s died: %s", name, why)
             self._emit("died", child, f"{name} died ({why}); starting it again")
-            await anyio.sleep(min(BACKOFF_S * 2 ** len(child.restarts), BACKOFF_MAX_S))
-            child.restarts.append(now_s)
+            await anyio.sleep(min(BACKOFF_S * 2**child.restarts, BACKOFF_MAX_S))
+            child.restarts += 1
             self._spawn(child)
 
     def _account(self, child: _Child) -> str:
@@ -222,7 +224,7 @@ class Supervisor:
 
     async def _until_down(self, child: _Child) -> str:
         """Wait for the process to end (""), or for a deadline it misses, kill it and say which."""
-        limits, announced = self._limits, False
+        limits, announced, working = self._limits, False, ""
         while True:
             await anyio.sleep(CHECK_S)
             assert child.process is not None
@@ -233,14 +235,22 @@ class Supervisor:
             heard, now_s = child.heard, time.monotonic()
             if heard is not None and heard.ready and not announced:
                 announced = True
+                child.ready_at_s = now_s
                 child.is_ready.set()
                 self._emit("restarted" if child.restarts else "ready", child, f"{child.plan.name} is ready")
-            if not announced and now_s - child.started_at_s > limits.start_deadline_s:
-                return await self._kill(child, f"not ready after {limits.start_deadline_s:g} s")
+            if not announced:
+                quiet_s = now_s - child.started_at_s
+                if heard is not None and not heard.idle:  # at work before it is ready: only a standstill counts
+                    quiet_s = heard.quiet_s + now_s - child.heard_at_s
+                    if heard.notes and heard.notes[-1] != working:
+                        working = heard.notes[-1]
+                        self._emit("working", child, f"{child.plan.name}: {working}")
+                if quiet_s > limits.start_deadline_s:
+                    return await self._kill(child, f"not ready after {limits.start_deadline_s:g} s")
             if announced and now_s - child.heard_at_s > limits.liveness_deadline_s:
                 return await self._kill(child, f"not heard from for {limits.liveness_deadline_s:g} s")
-            if announced and heard is not None and heard.data_age_s > limits.data_deadline_s:
-                return await self._kill(child, f"no new data for {limits.data_deadline_s:g} s")
+            if announced and heard is not None and heard.quiet_s > limits.data_deadline_s:
+                return await self._kill(child, f"no progress for {limits.data_deadline_s:g} s")
 
     async def _kill(self, child: _Child, why: str) -> str:
         assert child.process is not None
@@ -256,7 +266,7 @@ class Supervisor:
         child.is_over.set()
         self._emit("lost", child, f"{child.plan.name} is gone ({why}): {child.row.loss(child.plan.name)}")
 
-    def _emit(self, kind: Literal["ready", "died", "restarted", "lost"], child: _Child, text: str) -> None:
+    def _emit(self, kind: EventKind, child: _Child, text: str) -> None:
         self._on_event(ProcessEvent(kind, child.plan.name, child.plan.role, text))
 
     async def _listen(self) -> None:

@@ -45,7 +45,7 @@ def import_memory(
     """
     path = Path(request.path)
     try:
-        with reading_from(path) as archive:
+        with reading_from(path, store.progressed) as archive:
             if (size := archive.size_bytes()) > BUDGETS * store.budget.total:
                 raise StoreError(
                     f"archive {path}: holds {size / 1e6:.0f} MB, memory may have {store.budget.total / 1e6:.0f} MB"

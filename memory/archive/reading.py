@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,8 +42,9 @@ T = TypeVar("T")
 class Archive:
     """An archive to read from."""
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile | None) -> None:
+    def __init__(self, path: Path, archive: zipfile.ZipFile | None, progressed: Callable[[], None]) -> None:
         self.path = path
+        self._progressed = progressed
         self._archive = archive
         for name in self._names():
             if name not in (*LISTS, MANIFEST) and not PICTURE.fullmatch(name):
@@ -75,6 +76,7 @@ class Archive:
         digest = hashlib.sha256()
         with self._open(name) as file:
             while chunk := file.read(_CHUNK_BYTES):
+                self._progressed()
                 digest.update(chunk)
         if digest.hexdigest() != self.manifest.files.get(name):
             raise ValueError(f"{name} has another checksum than its manifest says")
@@ -119,6 +121,7 @@ class Archive:
             while line := file.readline(MAX_LINE_BYTES + 1):
                 if len(line) > MAX_LINE_BYTES:
                     raise ValueError(f"{name} has a line without end")
+                self._progressed()
                 yield line
 
     def _names(self) -> list[str]:
@@ -138,8 +141,8 @@ class Archive:
 
 
 @contextmanager
-def reading_from(path: Path) -> Iterator[Archive]:
-    """The archive at a path, a folder or a zip file.
+def reading_from(path: Path, progressed: Callable[[], None]) -> Iterator[Archive]:
+    """The archive at a path, a folder or a zip file; ``progressed`` is called again and again while it is read.
 
     Raises:
         StoreError: there is none, it is no archive of memory, or of a newer version.
@@ -147,10 +150,10 @@ def reading_from(path: Path) -> Iterator[Archive]:
     if path.is_dir():
         if not (path / MANIFEST).is_file():
             raise StoreError(f"archive {path}: there is no {MANIFEST} in it; give what export wrote")
-        yield Archive(path, None)
+        yield Archive(path, None, progressed)
     elif path.is_file():
         with zipfile.ZipFile(path) as archive:
-            yield Archive(path, archive)
+            yield Archive(path, archive, progressed)
     else:
         raise StoreError(f"archive {path}: there is no such file or folder")
 

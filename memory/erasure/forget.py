@@ -76,7 +76,7 @@ def forget(store: Store, request: ForgetRequest, log_folders: Sequence[Path] = (
                 blot_out(path, wanted)
             with path.open("rb") as file:
                 files[_named(path, store)] = path.stat().st_size
-                if n := sum(find_residue(file, wanted).values()):
+                if n := sum(find_residue(file, wanted, store.progressed).values()):
                     left[_named(path, store)] = n
     return ForgetReply(
         observations=reply.observations,
@@ -146,7 +146,7 @@ def _residue_in_file(
     """Pieces that stand in the database file or its log and in nothing that is still remembered."""
     found: Counter[bytes] = Counter()
     for file in store.raw():
-        found += find_residue(file, noted.everywhere())
+        found += find_residue(file, noted.everywhere(), store.progressed)
     for piece in still_held(connection, noted, found, windows):
         del found[piece]
     return found

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -120,7 +120,9 @@ def program_words() -> frozenset[bytes]:
     return frozenset(found)
 
 
-def find_residue(file: BinaryIO, pieces: frozenset[bytes]) -> Counter[bytes]:
+def find_residue(
+    file: BinaryIO, pieces: frozenset[bytes], progressed: Callable[[], None] = lambda: None
+) -> Counter[bytes]:
     """How often each of these pieces (of at least `PIECE_BYTES`) stands in an open file, from its begin."""
     found: Counter[bytes] = Counter()
     if not pieces:
@@ -135,6 +137,7 @@ def find_residue(file: BinaryIO, pieces: frozenset[bytes]) -> Counter[bytes]:
     file.seek(0)
     kept = b""
     while chunk := file.read(_CHUNK_BYTES):
+        progressed()
         data = kept + chunk
         for at in _candidates(data, heads, low):
             for piece in by_head[int.from_bytes(data[at : at + 4], "little")]:

@@ -12,7 +12,8 @@ from __future__ import annotations
 import sqlite3
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,6 @@ ROW = np.dtype(
     ]
 )  # fmt: skip
 _FACTS = "o.seq, o.source, o.channel, u.asks, u.terms, o.generation, o.t0_s, o.t1_s, o.trust, u.own, u.speaker"
-_AT_ONCE = 10_000
 # Writing the rows of a block anew takes 15 ms and 170 KB of log: what has gone is listed until that is worth it.
 REPACKED_SHARE = 16
 # What a posting takes beside its term and places: the number of its block, lengths, its cell in the tree.
@@ -253,35 +253,63 @@ def _charge(connection: sqlite3.Connection, n_bytes: int) -> None:
     connection.execute("UPDATE memory SET value=value+? WHERE key='index_bytes'", (n_bytes,))
 
 
-def reindex(connection: sqlite3.Connection) -> None:
-    """Make the whole index again from the observations, in one transaction, unless it is of this `ANALYSIS`."""
-    (made_by,) = connection.execute("SELECT value FROM memory WHERE key='analysis'").fetchone()
-    if made_by == ANALYSIS:
+def reindex(connection: sqlite3.Connection, progress: Callable[[str], None] = lambda text: None) -> None:
+    """Make the whole index again from the observations, unless it is of this `ANALYSIS`: block after block, each in a
+    transaction of its own, so that what is interrupted goes on from there."""
+    state = dict(connection.execute("SELECT key, value FROM memory WHERE key IN ('analysis', 'reindexed')").fetchall())
+    if state["analysis"] == ANALYSIS:
         return
+    last_seq = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name='observations'), 0)"
+    (last,) = connection.execute(last_seq).fetchone()
+    if not last:
+        connection.execute("UPDATE memory SET value=? WHERE key='analysis'", (ANALYSIS,))
+        return
+    if state["analysis"] != -ANALYSIS:
+        with _transaction(connection):
+            for table in ("unsealed", "blocks", "postings", "unpacked", "vocabulary", "term_counts"):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608
+            connection.execute("UPDATE memory SET value=0 WHERE key='index_bytes'")
+            connection.execute("UPDATE memory SET value=? WHERE key='analysis'", (-ANALYSIS,))
+            connection.execute("INSERT OR REPLACE INTO memory VALUES ('reindexed', 0)")
+        state["reindexed"] = 0
+    for block in range(state["reindexed"], (last >> BLOCK_BITS) + 1):
+        progress(f"indexing it anew, {10 * (block << BLOCK_BITS) // last * 10} % done")
+        with _transaction(connection):
+            _reindex_block(connection, block)
+            if block < last >> BLOCK_BITS:
+                _seal(connection, block)
+            connection.execute("UPDATE memory SET value=? WHERE key='reindexed'", (block + 1,))
+    with _transaction(connection):
+        connection.execute("DELETE FROM memory WHERE key='reindexed'")
+        connection.execute("UPDATE memory SET value=? WHERE key='analysis'", (ANALYSIS,))
+
+
+def _reindex_block(connection: sqlite3.Connection, block: int) -> None:
+    counts: Counter[str] = Counter()
+    learned: set[str] = set()
+    rows = connection.execute(
+        f"SELECT {OBSERVATION_COLUMNS}, o.seq FROM {OBSERVATION_JOIN} WHERE o.seq >= ? AND o.seq < ? ORDER BY o.seq",  # noqa: S608
+        (block << BLOCK_BITS, (block + 1) << BLOCK_BITS),
+    )
+    for row in rows.fetchall():
+        key = observation_key(observation_of(row))
+        index_key(connection, row[11], key)
+        counts.update(counted_terms(key))
+        learned.update((*key.own, *key.speaker))
+    connection.executemany(
+        "INSERT INTO term_counts VALUES (?,?) ON CONFLICT DO UPDATE SET n=n+excluded.n", counts.items()
+    )
+    for term in sorted(learned):
+        learn(connection, term)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
     try:
-        connection.execute("UPDATE memory SET value=0 WHERE key='index_bytes'")
-        for table in ("unsealed", "blocks", "postings", "unpacked", "vocabulary", "term_counts"):
-            connection.execute(f"DELETE FROM {table}")  # noqa: S608
-        counts: Counter[str] = Counter()
-        learned: set[str] = set()
-        after = 0
-        while rows := connection.execute(
-            f"SELECT {OBSERVATION_COLUMNS}, o.seq FROM {OBSERVATION_JOIN} WHERE o.seq > ? ORDER BY o.seq LIMIT ?",  # noqa: S608
-            (after, _AT_ONCE),
-        ).fetchall():
-            for row in rows:
-                key = observation_key(observation_of(row))
-                index_key(connection, row[11], key)
-                counts.update(counted_terms(key))
-                learned.update((*key.own, *key.speaker))
-            after = rows[-1][11]
-        connection.executemany("INSERT INTO term_counts VALUES (?,?)", counts.items())
-        for term in sorted(learned):
-            learn(connection, term)
-        seal_full_blocks(connection)
-        connection.execute("UPDATE memory SET value=? WHERE key='analysis'", (ANALYSIS,))
+        yield
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
         raise

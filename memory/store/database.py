@@ -12,7 +12,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -30,6 +30,8 @@ LOCK_NAME = "memory.lock"
 # Files up to this size are read through at opening (a few ms each MiB); damage in larger ones shows when met.
 CHECK_UP_TO_BYTES = 64 << 20
 BUSY_TIMEOUT_S = 5.0
+# Steps of SQLite's virtual machine, some milliseconds, after each of which it says that it gets on.
+PROGRESS_STEPS = 100_000
 # A disk with less room than this is full: the index of the write-ahead log grows by as much.
 FULL_BYTES = 32 << 10
 # How long a commit waits for readers to finish with the write-ahead log before it leaves the log to the next commit.
@@ -55,9 +57,14 @@ _READER_PRAGMAS = ("PRAGMA query_only=ON", f"PRAGMA cache_size=-{8 << 10}", f"PR
 class Store:
     """An open memory folder. One thread writes; readers have connections of their own."""
 
-    def __init__(self, directory: Path, budget: Budget | None = None) -> None:
+    def __init__(
+        self, directory: Path, budget: Budget | None = None, progress: Callable[[str], None] = lambda text: None
+    ) -> None:
         """Open the folder, made if it is not there. After a commit the files are no larger than ``budget`` allows,
         if what is in them is not.
+
+        ``progress`` is called again and again while anything is done here that may take long: with a text where there
+        is something to tell of it, else with "". A file of an older version takes minutes.
 
         Raises:
             StoreError: a file is in the way, it cannot be written, another process has it, it is damaged,
@@ -67,6 +74,7 @@ class Store:
         self.path = directory / FILE_NAME
         self.where = str(directory)
         self.budget = budget or Budget()
+        self._progress = progress
         with explained(self.where):
             self._lock = _lock(directory)
             try:
@@ -96,13 +104,18 @@ class Store:
                 connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
             for pragma in _WRITER_PRAGMAS:
                 connection.execute(pragma)
+            connection.set_progress_handler(self.progressed, PROGRESS_STEPS)
             if version < SCHEMA:
-                migrate(connection, version)
-            reindex(connection)
+                migrate(connection, version, self._progress)
+            reindex(connection, self._progress)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def progressed(self) -> None:
+        """What is being done gets on; SQLite says so by itself."""
+        self._progress("")
 
     @contextmanager
     def write(self) -> Iterator[Writing]:
@@ -153,7 +166,7 @@ class Store:
             self._connection.executescript("VACUUM" if rewrite else "PRAGMA incremental_vacuum")
             self._begin_with_empty_log()
             try:
-                zero_unused(self._file_descriptor().fileno())
+                zero_unused(self._file_descriptor().fileno(), self.progressed)
                 # Also tells connections that maintain the index that what they have read is out of date.
                 self._connection.execute("UPDATE memory SET value=0 WHERE key='unscrubbed'")
                 self._connection.execute("COMMIT")

@@ -12,7 +12,7 @@ written, so that a crash in between leaves a whole file.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from runtime.errors import StoreError
 
@@ -24,9 +24,10 @@ _HEAD_BYTES = {2: 12, 5: 12, 10: 8, 13: 8}
 _FILE_HEAD_BYTES = 100
 _PENDING_BYTE = 0x40000000
 _READ_BYTES = 4 << 20
+_TOLD_PAGES = 4096
 
 
-def zero_unused(descriptor: int) -> int:
+def zero_unused(descriptor: int, progressed: Callable[[], None] = lambda: None) -> int:
     """Zero the gaps and free blocks of all pages of an open file; how many stretches were written.
 
     The caller holds the write lock, the write-ahead log is empty, no page is free, and no connection that writes uses
@@ -45,6 +46,8 @@ def zero_unused(descriptor: int) -> int:
     written = 0
     kinds = b""
     for number, page in _pages(descriptor, size):
+        if number % _TOLD_PAGES == 0:
+            progressed()
         # Pages are listed from the second on; each page of the list precedes those it lists.
         at = (number - 2) % (usable // 5 + 1)
         if number > 1 and at == 0:

@@ -9,6 +9,7 @@ what recall needs (blocks, postings, vocabulary) can be dropped and made again f
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 
 from runtime.errors import StoreError
 
@@ -308,9 +309,12 @@ def schema_version(connection: sqlite3.Connection, where: str) -> int:
     return version
 
 
-def migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Bring an open file from ``version`` to `SCHEMA`, each step in a transaction of its own."""
+def migrate(connection: sqlite3.Connection, version: int, progress: Callable[[str], None] = lambda text: None) -> None:
+    """Bring an open file from ``version`` to `SCHEMA`, each step in a transaction of its own: what is interrupted goes
+    on from there."""
     for number, statements in enumerate(MIGRATIONS[version:], start=version + 1):
+        if version:
+            progress(f"bringing it up to date, step {number - version} of {len(MIGRATIONS) - version}")
         connection.executescript(
             f"BEGIN IMMEDIATE;{statements};"
             f"PRAGMA user_version = {number};PRAGMA application_id = {APPLICATION_ID};COMMIT;"

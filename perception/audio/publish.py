@@ -35,12 +35,14 @@ from runtime.messages import (
     observation_id,
     round_time,
 )
-from runtime.service import Service
+from runtime.service import LOADING_S, Service
 
 # Progress is told this often.
 _MARK_S = 1.0
 # Of the ten seconds a process has to stop (`supervisor.stop_deadline_s`).
 _LAST_WORDS_S = 6.0
+# A recogniser that takes so many seconds for each second of speech is slow; one that takes more hangs.
+_SLOWEST = 30.0
 # Utterances that wait or are being transcribed; more would only cost memory.
 _UTTERANCES_AHEAD = 6
 _QUEUE = 64
@@ -149,7 +151,7 @@ class AudioPublisher:
             with transcription.scope:
                 transcript = await self._partials.words(utterance)
                 if transcript is None:
-                    transcript = await self._recogniser.transcribe(utterance.samples, utterance.voice, self._spoken)
+                    transcript = await self._words(utterance)
                 if transcript.understood:
                     self._spoken = transcript.spoken
                 transcription.transcript = transcript
@@ -162,6 +164,12 @@ class AudioPublisher:
         self._ahead.release()
         assert transcription.transcript is not None
         return transcription.transcript
+
+    async def _words(self, utterance: Utterance) -> Transcript:
+        length_s = utterance.t1_s - utterance.t0_s
+        limit_s = _SLOWEST * length_s if self._recogniser.loaded else LOADING_S
+        with self._service.may_take(limit_s):
+            return await self._recogniser.transcribe(utterance.samples, utterance.voice, self._spoken)
 
     def _give_up(self, transcription: _Transcription, counted: str, unheard: str) -> None:
         """Its words are lost, which is counted, and told beside that somebody spoke."""

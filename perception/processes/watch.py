@@ -33,7 +33,7 @@ from runtime.messages import (
     round_time,
 )
 from runtime.plan import FileSource, PerceiveFiles, PerceiveLive
-from runtime.service import NOTHING_YET, Service, remembered
+from runtime.service import LOADING_S, NOTHING_YET, Service, remembered
 from runtime.sources import kept_masks
 
 if TYPE_CHECKING:
@@ -84,13 +84,13 @@ async def main(service: Service) -> None:
 
         kept = kept_masks(Path(work.masks))
         source = msgspec.structs.replace(work.source, mask=kept.get(work.source.label, work.source.mask))
-        seen_before = await remembered(service, "video")
         service.ready()
+        seen_before = await remembered(service, "video")
         await watch_live(service, models, source, seen_before.get(source.source) or NOTHING_YET)
         return
     watcher = _FileWatcher(service, models)
-    seen_before = await remembered(service, "video")
     service.ready()
+    seen_before = await remembered(service, "video")
     assert isinstance(work, PerceiveFiles)
     for recording in work.sources:
         if service.stopping.is_set():
@@ -127,6 +127,10 @@ class _FileWatcher:
             )
             return
         lacks = "" if info.has_video else _about_picture(info.missing)
+        encoders: dict[str, str] = {}
+        if info.has_video:
+            with service.may_take(LOADING_S):
+                encoders = await service.in_thread(self._models.load)
         await service.outbox.send(
             SourceOpened(
                 source=name,
@@ -136,7 +140,7 @@ class _FileWatcher:
                 started_wall_s=source.started_wall_s or info.started_wall_s,
                 duration_s=info.duration_s,
                 missing=lacks,
-                encoders=await service.in_thread(self._models.load) if info.has_video else {},
+                encoders=encoders,
             )
         )
         if info.has_video:

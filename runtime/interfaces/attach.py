@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from runtime.bus import Member
 from runtime.config import Config
 from runtime.errors import StoreError
 from runtime.interfaces.client import Client
+from runtime.supervisor import ProcessEvent
 
 
 @asynccontextmanager
@@ -29,10 +31,16 @@ async def attached(memory_dir: Path, config: Config, *, new: bool = False) -> As
         return
     if not (new or has_memory(memory_dir)):
         raise StoreError(f"no memory in {memory_dir}; replay a file first, or give its folder with --memory")
-    async with open_agent(memory_dir, config) as agent:
+    async with open_agent(memory_dir, config, tell_working) as agent:
         await agent.until_ready()
         async with client_of(agent) as client:
             yield client
+
+
+def tell_working(event: ProcessEvent) -> None:
+    """Say what takes the start of a process long, beside the answers."""
+    if event.kind == "working":
+        print(event.text, file=sys.stderr, flush=True)
 
 
 @asynccontextmanager

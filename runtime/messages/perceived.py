@@ -156,8 +156,9 @@ class Stored(Message, frozen=True, tag="stored"):
 class Heartbeat(Message, frozen=True, tag="heartbeat"):
     """Sent by every process a few times a second from its event loop.
 
-    ``media_s`` is the newest media time it has worked on; ``idle`` means it has nothing to do, so that an
-    unchanging ``media_s`` is no fault. ``counters`` holds totals ("frames", "keyframes", "bytes", ...),
+    ``media_s`` is the newest media time it has worked on, ``data_age_s`` how old what it last finished is. ``quiet_s``
+    is how long its work has shown no progress beyond the time it may take for a step; ``idle`` means it has nothing to
+    do, so that this is no fault. ``counters`` holds totals ("frames", "keyframes", "bytes", ...),
     ``drops`` counts by "topic:reason". ``paused``: the user paused it.
     ``ended``: it did all there was to do, and this is its last one. ``clock_s``: of a process that perceives live, the
     media time that it is now.
@@ -170,6 +171,7 @@ class Heartbeat(Message, frozen=True, tag="heartbeat"):
     source: str = ""
     media_s: float = 0.0
     data_age_s: float = 0.0
+    quiet_s: float = 0.0
     rss_bytes: int = 0
     counters: dict[str, float] = msgspec.field(default_factory=dict)
     drops: dict[str, int] = msgspec.field(default_factory=dict)

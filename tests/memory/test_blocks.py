@@ -151,6 +151,46 @@ def test_a_file_indexed_another_way_is_indexed_again_when_it_is_opened(tmp_path:
     store.close()
 
 
+@pytest.mark.usefixtures("small_blocks")
+def test_an_index_that_is_made_again_goes_on_where_it_was_interrupted(tmp_path: Path) -> None:
+    said = talk(100)
+    store = memory_of(tmp_path, stream(*said, end_s=10_000.0))
+    whole = tables_of_index(store)
+    store.close()
+    with sqlite3.connect(store.path, isolation_level=None) as plain:
+        plain.execute("UPDATE memory SET value=0 WHERE key='analysis'")
+        told: list[str] = []
+
+        def interrupt(text: str) -> None:
+            told.append(text)
+            if len(told) == 3:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            reindex(plain, interrupt)
+        again: list[str] = []
+        reindex(plain, again.append)
+        assert again[0] == told[2]
+        assert told[0] == "indexing it anew, 0 % done"
+        assert len(told) + len(again) - 1 == len(set(told) | set(again)) > 3
+    plain.close()
+    store = Store(tmp_path)
+    assert tables_of_index(store) == whole
+    assert found(Recall(store.reader(), RecallOptions(parent_weight=0.0)), store) == by_one_block(
+        tmp_path / "other", said
+    )
+    store.close()
+
+
+def tables_of_index(store: Store) -> dict[str, set[tuple[object, ...]]]:
+    """What the index holds; numbers of words in the vocabulary follow the order they were learned in."""
+    reader = store.reader()
+    columns = {"unsealed": "*", "blocks": "*", "postings": "*", "term_counts": "*", "vocabulary": "term, sound"}
+    held = {table: set(reader.execute(f"SELECT {column} FROM {table}")) for table, column in columns.items()}
+    reader.close()
+    return held
+
+
 def test_an_index_made_the_same_way_is_left_as_it_is(tmp_path: Path) -> None:
     store = memory_of(tmp_path, stream(*talk(3), end_s=100.0))
     path = store.path

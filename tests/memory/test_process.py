@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,7 @@ class FakeService:
         self.published: list[tuple[str, Message]] = []
         self.drops: dict[str, int] = {}
         self.state: dict[str, Any] = {}
+        self.before_ready: list[dict[str, Any]] = []
         self.handlers: dict[type[Message], Callable[[Any], Any]] = {}
         self.is_ready = anyio.Event()
         self._news = anyio.Event()
@@ -86,8 +89,15 @@ class FakeService:
     def ready(self) -> None:
         self.is_ready.set()
 
+    def progressed(self) -> None: ...
+
+    def may_take(self, limit_s: float) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def report(self, **state: Any) -> None:
         self.state |= state
+        if not self.is_ready.is_set():
+            self.before_ready.append(state)
 
     def drop(self, what: str, n: int = 1) -> None:
         self.drops[what] = self.drops.get(what, 0) + n
@@ -241,6 +251,36 @@ async def test_a_malformed_observation_is_counted_and_the_rest_stored(tmp_path: 
         await service.acknowledged("video", 3)
         assert (await service.call(StatusRequest())).observations == {"frame": 1}
     assert service.drops == {"perceived:malformed time": 1}
+
+
+async def test_a_memory_that_is_indexed_anew_is_at_work_and_says_so_before_it_is_ready(tmp_path: Path) -> None:
+    async with memory_process(tmp_path) as service:
+        service.mailbox.put(*send("video", *clip(3)))
+        await service.acknowledged("video", 3)
+    with sqlite3.connect(tmp_path / "memory.db") as plain:
+        plain.execute("UPDATE memory SET value=0 WHERE key='analysis'")
+    plain.close()
+    async with memory_process(tmp_path) as service:
+        assert service.before_ready[:2] == [{"idle": False}, {"notes": ("indexing it anew, 0 % done",)}]
+        assert {"notes": ()} in service.before_ready
+        assert service.state["idle"] is True
+        view = await service.call(ViewRequest())
+        assert (await service.call(RecallRequest(query="harbor", view=view))).hits
+
+
+async def test_a_process_that_is_to_stop_while_it_opens_a_memory_stops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr("memory.process.Store", lambda *_: go_on.wait())
+    service = FakeService(tmp_path)
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(main, service)  # type: ignore[arg-type]
+            await anyio.wait_all_tasks_blocked()
+            service.stopping.set()
+    go_on.set()
+    assert not service.is_ready.is_set()
 
 
 async def test_a_folder_in_use_ends_the_process_with_one_line(tmp_path: Path) -> None:

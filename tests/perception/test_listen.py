@@ -6,6 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -84,6 +85,11 @@ class QuietService:
 
     def ready(self) -> None:
         pass
+
+    def progressed(self) -> None: ...
+
+    def may_take(self, limit_s: float) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def report(self, counters: dict[str, float] | None = None, **_: Any) -> None:
         self.counters.update(counters or {})

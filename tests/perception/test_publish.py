@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -34,6 +35,11 @@ class Told:
         self.sent.append(message)
 
     def publish(self, topic: str, message: Message) -> None: ...
+
+    def progressed(self) -> None: ...
+
+    def may_take(self, limit_s: float) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def report(self, **_: Any) -> None: ...
 

@@ -172,6 +172,61 @@ async def test_a_process_that_is_never_ready_is_killed_at_its_start_deadline(run
             await world.supervisor.start("video", "video", Serve())
 
 
+async def test_a_process_that_is_never_ready_spends_its_budget_however_long_each_start_takes(
+    run_dir: Path, table: Any
+) -> None:
+    table("video", "never_ready")
+    limits = SupervisorConfig(start_deadline_s=1.0, restart_budget=2, stable_after_s=0.1, stop_deadline_s=4.0)
+    async with supervised(run_dir, limits) as world:
+        with pytest.raises(ProcessFailed, match=r"failed 3 times in a row: not ready after 1 s"):
+            await world.supervisor.start("video", "video", Serve())
+
+
+async def test_a_process_that_has_been_ready_for_a_while_has_all_its_budget_again(
+    run_dir: Path, table: Any, tmp_path: Path
+) -> None:
+    table("video", "well_behaved")
+    limits = SupervisorConfig(restart_budget=1, stable_after_s=0.001, stop_deadline_s=4.0)
+    async with supervised(run_dir, limits) as world:
+        await world.supervisor.start("video", "video", OnFolder(path=str(tmp_path / "stopped")))
+        for n in range(3):
+            pid = world.supervisor.pid("video")
+            assert pid is not None
+            os.kill(pid, signal.SIGKILL)
+            while sum(event.kind == "restarted" for event in world.events) <= n:
+                await anyio.sleep(0.02)
+
+
+async def test_a_start_that_gets_on_may_take_as_long_as_it_takes_and_says_what_it_does(
+    run_dir: Path, table: Any
+) -> None:
+    table("video", "works_before_it_is_ready")
+    limits = SupervisorConfig(start_deadline_s=1.8, restart_budget=1, stop_deadline_s=4.0)
+    async with supervised(run_dir, limits) as world:
+        await world.supervisor.start("video", "video", Serve())
+        assert {event.kind for event in world.events} == {"working", "ready"}
+        assert "video: step 3" in [event.text for event in world.events]
+
+
+async def test_a_start_that_stands_still_is_killed(run_dir: Path, table: Any) -> None:
+    table("video", "stands_still_before_it_is_ready")
+    limits = SupervisorConfig(start_deadline_s=1.5, restart_budget=1, stop_deadline_s=4.0)
+    async with supervised(run_dir, limits) as world:
+        with pytest.raises(ProcessFailed, match=r"not ready after 1\.5 s"):
+            await world.supervisor.start("video", "video", Serve())
+
+
+async def test_long_work_that_gets_on_or_is_known_to_take_long_is_left_alone(
+    run_dir: Path, table: Any, tmp_path: Path
+) -> None:
+    table("video", "works_long")
+    async with supervised(run_dir) as world:
+        await world.supervisor.start("video", "video", OnFolder(path=str(tmp_path / "done")))
+        while not (tmp_path / "done").exists():
+            await anyio.sleep(0.02)
+        assert [event.kind for event in world.events] == ["ready"]
+
+
 async def test_a_hung_event_loop_is_found_and_its_stacks_are_kept(run_dir: Path, table: Any, tmp_path: Path) -> None:
     table("video", "hangs")
     async with supervised(run_dir) as world:
@@ -189,7 +244,7 @@ async def test_data_that_stand_still_count_as_a_failure_though_the_loop_runs(
     table("video", "stalls")
     async with supervised(run_dir) as world:
         await world.supervisor.start("video", "video", OnFolder(path=str(tmp_path / "mark")))
-        assert "no new data" in (await world.until("died", "video")).text
+        assert "no progress" in (await world.until("died", "video")).text
         await world.until("restarted", "video")
 
 

@@ -13,7 +13,7 @@ import msgspec
 from runtime.agent import Agent, find_agent, has_memory, open_agent
 from runtime.config import Config, ServeConfig
 from runtime.errors import StoreError, UserError
-from runtime.interfaces.attach import client_of
+from runtime.interfaces.attach import client_of, tell_working
 from runtime.interfaces.client import Client
 from runtime.interfaces.commands.evidence import evidence_talk
 from runtime.interfaces.commands.process_events import tell_events
@@ -101,9 +101,14 @@ async def live(
     is_new = not has_memory(memory_dir)
     members = {(s.label, track): member(track, s.label) for s in sources for track in s.tracks}
     events_in, events_out = anyio.create_memory_object_stream[ProcessEvent](1000)
+
+    def on_event(event: ProcessEvent) -> None:
+        tell_working(event)  # at once: nobody reads the others before the agent is ready
+        events_in.send_nowait(event)
+
     perceivers = tuple(members.values())
     async with (
-        open_agent(memory_dir, config, events_in.send_nowait, perceivers, serves=serve is not None) as agent,
+        open_agent(memory_dir, config, on_event, perceivers, serves=serve is not None) as agent,
         client_of(agent) as client,
         anyio.create_task_group() as tasks,
     ):

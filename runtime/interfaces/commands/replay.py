@@ -14,7 +14,7 @@ from runtime.agent import has_memory, open_agent
 from runtime.clock import media_time
 from runtime.config import Config, ServeConfig
 from runtime.errors import UserError
-from runtime.interfaces.attach import client_of
+from runtime.interfaces.attach import client_of, tell_working
 from runtime.interfaces.client import Client
 from runtime.interfaces.commands.evidence import evidence_talk
 from runtime.interfaces.commands.process_events import tell_events
@@ -103,8 +103,13 @@ async def replay(
     recordings = find_recordings(files)
     is_new = not has_memory(memory_dir)
     events_in, events_out = anyio.create_memory_object_stream[ProcessEvent](1000)
+
+    def on_event(event: ProcessEvent) -> None:
+        tell_working(event)  # at once: nobody reads the others before the agent is ready
+        events_in.send_nowait(event)
+
     async with (
-        open_agent(memory_dir, config, events_in.send_nowait, serves=serve is not None) as agent,
+        open_agent(memory_dir, config, on_event, serves=serve is not None) as agent,
         client_of(agent) as client,
         anyio.create_task_group() as tasks,
     ):
