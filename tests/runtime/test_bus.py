@@ -12,7 +12,7 @@ import zmq.asyncio
 
 from runtime import bus
 from runtime.bus import Delivery, Member, Outbox, Publisher, Subscription
-from runtime.messages import Ack, Message, Progress, SpeechStarted, Stored, encode
+from runtime.messages import Ack, Heartbeat, Message, Progress, SpeechStarted, Stored, encode
 
 pytestmark = pytest.mark.anyio
 VIDEO = Member(name="video", role="video")
@@ -53,6 +53,16 @@ async def until_heard(publisher: Publisher, subscription: Subscription, message:
     return delivery
 
 
+async def until_joined(publisher: Publisher, *subscriptions: Subscription) -> None:
+    """Until each of these, which take heartbeats too, hears the publisher, and has read all that it sent so far."""
+    for subscription in subscriptions:
+        await until_heard(publisher, subscription, Heartbeat(process=publisher.name, pid=1), "heartbeat")
+    publisher.publish("heartbeat", Heartbeat(process=publisher.name, pid=2))
+    for subscription in subscriptions:
+        while (await anext(subscription)).message != Heartbeat(process=publisher.name, pid=2):
+            pass
+
+
 async def test_every_loses_nothing_that_was_sent_before_the_reader_joined(
     context: zmq.asyncio.Context, run_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -76,11 +86,20 @@ async def test_what_is_sent_again_is_delivered_once(
     publisher = Publisher(context, run_dir, "video")
     outbox = Outbox(publisher, "perceived", limit=100)
     subscription = Subscription(context, run_dir, (VIDEO,), ("perceived",))
+    sent, sent_again, send = [0], anyio.Event(), publisher.send
+
+    def count(topic: str, seq: int, body: bytes) -> None:
+        send(topic, seq, body)
+        sent[0] += 1
+        if sent[0] == 2 + 3 * 2:  # two messages, and three rounds of both
+            sent_again.set()
+
+    monkeypatch.setattr(publisher, "send", count)
     async with running(subscription) as tasks:
         tasks.start_soon(outbox.resend_forever)
         await outbox.send(progress(0), progress(1))
         got = [await anext(subscription), await anext(subscription)]
-        await anyio.sleep(0.1)  # several rounds of sending again
+        await sent_again.wait()
         await outbox.send(progress(2))
         got.append(await anext(subscription))
         assert subscription.poll() is None
@@ -120,11 +139,13 @@ async def test_a_full_outbox_waits_for_acknowledgement_and_a_live_source_is_told
 
 async def test_a_reader_that_restarts_goes_on_after_what_it_had(context: zmq.asyncio.Context, run_dir: Path) -> None:
     publisher = Publisher(context, run_dir, "video")
-    subscription = Subscription(context, run_dir, (VIDEO,), ("perceived",), after={("video", publisher.epoch): 2})
+    topics = ("perceived", "heartbeat")
+    subscription = Subscription(context, run_dir, (VIDEO,), topics, after={("video", publisher.epoch): 2})
     drops: list[str] = []
-    fresh = Subscription(context, run_dir, (VIDEO,), ("perceived",), count_drop=drops.append)
+    fresh = Subscription(context, run_dir, (VIDEO,), topics, count_drop=drops.append)
     async with running(subscription, fresh):
-        await anyio.sleep(0.1)  # both join
+        await until_joined(publisher, subscription, fresh)
+        drops.clear()
         for seq in (1, 2, 3):
             publisher.send("perceived", seq, encode(progress(seq)))
         publisher.send("perceived", 5, encode(progress(5)))  # a hole before it
@@ -177,16 +198,18 @@ async def test_rubbish_and_messages_of_another_topic_are_counted_not_delivered(
 ) -> None:
     publisher = Publisher(context, run_dir, "video")
     drops: list[str] = []
-    subscription = Subscription(context, run_dir, (VIDEO,), ("perceived",), count_drop=drops.append)
+    subscription = Subscription(context, run_dir, (VIDEO,), ("perceived", "heartbeat"), count_drop=drops.append)
     async with running(subscription):
-        await anyio.sleep(0.1)
+        await until_joined(publisher, subscription)
+        drops.clear()
         publisher._socket.send_multipart([b"perceived", b"short", b"x"])
         publisher._socket.send_multipart([b"perceived"])
         publisher.send("perceived", 1, b"\xc1")
+        publisher.send("perceived", 1, b"\x91" * 5000 + b"\xc0")  # nested without end
         publisher.send("perceived", 1, encode(Stored(generation=1, watermarks={})))
         publisher.send("perceived", 1, encode(progress(1)))
         assert (await anext(subscription)).message == progress(1)
-    assert sorted(drops) == ["bus:undecodable"] * 3 + ["perceived:unexpected"]
+    assert sorted(drops) == ["bus:undecodable"] * 4 + ["perceived:unexpected"]
     publisher.close()
 
 

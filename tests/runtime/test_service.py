@@ -8,8 +8,12 @@ from pathlib import Path
 
 import anyio
 import pytest
+import zmq
+import zmq.asyncio
 
+from runtime.bus import endpoint
 from runtime.config import Config
+from runtime.messages import Cancel, Stop, encode
 from runtime.plan import Plan, Serve
 from runtime.service import Service
 
@@ -61,5 +65,21 @@ async def test_what_waits_for_the_model_thread_and_is_given_up_never_begins(run_
             go_on.set()
         await service.in_thread(done.append, "next")
         assert done == ["next"]
+
+    await in_service(run_dir, use)
+
+
+async def test_what_cannot_be_read_on_the_control_socket_is_counted_and_what_follows_is_heeded(run_dir: Path) -> None:
+    malformed = [b"", b"\xc1", b"\x91" * 5000 + b"\xc0", b"\xdf\xff\xff\xff\xff", encode(Cancel(call="no hex"))]
+
+    async def use(service: Service) -> None:
+        context = zmq.asyncio.Context()
+        socket = context.socket(zmq.PUSH)
+        socket.connect(endpoint(run_dir, "control", "memory"))
+        for message in (*malformed, encode(Stop())):
+            await socket.send(message)
+        await service.stopping.wait()
+        assert service._drops == {"control:undecodable": len(malformed)}
+        context.destroy(linger=0)
 
     await in_service(run_dir, use)
