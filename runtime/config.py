@@ -16,10 +16,11 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
+from runtime import program
 from runtime.errors import ConfigError
 from runtime.messages import Channel
 
-PROFILE_DIR = Path(__file__).resolve().parent.parent / "configs"
+PROFILE_DIR = program.ROOT / "configs"
 
 Positive = Annotated[float, Meta(gt=0)]
 NonNegative = Annotated[float, Meta(ge=0)]

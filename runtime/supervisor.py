@@ -9,10 +9,8 @@ most ``restart_budget`` times in a row: a process that has been ready for ``stab
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +24,7 @@ import zmq.asyncio
 from msgspec import Struct
 from msgspec.structs import replace
 
+from runtime import program
 from runtime.bus import Member, Subscription
 from runtime.calls import ControlSender
 from runtime.config import Config
@@ -40,7 +39,6 @@ CHECK_S = 0.05
 BACKOFF_S = 0.1
 BACKOFF_MAX_S = 5.0
 STACK_DUMP_S = 0.3
-PROJECT_DIR = Path(__file__).resolve().parent.parent
 
 
 EventKind = Literal["working", "ready", "died", "restarted", "lost"]
@@ -156,12 +154,12 @@ class Supervisor:
         pools = {"OMP_NUM_THREADS": threads, "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": threads}
         with open(self.run_dir / f"{child.plan.name}.stderr", "ab") as stderr:
             child.process = subprocess.Popen(
-                [sys.executable, "-m", "runtime.service", str(self.run_dir), child.plan.name],
+                program.command("runtime.service", str(self.run_dir), child.plan.name),
                 stdin=subprocess.PIPE,  # the lifeline: never written to, broken by our end
                 stdout=stderr,
                 stderr=stderr,
-                cwd=PROJECT_DIR,
-                env={**os.environ, **pools, "PYTHONUNBUFFERED": "1"},
+                cwd=program.ROOT,
+                env={**program.environment(), **pools, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,  # Ctrl-C reaches us alone, and we stop them in order
             )
         (self.run_dir / f"{child.plan.name}.pid").write_text(str(child.process.pid), encoding="ascii")

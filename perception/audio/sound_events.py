@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from perception.audio.blocks import SAMPLE_RATE_HZ, Samples
+from runtime import program
 from runtime.errors import WeightsError
 from runtime.weights.known import locate, require
 
@@ -89,7 +90,7 @@ def load_sound_events(which: str) -> tuple[SoundEvents | None, str]:
         if files is None:
             return (
                 None,
-                f"sounds are told by kind only: weights {WEIGHTS} are not on this machine; `run_agent.py setup`",
+                f"sounds are told by kind only: weights {WEIGHTS} are not on this machine; `{program.name()} setup`",
             )
         return SoundEvents(files[0], _class_names(files[1])), ""
     except WeightsError as error:

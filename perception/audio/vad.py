@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +18,9 @@ from perception.audio.blocks import (
     Samples,
     seconds,
 )
-from runtime.errors import MindstreamError
+from runtime.errors import WeightsError
+from runtime.weights.known import absent, locate
+from runtime.weights.table import VOICE_ACTIVITY
 
 # Each chunk is shown to the model behind the last 4 ms of the one before (Silero VAD v5/v6 at 16 kHz).
 CONTEXT_SAMPLES = 64
@@ -297,17 +299,16 @@ class SileroModel:
 
 
 def load_silero() -> SileroModel:
-    """The model from the installed `silero-vad` package, which is located and not imported: it would load torch.
+    """The best export that an installed package carries; packages are located and not imported: silero-vad loads torch.
 
     Raises:
-        MindstreamError: the package or its model file is not installed.
+        WeightsError: there is none.
     """
-    spec = importlib.util.find_spec("silero_vad")
-    for folder in (spec.submodule_search_locations or ()) if spec is not None else ():
-        path = Path(folder) / "data" / "silero_vad_16k_sequence.onnx"
-        if path.is_file():
-            return SileroModel(path)
-    raise MindstreamError("silero-vad 6.2 or newer is not installed: it holds the voice activity model")
+    for name in VOICE_ACTIVITY:
+        with suppress(WeightsError):  # another version of the package: the next one is as good as ever
+            if (found := locate(name)) is not None:
+                return SileroModel(found[0])
+    raise WeightsError(absent(VOICE_ACTIVITY[-1]))
 
 
 def _chunks(duration_s: float) -> int:

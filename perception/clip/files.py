@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import importlib.util
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import numpy as np
 
 from perception.clip.onnx_model import Manifest, read_manifest
 from perception.clip.tags import read_vectors
+from runtime import program
 from runtime.config import OpenClipConfig, VisionConfig
 from runtime.errors import ConfigError, UserError, WeightsError
 from runtime.language.vocabulary import load_vocabulary
@@ -147,12 +147,11 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _run_child(module: str, arguments: Sequence[str], failure: str) -> None:
-    command = [sys.executable, "-m", module, *arguments]
-    root = Path(__file__).resolve().parents[2]
     try:
         ran = subprocess.run(
-            command,
-            cwd=root,
+            program.command(module, *arguments),
+            cwd=program.ROOT,
+            env=program.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from perception.speech.recogniser import Recogniser
 from perception.speech.whisper import Whisper
+from runtime import program
 from runtime.config import HearingConfig
 from runtime.errors import ConfigError, WeightsError
 from runtime.weights.known import absent, locate_repository, located
@@ -94,7 +95,7 @@ def _of_repository(repo: str) -> WhisperFiles:
     if folder is None:
         raise ConfigError(
             f"perception.hearing.whisper: {repo} is not in Hugging Face's cache on this machine, or no model for "
-            "CTranslate2; run `run_agent.py setup` with this profile to fetch it"
+            f"CTranslate2; run `{program.name()} setup` with this profile to fetch it"
         )
     return _of_folder(folder, repo)
 

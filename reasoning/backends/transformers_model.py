@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from reasoning.answer.sentences import Tagged
 from reasoning.backends import InThread
 from reasoning.backends.chat_model import Abilities, ChatMessage, Finish, Picture, Tool, ToolCall
+from runtime import program
 from runtime.config import ModelConfig
 from runtime.errors import ContextTooLong, ModelError
 from runtime.weights.known import locate_repository
@@ -66,9 +67,8 @@ def locate_model(config: ModelConfig) -> Path:
     """
     folder = locate_repository(config.name) if config.name else None
     if folder is None:
-        named = (
-            f"{config.name} is not on this machine; run `run_agent.py setup`" if config.name else "no model is named"
-        )
+        lacking = f"{config.name} is not on this machine; run `{program.name()} setup`"
+        named = lacking if config.name else "no model is named"
         raise ModelError(f"reasoning.model.name: {named}, or give a folder with a Hugging Face model")
     return folder
 

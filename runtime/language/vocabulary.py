@@ -17,10 +17,11 @@ import msgspec
 import yaml
 from msgspec import Meta, Struct
 
+from runtime import program
 from runtime.errors import ConfigError
 
 EVERYDAY = "everyday"
-VOCABULARIES = Path(__file__).resolve().parents[2] / "configs" / "tags"
+VOCABULARIES = program.ROOT / "configs" / "tags"
 
 Score = Annotated[float, Meta(ge=0, le=1)]
 Texts = Annotated[tuple[str, ...], Meta(min_length=1)]

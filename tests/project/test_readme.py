@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from run_agent import build_parser
+from runtime.interfaces.commands.parser import build_parser
 from runtime.messages import FACTS, Answer, Citation
 from tests.fixtures.agent_runs import PROJECT
 

@@ -27,7 +27,7 @@ from runtime.interfaces.terminal.render import OUT, byte_size
 from runtime.processes import DEVICES, STORED
 from runtime.weights.checkpoints import check_checkpoint
 from runtime.weights.known import Located, located, remedy, whence
-from runtime.weights.table import Weights
+from runtime.weights.table import VOICE_ACTIVITY, WEIGHTS, Weights
 
 LOW_DISK_BYTES = 500_000_000
 
@@ -87,7 +87,7 @@ def _weights(config: Config, memory_dir: Path) -> list[Finding]:
     """The weights that this profile names: whether they are here and from where, whose they are and under which
     licence, and what their absence costs."""
     findings = []
-    for row in wanted_weights(config):
+    for row in [*wanted_weights(config), WEIGHTS[VOICE_ACTIVITY[0]]]:
         about = f"{row.used_for}, by {row.maker}, licence {row.licence}"
         try:
             found = located(row.name)
@@ -119,8 +119,7 @@ def _packages(config: Config, memory_dir: Path) -> list[Finding]:
         "onnxruntime": "models",
         "rapidocr": "words on screen",
         "ctranslate2": "speech",
-        "faster_whisper": "speech",
-        "silero_vad": "voice activity",
+        "faster_whisper": "speech, voice activity",
     }
     findings = []
     installed = importlib.metadata.packages_distributions()
@@ -144,7 +143,6 @@ def _models(config: Config, memory_dir: Path) -> list[Finding]:
     """The model files that come inside packages."""
     files = {
         "text detection and recognition": ("rapidocr", "models", "*.onnx"),
-        "voice activity": ("silero_vad", "data", "*.onnx"),
         "faces": ("cv2", "data", "haarcascade_frontalface*.xml"),
     }
     findings = []

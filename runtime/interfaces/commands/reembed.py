@@ -11,6 +11,7 @@ from typing import Any
 import anyio.to_thread
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from runtime import program
 from runtime.config import Config
 from runtime.interfaces.attach import attached
 from runtime.interfaces.client import Client
@@ -38,7 +39,7 @@ def mismatch(spaces: Mapping[str, SpaceRecord], configured: str) -> str:
         return ""
     n, pictures = (sum(getattr(held, of) for held in foreign.values()) for of in ("vectors", "pictures"))
     names = ", ".join(f"{space} ({held.vectors})" for space, held in foreign.items())
-    remedy = f"`run_agent.py reembed` describes anew the {pictures} whose picture is kept" if pictures else (
+    remedy = f"`{program.name()} reembed` describes anew the {pictures} whose picture is kept" if pictures else (
         "none of them is kept as a picture that could be described anew"
     )  # fmt: skip
     return (

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
+from runtime import program
 from runtime.errors import ConfigError, MindstreamError, WeightsError
 from runtime.weights.known import locate
 
@@ -87,7 +88,7 @@ class Piper:
         self._command = find_espeak()
         files = locate(VOICE)
         if files is None:
-            raise WeightsError(f"weights {VOICE} are not on this machine; `run_agent.py setup`")
+            raise WeightsError(f"weights {VOICE} are not on this machine; `{program.name()} setup`")
         model, config = files
         try:
             self._config = json.loads(config.read_text(encoding="utf-8"))
