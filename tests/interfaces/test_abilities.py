@@ -126,12 +126,13 @@ def test_doctor_tells_of_weights_whence_whose_under_which_licence_and_what_their
         for finding in doctor._weights(profile(perception={"hearing": {"whisper": "small"}}), tmp_path)
         if finding.what.startswith("whisper/")
     ]
+    assert told["silero/6.2"].text.startswith("from package silero_vad, checksum right")
     assert small.state == "absent"
     assert small.text.startswith("not here, so nothing that is said is understood; run `run_agent.py setup` (486 MB;")
     other = tmp_path / "mindstream" / "weights" / "whisper" / "small" / "model.bin"
     other.parent.mkdir(parents=True)
     other.write_bytes(b"another file")
-    (small,) = doctor._weights(profile(perception={"hearing": {"whisper": "small"}}), tmp_path)
+    small, *_ = doctor._weights(profile(perception={"hearing": {"whisper": "small"}}), tmp_path)
     assert small.state == "absent" and "checksum differs" in small.text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -23,6 +24,7 @@ from perception.audio.vad import (
 )
 from perception.capture.file import audio_stream, open_container
 from perception.capture.file_audio import AudioReader
+from tests.fixtures.agent_runs import SAMPLE
 
 MEDIA = Path(os.environ.get("MINDSTREAM_MEDIA", Path(__file__).parents[3] / "shared" / "media"))
 needs_media = pytest.mark.skipif(not MEDIA.is_dir(), reason=f"real media not found at {MEDIA}")
@@ -175,10 +177,10 @@ def test_hearing_resumed_in_the_middle_cuts_at_the_same_places() -> None:
     assert utterances(later) == utterances(heard(sound, OPTIONS))[1:]
 
 
-def heard_file(name: str) -> list[Event]:
+def heard_file(path: Path) -> list[Event]:
     stage = SegmentSpeech(SpeechOptions(), load_silero())
     out: list[Event] = []
-    with open_container(MEDIA / name) as container:
+    with open_container(path) as container:
         for block in AudioReader(container, audio_stream(container)):
             out += stage.step(block)
     return out + stage.finish()
@@ -188,7 +190,7 @@ def heard_file(name: str) -> list[Event]:
 def test_an_utterance_holds_all_words_of_a_read_sentence() -> None:
     words = json.loads((MEDIA / "audio/speech/librivox_sense_0870.align.json").read_text())["w"]
     spoken = [w for w in words if not w["t"].startswith("<")]
-    ((t0_s, t1_s),) = utterances(heard_file("audio/speech/librivox_sense_0870.wav"))
+    ((t0_s, t1_s),) = utterances(heard_file(MEDIA / "audio/speech/librivox_sense_0870.wav"))
     assert 0.0 <= t0_s <= spoken[0]["b"]
     assert spoken[-1]["b"] + spoken[-1]["d"] <= t1_s <= 7.104
 
@@ -197,7 +199,7 @@ def test_an_utterance_holds_all_words_of_a_read_sentence() -> None:
 def test_a_telephone_call_is_heard_where_its_speakers_talk() -> None:
     lines = (MEDIA / "audio/speech/telephone_two_speakers.rttm").read_text().splitlines()
     turns = [(float(f[3]), float(f[3]) + float(f[4])) for f in map(str.split, lines)]
-    found = utterances(heard_file("audio/speech/telephone_two_speakers.wav"))
+    found = utterances(heard_file(MEDIA / "audio/speech/telephone_two_speakers.wav"))
     assert found[0][0] == pytest.approx(turns[0][0], abs=0.35)
     assert found[-1][1] == pytest.approx(30.0, abs=0.1)
     for t0_s, t1_s in turns:
@@ -211,12 +213,12 @@ def test_a_telephone_call_is_heard_where_its_speakers_talk() -> None:
     ["sounds/rain_moviepy.mp3", "sounds/applause_woven.wav", "sounds/dog_imagebind.wav", "speech/no_speech_empty.mp3"],
 )
 def test_what_is_not_speech_is_no_utterance(name: str) -> None:
-    assert utterances(heard_file(f"audio/{name}")) == []
+    assert utterances(heard_file(MEDIA / f"audio/{name}")) == []
 
 
 @needs_media
 def test_speech_at_minus_sixty_decibels_is_heard() -> None:
-    ((t0_s, t1_s),) = utterances(heard_file("odd/made/very_quiet.wav"))
+    ((t0_s, t1_s),) = utterances(heard_file(MEDIA / "odd/made/very_quiet.wav"))
     assert t0_s < 1.0
     assert t1_s > 5.5
 
@@ -235,3 +237,14 @@ def test_an_open_utterance_shows_what_was_said_so_far_and_is_the_beginning_of_th
     assert np.array_equal(whole.samples[: len(so_far.samples)], so_far.samples)
     assert np.array_equal(whole.voice[: len(so_far.voice)], so_far.voice)
     assert stage.open_s is None
+
+
+def test_without_the_package_of_the_model_the_export_that_the_recogniser_carries_finds_the_same_voices(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    known = utterances(heard_file(SAMPLE))
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "silero_vad" else find_spec(name))
+    found = utterances(heard_file(SAMPLE))
+    assert found != known  # it is another model
+    assert found == [(pytest.approx(t0_s, abs=0.2), pytest.approx(t1_s, abs=0.2)) for t0_s, t1_s in known]

@@ -15,7 +15,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from runtime.version import VERSION
-from tests.fixtures.agent_runs import PROJECT, SAMPLE, end_started, ended_with_its_test
+from tests.fixtures.agent_runs import PROJECT, SAMPLE, committed, end_started, ended_with_its_test
 
 LOCKS = {path.stem: path.read_text(encoding="utf-8").splitlines() for path in (PROJECT / "requirements").glob("*.lock")}
 PYPROJECT = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -29,13 +29,6 @@ FOREIGN = re.compile(
 
 def canonical(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", re.split(r"[ <>=!~\[]", requirement)[0]).lower()
-
-
-def committed() -> list[Path]:
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=False)
-    if listed.returncode:
-        pytest.skip("not a git checkout")
-    return [path for name in listed.stdout.split("\0") if name and (path := PROJECT / name).is_file()]
 
 
 def test_nothing_committed_names_a_package_index_or_a_folder_of_its_author() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ EXAMPLES = """examples:
 """
 
 
+# What arguments are called that take a path: a shell completes names of files there.
+_PATHS = {"FILE", "FOLDER", "DIR", "PATH"}
+
+
 class PrintCompletion(argparse.Action):
     """Prints what a shell completes this program's command lines with, and ends."""
 
@@ -36,7 +41,12 @@ class PrintCompletion(argparse.Action):
 
         if values not in shtab.SUPPORTED_SHELLS:
             parser.error(f"no completion for {values!r}; there is one for {', '.join(shtab.SUPPORTED_SHELLS)}")
-        parser.exit(0, shtab.complete(parser, str(values)))
+        (commands,) = (action.choices for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+        for argument in (argument for command in commands.values() for argument in command._actions):
+            if argument.metavar and set(re.findall("[A-Z]+", str(argument.metavar))) & _PATHS:
+                argument.complete = shtab.FILE
+        print(shtab.complete(parser, str(values)))
+        parser.exit()
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -51,7 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--print-completion",
         action=PrintCompletion,
         metavar="SHELL",
-        help="a script for bash, zsh or tcsh",
+        help="a script for bash, zsh, fish or tcsh",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
