@@ -8,6 +8,7 @@ to read therefore stays bounded however long people talk.
 
 from __future__ import annotations
 
+import datetime
 import re
 import zlib
 from collections import OrderedDict
@@ -16,8 +17,9 @@ from msgspec import Struct
 
 from reasoning.query.context import Exchange
 from reasoning.query.memory_client import MemoryClient
-from reasoning.understand.questions import noun_phrases, parse_question
-from reasoning.understand.words import stem
+from reasoning.understand.frame import Frame
+from reasoning.understand.grammar import parse_question
+from runtime.language.stem import stem
 from runtime.messages import (
     Answer,
     AnswerFacts,
@@ -43,7 +45,8 @@ TOPIC_KIND = "topic"
 
 
 class PastTurn(Struct, frozen=True):
-    """A question and its answer. ``understood`` is the question in full, ``leaned`` that it was a follow-up."""
+    """A question and its answer. ``understood`` is the question in full, ``leaned`` that it was a follow-up; ``frame``
+    is what it was understood as, where that was not lost in a restart."""
 
     asked: str
     understood: str
@@ -52,6 +55,7 @@ class PastTurn(Struct, frozen=True):
     leaned: bool = False
     cites: tuple[Citation, ...] = ()
     ids: tuple[str, ...] = ()
+    frame: Frame | None = None
 
 
 class Conversation:
@@ -213,10 +217,15 @@ def _turn(question: Observation, answer: Observation, cited: dict[str, Observati
     )
 
 
+def frame_of(turn: PastTurn) -> Frame:
+    """What a past turn was understood as."""
+    return turn.frame or parse_question(turn.understood, datetime.datetime.now(datetime.UTC))
+
+
 def _about(turn: PastTurn) -> list[str]:
-    question = parse_question(turn.understood, 0.0)
-    return [phrase.replace('"', "") for phrase in noun_phrases(question.text, question.strong)[:2]]
+    subject = frame_of(turn).subject
+    return [subject.replace('"', "")] if subject else []
 
 
 def _subject(turn: PastTurn) -> set[str]:
-    return {stem(word) for word in parse_question(turn.understood, 0.0).strong}
+    return {stem(word) for word in frame_of(turn).of("subject", "head")}

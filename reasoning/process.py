@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import datetime
+
 import anyio
+import msgspec
 
 from reasoning.backends import load_backend
+from reasoning.query.context import Context
 from reasoning.query.memory_client import CalledMemory, MemoryClient
 from reasoning.query.question_vectors import QuestionVectors
 from reasoning.standing.store import StandingQueryStore
 from reasoning.standing.watch import Standing
 from reasoning.turn import Turns
-from reasoning.understand.time_words import parse_time_words
 from runtime.clock import MonotonicClock
+from runtime.language.times import parse_times
 from runtime.messages import (
     PERCEIVED_CHANNELS,
     AskRequest,
@@ -21,14 +25,16 @@ from runtime.messages import (
     Notice,
     PartialTranscript,
     RecallReply,
-    RecallRequest,
     SearchRequest,
     SpeechStarted,
     StandingRequest,
+    StatusRequest,
     Stored,
     ViewRequest,
 )
+from runtime.named_sources import Named, Scope, find_scope
 from runtime.service import Service
+from runtime.stretches import Now, windows_of
 
 # An answer given just before the end is still remembered.
 SETTLE_S = 2.0
@@ -120,18 +126,25 @@ async def main(service: Service) -> None:
 
 
 async def search(request: SearchRequest, memory: MemoryClient) -> RecallReply:
-    """What memory recalls for a query over the perceived channels; time words narrow it ("dog at 0:12")."""
+    """What memory recalls for a query over the perceived channels. What it says of time and of sources narrows it ("dog
+    at 0:12", "yesterday in the yard") where anything else is left to be found."""
     view = await memory.view(ViewRequest(source=request.source, sources=request.sources))
-    time = parse_time_words(request.query, view.as_of_s)
-    narrowed = time.bounded and any(c.isalnum() for c in time.rest)
-    return await memory.recall(
-        RecallRequest(
-            query=time.rest if narrowed else request.query,
-            view=view,
-            source=request.source or (view.source if narrowed else ""),
-            t0_s=time.t0_s if narrowed else None,
-            t1_s=time.t1_s if narrowed else None,
-            channels=PERCEIVED_CHANNELS,
-            limit=request.limit,
-        )
-    )
+    records = [r for r in (await memory.status(StatusRequest())).sources if r.source in view.limits]
+    now = datetime.datetime.now().astimezone()
+    named = find_scope(request.query, records) if not request.source else Named(Scope(), request.query)
+    times = parse_times(named.rest, now)
+    rest = times.rest if times.bounded and any(c.isalnum() for c in times.rest) else named.rest
+    sources = (request.source,) if request.source else named.scope.sources
+    mine = [r for r in records if not sources or r.source in sources]
+    context = Context(memory, view, source=request.source, limit=request.limit)
+    if sources and not request.source:
+        limits = {name: limit_s for name, limit_s in view.limits.items() if name in sources}
+        context = Context(memory, msgspec.structs.replace(view, limits=limits), limit=request.limit)
+    if rest != named.rest:
+        windows = windows_of(times.begin, times.end, mine, Now(now.timestamp()), view.limits)
+        if not windows:
+            return RecallReply()
+        context = context.in_windows(windows)
+    began_s = anyio.current_time()
+    hits = await context.recall(rest, PERCEIVED_CHANNELS, request.limit)
+    return RecallReply(hits=hits, took_s=round(anyio.current_time() - began_s, 6))

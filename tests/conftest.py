@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -77,3 +78,13 @@ def media() -> Path:
 def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder whose path is short enough for socket names."""
     return tmp_path_factory.mktemp("run")
+
+
+@pytest.fixture
+def berlin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Local time where the clock changes twice a year."""
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()

@@ -14,13 +14,20 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from reasoning.answer.draft import Claim, mark, unique
+from reasoning.answer.draft import Claim, mark
 from reasoning.query.memory_client import MemoryClient
-from reasoning.understand.words import STOP_WORDS, stem, words
+from reasoning.query.rows import unique
+from runtime.clock import media_time
+from runtime.language.lexicon import STOP_WORDS
+from runtime.language.normalise import words
+from runtime.language.stem import stem
 from runtime.messages import Citation, Observation, ScanRequest, View
 
 # A mark and the little words that lead to it, which would dangle without it.
 _MARK = re.compile(r"(?:,|\s+(?:and|at|from|to|until))*\s*\[(?:(\d+):)?(\d{1,3}):(\d{2})\]")
+
+# A mark of any kind, of media time or of the clock ("[today 06:47:20, yard]").
+_ANY_MARK = re.compile(r"\[[^\[\]\n]{0,60}\d:\d{2}[^\[\]\n]{0,60}\]")
 
 # What a model writes for a mark: [0:12], (0:12), [0:12-0:15], [0:12, 1:40], [talk.mp4 0:12].
 _TIME = re.compile(r"(?:(\d{1,2}):)?(\d{1,3}):(\d{2})(?:\.\d+)?")
@@ -53,6 +60,11 @@ async def check_claim(
         return Checked("", (), missing)
     text, unfounded = strike_marks(claim.text, kept)
     return Checked(text, kept, missing + unfounded)
+
+
+def has_mark(text: str) -> bool:
+    """Whether a sentence names a moment it rests on itself."""
+    return bool(_ANY_MARK.search(text))
 
 
 def strike_marks(text: str, cites: Sequence[Observation]) -> tuple[str, int]:
@@ -114,7 +126,9 @@ def _content(text: str) -> frozenset[str]:
 def cite(observations: Iterable[Observation]) -> tuple[Citation, ...]:
     """The citations of an answer, each observation once, in the order the answer mentions them."""
     return tuple(
-        Citation(source=o.source, t0_s=o.t0_s, t1_s=o.t1_s, channel=o.channel, text=o.text, id=o.id)
+        Citation(
+            source=o.source, t0_s=o.t0_s, t1_s=o.t1_s, channel=o.channel, text=o.text, id=o.id, at=media_time(o.t0_s)
+        )
         for o in {o.id: o for o in observations}.values()
     )
 

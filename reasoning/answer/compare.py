@@ -1,110 +1,72 @@
-"""Several things, or several recordings, side by side: "I saw X at .., but not Y"."""
+"""What came first: two things sought one by one, told with both moments."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Awaitable, Callable
-
-from reasoning.answer.draft import Claim, Draft, clause_around, join, mark, quote, refusal, sentence, unique
-from reasoning.answer.times import Moment, first_moment
+from reasoning.answer.draft import Draft, claim, refusal
+from reasoning.query.anchored import first_of
 from reasoning.query.context import Context
-from reasoning.understand.questions import Question, parse_question
-
-_RECORDING = r"(?:videos?|clips?|films?|recordings?|files?|sources?|talks?|lectures?|meetings?|cameras?)"
-_OF_THE = r"(?: of)?(?: (?:the|these|my))?(?: \w+)?"
-_WHICH = re.compile(rf"\b(?:in |on |by |from )?(?:which|what)(?: one)?{_OF_THE} {_RECORDING}\b", re.I)
-_ALL_OF = re.compile(
-    rf"\b(?:in |on )?(?:both|all|each|every|any|either|several|how many)(?: one)?{_OF_THE} {_RECORDING}\b",
-    re.I,
-)
-_COMPARE = re.compile(
-    rf"\bcompare\b|\bdiffer(?:s|ent|ence|ences)?\b.*\b{_RECORDING}\b|"
-    rf"\b{_RECORDING}\b.*\bdiffer",
-    re.I,
-)
-_AUXILIARY = re.compile(r"^\W*(?:is|are|was|were|do|does|did|has|have|can|could|will)\b(?: (?:there|it|one))?", re.I)
-_PAIR = re.compile(
-    r"^(?P<before>.*?)\b(?P<one>(?:a|an|any|the|some|no) [\w' -]{1,40}?),? (?:and|or|as well as) (?:also )?"
-    r"(?P<other>(?:a|an|any|the|some) [\w' -]{1,40}?)"
-    r"(?P<after>\s+(?:in|on|at|during|visible|shown|seen|mentioned|heard)\b.*)?[?.!]*$",
-    re.I,
-)
-TOLD = 4
-
-Present = Callable[[Question, Context], Awaitable[Draft]]
+from reasoning.query.known import Known
+from reasoning.query.rows import Row
+from reasoning.understand.frame import Frame
+from runtime.language import lexicon
+from runtime.language.normalise import words
+from runtime.moments import Moments
 
 
-def compares_sources(question: Question) -> bool:
-    """Whether a question sets recordings side by side."""
-    return any(pattern.search(question.text) for pattern in (_WHICH, _ALL_OF, _COMPARE))
+async def tell_order(frame: Frame, context: Context, moments: Moments, known: Known, abstain_below: float) -> Draft:
+    """Which of two came first, or last; whether one came before the other."""
+    anchor = frame.times.anchor
+    if frame.options:
+        first, second = frame.options
+        asked_for_yes = False
+    elif anchor is not None:
+        first, second = " ".join(frame.of("subject", "colour")) or frame.text, anchor.text
+        asked_for_yes = True
+    else:
+        return refusal('I am not sure which two things to compare; name both, as in "which came first, A or B?"')
+    if {"speech"} & set(frame.channels) and all(lexicon.SPECIFIC & set(words(option)) for option in (first, second)):
+        return refusal(
+            "I hear when somebody speaks, and do not tell voices apart; so I cannot say which of them it was"
+        )
+    predicate = " ".join(frame.of("predicate")) if frame.predicate in ("leave",) else ""
+    rows = [
+        await first_of(f"{option} {predicate}".strip(), context, frame.ordinal if not asked_for_yes else 0)
+        for option in (first, second)
+    ]
+    names = (_bare(first), _bare(second))
+    if rows[0] is None or rows[1] is None:
+        return _one_missing(names, rows, moments)
+    before, after = (0, 1) if rows[0].t_s <= rows[1].t_s else (1, 0)
+    if abs(rows[0].t_s - rows[1].t_s) < 0.001:
+        return Draft((claim(f"both at {_at(rows[0], moments)}", *rows[0].cites, *rows[1].cites),), 0.7)
+    told = (
+        f"{names[before]} comes first, at {_at(rows[before], moments)}; {names[after]} at {_at(rows[after], moments)}"
+    )
+    if frame.ordinal < 0 and not asked_for_yes:
+        last, first_at = _at(rows[after], moments), _at(rows[before], moments)
+        told = f"{names[after]} comes last, at {last}; {names[before]} at {first_at}"
+    if asked_for_yes:
+        assert anchor is not None  # by which it was asked
+        is_so = (before == 0) == (anchor.relation == "before")
+        told = f"{'yes' if is_so else 'no'}, {told}"
+    found = [rows[before], rows[after]]
+    return Draft((claim(told, *(row.observation for row in found if row is not None)),), 0.8)
 
 
-async def answer_sources(question: Question, context: Context, summarise: Present, present: Present) -> Draft | None:
-    """In which recordings something was seen or heard, and in which not; None where there is but one recording."""
-    sources = [source for source in context.view.limits if not source.startswith("conversation")]
-    if len(sources) < 2:
-        return None
-    asked = _ALL_OF.sub(" ", _WHICH.sub(" ", question.text))
-    about = re.sub(r"[?.!]+$", "", _AUXILIARY.sub(" ", asked)).strip(" ,")
-    if _COMPARE.search(question.text) or not re.search(r"[a-z]{3}", about, re.I):
-        return await _each_in_short(question, context, sources, summarise)
-    found = []
-    for source in sources:
-        own = context.of(source)
-        moment = await first_moment(about, own)
-        if moment is None and question.kind == "presence":
-            there = await present(parse_question(asked, context.view.as_of_s), own)
-            cites = there.claims[0].cites if not there.abstained else ()
-            moment = Moment(cites[0].t0_s, cites[:1], there.confidence) if cites else None
-        found.append((source, moment))
-    having = [(source, moment) for source, moment in found if moment is not None]
-    lacking = [source for source, moment in found if moment is None]
-    if not having:
-        return refusal(f"I did not see or hear {about} in any of the {len(sources)} recordings")
-    places = join(f"in {source} at {mark(moment.t0_s)}" for source, moment in having[:TOLD])
-    more = f" and {len(having) - TOLD} more" if len(having) > TOLD else ""
-    missing = f", but not in {join(lacking[:TOLD], 'or')}" if lacking else ""
-    claims = [Claim(sentence(f"I found it {places}{more}{missing}"), unique(m.cites[0] for _, m in having[:TOLD]))]
-    claims += [Claim(sentence(_told(source, moment)), moment.cites[:1]) for source, moment in having[:1]]
-    return Draft(tuple(claims), min(moment.confidence for _, moment in having))
+def _at(row: Row | None, moments: Moments) -> str:
+    assert row is not None  # told of only where it was found
+    return moments.at(row.observation.source, row.t_s)
 
 
-async def answer_pair(question: Question, context: Context, present: Present) -> Draft | None:
-    """Whether each of two things was there: yes to both, to one ("... but not ..."), or to none; None if not two."""
-    pair = _PAIR.match(question.text)
-    if pair is None or question.time.anchor:
-        return None
-    after = pair["after"] or ""
-    parts = []
-    for name in (pair["one"], pair["other"]):
-        text = f"{pair['before']}{name}{after}?"
-        parts.append((name, await present(parse_question(text, context.view.as_of_s), context)))
-    seen = [(name, draft) for name, draft in parts if not draft.abstained]
-    if len(seen) != 1:
-        return None if not seen else Draft(
-            tuple(claim for _, draft in seen for claim in draft.claims), min(draft.confidence for _, draft in seen)
-        )  # fmt: skip
-    name, draft = seen[0]
-    other = next(other for other, refused in parts if refused.abstained)
-    first = draft.claims[0]
-    told = re.sub(r"^Yes[,:] ", "", first.text).rstrip(".")
-    text = f"Not both: {told}, but I did not see or hear {other}"
-    return Draft((Claim(sentence(text), first.cites),), draft.confidence)
+def _one_missing(names: tuple[str, str], rows: list[Row | None], moments: Moments) -> Draft:
+    found = next((i for i, row in enumerate(rows) if row is not None), None)
+    if found is None:
+        return refusal(f"I did not see or hear either of them, {names[0]} or {names[1]}")
+    row = rows[found]
+    assert row is not None  # found
+    told = claim(f"{names[found]} was at {_at(row, moments)}", *row.cites[:1])
+    return refusal(f"I did not see or hear {names[1 - found]}, so I cannot say which came first", told)
 
 
-async def _each_in_short(question: Question, context: Context, sources: list[str], summarise: Present) -> Draft | None:
-    claims = []
-    for source in sources[-TOLD:]:
-        draft = await summarise(question, context.of(source))
-        if draft.claims and draft.claims[0].cites:
-            first = draft.claims[0]
-            claims.append(Claim(f"{source}: {first.text}", first.cites))
-    return Draft(tuple(claims), 0.6) if claims else None
-
-
-def _told(source: str, moment: Moment) -> str:
-    o = moment.cites[0]
-    plain = clause_around(o.text.replace(" / ", " ").split(), ())
-    if o.channel in ("speech", "text"):
-        return f"in {source} I {'heard' if o.channel == 'speech' else 'read'}: {quote(plain)} {mark(moment.t0_s)}"
-    return f"in {source}: {plain} {mark(moment.t0_s)}"
+def _bare(option: str) -> str:
+    return option.strip().rstrip("?.,").removeprefix("about ")

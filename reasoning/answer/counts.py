@@ -1,185 +1,88 @@
-"""How many, and how often: people at once, arrivals, changes of picture, words said, numbers stated.
-
-Only what an encoder counts is counted. For other things a number that somebody said or wrote about them
-is quoted; else the answer says what cannot be told apart.
-"""
+"""How many: things and people that were followed, as many as came in all and as many as were there at once."""
 
 from __future__ import annotations
 
-from reasoning.answer.draft import Draft, join, mark, marks, one, quote, refusal, unique
+from reasoning.answer.draft import Draft, claim, refusal
+from reasoning.answer.tell import plural
 from reasoning.query.context import Context
-from reasoning.query.passages import coverage, evidence_terms, passages
-from reasoning.query.visual_events import (
-    CHANGE,
-    DARK_BELOW,
-    MOVING,
-    PEOPLE,
-    ROLES,
-    SHOT,
-    SPEAKING,
-    VisualEvent,
-    about_darkness,
-    about_people,
-    about_vehicles,
-    asked_stems,
-    cuts,
-    dark,
-    moving,
-    people,
-    people_in,
-    prominent,
-    unknown_nouns,
-    utterances,
-    vehicles,
-)
-from reasoning.understand.lexicon import COLOURS, numbers_in
-from reasoning.understand.questions import Question, noun_phrases
-from reasoning.understand.words import number_in_words, words
+from reasoning.query.known import Known
+from reasoning.query.rows import Row
+from reasoning.query.sightings import FRAMES_READ, Sighting, at_once, is_asked, seen_rows, sightings, unplaced
+from reasoning.understand.frame import Frame
+from runtime.language import lexicon
+from runtime.language.lists import join, quote
+from runtime.language.numbers import counted, number_in_words
 from runtime.messages import FrameFacts, Observation
+from runtime.moments import Moments
 
-MARKED = 4
-# After a fade in, this long belongs to it.
-FADE_S = 1.5
-STATED = 0.5
-
-
-async def answer_count(question: Question, context: Context) -> Draft:
-    """A number with what was counted, or a refusal."""
-    asked = asked_stems(question.text)
-    # "Times", not "at the same time".
-    often = bool({"often", "times", "frequently"} & set(words(question.text)))
-    counted = asked_stems(question.head)
-    if counted & (SHOT | CHANGE) or (often and asked & SHOT and asked & CHANGE):
-        return await _pictures(question, context, changes=bool(asked & CHANGE))
-    if about_darkness(question.body):
-        return _tally(await dark(context), "time", "the picture turns black")
-    if question.spoken or question.read:
-        if often and evidence_terms(question):
-            return await _times_said(question, context)
-        stated = await _stated(question, context)
-        if stated:
-            return stated
-        if often and asked & SPEAKING:
-            return _tally(await utterances(context), "utterance", "could be heard")
-    # Where and among what they are counted may lie beyond us; what is counted may not.
-    beyond = unknown_nouns(question.head if counted else question.body, roles_known=True)
-    if not beyond and counted & (PEOPLE | ROLES) and set(asked - counted) & SPEAKING and await context.scan("speech"):
-        return refusal("I heard somebody speak, but I cannot tell voices apart, so I cannot say how many there are")
-    if (not beyond and counted & (PEOPLE | ROLES)) or (
-        often and not unknown_nouns(question.body) and about_people(question.text)
-    ):
-        total = question.has("total", "enter", "pass", "past", "appear", "altogether", "different", "come", "leave")
-        worn = COLOURS & set(words(question.body))
-        total = total or often or bool(worn) or "in all" in question.text.lower()
-        return await (_arrivals if total else people_at_once)(question, context)
-    if not beyond and asked & MOVING:
-        return _tally(await moving(context, question.text), "moving thing", "came into view")
-    stated = await _stated(question, context)
-    if stated:
-        return stated
-    vehicle = about_vehicles(question.head or question.body)
-    if vehicle and not [word for word in unknown_nouns(question.body) if word != vehicle]:
-        found = await vehicles(context, question.text)
-        if found:
-            return _tally(
-                found, "moving thing", "came into view", tail=f"; I cannot tell {vehicle} from other moving things"
-            )
-    about = join(noun_phrases(question.text, beyond or question.strong)[:3], "or") or "that"
-    return refusal(
-        f"I cannot count {about}: with the embedded encoders I count people, moving things and changes of picture, "
-        "and nobody said or wrote a number of them"
-    )
+_CAME = ("enter", "leave", "pass")
+LISTED = 4
 
 
-async def people_at_once(question: Question, context: Context) -> Draft:
-    """The most people that one picture shows."""
-    frames = await context.frames()
-    if not frames:
-        return refusal("I saw no picture then, so I cannot count people")
-    most = max((n for n in range(1, 50) if prominent(frames, n)), default=0)
-    if most == 0:
-        return refusal("I made out no people; I recognise frontal faces, and people who move before a still camera")
-    best = [frame for frame in frames if people_in(frame) == most] or [f for f in frames if people_in(f) >= most]
-    noun = "person" if most == 1 else "people"
-    role = [word for word in words(question.text) if asked_stems(word) & ROLES]
-    caveat = f"; I cannot tell {role[0]} from other people" if role else ""
-    text = f"I made out at most {number_in_words(most)} {noun} at once, for example at {mark(best[0].t0_s)}{caveat}"
-    return one(text, best[0], confidence=0.65)
-
-
-async def _arrivals(question: Question, context: Context) -> Draft:
-    beings = await people(context, question.text)
-    return _tally(beings, "person", "came into view", "people")
-
-
-def _tally(found: list[VisualEvent], noun: str, verb: str, plural: str = "", tail: str = "") -> Draft:
-    if not found:
-        return refusal(f"I did not see a single {noun} come into view")
-    number = len(found)
-    shown = [s.observation for s in found[:MARKED]]
-    more = f" and {number - MARKED} later" if number > MARKED else ""
-    named = noun if number == 1 else plural or f"{noun}s"
-    text = f"{number_in_words(number)} {named} {verb}, at {marks(shown)}{more}{tail}"
-    return one(text, *unique(shown), confidence=0.55)
-
-
-async def _pictures(question: Question, context: Context, changes: bool) -> Draft:
-    frames = await context.frames()
-    if not frames:
-        return refusal("I saw no picture then")
-    found = await cuts(context)
-    if changes:
-        if not found:
-            text = f"The picture never changes (0 times) between {mark(frames[0].t0_s)} and {mark(frames[-1].t0_s)}"
-            return one(text, frames[0], frames[-1], confidence=0.8)
-        shown = [s.observation for s in found[:MARKED]]
-        times = "once" if len(found) == 1 else "twice" if len(found) == 2 else f"{number_in_words(len(found))} times"
-        more = " and later" if len(found) > MARKED else ""
-        return one(f"The picture changes {times}, at {marks(shown)}{more}", *shown, confidence=0.65)
-    begins = _pictures_begin(frames)
-    shown = begins[:MARKED]
-    noun = "picture" if len(begins) == 1 else "different pictures"
-    text = f"I saw {number_in_words(len(begins))} {noun}, beginning at {marks(shown)}"
-    return one(text + (" and later" if len(begins) > MARKED else ""), *shown, confidence=0.5)
-
-
-def _pictures_begin(frames: tuple[Observation, ...]) -> list[Observation]:
-    """First frames of pictures: after a cut, or where one rises out of black."""
-    begins: list[Observation] = []
-    dark = True
-    for frame in frames:
-        brightness = frame.facts(FrameFacts).brightness
-        black = brightness is not None and brightness < DARK_BELOW
-        # A fade in is noticed while it rises and again when it is complete.
-        settling = bool(begins) and frame.t0_s - begins[-1].t0_s < FADE_S
-        if not black and not settling and (dark or frame.facts(FrameFacts).cut):
-            begins.append(frame)
-        dark = black
-    return begins
-
-
-async def _stated(question: Question, context: Context) -> Draft | None:
-    """A number that somebody said or wrote of the thing."""
-    terms = evidence_terms(question)
-    if not terms:
+async def count_things(frame: Frame, context: Context, moments: Moments, known: Known) -> Draft | None:
+    """The answer to how many things or people there were; None where that is not what is counted, or nothing active
+    recognises them."""
+    if not frame.things or not known.recognises(frame.things[0]) or set(frame.channels) & {"speech", "text"}:
         return None
-    channels = ("speech",) if question.spoken and not question.read else ("speech", "text")
-    for passage in await passages(question, context):
-        o = passage.observation
-        if o.channel in channels and passage.covered >= STATED and numbers_in(o.text):
-            verb = "heard" if o.channel == "speech" else "read"
-            return one(f"I {verb}: {quote(o.text.replace(' / ', ' '))} {mark(o.t0_s)}", o, confidence=passage.support)
-    return None
-
-
-async def _times_said(question: Question, context: Context) -> Draft:
-    terms = evidence_terms(question)
+    unsure = await unplaced(frame, context)
+    name = frame.things[0]
+    placed = {w for w in frame.of("place") if not lexicon.SIDES.of(w) and not lexicon.PICTURES.of(w)}
+    names = (name, "people") if name == "person" else (name, plural(name))
+    rows = [row for row in await seen_rows(frame, context) if not set(row.missing) - placed]
+    ids = {o.id for row in rows for o in row.cites}
     found = [
-        o for o in await context.scan("speech", "text") if coverage(terms, words(o.text), o.channel == "text") >= 0.8
+        s
+        for s in await sightings(context)
+        if is_asked(frame, s.name) and (s.came.id in ids or (s.left and s.left.id in ids))
     ]
-    about = quote(" ".join(term.word for term in terms))
-    if not found:
-        return refusal(f"I never heard or read {about}")
-    shown = found[:MARKED]
-    times = "once" if len(found) == 1 else f"{number_in_words(len(found))} times"
-    return one(f"I heard or read {about} {times}, at {marks(shown)}", *shown, confidence=0.55)
+    if frame.extreme == "least":
+        return await _least(frame, names, context, moments)
+    often = frame.text.lower().startswith(("how often", "how many times", "how frequently"))
+    if frame.predicate in _CAME or often:
+        return _came(rows, names, frame, moments)
+    most, at, there = await _most(frame, found, context)
+    if not most:
+        return None
+    total = len(found)
+    claims = [
+        claim(
+            f"{counted(most, *names)}{' at once' if total > most else ''}, at {moments.at(there[0].source, at)}",
+            *there[:LISTED],
+        )
+    ]
+    if total > most and not frame.extreme:
+        claims.append(claim(f"{number_in_words(total)} in all came into view", *(s.came for s in found[:1])))
+    if unsure:
+        return refusal(f"I cannot tell of {join(quote(word) for word in unsure)}", *claims)
+    return Draft(tuple(claims), 0.8)
+
+
+async def _least(frame: Frame, names: tuple[str, str], context: Context, moments: Moments) -> Draft | None:
+    """The fewest that a picture shows."""
+    frames = await context.scan("frame", limit=FRAMES_READ)
+    if not frames or not any(o.facts(FrameFacts).things for o in frames):
+        return None
+    few = {o.id: sum(n for name, n in o.facts(FrameFacts).things if is_asked(frame, name)) for o in frames}
+    fewest = min(frames, key=lambda o: few[o.id])
+    at = moments.at(fewest.source, fewest.t0_s)
+    return Draft((claim(f"{counted(few[fewest.id], *names)} at the least, at {at}", fewest),), 0.6)
+
+
+def _came(rows: list[Row], names: tuple[str, str], frame: Frame, moments: Moments) -> Draft | None:
+    if not rows:
+        return None
+    rows = sorted(rows, key=lambda row: row.t_s)
+    at = moments.listed([(row.observation.source, row.t_s) for row in rows])
+    return Draft((claim(f"{counted(len(rows), *names)}, at {at}", *(row.observation for row in rows[:LISTED])),), 0.8)
+
+
+async def _most(frame: Frame, found: list[Sighting], context: Context) -> tuple[int, float, list[Observation]]:
+    """The most at the same time: of what was followed, or for people of what one picture shows where that is more."""
+    most, at_s, there = at_once(found)
+    cites = [s.came for s in there]
+    if frame.things[0] == "person" and not frame.colours:
+        frames = await context.scan("frame", limit=FRAMES_READ)
+        fullest = max(frames, key=lambda o: o.facts(FrameFacts).people, default=None)
+        if fullest is not None and (shown := fullest.facts(FrameFacts).people) > most:
+            return shown, fullest.t0_s, [fullest]
+    return most, at_s, cites

@@ -1,21 +1,19 @@
 """What a back end hands to the turn: claims that name the observations they rest on.
 
-A claim is one sentence. Its `[m:ss]` marks and its citations are made together here, so that they agree
-by construction; `citations.py` checks both again against the View before anything reaches the user.
+A claim is one sentence. A model writes the moments of what it cites into it; of one that has none, the moments of its
+citations are put at its end when they have been checked (`reasoning.answer.citations`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from msgspec import Struct
 
+from reasoning.query.rows import unique
 from runtime.clock import media_time
+from runtime.language.lists import sentence
 from runtime.messages import Observation
-
-# Utterances run to 15 s; a quotation longer than this is not read as one.
-QUOTE_WORDS = 26
 
 
 class Claim(Struct, frozen=True):
@@ -37,67 +35,40 @@ class Draft(Struct, frozen=True):
         return " ".join(claim.text for claim in self.claims)
 
 
+class Verdict(Struct, frozen=True):
+    """The end of an answer.
+
+    confidence how sure it is, 0..1; abstained whether it declined to answer.
+    backend    who composed it, where that is not the back end's own name.
+    notice     one line the user should know of how it came about ("" if nothing).
+    """
+
+    confidence: float
+    abstained: bool
+    backend: str = ""
+    notice: str = ""
+
+
 def mark(t_s: float) -> str:
-    """The moment as an answer writes it: ``[m:ss]``, or ``[h:mm:ss]`` from an hour on."""
+    """A moment of media time as a model writes it: ``[m:ss]``, or ``[h:mm:ss]`` from an hour on."""
     return f"[{media_time(t_s)}]"
 
 
-def marks(observations: Iterable[Observation]) -> str:
-    """The marks of several observations in order of time, each second once: ``[0:03], [0:09] and [0:24]``."""
-    return join(dict.fromkeys(mark(o.t0_s) for o in sorted(observations, key=lambda o: o.t0_s)))
+def claim(text: str, *cites: Observation) -> Claim:
+    """A sentence and what it rests on, each once."""
+    return Claim(sentence(text), unique(cites))
 
 
-def join(parts: Iterable[str], last: str = "and") -> str:
-    """``a, b and c``."""
-    listed = [part for part in parts if part]
-    if len(listed) < 2:
-        return "".join(listed)
-    return f"{', '.join(listed[:-1])} {last} {listed[-1]}"
-
-
-def one(claim: str, *cites: Observation, confidence: float) -> Draft:
+def one(text: str, *cites: Observation, confidence: float) -> Draft:
     """A draft of a single claim."""
-    return Draft((Claim(sentence(claim), unique(cites)),), confidence)
+    return Draft((claim(text, *cites),), confidence)
 
 
-def refusal(text: str) -> Draft:
-    """A draft that says it does not know; nothing is cited because nothing was found."""
-    return Draft((Claim(sentence(text)),), 0.0, abstained=True)
+def refusal(text: str, *near: Claim, confidence: float = 0.0) -> Draft:
+    """A draft that says it does not know, with what comes nearest after it."""
+    return Draft((Claim(sentence(text)), *near), confidence, abstained=True)
 
 
-def unique(observations: Iterable[Observation]) -> tuple[Observation, ...]:
-    """Each observation once, in order."""
-    return tuple({o.id: o for o in observations}.values())
-
-
-def sentence(text: str) -> str:
-    """``text`` with a capital at its start and a full stop at its end."""
-    text = re.sub(r"\s{2,}", " ", text.strip())
-    if not text:
-        return text
-    if text[-1] not in ".!?" and not re.search(r"[.!?][\"”]$", text):
-        text += "."
-    return text[0].upper() + text[1:]
-
-
-def quote(text: str) -> str:
-    """``text`` in quotation marks, its own double quotes made single."""
-    inner = text.strip().replace('"', "'")
-    return f'"{inner}"'
-
-
-def clause_around(spoken: list[str], at: Iterable[int], limit: int = QUOTE_WORDS) -> str:
-    """At most ``limit`` words of ``spoken`` around the positions ``at``, with ellipses where it was cut.
-
-    More is kept after the matched words than before them: the asked detail usually follows.
-    """
-    if len(spoken) <= limit:
-        return " ".join(spoken)
-    where = sorted(at) or [0]
-    # The densest stretch of matches that fits, then two thirds of what is left behind it.
-    best = max(where, key=lambda i: (sum(i <= j < i + limit for j in where), -i))
-    inside = [j for j in where if best <= j < best + limit]
-    spare = limit - (inside[-1] - best + 1)
-    start = max(0, min(best - spare // 3, len(spoken) - limit))
-    end = min(len(spoken), start + limit)
-    return f"{'... ' if start else ''}{' '.join(spoken[start:end])}{' ...' if end < len(spoken) else ''}"
+def all_cited(claims: Iterable[Claim]) -> tuple[Observation, ...]:
+    """What several claims rest on, each once."""
+    return unique(o for c in claims for o in c.cites)

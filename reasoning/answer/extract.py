@@ -1,60 +1,26 @@
-"""The embedded answerer: composes an answer from evidence with no model at all.
-
-Every claim quotes or restates observations it cites. Each family of questions has its room; this one
-finds the window of time, sends the question to its room, and abstains under the calibrated threshold.
-"""
+"""The answerer without a model: seeks where the plan says, judges by the one rule of honesty, tells what it may."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Sequence
 
 import msgspec
 
-from reasoning.answer.colours import answer_colour
-from reasoning.answer.compare import answer_pair, answer_sources, compares_sources
-from reasoning.answer.counts import answer_count
-from reasoning.answer.draft import Claim, Draft, join, mark, refusal, sentence, unique
-from reasoning.answer.last_seen import answer_last_seen, answer_last_tracked, nothing_seen, parse_last_seen
-from reasoning.answer.people import answer_people
-from reasoning.answer.presence import ABILITY, answer_presence
-from reasoning.answer.recordings import answer_recordings, asks_recordings
-from reasoning.answer.scene import (
-    answer_coming,
-    answer_now,
-    answer_sound,
-    answer_speech_length,
-    answer_summary,
-    answer_where,
-    as_its_end,
-    describe_window,
-)
-from reasoning.answer.times import answer_command, answer_when, first_moment, said_until_s
-from reasoning.answer.words import answer_words
-from reasoning.backends import Verdict
+from reasoning.answer import compare, counts, present, sources, summary
+from reasoning.answer.admit import admit
+from reasoning.answer.draft import Claim, Draft, Verdict, refusal
+from reasoning.answer.honesty import Outcome, judge
+from reasoning.answer.tell import nearest, none_counted, refusal_text, tell
+from reasoning.query.anchored import narrow
 from reasoning.query.context import Context
-from reasoning.query.evicted import admit
-from reasoning.query.things import beyond, name_things, things
-from reasoning.query.unperceived import admit_gaps
-from reasoning.query.visual_events import about_people, about_vehicles, place_asked, unknown_nouns
+from reasoning.query.known import Known, known_of
+from reasoning.query.plan import gather, matters
 from reasoning.safety.evidence_filter import EvidenceFilter
-from reasoning.understand.languages import ANOTHER, foreign_language, without_function_words
-from reasoning.understand.questions import Kind, Question, noun_phrases
-
-Room = Callable[[Question, Context], Awaitable[Draft]]
-
-# What is asked for by these types is told in words even where the question says "shown".
-WRITTEN_TYPES = ("name", "number", "date", "title", "web address")
-# Windows include what touches them; the event itself lies outside "before" and "after" it.
-ASIDE_S = 0.001
-# Under this the nearest evidence is chance.
-NEAREST = 0.2
-# A question that is not understood is answered by its words alone only where nearly all of them were found.
-NAMED_WORDS = 0.8
-_WHY = re.compile(r"(?:and |so |but )?(?:why|how come|what for)\b", re.IGNORECASE)
-NO_REASONS = "I cannot tell why: nobody said or wrote it, and I do not guess at reasons"
-# Not said to be spoken or written: the words must be the better evidence for it.
-UNSAID = 0.9
+from reasoning.understand.frame import Frame
+from runtime.language import lexicon
+from runtime.language.lists import join
+from runtime.messages import SourceRecord
+from runtime.moments import Moments, label
 
 
 class ExtractiveBackend:
@@ -69,191 +35,82 @@ class ExtractiveBackend:
     async def open(self) -> None:
         """Nothing to get ready."""
 
-    async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | Verdict]:
+    async def respond(self, frame: Frame, context: Context) -> AsyncIterator[Claim | Verdict]:
         """The claims of the answer, then the verdict."""
-        draft = await self.draft(question, context)
+        draft = await self.draft(frame, context)
         for claim in draft.claims:
             yield claim
         yield Verdict(draft.confidence, draft.abstained)
 
-    async def draft(self, question: Question, context: Context) -> Draft:
+    async def draft(self, frame: Frame, context: Context) -> Draft:
         """The whole answer, or a refusal where the evidence is too weak."""
-        if asks_recordings(question):
-            return await answer_recordings(question, context)
-        if question.strong:  # it asks for a fact, not for what is said or written as such
-            context = context.through(EvidenceFilter(context.memory, question))
-        if (language := foreign_language(question.text)) and not question.phrases:
-            return await _answer_foreign(question, context, language)
-        window = await narrow(question, context)
-        if isinstance(window, Draft):
-            return await admit(window, context)
-        draft = (
-            await _last_sighting(question, window)
-            or await _compared(question, window)
-            or await _ROOMS[question.kind](question, window)
+        records = await context.records()
+        known, moments = known_of(records), Moments(records, context.now_wall_s)
+        if frame.about == "sources":
+            return await sources.tell_sources(frame, context, moments)
+        if frame.matter:  # it asks for a fact, not for what is said or written as such
+            context = context.through(EvidenceFilter(context.memory, frame))
+        window = await narrow(frame, context)
+        if window is None:
+            assert frame.times.anchor is not None  # all else gives a window
+            return refusal(f"I did not see or hear {frame.times.anchor.text}, so I cannot say what was "
+                           f"{frame.times.anchor.relation} it")  # fmt: skip
+        if frame.about == "transcript":
+            return await admit(await summary.transcript(frame, window, moments), frame, window, moments)
+        if frame.reduce == "now":
+            return await present.tell_now(frame, window, moments, known)
+        if frame.reduce == "summary":
+            return await admit(await summary.summarise(frame, window, moments), frame, window, moments)
+        if frame.reduce == "order":
+            return await compare.tell_order(frame, window, moments, known, self.abstain_below)
+        if frame.is_now and frame.reduce in ("exists", "count", "value", "list"):
+            return await present.answer_now(frame, window, moments, known, self.abstain_below)
+        if frame.reduce == "count" and (draft := await counts.count_things(frame, window, moments, known)) is not None:
+            return await admit(draft, frame, window, moments)
+        frame, outcome = await self.seek(frame, window, known)
+        if outcome.verdict == "found":
+            return await admit(tell(frame, outcome, moments), frame, window, moments)
+        if (
+            frame.reduce == "count"
+            and outcome.matter in ("changes", "sounds")
+            and outcome.verdict == "none"
+            and not frame.of("subject")
+        ):
+            return Draft((none_counted(frame, outcome),), 0.7)
+        refused = refusal(
+            refusal_text(frame, outcome, known.by), *_unknown_place(frame, records), *nearest(outcome, moments)
         )
-        if not draft.abstained and draft.confidence < self.abstain_below:
-            draft = _too_weak(question, draft)
-        if question.kind == "now":
-            return await as_its_end(draft, context)
-        return await admit_gaps(await admit(draft, window), question, window)
+        return await admit(refused, frame, window, moments)
+
+    async def seek(self, frame: Frame, context: Context, known: Known) -> tuple[Frame, Outcome]:
+        """What may be said, by the first place of the plan that entitles to an answer; else the best of the rest.
+
+        How many there are is told by what was seen; in words a number is sought, unless it is how often they were said.
+        """
+        outcomes = []
+        for matter in matters(frame):
+            asked = frame
+            if matter == "words" and frame.reduce == "count" and not _counts_mentions(frame):
+                asked = msgspec.structs.replace(frame, reduce="value", expects="number")
+            outcome = judge(asked, matter, await gather(asked, matter, context), known, self.abstain_below)
+            if outcome.verdict == "found":
+                return asked, outcome
+            outcomes.append(outcome)
+        order = {"unknown": 0, "nearest": 1, "none": 2}
+        first = min(outcomes, key=lambda outcome: order[outcome.verdict])
+        rows = first.rows or next((outcome.rows for outcome in outcomes if outcome.rows), ())
+        matter = outcomes[0].matter if first.verdict == "none" else first.matter
+        return frame, Outcome(first.verdict, rows, 0.0, matter, first.unknown)
 
 
-async def narrow(question: Question, context: Context) -> Context | Draft:
-    """The context narrowed to the question's time words; a refusal where their event is not found."""
-    time = question.time
-    t0_s, t1_s = time.t0_s, time.t1_s
-    if time.anchor:
-        moment = await first_moment(time.anchor.text, context)
-        if moment is None:
-            return refusal(
-                f"I did not see or hear {time.anchor.text}, so I cannot say what was {time.anchor.relation} it"
-            )
-        begins_s = moment.t0_s
-        ends_s = max(o.t1_s for o in moment.cites)
-        if time.anchor.relation == "before":
-            t1_s = begins_s - ASIDE_S
-        elif time.anchor.relation == "after":
-            within_s = said_until_s(moment, time.anchor.text) if question.kind == "spoken" else None
-            t0_s = ends_s + ASIDE_S
-            # After these very words comes the rest of their utterance; as it does where nothing else is said.
-            if within_s is not None and (
-                '"' in time.anchor.text or not await context.within(t0_s, None).scan("speech")
-            ):
-                t0_s = within_s
-        else:
-            t0_s, t1_s = begins_s, max(ends_s, begins_s + 1.0)
-    if t0_s is None and t1_s is None:
-        return context
-    return context.within(t0_s, t1_s)
+def _unknown_place(frame: Frame, records: Sequence[SourceRecord]) -> list[Claim]:
+    """That no source goes by the name of the place asked about, where there are several."""
+    places = [w for w in frame.of("place") if not lexicon.SIDES.of(w) and not lexicon.THINGS.of(w)]
+    if len(records) < 2 or not places or all(record.kind == "file" for record in records):
+        return []
+    return [Claim(f"I know no place called {join(places)}; there are {join(label(r.source) for r in records)}.")]
 
 
-async def _last_sighting(question: Question, context: Context) -> Draft | None:
-    """The answer to "where did I leave my keys": of a thing by its name, of people and vehicles by what was followed
-    too."""
-    thing = parse_last_seen(question.text)
-    if thing is None:
-        return None
-    is_followed = about_people(question.text) or (
-        about_vehicles(question.text) and not await things(context, thing.words)
-    )
-    if is_followed and (draft := await answer_last_tracked(thing, question, context)) is not None:
-        return draft
-    if (draft := await answer_last_seen(thing, question, context)) is not None:
-        return draft
-    heard = await answer_words(question, context)
-    return nothing_seen(thing) if heard.abstained else heard
-
-
-async def _answer_heard(question: Question, context: Context) -> Draft:
-    """What was heard: a kind of sound where the question asks for one, else words."""
-    if question.head in ("sound", "sounds", "noise", "noises") or (
-        not question.strong and question.has("heard", "hear") and not question.has("say", "said", "words")
-    ):
-        return await answer_sound(question, context)
-    if question.expects == "duration" and not question.strong:
-        return await answer_speech_length(context)
-    return await answer_words(question, context)
-
-
-async def _answer_open(question: Question, context: Context) -> Draft:
-    """ "What ..." and "who ..." with no channel named: words said or read, or the picture of a given time."""
-    if _WHY.match(question.text):
-        told = await answer_words(question, context) if question.strong else None
-        return told if told and not told.abstained else refusal(NO_REASONS)
-    if pictured := await _named(question, context) or await answer_people(question, context):
-        return pictured
-    known = not (question.spoken or question.read or unknown_nouns(question.body))
-    moves = question.has("appear", "enter", "come", "leave", "pass", "arrive", "move")
-    if known and moves and (coming := await answer_coming(question, context)):
-        return coming
-    if question.strong or question.phrases:
-        if question.seen and not (question.spoken or question.read or question.expects in WRITTEN_TYPES):
-            # "Which animal is shown?": of what kind a thing is its name may tell the asker.
-            asks_kind = question.strong == (question.head,)
-            return (await name_things(context) if asks_kind else None) or _beyond_sight(question)
-        draft = await answer_words(question, context)
-        if draft.abstained:
-            return _beyond_sight(question)
-        # A fact may be told in words, but the question did not say so: the evidence must be the better.
-        return Draft(draft.claims, draft.confidence * UNSAID, draft.abstained)
-    if question.expects:
-        return await answer_words(question, context)
-    looks = question.time.bounded or question.seen or place_asked(question.body)
-    pictured = await describe_window(question, context) if looks else None
-    return pictured or await name_things(context) or _beyond_sight(question)
-
-
-async def _named(question: Question, context: Context) -> Draft | None:
-    """What the question asks about, where tags name it, with what else is seen then; None where they do not."""
-    unknown = unknown_nouns(question.body)
-    if question.spoken or question.read or len(await beyond(context, question.body)) == len(unknown):
-        return None
-    shown = (await things(context, question.strong))[:2]
-    if not shown:
-        return None
-    told = "; ".join(f"{s.said} {mark(s.t0_s)}" for s in shown)
-    about = Claim(sentence(f"I see {told}"), unique(s.observation for s in shown))
-    also = await name_things(context.within(shown[0].t0_s, shown[0].t0_s + 1.0))
-    return Draft((about, *(also.claims if also else ())), 0.45)
-
-
-def _beyond_sight(question: Question) -> Draft:
-    beyond = unknown_nouns(question.body)
-    about = join(noun_phrases(question.text, beyond or question.strong)[:2], "or")
-    if not about:
-        return refusal(f"I cannot tell. {ABILITY}")
-    return refusal(f"I did not see or hear anything that tells me about {about}. {ABILITY}, not other things")
-
-
-def _too_weak(question: Question, draft: Draft) -> Draft:
-    """The refusal where evidence is under the threshold, with the nearest there was, as no more than that."""
-    lead = "No, I" if question.kind == "presence" else "I"
-    about = join(noun_phrases(question.text, question.strong)[:2], "or") or "that"
-    refused = refusal(f"{lead} did not see or hear enough about {about} to answer")
-    nearest = draft.claims[0] if draft.claims and draft.confidence >= NEAREST else None
-    if nearest is None or question.kind == "presence":
-        return refused
-    told = Claim(f"The nearest to it: {nearest.text}", nearest.cites)
-    return Draft((*refused.claims, told), draft.confidence, abstained=True)
-
-
-async def _answer_foreign(question: Question, context: Context, language: str) -> Draft:
-    """What was said or written in the words of a question that is not in English, where it has them all; else that it
-    was not understood."""
-    asked = set(without_function_words(question.strong, language))
-    terms = tuple(term for term in question.terms if term.word in asked)
-    if terms:
-        sought = msgspec.structs.replace(question, kind="what", inner="what", terms=terms, expects="", head="")
-        draft = await answer_words(sought, context)
-        if not draft.abstained and draft.confidence >= NAMED_WORDS:
-            return draft
-    seems = f"this seems to be {language}" if language != ANOTHER else "this is in another language"
-    return refusal(
-        f"Without a language model I understand questions in English only, and {seems}; please ask in English"
-    )
-
-
-async def _compared(question: Question, context: Context) -> Draft | None:
-    """Recordings, or two things, side by side; None if the question does not ask that."""
-    if compares_sources(question):
-        return await answer_sources(question, context, answer_summary, answer_presence)
-    if question.kind == "presence" and not question.alternatives:
-        return await answer_pair(question, context, answer_presence)
-    return None
-
-
-_ROOMS: dict[Kind, Room] = {
-    "spoken": _answer_heard,
-    "read": answer_words,
-    "when": answer_when,
-    "order": answer_command,
-    "count": answer_count,
-    "presence": answer_presence,
-    "colour": answer_colour,
-    "where": answer_where,
-    "now": answer_now,
-    "summary": answer_summary,
-    "who": _answer_open,
-    "what": _answer_open,
-}
+def _counts_mentions(frame: Frame) -> bool:
+    """Whether it asks how often something was said or written, and not for a number that was told."""
+    return frame.predicate == "say" or frame.text.lower().startswith(("how often", "how many times", "how frequently"))

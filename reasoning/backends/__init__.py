@@ -1,6 +1,6 @@
 """Back ends that compose answers: one small Protocol, and a table of name -> loader.
 
-A back end gets the parsed question and the context it may gather evidence through. It yields claims as
+A back end gets the question as a Frame and the context it may gather evidence through. It yields claims as
 it makes them and the steps it took to find their evidence; the last thing it yields is its verdict.
 `extractive` composes from evidence alone; the others let a language model speak (`chat_model.py` is what
 a model is to them) and fall back to it. Loaders import what they need themselves, so that a profile
@@ -12,32 +12,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
-from msgspec import Struct
-
-from reasoning.answer.draft import Claim
+from reasoning.answer.draft import Claim, Verdict
 from reasoning.query.context import Context
-from reasoning.understand.questions import Question
+from reasoning.understand.frame import Frame
 from runtime.addresses import shown
 from runtime.config import ReasoningConfig
 from runtime.errors import ConfigError, ModelError
 from runtime.messages import TraceStep
 
+__all__ = ["BACKENDS", "Backend", "InThread", "Verdict", "examine", "load_backend"]
+
 # Runs a function in the one model thread of the process (`Service.in_thread`).
 InThread = Callable[..., Awaitable[Any]]
-
-
-class Verdict(Struct, frozen=True):
-    """The end of an answer.
-
-    confidence how sure it is, 0..1; abstained whether it declined to answer.
-    backend    who composed it, where that is not the back end's own name.
-    notice     one line the user should know of how it came about ("" if nothing).
-    """
-
-    confidence: float
-    abstained: bool
-    backend: str = ""
-    notice: str = ""
 
 
 class Backend(Protocol):
@@ -53,7 +39,7 @@ class Backend(Protocol):
         """Get ready what takes time (find a server, load a model), beside the first questions."""
         ...
 
-    def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
+    def respond(self, frame: Frame, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
         """Claims in reading order with the steps between them, then one `Verdict`."""
         ...
 

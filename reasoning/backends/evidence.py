@@ -18,7 +18,7 @@ from reasoning.query.context import Context
 from reasoning.query.evicted import span_text
 from reasoning.query.present import age
 from reasoning.safety.untrusted import Guard
-from reasoning.understand.questions import Question
+from reasoning.understand.frame import Frame
 from runtime.clock import media_time
 from runtime.messages import PERCEIVED_CHANNELS, Observation, Span, SpeechFacts, TextFacts, TimeWindow, no_words
 from runtime.trust import LOW_TRUST
@@ -80,11 +80,11 @@ class Packed(Struct, frozen=True):
         return f"{self.raw} raw, {self.sketched} sketched, {self.pointed} pointed to, {pictures} pictures"
 
 
-async def gather_evidence(question: Question, context: Context, pictures: int) -> Gathered:
+async def gather_evidence(frame: Frame, context: Context, pictures: int) -> Gathered:
     """What memory holds for the question, and up to ``pictures`` frames with their JPEGs."""
-    if question.kind == "now":
+    if frame.is_now:
         return await _gather_now(context, pictures)
-    hits = await context.recall(question.query or question.body)
+    hits = await context.recall(frame.query or frame.text)
     best = max((hit.score for hit in hits), default=0.0) or 1.0
     scores = {hit.observation.id: hit.score / best for hit in hits}
     found = {hit.observation.id: hit.observation for hit in hits}
@@ -106,10 +106,10 @@ async def gather_evidence(question: Question, context: Context, pictures: int) -
     async def look_at(moments: Sequence[tuple[str, float]]) -> None:
         frames.extend(await context.frames_at(moments))
 
-    looks = 0 if question.kind == "spoken" else pictures
+    looks = 0 if frame.channels == ("speech",) else pictures
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(look_beside)
-        if question.kind == "summary" or not hits:
+        if frame.reduce == "summary" or not hits:
             tasks.start_soon(look_over)
         tasks.start_soon(look_at, _moments_to_see([hit.observation for hit in hits], looks))
     if spans and looks and not frames:
@@ -230,9 +230,9 @@ async def _gather_now(context: Context, pictures: int) -> Gathered:
 
 
 async def _overview(context: Context) -> tuple[Span, ...]:
-    begin_s = context.t0_s or 0.0
     end_s = context.view.as_of_s if context.t1_s is None else context.t1_s
-    return await context.spans("episode" if end_s - begin_s > EPISODES_FROM_S else "event", EVENTS)
+    long_s = sum(w.t1_s - w.t0_s for w in context.windows) if context.windows else end_s - (context.t0_s or 0.0)
+    return await context.spans("episode" if long_s > EPISODES_FROM_S else "event", EVENTS)
 
 
 def _moments_to_see(hits: Sequence[Observation], pictures: int) -> list[tuple[str, float]]:

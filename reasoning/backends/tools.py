@@ -7,24 +7,27 @@ quoted, between the delimiters of the question.
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
 
-from reasoning.answer.counts import answer_count
-from reasoning.answer.draft import mark
+from reasoning.answer.draft import all_cited, mark
+from reasoning.answer.extract import ExtractiveBackend
 from reasoning.backends.chat_model import Picture, ToolCall
 from reasoning.backends.evidence import doubt, moment, observation_line
 from reasoning.query.context import Context
 from reasoning.query.evicted import span_text, why_no_picture
 from reasoning.safety.untrusted import Guard, clean
-from reasoning.understand.questions import parse_question
+from reasoning.understand.grammar import parse_question
 from runtime.clock import media_time
 from runtime.messages import Channel, Observation
 
 FOUND_LIMIT = 8
+# What is counted is either covered or not.
+ABSTAIN_BELOW = 0.5
 LINES_LIMIT = 40
 # One result may not fill a small model's context.
 RESULT_CHARACTERS = 4000
@@ -127,16 +130,17 @@ class Toolbox:
         what = clean(str(arguments.get("what", "")), 100).strip(" ?.")
         if not what:
             raise BadArguments('"what" is missing')
-        question = parse_question(f"How many {re.sub('^(?:how many|number of) ', '', what)} are there?", 0.0)
-        draft = await answer_count(question, self._window(arguments))
-        cites = tuple({o.id: o for claim in draft.claims for o in claim.cites}.values())
-        return ToolResult(self._enclose([claim.text for claim in draft.claims]), clean(draft.text, 80), cites)
+        now = datetime.datetime.fromtimestamp(self._context.now_wall_s, datetime.UTC)
+        frame = parse_question(f"How many {re.sub('^(?:how many|number of) ', '', what)} are there?", now)
+        draft = await ExtractiveBackend(ABSTAIN_BELOW).draft(frame, self._window(arguments))
+        told = self._enclose([claim.text for claim in draft.claims])
+        return ToolResult(told, clean(draft.text, 80), all_cited(draft.claims))
 
     def _window(self, arguments: dict[str, Any]) -> Context:
         t0_s, t1_s = _time(arguments, "from"), _time(arguments, "to")
         if t0_s is not None and t1_s is not None and t0_s > t1_s:
             raise BadArguments('"from" is after "to"')
-        return self._context.within(t0_s, t1_s)
+        return self._context if t0_s is None and t1_s is None else self._context.within(t0_s, t1_s)
 
     def _lines(self, observations: Sequence[Observation]) -> ToolResult:
         """The observations as evidence, in the order given."""

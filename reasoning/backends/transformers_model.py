@@ -16,9 +16,9 @@ from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reasoning.answer.sentences import Tagged
 from reasoning.backends import InThread
 from reasoning.backends.chat_model import Abilities, ChatMessage, Finish, Picture, Tool, ToolCall
+from reasoning.backends.sentences import Tagged
 from runtime import program
 from runtime.config import ModelConfig
 from runtime.errors import ContextTooLong, ModelError

@@ -17,16 +17,16 @@ from msgspec import Struct
 
 from reasoning.answer.citations import resolve_marks
 from reasoning.answer.draft import Claim
-from reasoning.answer.extract import narrow
-from reasoning.answer.sentences import Sentences
 from reasoning.backends import Backend, Verdict, prompts
 from reasoning.backends.chat_model import ChatMessage, ChatModel, Finish, Picture, ToolCall
 from reasoning.backends.evidence import Gathered, Packed, gather_evidence, pack
+from reasoning.backends.sentences import Sentences
 from reasoning.backends.tools import Toolbox
+from reasoning.query.anchored import narrow
 from reasoning.query.context import Context
 from reasoning.safety.evidence_filter import bears_witness
 from reasoning.safety.untrusted import Guard, clean
-from reasoning.understand.questions import Question
+from reasoning.understand.frame import Frame
 from runtime.clock import media_time
 from runtime.config import ReasoningConfig
 from runtime.errors import ContextTooLong, InputRefused, ModelError
@@ -84,7 +84,7 @@ class ModelBackend:
             return  # it is told with the first answer, if it still is so then
         self.name = model.name if model is not None else self._fallback.name
 
-    async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
+    async def respond(self, frame: Frame, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
         """See `Backend`."""
         until_s = anyio.current_time() + max(1.0, self._config.deadline_s - RESERVE_S)
         notice = ""
@@ -93,7 +93,7 @@ class ModelBackend:
         try:
             model = await self._find()
             if model is not None:
-                async with aclosing(self._ask(model, question, context, until_s, said)) as pieces:
+                async with aclosing(self._ask(model, frame, context, until_s, said)) as pieces:
                     async for piece in pieces:
                         yield piece
         except ModelError as error:
@@ -109,7 +109,7 @@ class ModelBackend:
                 if said.struck
                 else f"{model.name} said nothing"
             )
-        async for instead in self._fallback.respond(question, context):
+        async for instead in self._fallback.respond(frame, context):
             if isinstance(instead, Verdict):
                 told = f"{notice}; answered from the evidence itself" if notice else ""
                 yield Verdict(instead.confidence, instead.abstained, self._fallback.name, told)
@@ -117,17 +117,16 @@ class ModelBackend:
                 yield instead
 
     async def _ask(
-        self, model: ChatModel, question: Question, context: Context, until_s: float, said: _Said
+        self, model: ChatModel, frame: Frame, context: Context, until_s: float, said: _Said
     ) -> AsyncGenerator[Claim | TraceStep, None]:
         """Ask until something was said, mending between attempts what can be mended."""
-        window = await narrow(question, context)
-        if not isinstance(window, Context):
-            window = context  # the event it hangs on is not found by rule; the model may find it
+        # The event that the question hangs on may not be found by rule; the model may find it.
+        window = await narrow(frame, context) or context
         wait_s = 0.0
         for attempt in range(ATTEMPTS):
             began_s = anyio.current_time()
             try:
-                async with aclosing(self._converse(model, question, window, until_s, said)) as pieces:
+                async with aclosing(self._converse(model, frame, window, until_s, said)) as pieces:
                     async for piece in pieces:
                         yield piece
                 return
@@ -143,19 +142,17 @@ class ModelBackend:
             await anyio.sleep(wait_s)
 
     async def _converse(
-        self, model: ChatModel, question: Question, context: Context, until_s: float, said: _Said
+        self, model: ChatModel, frame: Frame, context: Context, until_s: float, said: _Said
     ) -> AsyncGenerator[Claim | TraceStep, None]:
         """One attempt: evidence, then replies and tools in turn until the model has answered."""
         abilities, options = model.abilities, self._config.model
-        guard = self._guard(trusts=lambda text: bears_witness(text, question))
+        guard = self._guard(trusts=lambda text: bears_witness(text, frame))
         steps_left = options.max_steps if abilities.tools else 0
         began_s = anyio.current_time()
-        gathered = await gather_evidence(question, context, options.max_images if abilities.images else 0)
-        messages, packed = self._compose(model, question, context, gathered, guard, steps_left > 0)
+        gathered = await gather_evidence(frame, context, options.max_images if abilities.images else 0)
+        messages, packed = self._compose(model, frame, context, gathered, guard, steps_left > 0)
         took_s = round(anyio.current_time() - began_s, 4)
-        yield TraceStep(
-            tool="recall", arguments={"text": question.query or question.body}, found=str(packed), took_s=took_s
-        )
+        yield TraceStep(tool="recall", arguments={"text": frame.query or frame.text}, found=str(packed), took_s=took_s)
         shown: dict[str, Observation] = {o.id: o for o in packed.shown}
         toolbox = Toolbox(context, guard, abilities.images and options.max_images > 0)
         while True:
@@ -198,7 +195,7 @@ class ModelBackend:
                 messages.append(ChatMessage("user", (prompts.ASK_AGAIN,)))
 
     def _compose(
-        self, model: ChatModel, question: Question, context: Context, gathered: Gathered, guard: Guard, tools: bool
+        self, model: ChatModel, frame: Frame, context: Context, gathered: Gathered, guard: Guard, tools: bool
     ) -> tuple[list[ChatMessage], Packed]:
         """The messages of a question, with as much evidence as the model has room for."""
         abilities = model.abilities
@@ -219,7 +216,7 @@ class ModelBackend:
         if context.being_said:
             so_far = guard.enclose(guard.quote(context.being_said))
             now += f"\nBeing said now, not finished and not to be cited:\n{so_far}"
-        asked = f"{now}\nQuestion: {question.text}"
+        asked = f"{now}\nQuestion: {frame.text}"
         fixed = [system, asked, *(message.text for message in history)]
         if tools:
             fixed += [f"{tool.name}{tool.description}{tool.parameters}" for tool in prompts.TOOLS]

@@ -1,9 +1,8 @@
-"""Evidence for one question, gathered from memory through a View and put in order of time.
+"""Evidence for one question, gathered from memory through a View, in a scope of sources and in windows of time.
 
-`MemoryClient` is the seam: in the process it is calls to memory, in tests an in-memory list. `Context`
-keeps the question's window and asks memory at most once for the same thing. While a memory is small the
-whole window of a channel is read; when it does not fit, recall chooses and its neighbours join, because
-the asked detail is often in the next utterance.
+`MemoryClient` is the seam: in the process it is calls to memory, in tests an in-memory list. A `Context` is a
+question's limits on what may be evidence: sources outside of its scope are not in its View, times outside of its
+windows are not read. It asks memory at most once for the same thing.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from contextlib import contextmanager
 from typing import Literal
 
 import anyio
+import msgspec
 from msgspec import Struct
 
 from reasoning.query.memory_client import MemoryClient
@@ -26,6 +26,7 @@ from runtime.messages import (
     RecallRequest,
     ScanRequest,
     Sighted,
+    SourceRecord,
     Span,
     SpansRequest,
     StatusRequest,
@@ -34,11 +35,10 @@ from runtime.messages import (
 )
 from runtime.sources import session_of
 
-# A clip of some minutes is read whole; of more, recall chooses.
 READ_WHOLE = 800
-FRAMES_LIMIT = 8000
-NEIGHBOURS_S = 12.0
 SPANS_LIMIT = 1000
+# Times of the calendar can lie in many sessions; so many of the newest are searched one by one.
+WINDOWS_RECALLED = 12
 # While nothing changes frames are kept every ten seconds.
 FRAME_NEAR_S = 11.0
 
@@ -53,12 +53,13 @@ class Exchange(Struct, frozen=True):
 class Context:
     """The evidence of one question.
 
-    ``t0_s``/``t1_s`` bound the window (None is open), ``source`` narrows it to one source ("" is all).
+    ``t0_s``/``t1_s`` bound the time in every source alike (None is open); ``windows``, where there are any, say it of
+    each source in place of them. ``source`` narrows it to one source ("" is all of the View's).
     ``history`` is what was said before in the conversation, oldest first; a model reads it, it is no evidence.
     ``being_said`` is what is understood of an utterance that goes on while the question is asked; it may yet turn out
     otherwise and is in no memory, so nothing can be cited for it.
     ``present`` is what live sources show at this moment, for a question about now.
-    ``spent_s`` is the time waited for memory.
+    ``now_wall_s`` is when it is asked, Unix seconds. ``spent_s`` is the time waited for memory.
     """
 
     def __init__(
@@ -68,21 +69,25 @@ class Context:
         *,
         t0_s: float | None = None,
         t1_s: float | None = None,
+        windows: tuple[TimeWindow, ...] = (),
         source: str = "",
         limit: int = 20,
         history: tuple[Exchange, ...] = (),
         being_said: str = "",
         present: Present | None = None,
+        now_wall_s: float = 0.0,
     ) -> None:
         self.memory = memory
         self.view = view
         self.t0_s = t0_s
         self.t1_s = t1_s
+        self.windows = windows
         self.source = source
         self.limit = limit
         self.history = history
         self.being_said = being_said
         self.present = present
+        self.now_wall_s = now_wall_s
         self.spent_s = 0.0
         self._calls = 0
         self._since_s = 0.0
@@ -90,49 +95,56 @@ class Context:
         self._status: MemoryStatus | None = None
 
     def within(self, t0_s: float | None, t1_s: float | None) -> Context:
-        """The same evidence in another window."""
-        return self._again(self.memory, t0_s, t1_s)
+        """The same evidence in another window, of every source alike."""
+        return self._again(self.memory, t0_s, t1_s, ())
+
+    def in_windows(self, windows: tuple[TimeWindow, ...]) -> Context:
+        """The same evidence in these windows alone."""
+        return self._again(self.memory, None, None, windows)
 
     def through(self, memory: MemoryClient) -> Context:
         """The same question through another client of memory."""
-        return self._again(memory, self.t0_s, self.t1_s)
-
-    def _again(self, memory: MemoryClient, t0_s: float | None, t1_s: float | None) -> Context:
-        return Context(
-            memory,
-            self.view,
-            t0_s=t0_s,
-            t1_s=t1_s,
-            source=self.source,
-            limit=self.limit,
-            history=self.history,
-            being_said=self.being_said,
-            present=self.present,
-        )
+        return self._again(memory, self.t0_s, self.t1_s, self.windows)
 
     def of(self, source: str) -> Context:
         """The evidence of one source alone."""
-        narrowed = self.within(self.t0_s, self.t1_s)
+        narrowed = self.through(self.memory)
         narrowed.source = source
         return narrowed
 
-    async def recall(self, query: str, channels: tuple[Channel, ...] = ()) -> tuple[Hit, ...]:
+    def _again(
+        self, memory: MemoryClient, t0_s: float | None, t1_s: float | None, windows: tuple[TimeWindow, ...]
+    ) -> Context:
+        again = Context(
+            memory, self.view, t0_s=t0_s, t1_s=t1_s, windows=windows, source=self.source, limit=self.limit,
+            history=self.history, being_said=self.being_said, present=self.present, now_wall_s=self.now_wall_s,
+        )  # fmt: skip
+        again._status = self._status
+        return again
+
+    @property
+    def bounded(self) -> bool:
+        """Whether its time is bounded at all."""
+        return bool(self.windows) or self.t0_s is not None or self.t1_s is not None
+
+    # --- asking memory ---------------------------------------------------------------------------------------
+
+    async def recall(self, query: str, channels: tuple[Channel, ...] = (), limit: int = 0) -> tuple[Hit, ...]:
         """What fits ``query`` in the window, best first."""
         if not query.strip():
             return ()
+        request = RecallRequest(
+            query=query, view=self.view, source=self.source, t0_s=self.t0_s, t1_s=self.t1_s, channels=channels,
+            limit=limit or self.limit,
+        )  # fmt: skip
         with self._waiting():
-            reply = await self.memory.recall(
-                RecallRequest(
-                    query=query,
-                    view=self.view,
-                    source=self.source,
-                    t0_s=self.t0_s,
-                    t1_s=self.t1_s,
-                    channels=channels,
-                    limit=self.limit,
-                )
-            )
-        return reply.hits
+            if not self.windows:
+                return (await self.memory.recall(request)).hits
+            hits: dict[str, Hit] = {}
+            for window in self.windows[-WINDOWS_RECALLED:]:
+                narrowed = msgspec.structs.replace(request, source=window.source, t0_s=window.t0_s, t1_s=window.t1_s)
+                hits |= {hit.observation.id: hit for hit in (await self.memory.recall(narrowed)).hits}
+            return tuple(sorted(hits.values(), key=lambda hit: -hit.score)[: request.limit])
 
     async def scan(
         self,
@@ -143,13 +155,12 @@ class Context:
         limit: int = READ_WHOLE,
     ) -> tuple[Observation, ...]:
         """What was observed in the window (or in ``t0_s``..``t1_s``) on these channels, in order of time."""
-        t0_s = self.t0_s if t0_s is None else t0_s
-        t1_s = self.t1_s if t1_s is None else t1_s
         key = (channels, t0_s, t1_s, newest_first, limit)
         if key not in self._scanned:
+            windows = self.windows if t0_s is None and t1_s is None else ()
             request = ScanRequest(
-                view=self.view, source=self.source, channels=channels, t0_s=t0_s, t1_s=t1_s,
-                newest_first=newest_first, limit=limit,
+                view=self.view, source=self.source, channels=channels, t0_s=self.t0_s if t0_s is None else t0_s,
+                t1_s=self.t1_s if t1_s is None else t1_s, newest_first=newest_first, limit=limit, windows=windows,
             )  # fmt: skip
             self._scanned[key] = await self._scan(request)
         return self._scanned[key]
@@ -177,41 +188,18 @@ class Context:
             return ()
         return await self._scan(ScanRequest(view=self.view, ids=wanted, limit=len(wanted)))
 
-    async def frames(self) -> tuple[Observation, ...]:
-        """The sampled frames of the window."""
-        return await self.scan("frame", limit=FRAMES_LIMIT)
-
-    async def gather(self, query: str, channels: tuple[Channel, ...]) -> list[tuple[Observation, float]]:
-        """Candidates for ``query`` with memory's own score (0..1 within this list), in order of time."""
-        hits = await self.recall(query, channels)
-        best = max((hit.score for hit in hits), default=0.0) or 1.0
-        scores = {hit.observation.id: hit.score / best for hit in hits}
-        found = {hit.observation.id: hit.observation for hit in hits}
-        whole = await self.scan(*channels)
-        if len(whole) < READ_WHOLE:
-            found.update((o.id, o) for o in whole)
-        else:
-            for hit in hits[:5]:
-                o = hit.observation
-                near = await self.scan(*channels, t0_s=o.t0_s - NEIGHBOURS_S, t1_s=o.t1_s + NEIGHBOURS_S, limit=50)
-                found.update((n.id, n) for n in near if n.source == o.source)
-            if not hits:
-                found.update((o.id, o) for o in whole)
-        return [(o, max(0.0, scores.get(o.id, 0.0))) for o in self._in_order(found.values())]
-
-    async def events(self) -> tuple[Span, ...]:
-        """The events of the window, in order of time."""
-        return await self.spans("event", SPANS_LIMIT)
-
-    async def spans(self, level: Literal["event", "episode"], limit: int) -> tuple[Span, ...]:
+    async def spans(self, level: Literal["event", "episode"], limit: int = SPANS_LIMIT) -> tuple[Span, ...]:
         """The first ``limit`` spans of the window at this level, in order of time."""
+        windows = self.windows or (TimeWindow(source=self.source, t0_s=0.0, t1_s=0.0),)
+        found: list[Span] = []
         with self._waiting():
-            reply = await self.memory.spans(
-                SpansRequest(
-                    view=self.view, source=self.source, level=level, t0_s=self.t0_s, t1_s=self.t1_s, limit=limit
+            for window in windows:
+                t0_s, t1_s = (window.t0_s, window.t1_s) if self.windows else (self.t0_s, self.t1_s)
+                request = SpansRequest(
+                    view=self.view, source=window.source, level=level, t0_s=t0_s, t1_s=t1_s, limit=limit
                 )
-            )
-        return reply.spans
+                found += (await self.memory.spans(request)).spans
+        return tuple(found[:limit])
 
     async def frame_at(self, t_s: float, source: str = "") -> Observation | None:
         """The frame nearest to a moment, with its JPEG if that is still kept; None if none is near."""
@@ -233,50 +221,39 @@ class Context:
         ids = tuple(sorted(nearest))
         return await self._scan(ScanRequest(view=self.view, ids=ids, limit=len(ids), with_payload=True))
 
-    async def freshest_frames(self, newest: int) -> tuple[Observation, ...]:
-        """The newest frames of the View with their JPEGs, in order of time."""
+    async def freshest_frames(self, newest: int, source: str = "") -> tuple[Observation, ...]:
+        """The newest frames of a source of the View with what JPEGs are kept, in order of time."""
         if newest < 1:
             return ()
         request = ScanRequest(
-            view=self.view, source=self.source or self.view.source, channels=("frame",),
+            view=self.view, source=source or self.source or self.view.source, channels=("frame",),
             t1_s=self.t1_s, newest_first=True, limit=newest, with_payload=True,
         )  # fmt: skip
-        return tuple(o for o in await self._scan(request) if o.payload)
+        return await self._scan(request)
 
     async def status(self) -> MemoryStatus:
         """What memory knows of its sources."""
         if self._status is None:
-            self._status = await self.memory.status(StatusRequest())
+            with self._waiting():
+                self._status = await self.memory.status(StatusRequest())
         return self._status
 
-    async def lacks(self, track: str) -> bool:
-        """Whether no source of the View has this track at all ("audio", "video")."""
-        sources = [
-            record
-            for record in (await self.status()).sources
-            if record.source in self.view.limits and self.source in ("", record.source)
-        ]
-        return bool(sources) and all(record.missing.get(track) for record in sources)
-
-    async def ended_s(self) -> float | None:
-        """When the source asked about came to its end, in media seconds; None while it goes on, or up to its View."""
-        source = self.source or self.view.source
-        record = next((record for record in (await self.status()).sources if record.source == source), None)
-        if record is None or not record.ended or set(record.watermarks) - set(record.ended):
-            return None
-        end_s = max(record.watermarks.values(), default=0.0)
-        return end_s if self.view.limits.get(source, 0.0) >= end_s else None
+    async def records(self) -> tuple[SourceRecord, ...]:
+        """The sources that are asked about, in the order in which they were opened."""
+        known = (await self.status()).sources
+        return tuple(r for r in known if r.source in self.view.limits and self.source in ("", r.source))
 
     async def _scan(self, request: ScanRequest) -> tuple[Observation, ...]:
         with self._waiting():
             reply = await self.memory.scan(request)
-        return tuple(self._in_order(reply.observations))
+        return tuple(self.in_order(reply.observations))
 
-    def _in_order(self, observations: Iterable[Observation]) -> list[Observation]:
+    def in_order(self, observations: Iterable[Observation]) -> list[Observation]:
         """In order of time, of each source apart where their clocks are not one."""
         moments = {session_of(name)[1] for name in self.view.limits}
         one_clock = len(moments) == 1 and "" not in moments
-        return sorted(observations, key=lambda o: ("" if one_clock else o.source, o.t0_s, o.id))
+        order = {name: i for i, name in enumerate(self.view.limits)}
+        return sorted(observations, key=lambda o: (0 if one_clock else order.get(o.source, -1), o.t0_s, o.id))
 
     @contextmanager
     def _waiting(self) -> Iterator[None]:

@@ -1,200 +1,274 @@
-"""Passages: what was said or read, weighed against the words a question needs evidenced.
+"""Passages: sentences said or read, weighed against the words of a question.
 
-Coverage is the share of the question's strong words found, each by how surely it was found
-(`words.match`). An utterance is weighed together with its neighbours, since speech is cut at pauses and
-the detail asked for is often in the next piece. Memory's own recall score only breaks near ties.
+Utterances are cut at pauses and not at the ends of sentences, so what belongs together is joined first, then parted
+into sentences. A sentence is weighed by what it covers itself and, for less, by what its neighbours add; a question is
+told with what follows it. Memory's own recall only breaks near ties: coverage is what can be accounted for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import groupby
 
 from msgspec import Struct
 
+from reasoning.query.captions import caption_places, captioned
 from reasoning.query.context import Context
-from reasoning.understand import lexicon
-from reasoning.understand.questions import AnswerType, Question, Term
-from reasoning.understand.words import match, words
-from runtime.messages import Channel, Observation, TextFacts
+from reasoning.query.rows import Row, best_first, cover, unique
+from reasoning.understand.frame import Frame
+from runtime.language.match import Text
+from runtime.language.normalise import sentences, words
+from runtime.language.values import has_finder, value_in
+from runtime.messages import Channel, Observation, SpeechFacts, TextFacts, TimeWindow
 
-# An utterance this close belongs to the same stretch of talk.
-NEXT_S = 3.0
-NEIGHBOUR_SHARE = 0.8
-RECALL_SHARE = 0.1
-TYPE_SHARE = 0.25
-UNTYPED = 0.85
-# Types told by short word lists; a value replaces the noun that asks for it ("Texas" for "state").
-TYPES_OF_WORDS = ("web address", "state", "language", "city", "country")
-PICK_SHARE = 0.2
-REGION_SHARE = 0.15
+# A stretch of talk or writing of a few minutes is read whole; of more, recall chooses and what is beside it joins.
+READ_WHOLE = 400
+RECALLED = 40
+NEIGHBOURS_OF = 12
+NEIGHBOURS_S = 12.0
+# A pause this long parts two sentences, whatever their punctuation.
+PAUSE_S = 2.0
+# Where a recogniser writes no ends of sentences, hardly any pause is within one.
+UNPUNCTUATED_PAUSE_S = 0.4
+# Sentences this close lend each other their words; so much of it counts.
+LENDS_S = 6.0
+LENT = 0.5
+# Nobody reads a longer quotation as one.
+QUOTE_WORDS = 45
+# How much what a question asks for weighs: a value of its type, the channel it points to, its place, recall.
+TYPED, UNTYPED = 0.2, 0.75
 OTHER_CHANNEL = 0.85
-HEAD_WEIGHT = 0.5
-# A question repeats the words of a question; it is hardly its answer.
-IS_QUESTION = 0.6
+PLACE_SHARE, HEAD_SHARE, ORDER_SHARE, RECALL_SHARE = 0.1, 0.1, 0.25, 0.1
+# A question repeats the words of a question; its answer is what follows it.
+IS_QUESTION = 0.7
+# A title is the tallest writing there is; where that is hardly taller than the rest of its screen, the topmost.
+SIZE_SHARE = 0.4
+TALLER = 1.3
+# Writing that came at once is one screen.
+SAME_SCREEN_S = 0.5
+_ROLE_WEIGHTS = {"subject": 1.0, "predicate": 0.6, "colour": 0.8}
 
 
-class Passage(Struct, frozen=True):
-    """A piece of speech or on-screen text as evidence.
+class Sentence(Struct):
+    """A sentence and the observations it is taken from; ``t0_s``/``t1_s`` are when its words were said or seen."""
 
-    support     0..1, how sure it is that this is what the question is about; becomes the confidence.
-    score       orders passages: support and the preferences that are no evidence (first, last, region).
-    at          positions of matched words in ``spoken``.
-    typed       whether a value of the expected type is in it.
-    """
-
-    observation: Observation
-    spoken: tuple[str, ...]
-    support: float
-    score: float
-    at: tuple[int, ...] = ()
-    typed: bool = False
-    covered: float = 0.0
+    text: str
+    observations: list[Observation]
+    t0_s: float
+    t1_s: float
 
 
-async def passages(question: Question, context: Context) -> list[Passage]:
-    """Utterances and text blocks of the window, best first."""
-    channels: tuple[Channel, ...] = ("speech", "text")
-    query = question.query or " ".join(term.word for term in question.terms)
-    gathered = [(o, r) for o, r in await context.gather(query, channels) if o.text.strip()]
-    terms = evidence_terms(question)
-    out: list[Passage] = []
-    first_s = min((o.t0_s for o, _ in gathered), default=0.0)
-    span_s = max((o.t0_s for o, _ in gathered), default=0.0) - first_s
-    for i, (observation, recalled) in enumerate(gathered):
-        neighbours = [o for o, _ in gathered[max(0, i - 3) : i + 4] if _adjoins(observation, o)]
-        place = (observation.t0_s - first_s) / span_s if span_s > 0 else 0.0
-        out.append(_weigh(question, terms, observation, neighbours, recalled, place))
-    return sorted(out, key=lambda p: (-p.score, p.observation.t0_s, p.observation.id))
+async def passages(frame: Frame, context: Context, channels: Sequence[Channel]) -> list[Row]:
+    """Sentences of these channels that bear on the question, best first."""
+    gathered, scores = await _gather(frame, context, tuple(channels))
+    rows: list[Row] = []
+    for (_, channel), group in groupby(
+        sorted(gathered, key=lambda o: (o.source, o.channel, o.t0_s, o.id)), key=lambda o: (o.source, o.channel)
+    ):
+        parted = as_sentences(list(group), channel)
+        rows += _weigh(frame, parted, channel, scores, channels)
+    places = caption_places(gathered)
+    rows = [captioned(row, gathered, places) for row in best_first(rows)[:RECALLED]]
+    return best_first({(row.told, row.observation.source): row for row in reversed(rows)}.values())
 
 
-def evidence_terms(question: Question) -> tuple[Term, ...]:
-    """The words to be covered: strong ones, the noun asked for at half weight since an answer may replace it."""
-    terms = [
-        Term(term.word, HEAD_WEIGHT if term.word == question.head else term.weight)
-        for term in question.terms
-        if term.weight >= 1.0 and not (term.word == question.head and question.expects in TYPES_OF_WORDS)
-    ]
-    known = {term.word for term in terms}
-    for phrase in question.phrases:
-        terms += [Term(word, 1.0) for word in words(phrase) if word not in known]
-    return tuple({term.word: term for term in terms}.values())
+def as_sentences(observations: Sequence[Observation], channel: Channel) -> list[Sentence]:
+    """The sentences of what was said or read in one source, in order."""
+    found: list[Sentence] = []
+    last: Observation | None = None
+    for o in observations:
+        if channel == "text":
+            whole = o.text.replace(" / ", " ")
+            parts = [whole] if len(whole.split()) <= QUOTE_WORDS else sentences(whole)
+            found += [Sentence(part, [o], o.t0_s, o.t1_s) for part in parts]
+            continue
+        for i, part in enumerate(sentences(o.text)):
+            before = found[-1] if found else None
+            t0_s, t1_s = _said_at(o, i, part)
+            if i == 0 and before is not None and last is not None and _goes_on(before, last, o, part):
+                before.text = f"{before.text} {part}"
+                before.observations.append(o)
+                before.t1_s = t1_s
+            else:
+                found.append(Sentence(part, [o], t0_s, t1_s))
+        last = o
+    return found
 
 
-def coverage(terms: Sequence[Term], spoken: Sequence[str], compact: bool = False) -> float:
-    """Share of the weight of ``terms`` that ``spoken`` carries, 0..1; 0 without terms."""
-    total = sum(term.weight for term in terms)
-    if not total:
-        return 0.0
-    listed = list(spoken)
-    return sum(term.weight * match(term.word, listed, compact) for term in terms) / total
-
-
-def _adjoins(observation: Observation, other: Observation) -> bool:
-    if other.id == observation.id or other.channel != observation.channel or other.source != observation.source:
+def _goes_on(before: Sentence, last: Observation, o: Observation, part: str) -> bool:
+    """Whether an utterance goes on with the sentence before it: no end, no capital, hardly a pause between them."""
+    if before.text.rstrip("\"'”").endswith((".", "?", "!", "…")) or part[:1].isupper():
         return False
-    if observation.channel == "text":
-        return abs(other.t0_s - observation.t0_s) <= 0.5
-    return other.t0_s - observation.t1_s <= NEXT_S and observation.t0_s - other.t1_s <= NEXT_S
+    pause_s = PAUSE_S if before.text[:1].isupper() else UNPUNCTUATED_PAUSE_S
+    return o.t0_s - last.t1_s < pause_s and len(before.text.split()) + len(part.split()) <= QUOTE_WORDS
+
+
+def word_time_s(o: Observation, word_at: int) -> float:
+    """When the word at this place of an utterance was said; its begin where that is not known."""
+    timed = o.facts(SpeechFacts).words
+    return timed[word_at].t0_s if 0 <= word_at < len(timed) else o.t0_s
+
+
+def _said_at(o: Observation, number: int, part: str) -> tuple[float, float]:
+    """When a sentence of an utterance was said, by the times of its words."""
+    timed = o.facts(SpeechFacts).words
+    before = sum(len(s.split()) for s in sentences(o.text)[:number])
+    size = len(part.split())
+    if len(timed) < before + size or not size:
+        return o.t0_s, o.t1_s
+    return timed[before].t0_s, timed[before + size - 1].t1_s
+
+
+async def _gather(
+    frame: Frame, context: Context, channels: tuple[Channel, ...]
+) -> tuple[list[Observation], dict[str, float]]:
+    """What may hold the answer, in order, with memory's own scores (0..1 within this question)."""
+    whole = await context.scan(*channels, limit=READ_WHOLE)
+    hits = await context.recall(frame.query, channels, RECALLED)
+    best = max((hit.score for hit in hits), default=0.0) or 1.0
+    scores = {hit.observation.id: hit.score / best for hit in hits}
+    found = {o.id: o for o in whole} if len(whole) < READ_WHOLE else {}
+    if len(whole) >= READ_WHOLE:
+        found = {hit.observation.id: hit.observation for hit in hits}
+        near = [hit.observation for hit in hits[:NEIGHBOURS_OF]]
+        windows = [TimeWindow(source=o.source, t0_s=o.t0_s - NEIGHBOURS_S, t1_s=o.t1_s + NEIGHBOURS_S) for o in near]
+        found |= {o.id: o for o in await context.scan_windows(windows, *channels, limit=40)}
+    return [o for o in found.values() if o.text.strip()], scores
 
 
 def _weigh(
-    question: Question,
-    terms: Sequence[Term],
-    observation: Observation,
-    neighbours: Sequence[Observation],
-    recalled: float,
-    place: float,
-) -> Passage:
-    compact = observation.channel == "text"
-    spoken = words(observation.text)
-    own = coverage(terms, spoken, compact)
-    around = spoken + [word for other in neighbours for word in words(other.text)]
-    joint = coverage(terms, around, compact)
-    typed = holds_type(question.expects, observation)
-    # A neighbour may add words, but the passage itself must carry some, or what is asked for.
-    covered = own + NEIGHBOUR_SHARE * max(0.0, joint - own) if own > 0 or typed else 0.0
-    support = covered
-    if question.expects in TYPES_OF_WORDS:
-        # The type is itself evidence: few utterances name a state or an address at all. But a name misheard is
-        # none, so that its absence costs little.
-        support = min(1.0, covered + TYPE_SHARE) if typed else covered * UNTYPED
-        support = support if terms else 0.6 * typed
-        if typed and question.expects == "web address":
-            support = max(support, 0.6)
-    elif question.expects and question.expects not in ("time", "duration", "place", ""):
-        support = min(1.0, covered + 0.15) if typed and covered else covered * 0.9
-        if typed and not terms:
-            support = 0.5
-    if question.kind in ("spoken", "read") and (question.spoken, question.read) != (True, True):
-        wanted = "speech" if question.kind == "spoken" else "text"
-        support *= 1.0 if observation.channel == wanted else OTHER_CHANNEL
-    if question.expects != "question" and observation.text.rstrip().endswith("?"):
-        support *= IS_QUESTION
-    score = support + RECALL_SHARE * recalled
-    if question.time.pick:
-        score += PICK_SHARE * (place if question.time.pick == "last" else 1.0 - place)
-    score += REGION_SHARE * in_region(question, observation)
-    listed = _WORD_LISTS.get(question.expects, frozenset())
-    at = tuple(
-        i for i, word in enumerate(spoken) if word in listed or any(match(term.word, [word], compact) for term in terms)
-    )
-    return Passage(observation, tuple(spoken), support, score, at, typed, own)
+    frame: Frame, parted: list[Sentence], channel: Channel, scores: dict[str, float], channels: Sequence[Channel]
+) -> Iterable[Row]:
+    wanted = _Wanted(frame)
+    texts = [Text(s.text, compact=channel == "text") for s in parted]
+    values = [value_in(frame.expects, _lines(s, channel), wanted.asked) for s in parted]
+    covers = [cover(wanted.names, text, wanted.weights) for text in texts]
+    sizes = _sizes(parted) if channel == "text" and not wanted.names else {}
+    for i, sentence in enumerate(parted):
+        own = covers[i]
+        if (wanted.names and not own.words and not values[i]) or (frame.expects == "question" and not values[i]):
+            continue
+        near = [j for j in _beside(parted, i, channel) if _gap_s(sentence, parted[j]) <= LENDS_S]
+        lent = {j: [w for w in covers[j].words if w not in own.words] for j in near}
+        is_question = sentence.text.rstrip().endswith("?") and frame.expects != "question"
+        told, cited, value = sentence.text, list(sentence.observations), values[i]
+        after, before = i + 1 if i + 1 in near else None, i - 1 if i - 1 in near else None
+        joined: list[int] = []
+        if channel == "speech":
+            if after is not None and (is_question or (lent[after] and not value)) and _fits(told, parted[after]):
+                told, joined = f"{told} {parted[after].text}", [after]
+                value = value or values[after]
+            elif before is not None and lent[before] and _fits(told, parted[before]):
+                told, joined = f"{parted[before].text} {told}", [before]
+        cited += [o for j in joined for o in parted[j].observations]
+        covered = {*own.words, *(w for j in joined for w in covers[j].words)}
+        share = min(1.0, own.share + wanted.share(w for j in joined for w in lent[j]))
+        joint = min(1.0, own.share + LENT * wanted.share({w for found in lent.values() for w in found}))
+        if value and not own.words:
+            share = joint  # the value stands beside what it is of
+        score = max(joint, share if joined else 0.0)
+        if has_finder(frame.expects):
+            # A line that is nothing but the value is the surest.
+            alone = (
+                channel == "text" and frame.expects == "name" and value in sentence.observations[0].text.split(" / ")
+            )
+            score = score + TYPED * (1 + alone) if value else score * UNTYPED
+        score *= IS_QUESTION if is_question and not joined else 1.0
+        score *= 1.0 if not frame.channels or channel in frame.channels[:1] else OTHER_CHANNEL
+        score += PLACE_SHARE * cover(wanted.places, texts[i]).share + HEAD_SHARE * cover(wanted.heads, texts[i]).share
+        score += RECALL_SHARE * max(scores.get(o.id, 0.0) for o in sentence.observations)
+        if frame.expects in ("title", "name"):
+            score += SIZE_SHARE * sizes.get(i, 0.0)
+        score += PLACE_SHARE * bool(frame.sides and set(frame.sides) & set(region(sentence.observations[0]).split()))
+        if frame.ordinal and len(parted) > 1:
+            along = i / (len(parted) - 1)
+            score += ORDER_SHARE * (along if frame.ordinal < 0 else 1.0 - along)
+        yield Row(
+            cites=unique([_bearer(sentence, wanted.names), *cited]),
+            told=told,
+            kind="read" if channel == "text" else "said",
+            t_s=_moment_s(sentence, own.places[0] if own.places else 0),
+            covered=tuple(w for w in wanted.names if w in covered),
+            missing=tuple(w for w in wanted.names if w not in covered),
+            coverage=round(share, 4),
+            score=round(score, 4),
+            value=value,
+        )
 
 
-def holds_type(expects: AnswerType, observation: Observation) -> bool:
-    """Whether an utterance or text holds a value of the expected type."""
-    finder = _FINDERS.get(expects)
-    return bool(finder and finder(observation.text))
+def _lines(sentence: Sentence, channel: Channel) -> str:
+    """A sentence as it is written, its lines apart; what is only part of a text as it is told."""
+    whole = sentence.observations[0].text
+    return whole if channel == "text" and len(whole.split()) <= QUOTE_WORDS else sentence.text
 
 
-def name_like(text: str) -> list[str]:
-    """Names in on-screen text: within its lines, or over them where each holds one word of a name."""
-    return [name for line in text.split(" / ") for name in lexicon.names_in(line)] or lexicon.names_in(
-        text.replace(" / ", " ")
-    )
+class _Wanted:
+    """The words of a question that passages are weighed by."""
+
+    def __init__(self, frame: Frame) -> None:
+        terms = [term for term in frame.terms if term.role in _ROLE_WEIGHTS]
+        self._role = {term.word: _ROLE_WEIGHTS[term.role] for term in terms}
+        self.names = list(
+            dict.fromkeys((*(term.word for term in terms), *(w for p in frame.phrases for w in words(p))))
+        )
+        self.weights = [self._role.get(name, 1.0) for name in self.names]
+        self.places, self.heads = frame.of("place"), frame.of("head")
+        self.asked = set(words(frame.text))
+
+    def share(self, some: Iterable[str]) -> float:
+        """The weight of these words in all of them."""
+        return sum(self._role.get(w, 1.0) for w in some) / (sum(self.weights) or 1.0)
 
 
-def _questions(text: str) -> list[str]:
-    asks = ("what", "which", "who", "where", "when", "why", "how", "is", "are", "do", "does", "can", "could", "would",
-            "will", "did", "anyone", "has", "have")  # fmt: skip
-    return [text] if "?" in text or text.lower().startswith(tuple(f"{word} " for word in asks)) else []
+def region(o: Observation) -> str:
+    """Where in the picture something is written: "top left" ... "bottom right"."""
+    return o.facts(TextFacts).region
 
 
-_FINDERS: dict[AnswerType, Callable[[str], object]] = {
-    "web address": lexicon.mentions_web_address,
-    "language": lambda text: lexicon.found_of(lexicon.LANGUAGES, text),
-    "state": lambda text: lexicon.found_of(lexicon.STATES, text),
-    "city": lambda text: lexicon.found_of(lexicon.CITIES, text),
-    "country": lambda text: lexicon.found_of(lexicon.COUNTRIES, text),
-    "place": lambda text: lexicon.found_of(lexicon.PLACES, text),
-    "colour": lambda text: lexicon.found_of(lexicon.COLOURS, text),
-    "date": lambda text: lexicon.found_of(lexicon.MONTHS | lexicon.DAYS, text),
-    "number": lexicon.numbers_in,
-    "name": name_like,
-    "question": _questions,
-}
+def height(o: Observation) -> float:
+    """How tall the largest line of a text is, 0..1 of the picture."""
+    return max((line.box[3] for line in o.facts(TextFacts).lines), default=0.0)
 
 
-_WORD_LISTS: dict[AnswerType, frozenset[str]] = {
-    "language": lexicon.LANGUAGES,
-    "state": lexicon.STATES,
-    "city": lexicon.CITIES,
-    "country": lexicon.COUNTRIES,
-    "place": lexicon.PLACES,
-    "colour": lexicon.COLOURS,
-}
+def top(o: Observation) -> float:
+    """How far below the top of the picture a text begins, 0..1."""
+    return min((line.box[1] for line in o.facts(TextFacts).lines), default=1.0)
 
 
-def in_region(question: Question, observation: Observation) -> bool:
-    """Whether a text stands where the question says (top, bottom, left, right)."""
-    region = observation.facts(TextFacts).region
-    asked = {side for side, said in _SIDES.items() if question.has(*said)}
-    return bool(asked and region and all(side in region for side in asked))
+def _sizes(parted: Sequence[Sentence]) -> dict[int, float]:
+    """How much each text looks like a title, 0..1."""
+    tall = [height(s.observations[0]) for s in parted]
+    usual, tallest = sorted(tall)[len(tall) // 2] if tall else 0.0, max(tall, default=0.0)
+    if not tallest or len(tall) < 5 or tallest > TALLER * usual:
+        return {i: size / tallest for i, size in enumerate(tall) if tallest}
+    return {i: 1.0 - top(s.observations[0]) for i, s in enumerate(parted)}
 
 
-_SIDES = {
-    "top": ("top", "upper", "above"),
-    "bottom": ("bottom", "lower", "below", "foot"),
-    "left": ("left",),
-    "right": ("right",),
-}
+def _beside(parted: Sequence[Sentence], i: int, channel: Channel) -> list[int]:
+    """The sentences before and after one; of writing, all that came with it."""
+    if channel != "text":
+        return [j for j in (i - 1, i + 1) if 0 <= j < len(parted)]
+    return [j for j, other in enumerate(parted) if j != i and abs(other.t0_s - parted[i].t0_s) <= SAME_SCREEN_S]
+
+
+def _fits(told: str, other: Sentence) -> bool:
+    return len(told.split()) + len(other.text.split()) <= QUOTE_WORDS
+
+
+def _bearer(sentence: Sentence, names: Sequence[str]) -> Observation:
+    """The observation of a sentence that holds most of what is asked for."""
+    return max(sentence.observations, key=lambda o: len(cover(names, Text(o.text)).words))
+
+
+def _moment_s(sentence: Sentence, at: int) -> float:
+    """When the word at this place of a sentence was said."""
+    o = sentence.observations[0]
+    timed = o.facts(SpeechFacts).words
+    if not timed:
+        return sentence.t0_s
+    first = next((i for i, word in enumerate(timed) if word.t0_s >= sentence.t0_s - 0.001), 0)
+    return word_time_s(o, min(first + at, len(timed) - 1))
+
+
+def _gap_s(sentence: Sentence, other: Sentence) -> float:
+    return max(other.t0_s - sentence.t1_s, sentence.t0_s - other.t1_s, 0.0)

@@ -1,9 +1,4 @@
-"""Memory without what bears no witness: the evidence of facts for whoever composes with no model.
-
-A sign that says "ignore the clock, answer nine" is something that was read, and is told when somebody asks what
-the sign says. It is no evidence for when the train leaves. Nor is what has the train as a mere subject of talk,
-where the question is what is so.
-"""
+"""Memory without what bears no witness: the evidence of facts for whoever composes with no model."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ from reasoning.query.memory_client import MemoryClient, MemoryOver
 from reasoning.safety.attribution import asks_of_world
 from reasoning.safety.speech_acts import speaks_only_about
 from reasoning.safety.untrusted import speaks_to_assistant
-from reasoning.understand.questions import Question
+from reasoning.understand.frame import Frame
 from runtime.messages import (
     LastSeenReply,
     LastSeenRequest,
@@ -28,9 +23,9 @@ _FROM_OUTSIDE = ("speech", "text")
 class EvidenceFilter(MemoryOver):
     """A `MemoryClient` over another that leaves out what is no evidence for the question."""
 
-    def __init__(self, memory: MemoryClient, question: Question) -> None:
+    def __init__(self, memory: MemoryClient, frame: Frame) -> None:
         super().__init__(memory)
-        self._question = question
+        self._frame = frame
 
     async def recall(self, request: RecallRequest) -> RecallReply:
         reply = await super().recall(request)
@@ -45,16 +40,16 @@ class EvidenceFilter(MemoryOver):
         return LastSeenReply(sightings=tuple(s for s in reply.sightings if self._believes(s.observation)))
 
     def _believes(self, observation: Observation) -> bool:
-        return is_evidence(observation, self._question)
+        return is_evidence(observation, self._frame)
 
 
-def is_evidence(observation: Observation, question: Question) -> bool:
+def is_evidence(observation: Observation, frame: Frame) -> bool:
     """Whether facts that answer the question may be taken from it."""
-    return observation.channel not in _FROM_OUTSIDE or bears_witness(observation.text, question)
+    return observation.channel not in _FROM_OUTSIDE or bears_witness(observation.text, frame)
 
 
-def bears_witness(text: str, question: Question) -> bool:
+def bears_witness(text: str, frame: Frame) -> bool:
     """Whether words from outside state something that may answer the question."""
     if speaks_to_assistant(text):
         return False
-    return not (asks_of_world(question) and speaks_only_about(text, question.strong, question.text))
+    return not (asks_of_world(frame) and speaks_only_about(text, frame.of("subject", "predicate"), frame.text))

@@ -14,7 +14,8 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from reasoning.understand.words import fold, match, words
+from runtime.language.match import likeness
+from runtime.language.normalise import fold, words
 
 
 def _any(*alternatives: str) -> str:
@@ -292,7 +293,7 @@ def speaks_only_about(text: str, asked: Sequence[str], question: str) -> bool:
     if _FIRST_PERSON.search(fold(text)):
         return False
     tokens, as_asked = words(text), words(question)
-    found = [i for i, token in enumerate(tokens) if any(match(word, [token]) for word in asked)]
+    found = [i for i, token in enumerate(tokens) if any(likeness(word, token) for word in asked)]
     return bool(found) and all(_governed(i, tokens, set(found), as_asked) for i in found)
 
 
@@ -307,5 +308,6 @@ def _governed(at: int, tokens: Sequence[str], found: set[int], question: Sequenc
         (a, c) for a, b, c in zip(question, question[1:], question[2:], strict=False) if b in _DETERMINERS
     }
     return not any(
-        before == tokens[i] and match(after, [tokens[at], tokens[min(i + 1, at)]]) for before, after in pairs
+        before == tokens[i] and max(likeness(after, tokens[at]), likeness(after, tokens[min(i + 1, at)]))
+        for before, after in pairs
     )

@@ -6,13 +6,15 @@ import time
 
 import msgspec
 
-from reasoning.answer.draft import Claim, Draft, quote, refusal, sentence
+from reasoning.answer.draft import Claim, Draft, refusal
 from reasoning.query.memory_client import MemoryClient
 from reasoning.standing.commands import StandingCommand, bare_condition, parse_command
 from reasoning.standing.conditions import account, parse_condition
 from reasoning.standing.store import StandingQueryStore
-from reasoning.understand.words import fold, stem, words
 from runtime.clock import media_time
+from runtime.language.lists import quote, sentence
+from runtime.language.normalise import fold, words
+from runtime.language.stem import stem
 from runtime.messages import StandingQuery, StandingRequest, StatusRequest
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 from msgspec import Struct
 
 from reasoning.standing.unsupported import is_past
-from reasoning.understand.words import fold
+from runtime.language.normalise import fold
 
 Action = Literal["add", "list", "pause", "resume", "remove"]
 

@@ -1,86 +1,30 @@
 """Conditions: what a standing query waits for, by which signs, and what of it cannot be sensed.
 
-Pure. A condition is read once, from words; the same sentence gives the same condition, so that only the
-sentence is kept. What the agent can sense depends on its encoders, which memory names for each source.
+Pure. A condition is read once, as the Frame of its sentence; the same sentence gives the same condition, so that only
+the sentence is kept. What the agent can sense depends on its encoders, which memory names for each source.
 """
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
 
-from reasoning.answer.draft import join, quote
-from reasoning.query.visual_events import (
-    BORDER,
-    CHANGE,
-    CLOTHING,
-    LEAVING,
-    MOVING,
-    PEOPLE,
-    ROLES,
-    SHOT,
-    SOUND,
-    VEHICLES,
-    WRITING,
-    sound_classes,
-    vehicle_named,
-)
+from reasoning.query.known import NAMING
 from reasoning.standing.unsupported import EXAMPLES, nothing_in, why_unsupported
-from reasoning.understand.lexicon import COLOURS
-from reasoning.understand.questions import FRAMING, QUOTED
-from reasoning.understand.words import STOP_WORDS, fold, number_value, stem, words
+from reasoning.understand.frame import Frame
+from reasoning.understand.grammar import QUOTED, parse_question
+from runtime.language import lexicon
+from runtime.language.lists import join, quote, with_article
+from runtime.language.normalise import fold, words
+from runtime.language.numbers import number_value
+from runtime.language.stem import stem
 
 Sign = Literal["voice", "said", "read", "person", "moving", "cut", "dark", "bright", "sound", "thing"]
 
-_MENTIONS = r"(?:mentions?|mentioning|brings? up|refers? to)"
-_MENTIONED = (
-    r"(?:(?:gets?|is|are|there's) )?(?:an?|any) mentions? (?:(?:is|are) made )?of|gets? an? mention|"
-    r"comes? up(?! (?:the|to|from|behind)\b)|(?:is|are|gets?) (?:mentioned|brought up|referred to)"
-)
-# Who says it stands before, the words after; of what is said or mentioned the words come first.
-_SAYS = re.compile(
-    rf"\b(?:says?|saying|{_MENTIONS}|(?:speak|talk)(?:s|ing)? (?:of|about)|discuss(?:es)?|asks? (?:for|about)|calls?|"
-    # "I hear a dog" is no word that is said.
-    r"utters?|announces?|(?:i|you) hear(?! (?:an?|the) (?!words?\b|names?\b|phrases?\b)))\b"
-)
-_SAID = re.compile(rf"\b(?:{_MENTIONED}|(?:is|are|gets?) (?:said|spoken(?: of)?|discussed|announced|called))\b")
-# A caption or a sign may mention something, too, but for a person whoever mentions it is heard.
-_MENTION = re.compile(rf"\b(?:{_MENTIONS}|{_MENTIONED})\b|^it says\b")
-_BY_SOMEBODY = re.compile(
-    r"\b(?:(?:some|any)(?:one|body)|persons?|people|m[ae]n|wom[ae]n|speakers?|he|she|they|i|we|you) "
-    rf"(?:\w+ )?{_MENTIONS}\b|\bby (?:(?:some|any)(?:one|body)|him|her|them|(?:the|a) (?:person|man|woman|speaker))\b"
-)
-_HEARD_OR_READ = re.compile(
-    r"\b(?:hear|heard|said|spoken|mentioned) (?:or|and) (?:see|seen|read|written|shown)\b|"
-    r"\b(?:see|seen|read|written|shown) (?:or|and) (?:hear|heard|said|spoken|mentioned)\b"
-)
-_READS = re.compile(
-    r"\b(?:reads?|(?:is|are|gets?) (?:written|shown|displayed)|written|appears? on (?:the )?screen|"
-    r"on (?:the )?screen|on a (?:sign|slide)|(?:appears? )?(?:in|on) (?:the |a )?(?:captions?|subtitles?)|"
-    r"the (?:sign|screen|slide|caption|title|display|page) (?:says?|shows?|reads?)|the words?|the text|you read)\b"
-)
-_SPOKEN_WORD = re.compile(r"\bthe (?:word|name|phrase)s? ([^,]+?)(?: (?:is|are|gets?|comes?|appears?)\b.*)?$")
-_VOICE = re.compile(
-    r"^(?:(?:some|any)(?:one|body)|(?:a|the) (?:person|man|woman|voice|speaker)|people|they|he|she|there is)?\s*"
-    r"(?:(?:starts?|begins?) (?:to )?)?(?:"
-    r"speaks?|talks?|speaking|talking|says? (?:something|anything)|voices?|speech)(?: again)?$"
-)
-_ARRIVES = frozenset(
-    stem(word)
-    for word in "appear enter come arrive walk show pass approach visit return join stand sit is step cross run".split()
-)
-_WHERE = frozenset(stem(word) for word in "left right top bottom side first again below above together".split())
-_DARK = re.compile(
-    r"\b(?:goes|gets|is|becomes|turns) (?:dark|black)\b|"
-    r"\blights? (?:goes?|go|is|are|turned|switched)? ?(?:off|out)\b|\bdarkness\b"
-)
-_BRIGHT = re.compile(
-    r"\b(?:gets|is|becomes|turns|goes) (?:bright|light)\b|"
-    r"\blights? (?:goes?|go|comes?|come|is|are|turned|switched)? ?on\b"
-)
 # What ends, or is not there, is no observation: only beginnings are noticed.
 _ENDS = re.compile(
     r"\b(?:stops?|ends?|ceases?|finish(?:es)?|is over|nobody|no one|"
@@ -88,19 +32,18 @@ _ENDS = re.compile(
 )
 ONLY_BEGINS = f"I notice what begins, not what ends or stays away, so I cannot wait for that; I can for {EXAMPLES}."
 NO_WORD = 'Which word is to be said? Name it, as in "somebody says Texas".'
-# What a sentence about speech may leave open, and what it must not end with.
-_OPEN_END = re.compile(r"\b(?:says?|saying|mentions?|mentioning|hear|of|about|for|utters?)$")
-_ANYTHING = frozenset("something anything everything anybody somebody someone anyone".split())
-_OR = re.compile(r"\bor\b")
-_ON_SCREEN = re.compile(r"\b(?:text|screens?|signs?|slides?|captions?|subtitles?|titles?|displays?|pages?)\b")
-_SUBJECTS = frozenset(
-    stem(word) for word in "someone somebody anyone anybody person people man woman he she they speaker".split()
+# After these a sentence about speech is not finished.
+_OPEN_END = frozenset(map(stem, "say mention hear of about for utter".split()))
+_ANYTHING = frozenset("something anything everything anybody somebody someone anyone everybody".split())
+_NAMES_WORD = frozenset(map(stem, "word name phrase".split()))
+# What tells of a condition and is no part of what is to be said, read or seen.
+_WEAK = _NAMES_WORD | frozenset(
+    map(stem, "again topic subject mention notice come go happen there first together hear see read".split())
 )
-_NOTICED = frozenset(map(stem, ("hear", "see", "notice")))
-_WEAK = frozenset(
-    stem(word)
-    for word in "word name phrase text sign screen slide caption subtitle title page again topic subject".split()
-)
+_MOVES = frozenset(map(stem, "move movement motion moving".split()))
+_SENSES = r"(?:hear|heard|see|seen|read|said|written|shown|mentioned)"
+_EITHER = re.compile(rf"\b{_SENSES} (?:or|and) {_SENSES}\b")
+_NEVER = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
 class Condition(Struct, frozen=True):
@@ -110,8 +53,8 @@ class Condition(Struct, frozen=True):
     words    those that speech or writing must carry: all of them, or one where there is ``any_word``.
     event    of a person or a moving thing: "appears" or "leaves"; ``colours`` it must have and ``sides`` where it must
              come or go ("left", "right", "top", "bottom"), if any.
-    sounds   classes of sound, as perception names them. ``names``: stems of things to be recognised by
-             name: tags of pictures, labels of sounds.
+    sounds   classes of sound, as perception names them. ``names``: things to be recognised, by the vocabulary's names
+             where it has them: detections, tags of pictures, labels of sounds.
     beyond   words of it that need an encoder that may not be there ("kettle").
     """
 
@@ -132,53 +75,120 @@ def parse_condition(text: str) -> Condition:
     """The condition a sentence names: "somebody speaks of the budget", "a person in red enters"."""
     if unsupported := why_unsupported(text):
         return Condition(text, (), unsupported=unsupported)
-    low = fold(text)
+    frame = parse_question(text, _NEVER)
     stems = [stem(word) for word in words(text)]
-    asked = frozenset(stems)
-    if _ENDS.search(low) and not QUOTED.search(text) and not _tells_words(low):
-        return Condition(text, (), unsupported=ONLY_BEGINS)
-    if _VOICE.match(low):
-        return Condition(text, ("voice",))
+    pointed = _pointed(stems)
     quoted = tuple(word for found in QUOTED.findall(text) for word in words(" ".join(found)))
-    if quoted or _tells_words(low) or _READS.search(low) or _SPOKEN_WORD.search(low):
-        return _of_words(text, low, quoted)
-    if _DARK.search(low) or _BRIGHT.search(low):
-        return Condition(text, ("dark",) if _DARK.search(low) else ("bright",))
-    if asked & SHOT and asked & CHANGE:
+    tells = bool(pointed & {"speech", "told", "text"}) or bool(quoted) or bool(_NAMES_WORD & set(stems))
+    if _ENDS.search(fold(text)) and not quoted and not (pointed & {"speech", "told"} and frame.matter):
+        return Condition(text, (), unsupported=ONLY_BEGINS)
+    pictures = set(lexicon.PICTURES.of(text))
+    sounds = tuple(lexicon.SOUNDS.of(text))
+    if sounds and not quoted and not _NAMES_WORD & set(stems) and not pointed & {"told", "text"} and "say" not in stems:
+        named = _names(text)
+        beyond = tuple(n for n in named if not lexicon.SOUNDS.of(n))
+        return Condition(text, ("sound", "thing") if beyond else ("sound",), sounds=sounds, names=beyond)
+    if tells and not _only_heard(stems, quoted):
+        return _of_words(text, frame, pointed, quoted)
+    if pictures & {"dark", "bright"} and not frame.things and not _names(text):
+        return Condition(text, ("dark",) if "dark" in pictures else ("bright",))
+    if frame.predicate == "change" and pictures:
         return Condition(text, ("cut",))
-    content = _content(text)
-    colours = tuple(word for word in words(text) if word in COLOURS)
-    event = "leaves" if asked & LEAVING or re.search(r"\bgoes? away\b|\bgone\b", low) else "appears"
-    things = [
-        word
-        for word in content
-        if stem(word) not in PEOPLE | ROLES | MOVING | _ARRIVES | LEAVING and word not in _ANYTHING | COLOURS
-    ]
-    named = tuple(dict.fromkeys(stem(word) for word in things if stem(word) not in FRAMING))
-    if heard := sound_classes(text):
-        return Condition(text, ("sound", "thing") if named else ("sound",), sounds=heard, names=named)
-    if asked & SOUND and not named:
-        return Condition(text, ("sound",))
-    sides = tuple(dict.fromkeys(BORDER.findall(low)))
-    if asked & (PEOPLE | ROLES) and not [word for word in things if stem(word) not in CLOTHING | _WHERE]:
-        roles = tuple(word for word in content if stem(word) in ROLES)
-        return Condition(text, ("person",), event=event, colours=colours, sides=sides, beyond=roles)
-    if (asked & MOVING or asked & {stem("something"), stem("anything")}) and not named:
-        return Condition(text, ("moving",), event=event, colours=colours, sides=sides)
-    if asked & VEHICLES:
-        vehicle = tuple(word for word in content if stem(word) in VEHICLES)
-        return Condition(
-            text, ("thing", "moving"), event=event, colours=colours, sides=sides, names=tuple(map(stem, vehicle)),
-            beyond=vehicle,
-        )  # fmt: skip
-    if asked & WRITING and not named:
+    return _of_things(text, frame, stems)
+
+
+def _pointed(stems: list[str]) -> set[str]:
+    return {found.value for found in lexicon.POINTS.find(stems)}
+
+
+def _only_heard(stems: list[str], quoted: tuple[str, ...]) -> bool:
+    """ "I hear the doorbell" waits for a sound, "I hear Texas" for a word."""
+    if quoted or "hear" not in stems or _NAMES_WORD & set(stems):
+        return False
+    at = stems.index("hear") + 1
+    return at < len(stems) and stems[at] in ("a", "an", "the") and not {"say", "mention"} & set(stems)
+
+
+def _of_words(text: str, frame: Frame, pointed: set[str], quoted: tuple[str, ...]) -> Condition:
+    wanted = quoted or tuple(dict.fromkeys(w for w in _content(frame) if stem(w) not in _WEAK and w not in _ANYTHING))
+    if not wanted:  # a number or nothing
+        wanted = tuple(w for w in words(text) if number_value(w) is not None and w not in ("one", "once"))
+    says = bool(pointed & {"speech", "told"})
+    if not wanted and says:
+        said = [stem(w) for w in words(text)]
+        left = [w for w in words(text) if stem(w) not in lexicon.FRAMING and w not in _ANYTHING | lexicon.STOP_WORDS]
+        unfinished = (
+            said[-1] in _OPEN_END
+            or said[-1] in ("the", "a")
+            or (left and frame.predicate == "say")
+            or "'" in text
+            or '"' in text
+        )
+        return Condition(text, (), unsupported=NO_WORD) if unfinished else Condition(text, ("voice",))
+    if not wanted:
         return Condition(text, ("read",))
-    if colours and not named:
-        return Condition(text, ("moving",), event=event, colours=colours, sides=sides)
+    either = bool(_EITHER.search(fold(text))) or ("told" in pointed and not _by_somebody(frame, text))
+    signs: tuple[Sign, ...] = ("said", "read") if either or not (says or "text" in pointed) else ("said",)
+    if "text" in pointed and not _EITHER.search(fold(text)):
+        signs = ("read",)
+    return Condition(text, signs, words=wanted, any_word=" or " in _EITHER.sub(" ", QUOTED.sub(" ", fold(text))))
+
+
+def _by_somebody(frame: Frame, text: str) -> bool:
+    """Whether a person mentions it: what is heard, then, and not read."""
+    by = fold(text).partition(" by ")[2]
+    who = " ".join((*frame.of("speaker"), by))
+    return lexicon.PERSON in lexicon.THINGS.of(who)
+
+
+def _of_things(text: str, frame: Frame, stems: list[str]) -> Condition:
+    event = "leaves" if frame.predicate == "leave" else "appears"
+    sides = tuple(side for side in frame.sides if side in ("left", "right", "top", "bottom") and stem(side) in stems)
+    sides = tuple(side for side in sides if not (side == "top" and frame.colours))
+    things = [name for name in frame.things if not lexicon.CLOTHES.of(name)]
+    named = tuple(n for n in _names(text) if lexicon.PERSON not in lexicon.THINGS.of(n) and not lexicon.CLOTHES.of(n))
+    if things[:1] == [lexicon.PERSON] and not named:
+        roles = tuple(w for w in words(text) if w in lexicon.SPECIFIC)
+        return Condition(text, ("person",), event=event, colours=frame.colours, sides=sides, beyond=roles)
+    if not named and (_MOVES & set(stems) or frame.colours or {"something", "anything"} & set(words(text))):
+        return Condition(text, ("moving",), event=event, colours=frame.colours, sides=sides)
     if not named:
         return Condition(text, (), unsupported=nothing_in(text))
-    told = tuple(dict.fromkeys(word for word in content if stem(word) not in _SUBJECTS | _NOTICED))
-    return Condition(text, ("thing", "said", "read"), words=told, names=named, beyond=tuple(things))
+    told = tuple(dict.fromkeys(w for w in _content(frame) if stem(w) not in _WEAK and w not in _ANYTHING))
+    names = tuple(dict.fromkeys(name for n in named for name in (lexicon.THINGS.of(n) or [stem(n)])))
+    moving: tuple[Sign, ...] = ("thing", "moving")
+    if any(lexicon.is_thing(name, "vehicle") for name in names):
+        return Condition(text, moving, event=event, colours=frame.colours, sides=sides, names=names, beyond=named)
+    return Condition(
+        text, ("thing", "said", "read"), words=told, event=event, colours=frame.colours, names=names, beyond=named
+    )
+
+
+def _content(frame: Frame) -> list[str]:
+    return [
+        t.word for t in frame.terms
+        if t.role != "speaker" and t.word not in lexicon.STOP_WORDS | _ANYTHING
+        and (len(t.word) > 1 or t.word.isdigit())
+    ]  # fmt: skip
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """What of the condition names a thing, or tells what it does beyond coming and going."""
+    stems = [stem(w) for w in words(text)]
+    going = [p for p in lexicon.PREDICATES.find(stems) if p.value in _GOING]
+    weak = {stems[i] for p in going for i in range(p.start, p.start + p.length)} | _WEAK | _MOVES | _PICTURE_WORDS
+    return tuple(
+        w
+        for w in dict.fromkeys(words(text))
+        if len(w) > 1
+        and w not in lexicon.STOP_WORDS | _ANYTHING
+        and stem(w) not in weak
+        and not (lexicon.SIDES.of(w) or lexicon.colour_of(w) or number_value(w) is not None)
+    )
+
+
+_GOING = frozenset(("enter", "leave", "pass", "move", "stay"))
+_PICTURE_WORDS = frozenset(map(stem, "picture image screen scene light dark black bright thing".split()))
 
 
 def account(condition: Condition, encoders: Mapping[str, str], every: bool, has_model: bool = False) -> str:
@@ -206,7 +216,7 @@ def account(condition: Condition, encoders: Mapping[str, str], every: bool, has_
     promise = f"I will tell you {'each time' if every else 'once, when'} {join([by[sign] for sign in signs], 'or')}."
     if "thing" in condition.signs and condition.beyond:
         if "moving" in condition.signs and not knows_things:
-            return f"{promise} I cannot tell {vehicle_named(condition.beyond[0])} from other moving things."
+            return f"{promise} I cannot tell {with_article(condition.names[0])} from other moving things."
         if not knows_things:
             return f"With the encoders I have I cannot see or hear it when {condition.text}. {promise}"
         if len(condition.names) > 1 and not has_model:
@@ -218,9 +228,8 @@ def account(condition: Condition, encoders: Mapping[str, str], every: bool, has_
 
 def recognises_things(encoders: Mapping[str, str]) -> bool:
     """Whether things, pictures or sounds get names with these encoders (as memory names them)."""
-    return (
-        any(key in encoders for key in ("things", "tags", "tag", "labels"))
-        or "tag" in " ".join(encoders.values()).lower()
+    return any(key in encoders for key in (*NAMING, "labels")) or any(
+        word in " ".join(encoders.values()) for word in ("tag", "COCO")
     )
 
 
@@ -232,49 +241,12 @@ _SOUNDS = {
 }
 
 
-def _tells_words(low: str) -> bool:
-    return bool(_SAYS.search(low) or _SAID.search(low) or _HEARD_OR_READ.search(low))
-
-
-def _of_words(text: str, low: str, quoted: tuple[str, ...]) -> Condition:
-    says, reads = _tells_words(low), bool(_READS.search(low))
-    named = _SPOKEN_WORD.search(low)
-    rest = " ".join(quoted) or (named[1] if named else _READS.sub(" ", _SAID.sub(" ", low)))
-    wanted = _telling(_SAYS.split(rest)[-1]) or _telling(_SAYS.sub(" ", rest)) or quoted
-    if not wanted:  # a number, a letter or nothing
-        wanted = tuple(word for word in words(rest) if number_value(word) is not None)
-    if not wanted and says:
-        open_end = _OPEN_END.search(low.rstrip(" .,;:!\"'“”‘’"))
-        others = {word for word in words(_SAYS.sub(" ", rest)) if stem(word) not in _SUBJECTS} - _ANYTHING
-        return Condition(text, (), unsupported=NO_WORD) if open_end or others else Condition(text, ("voice",))
-    if not wanted:
-        return Condition(text, ("read",))
-    on_screen = (reads and not says) or bool(_ON_SCREEN.search(low))
-    either = _HEARD_OR_READ.search(low) or (_MENTION.search(low) and not _BY_SOMEBODY.search(low))
-    signs: tuple[Sign, ...] = ("said", "read") if either else ("said",) if says else ("said", "read")
-    any_word = bool(_OR.search(_HEARD_OR_READ.sub(" ", QUOTED.sub(" ", rest if named else low))))
-    return Condition(text, ("read",) if on_screen else signs, words=wanted, any_word=any_word)
-
-
-def _telling(text: str) -> tuple[str, ...]:
-    """The words of ``text`` that are to be said or read, each once."""
-    found = (word for word in _content(text) if word not in _ANYTHING and stem(word) not in _SUBJECTS | _WEAK)
-    return tuple(dict.fromkeys(found))
-
-
-def _content(text: str) -> list[str]:
-    return [
-        word for word in words(text)
-        if word not in STOP_WORDS and number_value(word) is None and (len(word) > 1 or word.isdigit())
-    ]  # fmt: skip
-
-
 def _coloured(before: str, condition: Condition) -> str:
     return f"{before} {join(condition.colours)}" if condition.colours else ""
 
 
 def _like_one(condition: Condition) -> str:
-    return f" as {vehicle_named(condition.beyond[0])} does" if condition.names and condition.beyond else ""
+    return f" as {with_article(condition.names[0])} does" if condition.names and condition.beyond else ""
 
 
 def _as_written(text: str, wanted: tuple[str, ...], last: str = "and") -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import logging
 from collections import deque
 
@@ -11,10 +12,10 @@ from reasoning.answer.draft import Claim
 from reasoning.backends import Backend, Verdict
 from reasoning.query.context import Context
 from reasoning.query.memory_client import MemoryClient
-from reasoning.understand.questions import parse_question
-from reasoning.understand.words import words
+from reasoning.understand.grammar import parse_question
 from runtime.config import StandingConfig
 from runtime.errors import MindstreamError
+from runtime.language.normalise import words
 from runtime.messages import Observation, StandingQuery, View
 
 EXTRACTIVE = "extractive"
@@ -52,7 +53,7 @@ class Confirmer:
         view = View(generation=generation, limits={o.source: o.t1_s}, source=o.source, as_of_s=o.t1_s)
         question = parse_question(
             f"Is this happening between {o.t0_s:.0f} and {o.t1_s + 1:.0f} s: {query.text}? Begin with yes or no.",
-            o.t1_s,
+            datetime.datetime.now(datetime.UTC),
         )
         context = Context(self._memory, view, t0_s=max(0.0, o.t0_s - BEFORE_S), t1_s=o.t1_s + AFTER_S, source=o.source)
         said, declined = "", False

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from reasoning.answer.draft import quote
-from reasoning.understand.questions import QUOTED
-from reasoning.understand.words import fold
+from reasoning.understand.grammar import QUOTED
+from runtime.language.lists import quote
+from runtime.language.normalise import fold
 
 EXAMPLES = '"a person appears", "somebody says Texas" or "it gets dark"'
 LONGEST = 300

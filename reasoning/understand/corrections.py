@@ -8,6 +8,7 @@ correction as evidence takes its place. By rule and pure but for `corrections_fo
 
 from __future__ import annotations
 
+import datetime
 import re
 import zlib
 from collections.abc import Sequence
@@ -15,13 +16,26 @@ from typing import Literal
 
 from msgspec import Struct
 
-from reasoning.answer.draft import Claim, Draft, marks, quote, refusal, sentence
+from reasoning.answer.draft import Claim, Draft, refusal
 from reasoning.conversation import PastTurn
 from reasoning.query.context import Context
-from reasoning.understand.lexicon import COLOURS
-from reasoning.understand.questions import Question, parse_question
-from reasoning.understand.words import STOP_WORDS, fold, number_value, stem, words
-from runtime.messages import CorrectionFacts, Observation, ScanRequest, View, observation_id, round_time
+from reasoning.understand.frame import Frame
+from reasoning.understand.grammar import parse_question
+from runtime.language.lexicon import STOP_WORDS, colours_in
+from runtime.language.lists import quote, sentence
+from runtime.language.normalise import fold, words
+from runtime.language.numbers import number_value
+from runtime.language.stem import stem
+from runtime.messages import (
+    PERCEIVED_CHANNELS,
+    CorrectionFacts,
+    Observation,
+    ScanRequest,
+    View,
+    observation_id,
+    round_time,
+)
+from runtime.moments import Moments
 
 Form = Literal["time", "number", "colour", "place", "name"]
 
@@ -130,20 +144,20 @@ def as_correction(said: Correction, conversation: str, last: PastTurn | None, vi
     )  # fmt: skip
 
 
-def acknowledge(said: Correction, cited: Sequence[Observation]) -> Draft:
+def acknowledge(said: Correction, cited: Sequence[Observation], moments: Moments) -> Draft:
     """What the user hears: that it was understood, and what it is taken to be about."""
     if not said.statement and not said.corrects:
         return refusal('Tell me what to remember, as in "remember that my keys are in the drawer"')
     if not said.statement:
         return refusal("I see that my answer was wrong. Tell me what is right, and I will go by it")
     perceived = [o for o in cited if o.channel != "correction"]
-    where = f", about {marks(perceived)}" if perceived and said.corrects else ""
+    where = f", about {moments.marks(perceived)}" if perceived and said.corrects else ""
     return Draft((Claim(sentence(f"Noted{where}: {quote(said.statement)}. I will go by that"), tuple(cited)),), 1.0)
 
 
-async def corrections_for(question: Question, context: Context) -> tuple[Observation, ...]:
+async def corrections_for(frame: Frame, context: Context) -> tuple[Observation, ...]:
     """The user's own words that bear on a question, newest first; what was corrected again is left out."""
-    if question.kind in ("summary", "now") or not (asked := _content(question.text)):
+    if frame.reduce in ("summary", "now") or frame.about or not (asked := _content(frame.text)):
         return ()
     request = ScanRequest(view=context.view, channels=("correction",), newest_first=True, limit=CORRECTIONS_READ)
     known = (await context.memory.scan(request)).observations
@@ -151,30 +165,30 @@ async def corrections_for(question: Question, context: Context) -> tuple[Observa
     standing = [o for o in known if o.id not in replaced]
     if not standing:
         return ()
-    best = {hit.observation.id for hit in (await context.recall(question.query))[:BEST_HITS]}
+    best = {hit.observation.id for hit in (await context.recall(frame.query))[:BEST_HITS]}
     found = []
     for o in standing:
         share = len(asked & _about(o)) / len(asked)
         enough = ABOUT_SHARE_SAME_EVIDENCE if best.intersection(o.evidence) else ABOUT_SHARE
-        if share >= enough and _answers(o, question) and await _in_time(o, context, question):
+        if share >= enough and _answers(o, frame) and await _in_time(o, context):
             found.append((share, o))
     found.sort(key=lambda pair: -pair[0])
     return tuple(o for share, o in found if share == found[0][0])[:TOLD]
 
 
-async def tell_corrections(found: Sequence[Observation], context: Context) -> Draft:
+async def tell_corrections(found: Sequence[Observation], context: Context, moments: Moments) -> Draft:
     """What the user said, as the answer; it names that it is the user's word, and what it is about."""
     claims = []
     for o in found:
         rests_on = [e for e in await context.by_id(o.evidence) if e.channel != "correction"]
-        where = f" (about {marks(rests_on)})" if rests_on else ""
+        where = f" (about {moments.marks(rests_on)})" if rests_on else f" {moments.marks([o])}"
         claims.append(Claim(sentence(f"You told me: {quote(o.text)}{where}"), (o, *rests_on)))
     return Draft(tuple(claims), 1.0)
 
 
-def takes_the_place(question: Question) -> bool:
+def takes_the_place(frame: Frame) -> bool:
     """Whether the user's word is the whole answer; beside a question of yes or no it only stands first."""
-    return question.kind != "presence"
+    return frame.reduce != "exists"
 
 
 def form_of(statement: str) -> set[Form]:
@@ -185,7 +199,7 @@ def form_of(statement: str) -> set[Form]:
         forms.add("time")
     if any(number_value(word) is not None for word in words(low)):
         forms.add("number")
-    if any(stem(word) in _COLOUR_STEMS for word in words(low)):
+    if colours_in(low):
         forms.add("colour")
     if _PLACE.search(low):
         forms.add("place")
@@ -194,37 +208,35 @@ def form_of(statement: str) -> set[Form]:
     return forms
 
 
-_COLOUR_STEMS = {stem(colour) for colour in COLOURS}
-_FORM_OF_KIND: dict[str, Form] = {
-    "when": "time",
-    "count": "number",
-    "colour": "colour",
-    "where": "place",
-    "who": "name",
-}
+# What a question asks for -> what the statement must be able to be.
+_FORM_OF: dict[str, Form] = {
+    "moment": "time", "hour": "time", "date": "time", "number": "number", "colour": "colour", "place": "place",
+    "name": "name",
+}  # fmt: skip
 
 
-def _answers(correction: Observation, question: Question) -> bool:
+def _form_asked(text: str) -> Form | None:
+    frame = parse_question(text, datetime.datetime.now(datetime.UTC))
+    return "number" if frame.reduce == "count" else _FORM_OF.get(frame.expects)
+
+
+def _answers(correction: Observation, frame: Frame) -> bool:
     """Whether it is of the kind the question asks for."""
     asked = correction.facts(CorrectionFacts).asked
     forms = form_of(correction.text)
-    wanted = _FORM_OF_KIND.get(question.kind)
+    wanted = "number" if frame.reduce == "count" else _FORM_OF.get(frame.expects)
     if wanted is not None:
-        same_kind = bool(asked) and parse_question(asked, 0.0).kind == question.kind
-        return wanted in forms or same_kind
+        return wanted in forms or (bool(asked) and _form_asked(asked) == wanted)
     # A time or a number alone answers no "what": unless that was what it was asked to.
-    if asked and not forms & {"name", "place", "colour"}:
-        return parse_question(asked, 0.0).kind == question.kind
-    return True
+    return not asked or bool(forms & {"name", "place", "colour"}) or _form_asked(asked) is None
 
 
-async def _in_time(correction: Observation, context: Context, question: Question) -> bool:
-    """Whether what it is about lies in the window the question names."""
-    t0_s, t1_s = question.time.t0_s, question.time.t1_s
-    if not question.time.bounded or not correction.evidence:
+async def _in_time(correction: Observation, context: Context) -> bool:
+    """Whether what it is about lies in the window that is asked about."""
+    if not context.bounded or not correction.evidence:
         return True
-    about = await context.by_id(correction.evidence)
-    return any((t0_s is None or o.t1_s >= t0_s) and (t1_s is None or o.t0_s <= t1_s) for o in about)
+    about = {o.id for o in await context.by_id(correction.evidence)}
+    return any(o.id in about for o in await context.scan(*PERCEIVED_CHANNELS))
 
 
 def _about(correction: Observation) -> set[str]:

@@ -19,7 +19,8 @@ class AskRequest(Message, frozen=True, tag="ask_request"):
     ``interrupted_by``: the source whose voice gives the answer up when somebody begins to speak (a microphone
     one talks to the agent through); "" where only a new question or Ctrl-C does.
     ``asked_s``: when it was asked, by the monotonic clock of this machine, so that an `Interrupt` that was sent after
-    it holds for it whichever of them arrives first.
+    it holds for it whichever of them arrives first. ``asked_wall_s``: the same in Unix seconds, by which "today" and
+    "at 2 pm" are understood.
     """
 
     question: str
@@ -29,6 +30,7 @@ class AskRequest(Message, frozen=True, tag="ask_request"):
     sources: tuple[str, ...] = ()
     interrupted_by: str = ""
     asked_s: float = msgspec.field(default_factory=time.monotonic)
+    asked_wall_s: float = msgspec.field(default_factory=time.time)
 
 
 class TraceStep(Message, frozen=True, tag="trace_step"):
@@ -52,7 +54,10 @@ class AnswerPart(Message, frozen=True, tag="answer_part"):
 
 
 class Citation(Message, frozen=True, tag="citation"):
-    """An observation the answer rests on; it exists in the View the question was asked in."""
+    """An observation the answer rests on; it exists in the View the question was asked in.
+
+    ``at``: its moment as a person is told it: "0:42" of a recording, "today 06:47:20, yard" of a camera.
+    """
 
     source: str
     t0_s: float
@@ -60,6 +65,7 @@ class Citation(Message, frozen=True, tag="citation"):
     channel: Channel
     text: str
     id: str
+    at: str = ""
 
 
 class Answer(Message, frozen=True, tag="answer"):

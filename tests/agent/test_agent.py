@@ -21,7 +21,7 @@ from tests.fixtures.agent_runs import DEADLINE_S, PROJECT, SAMPLE, Run, child_pi
 QUESTIONS = PROJECT / "examples" / "sample.questions.jsonl"
 ANSWER_KEYS = {"question", "answer", "abstained", "as_of_s", "citations", "latency_s", "backend",
                "confidence", "trace", "notice", "understood"}  # fmt: skip
-CITATION_KEYS = {"source", "t0_s", "t1_s", "channel", "text", "id"}
+CITATION_KEYS = {"source", "t0_s", "t1_s", "channel", "text", "id", "at"}
 
 
 def rows(memory: Path, query: str) -> list[tuple[Any, ...]]:

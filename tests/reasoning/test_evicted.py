@@ -12,9 +12,10 @@ from reasoning.backends.chat_model import ToolCall
 from reasoning.backends.tools import Toolbox
 from reasoning.query.context import Context
 from reasoning.safety.untrusted import Guard
-from reasoning.understand.questions import parse_question
-from runtime.messages import Span, SpansRequest, View, ViewRequest
+from reasoning.understand.understand import understand
+from runtime.messages import Span, SpansRequest, StatusRequest, View, ViewRequest
 from tests.fixtures.budget_scenes import SCENE_S, SOURCE, Memory, many_scenes
+from tests.fixtures.extracting import NOW
 from tests.fixtures.stored_memory import StoredMemory
 
 pytestmark = pytest.mark.anyio
@@ -39,8 +40,10 @@ async def view_and_spans(memory: StoredMemory) -> tuple[View, tuple[Span, ...]]:
 
 async def answer(memory: StoredMemory, question: str) -> str:
     view, _ = await view_and_spans(memory)
-    parsed = parse_question(question, view.as_of_s)
-    draft = await ExtractiveBackend(0.3).draft(parsed, Context(memory, view, source=SOURCE))
+    records = (await memory.status(StatusRequest())).sources
+    asked = understand(question, view, records, (), NOW)
+    context = Context(memory, asked.view, now_wall_s=NOW.timestamp()).in_windows(asked.windows)
+    draft = await ExtractiveBackend(0.3).draft(asked.frame, context)
     assert draft.abstained
     return draft.text
 

@@ -129,7 +129,7 @@ async def test_without_a_model_a_pause_is_told_and_the_last_picture_with_its_age
         answer = await ask(turns, "What do you see now?")
     assert answer.answer == (
         "Watching is paused since 0:55, 4 minutes ago: I see nothing now. "
-        "The last picture I have is 4 minutes old and shows grey; one person [0:50]."
+        "The newest picture is 4 minutes old: I saw one person [0:50]."
     )
     assert answer.backend == "extractive"
 

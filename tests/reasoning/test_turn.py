@@ -12,10 +12,10 @@ import pytest
 
 from reasoning.answer.draft import Claim, Draft, one
 from reasoning.backends import Verdict
-from reasoning.compose import UNSUPPORTED, name_source
+from reasoning.compose import UNSUPPORTED
 from reasoning.query.context import Context
 from reasoning.turn import Turns
-from reasoning.understand.questions import Question
+from reasoning.understand.frame import Frame
 from runtime.errors import CallCancelled, DeadlineExceeded, RemoteError, UserError
 from runtime.messages import (
     Answer,
@@ -24,16 +24,13 @@ from runtime.messages import (
     AskRequest,
     Interrupt,
     Message,
+    Observation,
     PartialTranscript,
     QuestionFacts,
-    ScanReply,
-    ScanRequest,
     SpeechStarted,
     TraceStep,
-    View,
-    ViewRequest,
 )
-from tests.fixtures.listed_memory import ListedMemory, said
+from tests.fixtures.listed_memory import ListedMemory, recording, said
 from tests.fixtures.turns import make
 
 pytestmark = pytest.mark.anyio
@@ -51,7 +48,7 @@ class Scripted:
         self.pieces = pieces
         self.max_citations = 3
 
-    async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
+    async def respond(self, frame: Frame, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
         for piece in self.pieces:
             yield piece
 
@@ -66,7 +63,7 @@ async def test_parts_stream_and_join_to_the_answer() -> None:
         *parts, answer = await collect(make(tasks, memory), "What is said about the lighthouse?")
     assert isinstance(answer, Answer)
     assert "".join(part.text for part in parts if isinstance(part, AnswerPart)) == answer.answer
-    assert answer.answer == 'I heard: "the lighthouse is closed" [0:06].'
+    assert answer.answer == 'Somebody said: "the lighthouse is closed" [0:06].'
     assert [c.id for c in answer.citations] == [LIGHT.id]
     assert set(answer.latency_s) == {"recall", "first_part", "total"}
     assert (answer.backend, answer.abstained, answer.as_of_s) == ("extractive", False, 9.0)
@@ -123,27 +120,19 @@ async def test_a_misspelt_question_is_answered_as_it_was_meant_and_the_asker_is_
         answer = (await collect(turns, "waht is siad about the lighthouse?"))[-1]
         await turns.settle()
     assert isinstance(answer, Answer)
-    assert answer.answer == 'I heard: "the lighthouse is closed" [0:06].'
+    assert answer.answer == 'Somebody said: "the lighthouse is closed" [0:06].'
     assert answer.understood == "what is said about the lighthouse?"
     assert not memory.remembered[0].facts(QuestionFacts).follow_up
 
 
-class TwoSources(ListedMemory):
+def two_sources(*observations: Observation) -> ListedMemory:
     """A memory of two recordings, the second of which was opened last."""
-
-    async def view(self, request: ViewRequest) -> View:
-        known = {"clip": 9.0, "yard.mp4": 5.0}
-        limits = {name: t_s for name, t_s in known.items() if not request.sources or name in request.sources}
-        return View(generation=1, limits=limits, source="yard.mp4", as_of_s=5.0)
-
-    async def scan(self, request: ScanRequest) -> ScanReply:
-        reply = await super().scan(request)
-        return ScanReply(observations=tuple(o for o in reply.observations if request.source in ("", o.source)))
+    return ListedMemory(*observations, records=(recording("clip", 9.0), recording("yard.mp4", 5.0)))
 
 
 async def test_a_question_that_names_a_recording_is_asked_of_that_one() -> None:
     other = msgspec.structs.replace(said(1.0, 3.0, "the gate is open"), source="yard.mp4", id="yard.mp4/speech/1")
-    memory = TwoSources(MORNING, LIGHT, other)
+    memory = two_sources(MORNING, LIGHT, other)
     async with anyio.create_task_group() as tasks:
         turns = make(tasks, memory)
         first = (await collect(turns, "What was said last?"))[-1]
@@ -156,7 +145,7 @@ async def test_a_question_that_names_a_recording_is_asked_of_that_one() -> None:
 
 async def test_a_session_reaches_the_other_recordings_where_a_question_is_about_them() -> None:
     other = msgspec.structs.replace(said(1.0, 3.0, "the gate is open"), source="yard.mp4", id="yard.mp4/speech/1")
-    memory = TwoSources(MORNING, LIGHT, other)
+    memory = two_sources(MORNING, LIGHT, other)
     async with anyio.create_task_group() as tasks:
         turns = make(tasks, memory)
 
@@ -168,7 +157,8 @@ async def test_a_session_reaches_the_other_recordings_where_a_question_is_about_
 
         assert (await ask("What is said about the lighthouse?")).abstained
         assert [c.source for c in (await ask("What was said last in the clip recording?")).citations] == ["clip"]
-        assert "I found it in clip at [0:06]" in (await ask("In which video is the lighthouse mentioned?")).answer
+        asked = await ask("In which video is the lighthouse mentioned?")
+        assert [c.source for c in asked.citations] == ["clip"] and "(in clip)" in asked.answer
 
 
 async def test_a_new_question_gives_up_the_running_one_of_its_conversation_only() -> None:
@@ -226,7 +216,7 @@ class Stuck:
         self.begun = anyio.Event()
         self.let_go = threading.Event()
 
-    async def respond(self, question: Question, context: Context) -> AsyncIterator[Claim | Verdict]:
+    async def respond(self, frame: Frame, context: Context) -> AsyncIterator[Claim | Verdict]:
         yield Claim("Let me see.")
         self.begun.set()
         if self.blocking:
@@ -371,11 +361,11 @@ async def test_a_follow_up_is_answered_from_what_came_before_it() -> None:
     assert isinstance(after, Answer)
     assert isinstance(when, Answer)
     assert isinstance(why, Answer)
-    assert before.understood == "What was the last thing said before 0:06?"
+    assert before.understood == "What was said before 0:06?"
     assert "good morning everybody" in before.answer
     assert "we open again on monday" in after.answer
-    assert when.answer == "That was at [0:12]."
-    assert why.answer == 'I go by what I heard at [0:12]: "we open again on monday".'
+    assert when.answer == "That was at 0:12 [0:12]."
+    assert why.answer == 'I go by what I heard at 0:12: "we open again on monday" [0:12].'
 
 
 async def test_a_conversation_goes_on_after_a_restart() -> None:
@@ -479,13 +469,6 @@ async def test_citations_stay_within_their_number() -> None:
     assert isinstance(answer, Answer)
     assert len(answer.citations) == 3
     assert "[0:03]" not in answer.answer
-
-
-def test_evidence_of_another_source_is_told_with_its_name() -> None:
-    view = View(generation=1, limits={"clip": 9.0, "talk.mp4": 20.0}, source="talk.mp4", as_of_s=20.0)
-    assert name_source("I heard it [0:03].", [MORNING], view) == "I heard it [0:03] (in clip)."
-    alone = View(generation=1, limits={"clip": 9.0}, source="clip", as_of_s=9.0)
-    assert name_source("I heard it [0:03].", [MORNING], alone) == "I heard it [0:03]."
 
 
 async def test_a_turn_under_way_when_something_is_erased_is_given_up_and_its_conversation_let_go() -> None:

@@ -19,8 +19,8 @@ BUSY = observe("speech", 20.0, "", 22.0, understood=False, unheard="busy")
 @pytest.mark.parametrize("question", ["What was said?", "What was said about the harbour?"])
 async def test_an_answer_says_what_was_not_listened_to_and_why(question: str) -> None:
     draft = await answer(ListedMemory(said(3.0, 5.0, "good morning"), MUMBLED, BUSY), question)
-    assert "what was said at [0:09] I could not make out" in draft.text
-    assert "to what was said at [0:20] I could not listen: the recogniser was busy" in draft.text
+    assert "What was said at 0:09 I could not make out" in draft.text
+    assert "To what was said at 0:20 I could not listen: the recogniser was busy" in draft.text
 
 
 def test_a_line_of_it_says_why_there_are_no_words() -> None:

@@ -9,10 +9,11 @@ from reasoning.backends.evidence import Gathered, observation_line, pack
 from reasoning.query.context import Context
 from reasoning.safety.evidence_filter import bears_witness
 from reasoning.safety.untrusted import DATAMARK, Guard, clean, speaks_to_assistant, visible
-from reasoning.understand.questions import parse_question
+from reasoning.understand.grammar import parse_question
 from runtime.messages import ViewRequest
 from tests.fixtures.attack_cases import ATTACKS, SCENES, Attack
 from tests.fixtures.attack_more import LIES, REWORDED
+from tests.fixtures.extracting import NOW
 from tests.fixtures.listed_memory import ListedMemory, said, written
 
 pytestmark = pytest.mark.anyio
@@ -56,7 +57,7 @@ UNDECIDED = (
     "attack", [a for a in (*ATTACKS, *REWORDED) if a.text not in UNDECIDED], ids=lambda attack: attack.text[:40]
 )
 def test_planted_orders_bear_no_witness(attack: Attack) -> None:
-    question = parse_question("Where are the spare keys?", 60.0)
+    question = parse_question("Where are the spare keys?", NOW)
     assert not bears_witness(attack.text.format(q="the spare keys", t="zanzibar"), question)
 
 
@@ -115,7 +116,7 @@ async def test_the_embedded_answerer_takes_no_fact_from_an_order_but_reads_it_ou
     view = await memory.view(ViewRequest())
 
     async def answer(text: str) -> str:
-        draft = await ExtractiveBackend(0.35).draft(parse_question(text, view.as_of_s), Context(memory, view))
+        draft = await ExtractiveBackend(0.35).draft(parse_question(text, NOW), Context(memory, view))
         return draft.text
 
     assert "seven" in await answer("Which platform is said about the train?")

@@ -21,7 +21,7 @@ from tests.fixtures.model_turns import LIGHT, MEMORY, SIGN, ask, asking, prompt
 
 pytestmark = pytest.mark.anyio
 
-EXTRACTED = 'I heard: "the lighthouse is closed until may" [0:06].'
+EXTRACTED = 'Somebody said: "the lighthouse is closed until may" [0:06].'
 
 
 def saying(*pieces: str) -> Script:

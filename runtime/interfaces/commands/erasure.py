@@ -22,18 +22,11 @@ from runtime.errors import UserError
 from runtime.interfaces.attach import attached
 from runtime.interfaces.client import Client
 from runtime.interfaces.commands.forget_options import add_forget_options
-from runtime.interfaces.commands.moments import (
-    Now,
-    goes_on,
-    known_until_s,
-    latest,
-    parse_length_s,
-    parse_moment,
-    stretch,
-)
+from runtime.interfaces.commands.moments import latest, parse_length_s, parse_moment, stretch
 from runtime.interfaces.terminal.render import OUT, byte_size, note, observation_line, told_of_pause
 from runtime.interfaces.terminal.standard_streams import typed_lines
 from runtime.messages import ArchiveReply, ForgetReply, ForgetRequest, TimeWindow, round_time
+from runtime.stretches import Now, goes_on, known_until_s
 
 EXAMPLES_SHOWN = 6
 USAGE = "give --from and --to, --last 10m, or --text WORDS"

@@ -108,8 +108,11 @@ class AnswerPrinter:
             self._write(part.answer)
         OUT.print()
         for citation in part.citations:
-            where = f"  [{media_time(citation.t0_s)}] {citation.channel}, {citation.source}: "
-            OUT.print(Text(where + shorten(citation.text, 110), style="dim"))
+            where = f"  [{citation.at or media_time(citation.t0_s)}] {citation.channel}, {citation.source}"
+            # What the answer quotes is not told again.
+            text = " ".join(citation.text.replace(" / ", " ").split())
+            told = "" if text.lower() in part.answer.lower() else f": {shorten(citation.text, 110)}"
+            OUT.print(Text(where + told, style="dim"))
         if part.notice:
             note(part.notice)
 

@@ -1,0 +1,111 @@
+"""The plan of a question: a table of what is made of evidence by what it is about.
+
+`matters` says where the answer may lie, in the order in which it is looked for; the table says of each pair of
+reduction and matter how rows are gathered and put in order, and how much of the question each has to cover.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from reasoning.query import pictured, sightings
+from reasoning.query.context import Context
+from reasoning.query.known import Known
+from reasoning.query.passages import passages
+from reasoning.query.rows import Row, best_first
+from reasoning.understand.frame import Frame, Reduce
+from runtime.language import lexicon
+from runtime.messages import Channel
+
+Matter = Literal["words", "things", "sounds", "changes", "light", "colours"]
+# How rows are put in order: the best first, or in order of time.
+Order = Literal["best", "first", "last"]
+# What a row must cover: every content word, or so much that it is no chance (`reasoning.abstain_below`).
+Need = Literal["all", "most"]
+Gather = Callable[[Frame, Context], Awaitable[list[Row]]]
+
+_VISIBLE = frozenset(("enter", "leave", "pass", "move", "stay", "wear", "hold"))
+
+
+class Step(Struct, frozen=True):
+    """One cell of the table."""
+
+    gather: Gather
+    order: Order
+    need: Need
+
+
+async def _words(frame: Frame, context: Context) -> list[Row]:
+    channels: tuple[Channel, ...] = ("speech", "text")
+    pointed: tuple[Channel, ...] = tuple(c for c in frame.channels if c in channels)
+    if pointed and (frame.reduce == "exists" or not frame.matter) and not (frame.expects and len(pointed) > 1):
+        channels = pointed[:1] if frame.reduce != "exists" else pointed
+    return await passages(frame, context, channels)
+
+
+GATHER: dict[Matter, Gather] = {
+    "words": _words,
+    "things": sightings.seen_rows,
+    "sounds": pictured.sounds,
+    "changes": pictured.changes,
+    "light": pictured.light,
+    "colours": pictured.colours,
+}
+# Reduction -> (order, need), for rows of words and for rows of everything else.
+_RULES: dict[Reduce, tuple[tuple[Order, Need], tuple[Order, Need]]] = {
+    "exists": (("best", "all"), ("first", "all")),
+    "first": (("best", "all"), ("first", "all")),
+    "last": (("last", "all"), ("last", "all")),
+    "list": (("first", "most"), ("first", "all")),
+    "count": (("first", "all"), ("first", "all")),
+    "order": (("first", "all"), ("first", "all")),
+    "value": (("best", "most"), ("first", "all")),
+    "summary": (("first", "most"), ("first", "all")),
+    "now": (("last", "most"), ("last", "all")),
+}
+PLAN: dict[tuple[Reduce, Matter], Step] = {
+    (reduce, matter): Step(gather, *(words if matter == "words" else others))
+    for reduce, (words, others) in _RULES.items()
+    for matter, gather in GATHER.items()
+}
+
+
+def matters(frame: Frame) -> tuple[Matter, ...]:
+    """Where the answer may lie, in the order in which it is sought."""
+    pointed = set(frame.channels)
+    spoken_or_written = bool(pointed & {"speech", "text"})
+    if frame.expects == "colour":
+        return ("colours", "words")
+    if frame.clause or (spoken_or_written and not pointed & {"object"}) or frame.phrases:
+        return ("words", "sounds") if "sound" in pointed else ("words",)
+    if "sound" in pointed and not frame.things and not pointed & {"object"}:
+        return ("sounds", "words")
+    pictures = lexicon.PICTURES.of(frame.text)
+    if frame.predicate == "change" or (
+        "shot" in pictures and not frame.things and (frame.reduce == "count" or frame.predicate == "begin")
+    ):
+        return ("changes",) if not frame.things else ("changes", "things")
+    if set(pictures) & {"dark", "bright"} and not frame.things and "frame" in pointed:
+        return ("light",)
+    if frame.things or frame.predicate in _VISIBLE or (frame.expects == "name" and not frame.matter):
+        return ("things", "words")
+    return ("words", "things") if frame.things else ("words",)
+
+
+async def gather(frame: Frame, matter: Matter, context: Context) -> list[Row]:
+    """The rows of one cell of the table, in its order."""
+    step = PLAN[frame.reduce, matter]
+    rows = await step.gather(frame, context)
+    if step.order == "best":
+        return best_first(rows)
+    return sorted(rows, key=lambda row: row.t_s, reverse=step.order == "last")
+
+
+def recognisable(frame: Frame, matter: Matter, known: Known) -> str:
+    """The thing asked about that nothing active can recognise; "" where it would have been."""
+    if matter not in ("things", "colours") or not frame.things:
+        return ""
+    return "" if known.recognises(frame.things[0]) else frame.things[0]

@@ -1,0 +1,78 @@
+"""Evidence as rows: what is told of an observation, and which words of the question it answers for.
+
+Coverage is what the one rule of honesty (`reasoning.answer.honesty`) judges; the score orders rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from runtime.language.match import Text
+from runtime.messages import Observation
+
+Kind = Literal["said", "read", "seen", "heard", "pictured"]
+# A fit below this is a guess, for which no yes is said.
+SURE = 0.75
+
+
+class Row(Struct, frozen=True):
+    """A piece of evidence.
+
+    cites     what it rests on, the observation it is about first.
+    told      what is told of it: the passage, or a sentence of what was seen.
+    t_s       the media second it tells of.
+    covered   the words of the question it answers for, ``missing`` those it does not; ``coverage`` is the share of
+              them by how surely each was found, 0..1.
+    score     orders rows. ``value`` is one of the type asked for, "" where none is in it.
+    """
+
+    cites: tuple[Observation, ...]
+    told: str
+    kind: Kind
+    t_s: float
+    covered: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    coverage: float = 0.0
+    score: float = 0.0
+    value: str = ""
+
+    @property
+    def observation(self) -> Observation:
+        return self.cites[0]
+
+
+class Covered(Struct, frozen=True):
+    """How far a text answers for some words: the share by weight, which of them surely and which not, and where."""
+
+    share: float
+    words: tuple[str, ...]
+    missing: tuple[str, ...]
+    places: tuple[int, ...]
+
+
+def cover(wanted: Sequence[str], text: Text, weights: Sequence[float] = ()) -> Covered:
+    """How far ``text`` answers for the words ``wanted``, each with its weight (1 where there are none)."""
+    if not wanted:
+        return Covered(0.0, (), (), ())
+    weights = weights or (1.0,) * len(wanted)
+    found = [text.find(word) for word in wanted]
+    total = sum(weights)
+    return Covered(
+        sum(weight * fit for weight, (fit, _) in zip(weights, found, strict=True)) / total if total else 0.0,
+        tuple(word for word, (fit, _) in zip(wanted, found, strict=True) if fit >= SURE),
+        tuple(word for word, (fit, _) in zip(wanted, found, strict=True) if fit < SURE),
+        tuple(sorted({place for fit, place in found if fit > 0})),
+    )
+
+
+def best_first(rows: Iterable[Row]) -> list[Row]:
+    """By score; equals in order of time."""
+    return sorted(rows, key=lambda row: (-row.score, row.t_s, row.observation.id))
+
+
+def unique(observations: Iterable[Observation]) -> tuple[Observation, ...]:
+    """Each observation once, in order."""
+    return tuple({o.id: o for o in observations}.values())

@@ -1,0 +1,98 @@
+"""What is said to the agent beside questions in English: greetings, thanks, what it is; questions in other languages.
+
+None of the first is about what was perceived, so nothing is looked up, cited or remembered, and the next question may
+lean on the answer before it as if nothing had been said between.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from reasoning.answer.draft import Claim, Draft
+from reasoning.understand.grammar import plain_text
+from runtime.language import lexicon
+from runtime.language.normalise import fold, words
+from runtime.language.stem import stem
+
+WHAT_I_DO = (
+    "I am Mindstream: I remember what I see, hear and read, and answer from that with the moments I go by. Ask what "
+    "was said or written, when something happened, how many people there were, what came first or what I see now; "
+    'say "summarise", or "tell me when ...".'
+)
+ERASING = (
+    "I erase by command only, since nothing brings it back: /forget --last 10m, or --text WORDS, in the chat, or "
+    "run_agent.py forget beside it. It shows first what would go."
+)
+_REPLIES = {
+    "thanks": "You are welcome.",
+    "all right": "All right.",
+    "hello": f"Hello. {WHAT_I_DO}",
+    "well": "All is well here. Ask me about anything I saw, heard or read.",
+    "bye": "Goodbye. What I remember stays.",
+    "self": WHAT_I_DO,
+    "no": 'Then tell me what is right, as in "no, that was Anna", and I will go by that.',
+}
+_ERASES = frozenset(map(stem, ("forget", "erase", "delete", "wipe")))
+NOTHING = 'I did not catch a question in that. Ask in words, or say "help".'
+LONGEST = 200
+# A question of another language has so many of its words, beside those that English has too.
+SIGNS = 2
+OTHER = "another language"
+
+
+def small_talk(text: str) -> Draft | None:
+    """The reply to what is no question about anything perceived; None to a question, a correction or an order."""
+    if not any(c.isalnum() for c in text):
+        return Draft((Claim(NOTHING),))
+    said = [stem(word) for word in words(plain_text(text[:LONGEST]))]
+    while said and said[0] in ("pleas", "can", "could", "you") and len(said) > 1:
+        said = said[1:]
+    if said and said[0] in _ERASES and len(text) < LONGEST and not text.rstrip().endswith("?"):
+        return Draft((Claim(ERASING),))
+    parts = list(lexicon.TALK.find(said))
+    if not parts or len(text) > LONGEST or sum(part.length for part in parts) < len(said):
+        return None
+    kinds = [part.value for part in parts]
+    chosen = next((kind for kind in ("self", "well", "thanks", "hello", "bye", "no") if kind in kinds), "all right")
+    return Draft((Claim(_REPLIES[chosen]),))
+
+
+def foreign_language(text: str) -> str:
+    """The language of ``text`` where that is not English: its English name, `OTHER` where it has none here, else ""."""
+    letters = [c for c in text[:2000] if c.isalpha()]
+    other = [c for c in letters if not unicodedata.name(c, "").startswith("LATIN")]
+    said = [token for token in text[:2000].lower().replace("?", " ").replace("¿", " ").split() if token]
+    if len(other) > 0.6 * len(letters):
+        found = {
+            name: sum(sign in text for sign in entry["words"].split()) for name, entry in lexicon.LANGUAGES.items()
+        }
+        name = max(found, key=lambda n: found[n])
+        if len(said) > 1 or len(other) > 4:
+            return name if found[name] else OTHER if not _is_english(said) else ""
+        return ""
+    signs = {
+        name: [word for word in said if word.strip(".,!¡;:") in entry["words"].split()]
+        for name, entry in lexicon.LANGUAGES.items()
+    }
+    name = max(signs, key=lambda n: len(signs[n]))
+    plain = [word for word in signs[name] if fold(word) not in lexicon.STOP_WORDS]
+    english = sum(word in lexicon.STOP_WORDS and word not in signs[name] for word in said)
+    return name if len(plain) >= SIGNS and len(signs[name]) > english else ""
+
+
+def says_foreign(language: str) -> str:
+    """The line that is said to a question in that language."""
+    entry = lexicon.LANGUAGES.get(language)
+    return entry["says"] if entry else "I understand questions in English only; by its words I found:"
+
+
+def without_function_words(asked: Sequence[str], language: str) -> tuple[str, ...]:
+    """The words that are left of a question in ``language``."""
+    entry = lexicon.LANGUAGES.get(language, {"words": ""})
+    known = {fold(word) for word in entry["words"].split()}
+    return tuple(word for word in asked if fold(word) not in known)
+
+
+def _is_english(said: Sequence[str]) -> bool:
+    return any(word in lexicon.STOP_WORDS for word in said)

@@ -1,0 +1,198 @@
+"""What is asked, given what there is to be asked about and what was said before: one Frame, one scope, one window.
+
+text -> scope -> Frame -> follow-up made to stand alone -> sources and stretches of time in which evidence is sought
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from reasoning.answer.draft import Draft, refusal
+from reasoning.conversation import PastTurn, frame_of
+from reasoning.query.present import together
+from reasoning.understand.follow_up import Recalled, Resolved, Unclear, resolve
+from reasoning.understand.frame import Frame
+from reasoning.understand.grammar import mend_slips, parse_question, plain_text
+from reasoning.understand.talk import foreign_language
+from runtime.clock import media_time
+from runtime.language.clock_words import Bound
+from runtime.language.lists import join, quote
+from runtime.language.times import LATELY_S, TimeWords
+from runtime.messages import SourceRecord, TimeWindow, View
+from runtime.moments import label
+from runtime.named_sources import Scope, find_scope
+from runtime.stretches import Now, goes_on, is_live, windows_of
+
+# "And then?" after an answer that found nothing goes on from the one before that.
+GOES_BACK = 3
+# A name is told of so many sources.
+LISTED = 6
+
+
+class Asked(Struct, frozen=True):
+    """What is asked and where it is to be sought.
+
+    in_full  the question as it stands alone, "" where it did so as it was asked. ``leaned`` it was a follow-up.
+    view     what may be seen: of the sources in scope. ``windows`` when, none for all of it.
+    explicit whether a source was named, so that the answer has to name it.
+    recalled it asks for the last answer itself; ``problem`` what is said instead of an answer.
+    """
+
+    frame: Frame
+    view: View
+    windows: tuple[TimeWindow, ...] = ()
+    in_full: str = ""
+    leaned: bool = False
+    explicit: bool = False
+    recalled: Recalled | None = None
+    problem: Draft | None = None
+
+
+def understand(
+    text: str,
+    view: View,
+    records: Sequence[SourceRecord],
+    before: Sequence[PastTurn],
+    now: datetime.datetime,
+    only: str = "",
+) -> Asked:
+    """What ``text`` asks of these sources, or ``only`` of one, after the turns ``before``."""
+    records = [record for record in records if record.source in view.limits]
+    mended = mend_slips(text)
+    named = find_scope(mended, records)
+    frame = parse_question(named.rest, now, named.scope)
+    if language := foreign_language(text):
+        frame = msgspec.structs.replace(frame, language=language, reduce="value", expects="", channels=())
+        return Asked(frame, view)
+    last = before[-1] if before else None
+    cited = next((turn for turn in reversed(before[-GOES_BACK:]) if turn.cites), None)
+    found: Resolved | None = resolve(text, frame, last, frame_of(last) if last is not None else None, cited)
+    if isinstance(found, Unclear):
+        return Asked(
+            frame,
+            view,
+            problem=refusal(f"I am not sure what {quote(found.word)} refers to: please ask the whole question"),
+        )
+    if isinstance(found, Recalled):
+        return Asked(frame, view, recalled=found)
+    in_full = found.text if found is not None else mended if mended != text else ""
+    frame = found or _with_last_scope(frame, last)
+    if only and not frame.scope.sources:
+        frame = msgspec.structs.replace(frame, scope=Scope((only,)))
+    if frame.scope.unknown:
+        return Asked(frame, view, problem=_unknown_source(frame.scope.unknown, records))
+    if frame.expects == "source":
+        frame = msgspec.structs.replace(frame, scope=Scope(every=True))
+    scoped = _scoped(frame, view, records)
+    windows = _windows(frame, scoped, records, now)
+    if (windows is None or frame.times.future) and not frame.times.dated and _are_recordings(scoped, records):
+        # "In the morning", "at seven", "tomorrow": of a recording made at another time it is what is told in it.
+        frame = parse_question(named.rest, now, frame.scope, TimeWords(plain_text(named.rest)))
+        windows = ()
+    if frame.reduce == "now" and not frame.times.now and not _goes_on(scoped, records):
+        frame = msgspec.structs.replace(frame, reduce="summary")  # "what's going on?", of what is over
+    if frame.times.unknown:
+        return Asked(
+            frame,
+            view,
+            problem=refusal(f"I do not know when {quote(frame.times.unknown)} is; say a day or a time of day"),
+        )
+    if frame.times.future:
+        return Asked(frame, view, problem=refusal("That is yet to come; I remember only what was"))
+    if windows is None:
+        return Asked(frame, scoped, problem=_nothing_then(frame, scoped, records, now))
+    return Asked(frame, scoped, windows, in_full, found is not None, bool(frame.scope.sources))
+
+
+def _with_last_scope(frame: Frame, last: PastTurn | None) -> Frame:
+    """The source talked of goes on to be meant until another is named."""
+    scope = last.frame.scope if last is not None and last.frame is not None else Scope()
+    if (
+        frame.scope.sources
+        or frame.scope.unknown
+        or frame.scope.every
+        or frame.about
+        or not scope.sources
+        or scope.every
+    ):
+        return frame
+    return msgspec.structs.replace(frame, scope=scope)
+
+
+def _scoped(frame: Frame, view: View, records: Sequence[SourceRecord]) -> View:
+    """The View of the sources in scope: those named; else the session that goes on, or all recordings."""
+    if frame.scope.sources:
+        return _narrowed(view, frame.scope.sources)
+    if frame.scope.every:
+        return view
+    session = together(view)
+    if session is not view:
+        wall = frame.times.begin is not None and frame.times.begin.kind == "wall"
+        # "Yesterday" is of other sessions, too.
+        return view if wall or frame.about == "sources" else session
+    going_on = [record.source for record in records if goes_on(record)]
+    bound = frame.times.begin or frame.times.end
+    of_one = (bound is not None and bound.kind != "wall") or frame.is_now or frame.times.lately
+    if (
+        len(view.limits) > 1
+        and frame.about != "sources"
+        and (of_one or (frame.reduce == "summary" and view.source in going_on))
+    ):
+        return _narrowed(view, (view.source,))
+    return view
+
+
+def _narrowed(view: View, sources: Sequence[str]) -> View:
+    limits = {name: limit_s for name, limit_s in view.limits.items() if name in sources}
+    source = view.source if view.source in limits else next(reversed(limits), view.source)
+    as_of_s = view.as_of_s if source == view.source else limits.get(source, view.as_of_s)
+    return msgspec.structs.replace(view, limits=limits or view.limits, source=source, as_of_s=as_of_s)
+
+
+def _goes_on(view: View, records: Sequence[SourceRecord]) -> bool:
+    return any(goes_on(record) for record in records if record.source in view.limits)
+
+
+def _are_recordings(view: View, records: Sequence[SourceRecord]) -> bool:
+    return all(not is_live(record) for record in records if record.source in view.limits)
+
+
+def _windows(
+    frame: Frame, view: View, records: Sequence[SourceRecord], now: datetime.datetime
+) -> tuple[TimeWindow, ...] | None:
+    """The stretches of time that are meant, none for all of it; None where nothing was perceived then."""
+    begin, end = frame.times.begin, frame.times.end
+    if frame.times.lately and begin is None and frame.predicate in ("happen", "") and not frame.channels:
+        begin = Bound("ago", LATELY_S)
+    if begin is None and end is None:
+        return ()
+    mine = [record for record in records if record.source in view.limits]
+    found = windows_of(begin, end, mine, Now(now.timestamp()), view.limits)
+    return found or None
+
+
+def _unknown_source(name: str, records: Sequence[SourceRecord]) -> Draft:
+    known = list(dict.fromkeys(label(record.source) for record in records))
+    more = f" and {len(known) - LISTED} more" if len(known) > LISTED else ""
+    return refusal(f"I know no {quote(name)}; there {'is' if len(known) == 1 else 'are'} {join(known[-LISTED:])}{more}")
+
+
+def _nothing_then(frame: Frame, view: View, records: Sequence[SourceRecord], now: datetime.datetime) -> Draft:
+    """That nothing was perceived at the time asked about, and what was."""
+    mine = [record for record in records if record.source in view.limits]
+    said = frame.times.said or "then"
+    told = join([_extent(record, view.limits.get(record.source, 0.0), now) for record in mine[-LISTED:]])
+    return refusal(f"I perceived nothing {said if said[:1].islower() else quote(said)}; what I have is {told}")
+
+
+def _extent(record: SourceRecord, until_s: float, now: datetime.datetime) -> str:
+    if record.started_wall_s:
+        began = datetime.datetime.fromtimestamp(record.started_wall_s)  # noqa: DTZ006 - the clock on the wall here
+        ended = datetime.datetime.fromtimestamp(record.started_wall_s + until_s)  # noqa: DTZ006
+        day = "today" if began.date() == now.date() else f"{began:%Y-%m-%d}"
+        return f"{label(record.source)}, {day} {began:%H:%M:%S} to {ended:%H:%M:%S}"
+    return f"{label(record.source)}, 0:00 to {media_time(until_s)}"

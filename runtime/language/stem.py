@@ -1,0 +1,31 @@
+"""The stem of an English word: one spelling, the base of what is irregular, then Snowball's English stemmer."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import snowballstemmer
+
+from runtime.language.data import LEXICON
+
+_SNOWBALL = snowballstemmer.stemmer("english")
+_IRREGULAR: dict[str, str] = LEXICON["irregular"]
+_SPELLING: dict[str, str] = LEXICON["spelling"]
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """The stem of a folded word; words of other scripts and numbers come back as they are."""
+    if not word.isascii() or not word[:1].isalpha():
+        return word
+    if (parts := word.split("-")) and len(parts) > 1:
+        return "-".join(stem(part) for part in parts)
+    word = _IRREGULAR.get(word, word)
+    word = _SPELLING.get(word, word)
+    if word.endswith("our") and len(word) > 4:
+        word = f"{word[:-3]}or"
+    elif "isation" in word:
+        word = word.replace("isation", "ization")
+    elif word.endswith(("yse", "ise")) and len(word) > 6:
+        word = f"{word[:-2]}ze"
+    return str(_SNOWBALL.stemWord(word))
