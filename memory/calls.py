@@ -13,9 +13,11 @@ from memory.store.reader import read_status, scan, snapshot
 from memory.store.redescribe import foreign_frames
 from memory.store.timeline import read_timeline
 from memory.store.views import open_view
+from memory.upkeep.backup import back_up
 from runtime.config import MemoryConfig
 from runtime.messages import (
     ArchiveReply,
+    BackupRequest,
     ExportRequest,
     ForeignReply,
     ForeignRequest,
@@ -78,6 +80,9 @@ class Answerer:
 
     def warm(self) -> None:
         self._recall.warm()
+
+    def back_up(self, request: BackupRequest) -> ArchiveReply:
+        return back_up(self._store, request)
 
     def export(self, request: ExportRequest) -> ArchiveReply:
         """Write an archive, through a connection of its own: other questions need not wait."""

@@ -8,6 +8,8 @@ then announce; so nobody is told of what a crash could still take back.
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,11 +26,15 @@ from memory.store.batch import Batch, Delivered, gather, lost_gap
 from memory.store.database import Store, explained
 from memory.store.levels import budget_of
 from memory.transactions import MemoryWriter
+from memory.upkeep.repair import find_damage
+from memory.upkeep.rows import BadRow, find_bad_rows
+from runtime import program
 from runtime.errors import StoreError
 from runtime.messages import (
     TRACKS,
     Ack,
     ArchiveReply,
+    BackupRequest,
     Done,
     ExportRequest,
     ForeignRequest,
@@ -60,8 +66,10 @@ GATHER_S = 0.02
 SEGMENT_INTERVAL_S = 30.0
 # Reading what recall holds of a large memory.
 WARMING_S = 300.0
-# Of what age and budget remove, bytes stay in the file until it is scrubbed.
-SCRUB_INTERVAL_S = 3600.0
+# Of what age and budget remove, bytes stay in the file until it is scrubbed; and bits flip.
+UPKEEP_INTERVAL_S = 3600.0
+# So long at most is looked for damage at a time, the newest first.
+CHECK_S = 20.0
 
 T = TypeVar("T")
 
@@ -85,7 +93,7 @@ class Remembering:
     async def run(self) -> None:
         """Remember until stopping; then store what has arrived."""
         self._service.report(notes=())
-        status = await self._read(self._answerer.status, StatusRequest())
+        status = await self._read_mended(self._answerer.status, StatusRequest())
         stored, spans = sum(status.observations.values()), sum(status.spans.values())
         self._announcer = Announcer(self._service, stored, spans)
         durable = await self._read(self._answerer.durable)
@@ -93,15 +101,18 @@ class Remembering:
         # A publisher whose acknowledgement died with an earlier process waits for it still.
         for (publisher, epoch), seq in durable.items():
             self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
-        self._announcer.note(await self._write(self._recorder.catch_up))
-        with self._service.may_take(WARMING_S):
-            await self._read(self._answerer.warm)
+        try:
+            await self._catch_up()
+        except Exception:
+            if not await self._mended():
+                raise
+            await self._catch_up()
         self._service.ready()
         self._service.report(idle=True)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._remember_forever, subscription)
             tasks.start_soon(self._segment_vectors_forever)
-            tasks.start_soon(self._scrub_forever)
+            tasks.start_soon(self._look_after_forever)
             await self._service.serve(
                 {
                     ViewRequest: self._handler(self._answerer.view),
@@ -118,6 +129,7 @@ class Remembering:
                     ForgetRequest: self._forget,
                     ReaddRequest: self._readd,
                     ExportRequest: self._export,
+                    BackupRequest: self._back_up,
                     ImportRequest: self._import,
                 }
             )
@@ -126,6 +138,11 @@ class Remembering:
         with anyio.CancelScope(shield=True):
             await self._drain(subscription)
             await self._read(self._answerer.close)
+
+    async def _catch_up(self) -> None:
+        self._announcer.note(await self._write(self._recorder.catch_up))
+        with self._service.may_take(WARMING_S):
+            await self._read(self._answerer.warm)
 
     async def _remember_forever(self, subscription: Any) -> None:
         while True:
@@ -155,11 +172,36 @@ class Remembering:
         with explained(self._store.where), closing(self._store.maintainer()) as connection:
             return segment_vectors(connection, self._over.is_set)
 
-    async def _scrub_forever(self) -> None:
+    async def _look_after_forever(self) -> None:
+        """Scrub what was removed since, and look for damage."""
         while True:
-            await anyio.sleep(SCRUB_INTERVAL_S)
+            await anyio.sleep(UPKEEP_INTERVAL_S)
             with anyio.CancelScope(shield=True):
                 await self._write(self._store.scrub_if_needed)
+            await self._mended()
+            damage = await self._beside(find_damage, self._store.path, CHECK_S)
+            if damage:
+                note = f"memory is damaged ({damage}); stop the agent, then `{program.name()} repair` saves what can be saved"
+                self._service.log.error(note)
+                self._service.report(notes=(note,))
+
+    async def _mended(self) -> bool:
+        """Put aside rows that are not as they were stored; whether there were any."""
+        bad = await self._beside(self._bad_rows)
+        if bad:
+            with anyio.CancelScope(shield=True):
+                await self._write(self._recorder.put_aside, bad)
+            told = ", ".join(f"{n} x {why}" for why, n in Counter(row.why for row in bad).items())
+            self._service.log.warning("damaged rows were put aside: %s", told)
+        return bool(bad)
+
+    def _bad_rows(self) -> list[BadRow]:
+        with closing(self._store.reader()) as reader:
+            return list(find_bad_rows(reader, time.monotonic() + CHECK_S))
+
+    async def _beside(self, function: Callable[..., T], *args: Any) -> T:
+        """Run beside reading and writing, one at a time."""
+        return await anyio.to_thread.run_sync(function, *args, limiter=self._segmenting)
 
     async def _drain(self, subscription: Any) -> None:
         while (delivery := subscription.poll()) is not None:
@@ -239,9 +281,23 @@ class Remembering:
 
     def _handler(self, answer: Callable[[Any], T]) -> Callable[[Any], Any]:
         async def handle(request: Any) -> T:
-            return await self._read(answer, request)
+            return await self._read_mended(answer, request)
 
         return handle
+
+    async def _read_mended(self, function: Callable[..., T], *args: Any) -> T:
+        """Read; where a row is in the way that is not as it was stored, put it aside and read again."""
+        try:
+            return await self._read(function, *args)
+        except StoreError:
+            raise
+        except Exception:
+            if not await self._mended():
+                raise
+            return await self._read(function, *args)
+
+    async def _back_up(self, request: BackupRequest) -> ArchiveReply:
+        return await anyio.to_thread.run_sync(self._answerer.back_up, request, abandon_on_cancel=True)
 
     async def _read(self, function: Callable[..., T], *args: Any) -> T:
         return await self._service.in_thread(function, *args)

@@ -23,6 +23,7 @@ from memory.store.levels import MIB, budget_of
 from memory.store.redescribe import redescribe
 from memory.store.size_accounting import CHANNELS
 from memory.store.writing import Writing
+from memory.upkeep.rows import BadRow, quarantine
 from runtime.config import MemoryConfig
 from runtime.errors import StoreError
 from runtime.messages import (
@@ -130,6 +131,12 @@ class MemoryWriter:
         """What is written fits into the budget."""
         writing.settle()
         self._keeper.keep(writing, self._keeper.find_untaken(writing))
+
+    def put_aside(self, bad: list[BadRow]) -> None:
+        """Take out rows that are not as they were stored, and have what is made of them made again."""
+        quarantine(self._store, bad, time.time())
+        self._integration.forget_unsaved()
+        self._keeper.forget_unsaved()
 
     def redescribe(self, request: RedescribeRequest) -> RedescribeReply:
         """Give frames what another encoder says of them.

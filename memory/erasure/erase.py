@@ -18,6 +18,7 @@ from msgspec import Struct
 from memory.erasure.sketches import blank_sketches, forget_in_spans, spans_telling
 from memory.index.analysis import terms
 from memory.index.blocks import seqs_holding
+from memory.store.records import reword
 from memory.store.removal import forget_terms, uncharge
 from memory.store.told import Wanted
 from memory.store.writing import Writing
@@ -208,9 +209,7 @@ def _forget_evidence(connection: sqlite3.Connection, gone: set[str]) -> None:
         (held,) = connection.execute("SELECT evidence FROM observations WHERE seq=?", (row[0],)).fetchone()
         kept = [id_ for id_ in msgspec.json.decode(held, type=list[str]) if id_ not in gone]
         uncharge(connection, [row[0]], "row_bytes", n=0)
-        connection.execute(
-            "UPDATE observations SET evidence=? WHERE seq=?", (msgspec.json.encode(kept).decode(), row[0])
-        )
+        reword(connection, row[0], evidence=msgspec.json.encode(kept).decode())
         uncharge(connection, [row[0]], "-row_bytes", n=0)
 
 

@@ -12,6 +12,7 @@ import fcntl
 import os
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,12 +24,13 @@ from memory.store.levels import Budget
 from memory.store.migrations import SCHEMA, migrate, schema_version
 from memory.store.pending import PendingErasure
 from memory.store.writing import Writing
+from runtime import program
 from runtime.errors import StoreError
 
 FILE_NAME = "memory.db"
 LOCK_NAME = "memory.lock"
-# Files up to this size are read through at opening (a few ms each MiB); damage in larger ones shows when met.
-CHECK_UP_TO_BYTES = 64 << 20
+# For so long a file is looked through at opening (a few ms each MiB); what is left is the hourly check's.
+CHECK_S = 1.0
 BUSY_TIMEOUT_S = 5.0
 # Steps of SQLite's virtual machine, some milliseconds, after each of which it says that it gets on.
 PROGRESS_STEPS = 100_000
@@ -90,13 +92,15 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         if self.path.exists() and self.path.stat().st_size:
-            with _closing(_connect(self.path, "ro")) as reader:
+            with _closing(connect(self.path, "ro")) as reader:
                 schema_version(reader, self.where)
-                if self.path.stat().st_size <= CHECK_UP_TO_BYTES:
+                until_s = time.monotonic() + CHECK_S
+                reader.set_progress_handler(lambda: int(time.monotonic() > until_s), 10_000)
+                with suppress(sqlite3.OperationalError):  # out of time
                     verdict = reader.execute("PRAGMA quick_check(1)").fetchone()[0]
                     if verdict != "ok":
                         raise sqlite3.DatabaseError(f"malformed: {verdict}")
-        connection = _connect(self.path, "rwc")
+        connection = connect(self.path, "rwc")
         try:
             version = schema_version(connection, self.where)
             if version == 0:
@@ -148,7 +152,7 @@ class Store:
     def maintainer(self) -> sqlite3.Connection:
         """A new connection for work on the index beside the writer, in transactions so short that it hardly waits."""
         with explained(self.where):
-            connection = _connect(self.path, "rw")
+            connection = connect(self.path, "rw")
             for pragma in _WRITER_PRAGMAS:
                 connection.execute(pragma)
             return connection
@@ -279,16 +283,17 @@ def explained(where: str) -> Iterator[None]:
 def open_reader(path: Path, is_idle: bool = False) -> sqlite3.Connection:
     """A read-only connection to a memory file; to one that is ``is_idle``, which nobody writes, none that makes files
     beside it."""
-    connection = _connect(path, "ro&immutable=1" if is_idle else "ro")
+    connection = connect(path, "ro&immutable=1" if is_idle else "ro")
     for pragma in _READER_PRAGMAS:
         connection.execute(pragma)
     return connection
 
 
 def _account(problem: str) -> str:
+    problem = " ".join(problem.split())
     lower = problem.lower()
     if "not a database" in lower or "malformed" in lower or "corrupt" in lower:
-        return f"{FILE_NAME} is damaged ({problem}); move it away or put back a copy"
+        return f"{FILE_NAME} is damaged ({problem}); `{program.name()} repair` saves what can be saved"
     if "readonly" in lower or "read-only" in lower or "permission" in lower or "unable to open" in lower:
         return "no permission to write there; choose another folder with --memory"
     if "full" in lower or "no space" in lower or "quota" in lower:
@@ -331,7 +336,21 @@ def _lock(directory: Path) -> int:
     return lock
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep every other process from opening the folder.
+
+    Raises:
+        StoreError: another process has it.
+    """
+    lock = _lock(directory)
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def connect(path: Path, mode: str) -> sqlite3.Connection:
     # One thread at a time uses a connection, but not always the same one of a pool.
     return sqlite3.connect(
         f"{path.absolute().as_uri()}?mode={mode}",

@@ -274,6 +274,18 @@ _11_NO_TRIGRAMS = """
 DROP TABLE vocabulary_trigrams;
 """
 
+# Checksums of what was stored (memory.store.records); 0 of what was stored before. Rows that differ from theirs, or
+# cannot be read, are put aside (memory.upkeep.rows): here is when they were.
+_12_CHECKSUMS = """
+ALTER TABLE observations ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE payloads ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE vectors ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE quarantine (
+  seq INTEGER PRIMARY KEY, id TEXT NOT NULL, source INTEGER NOT NULL, t0_s REAL NOT NULL, t1_s REAL NOT NULL,
+  why TEXT NOT NULL, found_wall_s REAL NOT NULL
+);
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _1_OBSERVATIONS_SPANS_AND_TERMS,
     _2_REMOVALS,
@@ -286,6 +298,7 @@ MIGRATIONS: tuple[str, ...] = (
     _9_TALK,
     _10_REDESCRIBED,
     _11_NO_TRIGRAMS,
+    _12_CHECKSUMS,
 )
 SCHEMA = len(MIGRATIONS)
 

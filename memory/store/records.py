@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -14,6 +16,18 @@ OBSERVATION_COLUMNS = "o.id, s.name, o.channel, o.t0_s, o.t1_s, o.text, o.data, 
 OBSERVATION_JOIN = "observations o JOIN sources s USING (source) LEFT JOIN vectors v USING (seq)"
 SPAN_COLUMNS = "p.id, s.name, p.level, p.t0_s, p.t1_s, p.text, p.parent, p.keyframe, p.stage, p.why, p.trust"
 
+# What a checksum is made of, by table, and what types these have.
+CHECKED = {
+    "observations": ("id", "channel", "t0_s", "t1_s", "text", "data", "evidence", "trust"),
+    "payloads": ("jpeg",),
+    "vectors": ("space", "vector"),
+}
+CHECKED_TYPES = {
+    "observations": "texttextrealrealtexttexttextreal",
+    "payloads": "blob",
+    "vectors": "textblob",
+}
+
 _to_json = msgspec.json.Encoder().encode
 _ids_of = msgspec.json.Decoder(tuple[str, ...]).decode
 
@@ -23,24 +37,50 @@ def insert_observation(
 ) -> int | None:
     """Store one observation with its picture, vector and links; None if its id is there already."""
     o = observation
+    t0_s, t1_s, trust = float(o.t0_s), float(o.t1_s), float(o.trust)
+    data, evidence = _to_json(o.data).decode(), _to_json(o.evidence).decode()
+    crc = checksum((o.id, o.channel, t0_s, t1_s, o.text, data, evidence, trust))
     added = connection.execute(
         "INSERT OR IGNORE INTO observations(id, generation, source, channel, t0_s, t1_s, wall_s, text, data, evidence,"
-        " trust) VALUES (?,?,?,?,?,?,?,?,?,?,?)",
-        (
-            o.id, generation, source, o.channel, o.t0_s, o.t1_s, wall_s, o.text,
-            _to_json(o.data).decode(), _to_json(o.evidence).decode(), o.trust,
-        ),
-    )  # fmt: skip
+        " trust, crc) VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
+        (o.id, generation, source, o.channel, t0_s, t1_s, wall_s, o.text, data, evidence, trust, crc),
+    )
     if not added.rowcount:
         return None
     seq = added.lastrowid
+    assert seq is not None
     if o.payload is not None:
-        connection.execute("INSERT INTO payloads VALUES (?,?)", (seq, o.payload))
+        connection.execute("INSERT INTO payloads VALUES (?,?,?)", (seq, o.payload, checksum((o.payload,))))
     if o.vector is not None:
-        connection.execute("INSERT INTO vectors VALUES (?,?,?)", (seq, o.vector_space, o.vector))
+        insert_vector(connection, seq, o.vector_space, o.vector)
     if o.evidence:
         connection.executemany("INSERT OR IGNORE INTO links VALUES (?,?)", [(to, seq) for to in o.evidence])
     return seq
+
+
+def insert_vector(connection: sqlite3.Connection, seq: int, space: str, vector: bytes) -> None:
+    """Store the vector of an observation, in the place of the one it has."""
+    connection.execute(
+        "INSERT OR REPLACE INTO vectors VALUES (?,?,?,?)", (seq, space, vector, checksum((space, vector)))
+    )
+
+
+def reword(connection: sqlite3.Connection, seq: int, **columns: str) -> None:
+    """Give an observation other words, facts or evidence, as their columns hold them."""
+    names = ", ".join(f"{name}=?" for name in columns)
+    connection.execute(f"UPDATE observations SET {names} WHERE seq=?", (*columns.values(), seq))  # noqa: S608
+    checked = ", ".join(CHECKED["observations"])
+    row = connection.execute(f"SELECT {checked} FROM observations WHERE seq=?", (seq,)).fetchone()  # noqa: S608
+    connection.execute("UPDATE observations SET crc=? WHERE seq=?", (checksum(row), seq))
+
+
+def checksum(values: Iterable[object]) -> int:
+    """CRC-32 of the values of a row, texts as their UTF-8; never 0, which is none."""
+    crc = 0
+    for value in values:
+        told = value if isinstance(value, bytes) else str(value).encode()
+        crc = zlib.crc32(told, zlib.crc32(b"%d:" % len(told), crc))
+    return crc or 1
 
 
 def observation_of(row: tuple[Any, ...], payload: bytes | None = None) -> Observation:

@@ -19,7 +19,7 @@ from memory.index.blocks import rewrite_keys
 from memory.index.keys import Key, counted_terms, observation_key
 from memory.index.vector_segments import drop_from_cells, move_vectors
 from memory.index.vocabulary import learn
-from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
+from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_vector, observation_of, reword
 from memory.store.removal import count_terms, uncharge, uncount_terms
 from memory.store.writing import Writing
 from runtime.errors import StoreError
@@ -65,13 +65,11 @@ def redescribe(writing: Writing, frames: Sequence[Observation]) -> int:
         seqs.append(seq)
         uncharge(connection, [seq], "row_bytes", n=0)
         drop_from_cells(connection, [seq])
-        connection.execute("INSERT OR REPLACE INTO vectors VALUES (?,?,?)", (seq, frame.vector_space, frame.vector))
+        assert frame.vector is not None
+        insert_vector(connection, seq, frame.vector_space, frame.vector)
         if (frame.text, frame.data) != (known.text, known.data):
             anew = msgspec.structs.replace(known, text=frame.text, data=frame.data)
-            connection.execute(
-                "UPDATE observations SET text=?, data=? WHERE seq=?",
-                (anew.text, msgspec.json.encode(anew.data).decode(), seq),
-            )
+            reword(connection, seq, text=anew.text, data=msgspec.json.encode(anew.data).decode())
             reworded.append((seq, observation_key(known), observation_key(anew)))
             touched.setdefault(row[12], []).append((known.t0_s, known.t1_s))
         uncharge(connection, [seq], "-row_bytes", n=0)

@@ -20,6 +20,7 @@ from runtime.messages import (
     AnswerPart,
     ArchiveReply,
     AskRequest,
+    BackupRequest,
     Channel,
     ExportRequest,
     ForeignReply,
@@ -270,6 +271,11 @@ class Client:
     async def export(self, path: Path) -> ArchiveReply:
         """Write all that memory holds to an archive."""
         reply: ArchiveReply = await self._rule(ExportRequest(path=str(path)))
+        return reply
+
+    async def back_up(self, path: Path) -> ArchiveReply:
+        """Copy memory as it is now to a file."""
+        reply: ArchiveReply = await self._rule(BackupRequest(path=str(path)))
         return reply
 
     async def import_archive(self, path: Path, trusted: bool) -> ArchiveReply:

@@ -36,6 +36,7 @@ from runtime.messages.embedding import (
 )
 from runtime.messages.erasure import (
     ArchiveReply,
+    BackupRequest,
     ExportRequest,
     ForgetReply,
     ForgetRequest,
@@ -137,6 +138,7 @@ __all__ = [
     "AnswerPart",
     "ArchiveReply",
     "AskRequest",
+    "BackupRequest",
     "Cancel",
     "Channel",
     "Citation",

@@ -78,6 +78,12 @@ class ExportRequest(Message, frozen=True, tag="export_request"):
     path: str
 
 
+class BackupRequest(Message, frozen=True, tag="backup_request"):
+    """Write all of memory, as it is now, to a file of its own kind. -> `ArchiveReply`"""
+
+    path: str
+
+
 class ImportRequest(Message, frozen=True, tag="import_request"):
     """Take in an archive, whole or not at all; ids that are there already are left as they are. -> `ArchiveReply`
 

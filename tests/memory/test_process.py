@@ -293,7 +293,7 @@ async def test_a_folder_in_use_ends_the_process_with_one_line(tmp_path: Path) ->
 async def test_what_was_removed_leaves_the_file_within_the_hour(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("memory.process.SCRUB_INTERVAL_S", 0.01)
+    monkeypatch.setattr("memory.process.UPKEEP_INTERVAL_S", 0.01)
     scrubbed, scrub = anyio.Event(), Store.scrub
 
     def noted(store: Store, rewrite: bool = False) -> None:
@@ -307,3 +307,20 @@ async def test_what_was_removed_leaves_the_file_within_the_hour(
         await service.call(ReaddRequest(source="clip"))  # takes away what there is of a tombstone
         with anyio.fail_after(20):
             await scrubbed.wait()
+
+
+async def test_a_row_that_cannot_be_read_is_put_aside_and_nobody_is_locked_out(tmp_path: Path) -> None:
+    async with memory_process(tmp_path) as service:
+        sent = send("video", *clip(20))
+        service.mailbox.put(*sent)
+        await service.acknowledged("video", len(sent))
+        with sqlite3.connect(tmp_path / "memory.db") as other:
+            other.execute("UPDATE observations SET data='{', evidence='7' WHERE seq=3")
+        view = await service.call(ViewRequest())
+        found = (await service.call(ScanRequest(view=view))).observations
+        assert len(found) == 20
+    with sqlite3.connect(tmp_path / "memory.db") as other:
+        other.execute("UPDATE observations SET channel='thought' WHERE seq=5")
+    async with memory_process(tmp_path) as service:  # nor at the next start
+        view = await service.call(ViewRequest())
+        assert len((await service.call(ScanRequest(view=view))).observations) == 19

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from runtime import program
 from runtime.agent import MAX_RUN_DIR_BYTES, RUN_DIR_PREFIX
 from runtime.config import Config
 from runtime.errors import StoreError, WeightsError
@@ -24,12 +25,14 @@ from runtime.interfaces.commands.abilities import Finding, abilities
 from runtime.interfaces.commands.reembed import configured_space, mismatch
 from runtime.interfaces.commands.setup import wanted_weights
 from runtime.interfaces.terminal.render import OUT, byte_size
-from runtime.processes import DEVICES, STORED
+from runtime.processes import DEVICES, REPAIR, STORED
 from runtime.weights.checkpoints import check_checkpoint
 from runtime.weights.known import Located, located, remedy, whence
 from runtime.weights.table import VOICE_ACTIVITY, WEIGHTS, Weights
 
 LOW_DISK_BYTES = 500_000_000
+# So long is a memory looked through.
+LOOKED_AT_S = 20.0
 
 
 def examine(config: Config, memory_dir: Path) -> int:
@@ -180,6 +183,8 @@ def _storage(config: Config, memory_dir: Path) -> list[Finding]:
 def _described_by(config: Config, memory_dir: Path) -> list[Finding]:
     """By which encoders the pictures in memory were described."""
     try:
+        if damage := _damage(memory_dir):
+            return [Finding("broken", "memory", f"{memory_dir}: {damage}; run `{program.name()} repair`")]
         spaces = importlib.import_module(STORED).spaces_in(memory_dir)
     except StoreError as error:
         return [Finding("broken", "memory", str(error))]
@@ -188,6 +193,12 @@ def _described_by(config: Config, memory_dir: Path) -> list[Finding]:
     if line := mismatch(spaces, configured_space(config)):
         return [Finding("absent", "pictures in memory", line)]
     return [Finding("ok", "pictures in memory", ", ".join(f"{held.vectors} by {s}" for s, held in spaces.items()))]
+
+
+def _damage(memory_dir: Path) -> str:
+    """What is wrong with the file, in a line."""
+    path = memory_dir / "memory.db"
+    return str(importlib.import_module(REPAIR).find_damage(path, LOOKED_AT_S)) if path.exists() else ""
 
 
 def _abilities(config: Config, memory_dir: Path) -> list[Finding]:

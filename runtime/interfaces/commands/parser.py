@@ -142,6 +142,12 @@ def build_parser() -> argparse.ArgumentParser:
     take_in = commands.add_parser("import", parents=[common, as_json], help="take in what export wrote")
     take_in.add_argument("path", type=Path, metavar="DIR|FILE.zip")
     take_in.add_argument("--trusted", action="store_true", help="it is your own: its records keep their trust")
+    backup = commands.add_parser("backup", parents=[common, as_json], help="copy memory, in use or not, to a file")
+    backup.add_argument("path", type=Path, metavar="FILE")
+    restore = commands.add_parser("restore", parents=[common, as_json], help="put a backup where memory is")
+    restore.add_argument("path", type=Path, metavar="FILE")
+    restore.add_argument("--replace", action="store_true", help="delete the memory that is there for it")
+    commands.add_parser("repair", parents=[common, as_json], help="save what can be saved of a damaged memory")
 
     commands.add_parser("status", parents=[common, as_json], help="what runs and what is remembered")
     commands.add_parser("setup", parents=[common], help="fetch the weights that the profile names, and check them")

@@ -49,6 +49,7 @@ def _run(args: argparse.Namespace) -> int:
     from runtime.interfaces.commands import erasure as erasure_commands
     from runtime.interfaces.commands import memory as commands
     from runtime.interfaces.commands import replay as replay_command
+    from runtime.interfaces.commands import upkeep as upkeep_commands
     from runtime.interfaces.commands.paths import absolute
     from runtime.interfaces.terminal.render import is_interactive
     from runtime.interfaces.terminal.standard_streams import let_go, readable
@@ -130,6 +131,19 @@ def _run(args: argparse.Namespace) -> int:
 
             async def command() -> None:
                 await erasure_commands.import_archive(absolute(args.path), config, memory_dir, args.trusted, args.json)
+
+        case "backup":
+
+            async def command() -> None:
+                await upkeep_commands.back_up(absolute(args.path), config, memory_dir, args.json)
+
+        case "restore":
+            upkeep_commands.restore(absolute(args.path), memory_dir, args.replace, args.json)
+            return 0
+
+        case "repair":
+            upkeep_commands.repair(memory_dir, args.json)
+            return 0
 
         case "status":
 
