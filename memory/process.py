@@ -181,7 +181,7 @@ class Remembering:
             await self._mended()
             damage = await self._beside(find_damage, self._store.path, CHECK_S)
             if damage:
-                note = f"memory is damaged ({damage}); stop the agent, then `{program.name()} repair` saves what can be saved"
+                note = f"memory is damaged ({damage}); stop the agent, then run `{program.name()} repair`"
                 self._service.log.error(note)
                 self._service.report(notes=(note,))
 
