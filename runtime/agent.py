@@ -30,6 +30,8 @@ from runtime.supervisor import ProcessEvent, Supervisor
 RUN_DIR_PREFIX = "mindstream-"
 # In the run directory; locked for as long as the agent lives.
 LOCK_NAME = "agent.lock"
+# A run directory has its lock by then.
+MADE_BY_S = 60.0
 # A turn keeps to its own deadline; beyond it is the restart of a process that answers.
 ANSWER_MARGIN_S = 30.0
 # sun_path holds 108 bytes with its end; the longest socket names of ours begin with "control-".
@@ -223,9 +225,11 @@ def _make_run_dir() -> tuple[Path, int]:
         base = Path("/tmp")  # noqa: S108 - socket paths have a length limit; the folder is private (0700)
     for old in base.glob(f"{RUN_DIR_PREFIX}*-*"):
         pid = old.name.removeprefix(RUN_DIR_PREFIX).split("-")[0]
-        # One that has no lock yet is being made, if its process is there.
-        is_dead = not Path(f"/proc/{pid}").exists() or ((old / LOCK_NAME).exists() and not _is_alive(old))
         with suppress(FileNotFoundError):  # another agent that starts removes it too
+            if (old / LOCK_NAME).exists():  # its number says nothing: it may be one of another container
+                is_dead = not _is_alive(old)
+            else:  # one that has no lock yet is being made, or was
+                is_dead = time.time() - old.stat().st_mtime > MADE_BY_S and not Path(f"/proc/{pid}").exists()
             if pid.isdigit() and is_dead and old.stat().st_uid == os.getuid():
                 shutil.rmtree(old, ignore_errors=True)
     run_dir = Path(tempfile.mkdtemp(prefix=f"{RUN_DIR_PREFIX}{os.getpid()}-", dir=base))

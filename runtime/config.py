@@ -22,11 +22,13 @@ from runtime.messages import Channel
 
 PROFILE_DIR = program.ROOT / "configs"
 
-Positive = Annotated[float, Meta(gt=0)]
-NonNegative = Annotated[float, Meta(ge=0)]
+# As large as any quantity here can mean something; infinity is none.
+MOST = 1e9
+Positive = Annotated[float, Meta(gt=0, le=MOST)]
+NonNegative = Annotated[float, Meta(ge=0, le=MOST)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
-PositiveInt = Annotated[int, Meta(gt=0)]
-NonNegativeInt = Annotated[int, Meta(ge=0)]
+PositiveInt = Annotated[int, Meta(gt=0, le=int(MOST))]
+NonNegativeInt = Annotated[int, Meta(ge=0, le=int(MOST))]
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -123,10 +125,10 @@ class PerceptionConfig(Section, frozen=True):
 class BudgetConfig(Section, frozen=True):
     """What memory may weigh, in MiB, by level; together the size of its file."""
 
-    hot_mib: Annotated[float, Meta(ge=1)] = 128.0
-    events_mib: Annotated[float, Meta(ge=1)] = 64.0
-    episodes_mib: Annotated[float, Meta(ge=1)] = 16.0
-    words_mib: Annotated[float, Meta(ge=1)] = 64.0
+    hot_mib: Annotated[float, Meta(ge=1, le=MOST)] = 128.0
+    events_mib: Annotated[float, Meta(ge=1, le=MOST)] = 64.0
+    episodes_mib: Annotated[float, Meta(ge=1, le=MOST)] = 16.0
+    words_mib: Annotated[float, Meta(ge=1, le=MOST)] = 64.0
     compressor: str = "pooling"
 
 
@@ -157,7 +159,7 @@ class ModelConfig(Section, frozen=True):
 
     base_url: str = ""
     name: str = ""
-    context_tokens: Annotated[int, Meta(ge=0)] = 0
+    context_tokens: NonNegativeInt = 0
     image_tokens: PositiveInt = 600
     answer_tokens: PositiveInt = 400
     max_images: Annotated[int, Meta(ge=0, le=32)] = 4
@@ -172,7 +174,7 @@ class StandingConfig(Section, frozen=True):
     cool_down_s: NonNegative = 20.0
     duplicate_s: NonNegative = 60.0
     limit: PositiveInt = 32
-    confirmations_per_h: Annotated[int, Meta(ge=0)] = 60
+    confirmations_per_h: NonNegativeInt = 60
     confirm_deadline_s: Positive = 15.0
     bell: bool = True
     webhook: Annotated[str, Meta(pattern=r"^(https?://\S+)?$")] = ""
@@ -230,7 +232,7 @@ class ServeConfig(Section, frozen=True):
 
 
 class LogConfig(Section, frozen=True):
-    level: str = "info"
+    level: Literal["debug", "info", "warning", "error"] = "info"
 
 
 class Config(Section, frozen=True):
@@ -279,7 +281,10 @@ def load_config(name_or_path: str = "embedded") -> Config:
     except yaml.YAMLError as error:
         where = getattr(error, "problem_mark", None)
         at = f" at line {where.line + 1}" if where else ""
-        raise ConfigError(f"config {path}: not YAML{at} ({getattr(error, 'problem', error)})") from error
+        why = " ".join(str(getattr(error, "problem", error)).split())
+        raise ConfigError(f"config {path}: not YAML{at} ({why})") from error
+    except RecursionError as error:
+        raise ConfigError(f"config {path}: nested without end") from error
     return parse_config({} if tree is None else tree, str(path))
 
 

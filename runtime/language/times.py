@@ -74,6 +74,10 @@ class TimeWords(Struct, frozen=True):
         return self.begin is not None or self.end is not None
 
 
+# 32 years.
+LONGEST_S = 1e9
+
+
 def parse_times(text: str, now: datetime.datetime) -> TimeWords:
     """The time words of ``text``, said at ``now`` (with its zone)."""
     return _Reader(text, now).read()
@@ -83,7 +87,7 @@ def parse_length_s(text: str) -> float | None:
     """Seconds of "two minutes", "1h 30m", "90 s", "a minute and a half"; None where it is no such thing."""
     reader = _Reader(text, datetime.datetime.fromtimestamp(0, datetime.UTC))
     found = reader.length(0)
-    return found[0] if found is not None and found[1] == len(reader.words) else None
+    return found[0] if found is not None and found[1] == len(reader.words) and found[0] < LONGEST_S else None
 
 
 def parse_moment(text: str, now: datetime.datetime) -> tuple[Bound, Bound] | None:
@@ -94,7 +98,10 @@ def parse_moment(text: str, now: datetime.datetime) -> tuple[Bound, Bound] | Non
     if reader.words == ["now"]:
         return (Bound("wall", now.timestamp()),) * 2
     for read in (reader.ago, reader.moment, reader.plain_length):
-        found = read(0)
+        try:
+            found = read(0)
+        except (OverflowError, ValueError):  # a year, or a number, that no calendar has
+            return None
         if found is not None and found[1] == len(reader.words):
             return found[0].first, found[0].last
     return None
@@ -122,7 +129,10 @@ class _Reader(MomentReader):
     def read(self) -> TimeWords:
         at = 0
         while at < len(self.words):
-            after = self._expression(at)
+            try:
+                after = self._expression(at)
+            except (OverflowError, ValueError):  # a year, or a number, that no calendar has
+                after = None
             if after is not None and after > at:
                 self._taken.append((at, after))
                 at = after

@@ -167,3 +167,15 @@ def test_the_last_minutes_of_what_has_ended_reach_no_further_back_because_the_cl
 def test_a_live_source_of_an_agent_that_was_killed_reaches_as_far_as_memory_holds_it() -> None:
     known = [record("cam", 995.0, 10_000.0, kind="camera", ended=False)]
     assert latest(60.0, "", known, Now(90_000.0)) == (TimeWindow(source="cam", t0_s=935.0, t1_s=995.0),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["9999-12-31", "9999-12-31 23:59", "0001-01-01", "99999999999d ago", "9" * 400, "9" * 400 + "d ago", "00-00hour"],
+)
+def test_a_time_that_no_calendar_has_is_one_line(text: str) -> None:
+    with pytest.raises(UserError) as told:
+        parse_moment(text, NOW, is_end=True)
+    assert "\n" not in str(told.value)
+    with pytest.raises(UserError):
+        parse_length_s("9" * 400 + "d")

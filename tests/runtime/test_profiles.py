@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from runtime.config import PROFILE_DIR, Config, load_config, parse_config
+from runtime.errors import ConfigError
 
 EMBEDDED = PROFILE_DIR / "embedded.yaml"
 
@@ -45,3 +46,23 @@ def test_a_profile_states_only_what_differs() -> None:
     assert mine.perception.sampling.base_hz == 2
     assert mine.perception.vision == Config().perception.vision
     assert mine.memory == Config().memory
+
+
+@pytest.mark.parametrize(
+    ("profile", "says"),
+    [
+        ("perception:\n  live:\n    open_s: .inf\n", "perception.live.open_s"),
+        ("memory:\n  budget:\n    hot_mib: .inf\n", "memory.budget.hot_mib"),
+        ("perception:\n  threads: 99999999999999999999\n", "perception.threads"),
+        ("log:\n  level: chatty\n", "log.level: 'chatty' is none of debug, info, warning, error"),
+        ("a: " + "[" * 5000 + "]" * 5000, "nested without end"),
+        ("a: \0\n", "not YAML"),
+        ("a: !!python/object/apply:os.system ['true']\n", "not YAML"),
+    ],
+)
+def test_a_profile_that_means_harm_is_one_line(tmp_path: Path, profile: str, says: str) -> None:
+    path = tmp_path / "profile.yaml"
+    path.write_text(profile)
+    with pytest.raises(ConfigError) as told:
+        load_config(str(path))
+    assert says in str(told.value) and "\n" not in str(told.value)

@@ -43,7 +43,7 @@ def parse_moment(text: str, now: datetime.datetime, is_end: bool = False) -> Bou
         UserError: it is no moment.
     """
     said = re.sub(r"(?<=\d)[tT](?=\d)", " ", " ".join(text.replace(",", " ").split()))
-    if re.fullmatch(r"\d+(?:\.\d+)?", said):
+    if re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", said):
         return Bound("media", float(said))
     found = times.parse_moment(said, now)
     if found is None or (found[0].kind == "wall" and found[0].s > now.timestamp()):
