@@ -26,6 +26,8 @@ from memory.store.writing import Writing
 from memory.upkeep.rows import BadRow, quarantine
 from runtime.config import MemoryConfig
 from runtime.errors import StoreError
+from runtime.footage import FOOTAGE
+from runtime.footage import erase as erase_footage
 from runtime.messages import (
     ArchiveReply,
     Channel,
@@ -179,6 +181,7 @@ class MemoryWriter:
             self._integration.forget_unsaved()
             self._keeper.forget_unsaved()
             raise
+        erase_footage(self._store.directory / FOOTAGE, writing.refused)
         return Committed(
             generation=writing.generation, stored=writing.stored, spans=writing.spans, points=points,
             size_bytes=self._store.size_bytes(), erased=writing.erased, unfinished=unfinished,

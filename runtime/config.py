@@ -88,12 +88,21 @@ class HearingConfig(Section, frozen=True):
     sound_events: str = "off"
 
 
+class FootageConfig(Section, frozen=True):
+    """How much of what a live source sent is kept to be played; 0 MiB keeps none."""
+
+    mib: NonNegative = 256.0
+    days: Positive = 1.0
+    marked_mib: NonNegative = 256.0
+
+
 class SourceConfig(Section, frozen=True):
     """A live source by name. ``where`` is written as on the command line, see `runtime.sources`."""
 
     name: str
     where: str
     mask: tuple[tuple[Fraction, Fraction, Fraction, Fraction], ...] = ()
+    footage: FootageConfig | None = None
 
 
 class LiveConfig(Section, frozen=True):
@@ -110,6 +119,7 @@ class LiveConfig(Section, frozen=True):
     camera_height_px: PositiveInt = 720
     camera_hz: Positive = 30.0
     screen_hz: Positive = 5.0
+    footage: FootageConfig = FootageConfig()
 
 
 class PerceptionConfig(Section, frozen=True):

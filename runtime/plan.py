@@ -52,12 +52,13 @@ class PerceiveFiles(_Work, frozen=True, tag="files"):
 
 class PerceiveLive(_Work, frozen=True, tag="live"):
     """Perceive one live source until the process is to stop. ``epoch_s``: as above. ``masks``: the file of private
-    regions that were set while watching, "" for none.
+    regions that were set while watching, ``footage`` the folder that what the source sends is kept in; "" for none.
     """
 
     source: LiveSource
     epoch_s: float | None = None
     masks: str = ""
+    footage: str = ""
 
 
 class ServePage(_Work, frozen=True, tag="page"):

@@ -18,12 +18,16 @@ from memory.erasure.residue import Noted, blot_out, find_residue, indexed, note_
 from memory.store.database import FILE_NAME, Store
 from memory.store.reader import snapshot
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
-from runtime.messages import PERCEIVED_CHANNELS, ForgetReply, ForgetRequest, Observation
+from runtime.footage import FOOTAGE, touching
+from runtime.footage import erase as erase_footage
+from runtime.messages import PERCEIVED_CHANNELS, ForgetReply, ForgetRequest, Observation, TimeWindow
 
 # Shown before the user agrees.
 EXAMPLES = 12
 # What reasoning keeps there (reasoning/standing/store.py).
 STANDING = "standing.json"
+# A sign is seen between two looks at it, too; a still scene is looked at this often (perception.sampling).
+SEEN, BETWEEN_LOOKS_S = ("frame", "text", "object"), 10.0
 LOG_SUFFIXES = (".log", ".stderr", ".stacks", ".1")
 
 
@@ -52,8 +56,11 @@ def forget(store: Store, request: ForgetRequest, log_folders: Sequence[Path] = (
         reply = _account(connection, found)
         noted = note_residue(connection, found.rows, request.text)
         spans = erase(writing, found, request.wall_s, request.text)
+        names = dict(connection.execute("SELECT source, name FROM sources"))
     if request.text:
         store.pending_erasure.add(request.text, _until_s(request))
+    footage = _in_footage(request, found, names)
+    erase_footage(store.directory / FOOTAGE, footage)
     store.scrub()
     reader = store.reader()
     try:
@@ -63,6 +70,7 @@ def forget(store: Store, request: ForgetRequest, log_folders: Sequence[Path] = (
             store.scrub(rewrite=True)
             traces = _residue_in_file(store, reader, noted, found.windows)
         searched = _search_again(reader, request, noted, found)
+        searched["footage"] = sum(len(touching(store.directory / FOOTAGE, w.source, w.t0_s, w.t1_s)) for w in footage)
     finally:
         reader.close()
     files = {FILE_NAME: store.path.stat().st_size}
@@ -88,6 +96,21 @@ def forget(store: Store, request: ForgetRequest, log_folders: Sequence[Path] = (
         traces=left,
         bytes_before=bytes_before,
         bytes_after=store.size_bytes(),
+    )
+
+
+def _in_footage(request: ForgetRequest, found: Found, names: dict[int, str]) -> tuple[TimeWindow, ...]:
+    """The stretches of footage that show what goes: where the user named them those, else where it was perceived."""
+    if not request.text:
+        return request.windows
+    return tuple(
+        TimeWindow(
+            source=names[source],
+            t0_s=t0_s - (BETWEEN_LOOKS_S if channel in SEEN else 0.0),
+            t1_s=t1_s + (BETWEEN_LOOKS_S if channel in SEEN else 0.0),
+        )
+        for _, _, source, channel, t0_s, t1_s in found.rows.values()
+        if channel in PERCEIVED_CHANNELS
     )
 
 

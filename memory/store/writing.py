@@ -21,7 +21,7 @@ from memory.store.removal import count_terms, remove_observations, remove_pictur
 from memory.store.size_accounting import charge_since
 from memory.store.views import tracks_of
 from runtime.errors import StoreError
-from runtime.messages import PERCEIVED_CHANNELS, Observation, SourceOpened, Span
+from runtime.messages import PERCEIVED_CHANNELS, Observation, SourceOpened, Span, TimeWindow
 from runtime.trust import trust_of
 
 EPOCHS_KEPT = 8
@@ -40,6 +40,8 @@ class Writing:
         self.generation = self._generation() + 1
         self.stored = 0
         self.erased = 0
+        # Where what was refused would have been: footage of it goes, too.
+        self.refused: list[TimeWindow] = []
         self.spans = 0
         # Consolidation saved before this has to tell less: what of it is in memory must be read anew.
         self.untold = False
@@ -99,6 +101,8 @@ class Writing:
         source, started_wall_s = self._source(observation.source)
         if self._is_erased(observation):
             self.erased += 1
+            window = TimeWindow(source=observation.source, t0_s=observation.t0_s, t1_s=observation.t1_s)
+            self.refused.append(window)
             return False
         observation = msgspec.structs.replace(
             observation,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +39,17 @@ class Shot(Struct, frozen=True):
         return VideoFrame.from_ndarray(np.ascontiguousarray(self.image), format="bgr24")
 
 
-def open_picture(source: LiveSource, live: LiveConfig, now: Now) -> Capture[Shot]:
-    """Open the picture of a live source. ``now`` gives media seconds.
+# Takes a packet, the tracks beside it, its time stamp by the sender's clock, and media time of that.
+Keep = Callable[[Any, list[Any], float | None, float], None]
+
+
+def _keep_none(packet: Any, streams: list[Any], stamp_s: float | None, t_s: float) -> None:
+    """What comes is not kept."""
+
+
+def open_picture(source: LiveSource, live: LiveConfig, now: Now, keep: Keep = _keep_none) -> Capture[Shot]:
+    """Open the picture of a live source. ``now`` gives media seconds; ``keep`` is called with the packets of a stream,
+    as `perception.capture.footage.FootageKeeper.packet` is.
 
     Raises:
         CaptureFailed, CaptureOver: it cannot be opened; for now, or at all.
@@ -51,7 +60,7 @@ def open_picture(source: LiveSource, live: LiveConfig, now: Now) -> Capture[Shot
         case "screen":
             return Screen(int(source.address), live, now)
         case _:
-            return StreamPicture(source, live, now)
+            return StreamPicture(source, live, now, keep)
 
 
 class Camera:
@@ -157,10 +166,23 @@ class Screen:
 class StreamPicture:
     """The picture of a stream from the network."""
 
-    def __init__(self, source: LiveSource, live: LiveConfig, now: Now) -> None:
+    def __init__(
+        self,
+        source: LiveSource,
+        live: LiveConfig,
+        now: Now,
+        keep: Keep = _keep_none,
+    ) -> None:
         self._reader = StreamReader(source, "video", live, now)
         self._clock = DeviceClock()
         self._shots = self._decoded()
+        streams = self._reader.streams
+
+        def kept(packet: Any, stamp_s: float | None) -> None:
+            arrival_s = now()
+            keep(packet, streams, stamp_s, arrival_s if stamp_s is None else min(self._clock.at(stamp_s), arrival_s))
+
+        self._reader.on_packet = kept
 
     @property
     def about(self) -> str:

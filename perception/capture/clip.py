@@ -97,18 +97,19 @@ def cut(order: ClipOrder) -> ClipMade:
     return made
 
 
-def still(path: str, fingerprint_wanted: str, t_s: float, mask: tuple[Rect, ...] = ()) -> bytes:
-    """The picture a recording shows at ``t_s``, whole, as JPEG.
+def still(order: ClipOrder) -> bytes:
+    """The picture at the begin of an order's stretch, whole, as JPEG.
 
     Raises:
         MediaError: as for `cut`, or there is no picture then.
     """
-    _check_same(path, fingerprint_wanted)
+    if order.fingerprint:
+        _check_same(order.pieces[0].path, order.fingerprint)
     newest: Any = None
-    for _, image in _pictures(ClipOrder(stretches=((t_s, t_s + 1e-3),), out="", pieces=(Piece(path),), mask=mask), 0):
+    for _, image in _pictures(order, 0):
         newest = image
     if newest is None:
-        raise MediaError(f"{path} shows no picture then")
+        raise MediaError("it shows no picture then")
     coded, jpeg = cv2.imencode(".jpg", newest, [cv2.IMWRITE_JPEG_QUALITY, 90])
     assert coded
     return bytes(jpeg.tobytes())

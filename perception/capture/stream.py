@@ -58,6 +58,8 @@ class StreamReader:
     """
 
     def __init__(self, source: LiveSource, track: Track, live: LiveConfig, now: Callable[[], float]) -> None:
+        # Called with each packet of any track, and its time stamp, after `Received` told of that.
+        self.on_packet: Callable[[Any, float | None], None] = lambda packet, stamp_s: None
         self._shown = source.shown
         self._stall_s = live.stall_s
         self._now = now
@@ -99,6 +101,12 @@ class StreamReader:
         return f"{size}{context.name}"
 
     @property
+    def streams(self) -> list[Any]:
+        """The tracks that can be kept as they come: the picture, and the first sound beside it."""
+        sound = audio_stream(self._container)
+        return [self._stream, *([sound] if sound is not None and sound.index != self._stream.index else [])]
+
+    @property
     def codec(self) -> Any:
         return self._stream.codec_context
 
@@ -121,6 +129,7 @@ class StreamReader:
             if stamp_s is not None:
                 self._pace(stamp_s)
                 yield Received(None, stamp_s, self._now())
+            self.on_packet(packet, stamp_s)
             if packet.stream.index != self._stream.index:
                 continue
             with suppress(FFmpegError):  # a damaged packet costs its picture

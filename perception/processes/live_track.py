@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 
 import anyio
 from msgspec.structs import replace
 
+from perception.vision.sampling_budget import CpuUse, SamplingBudget
 from runtime.errors import UserError
 from runtime.messages import SourceEnded, SourceOpened, Track, round_time
 from runtime.service import Service
 from runtime.sources import LiveSource
 
 _DRAIN_S = 5.0
+# How often the processor time used is looked at.
+_BUDGET_S = 2.0
 
 
 def opened(source: LiveSource, track: Track, encoders: dict[str, str]) -> SourceOpened:
@@ -48,3 +52,14 @@ async def tell_track(
     service.report(idle=True, notes=(f"{source.label}: {over}",) if over else ())
     with anyio.move_on_after(_DRAIN_S):
         await service.outbox.drained()
+
+
+async def keep_budget(service: Service, label: str, budget: SamplingBudget) -> None:
+    """Have a source looked at less while this process uses more than it may, and more when it may again."""
+    now_s, used_s = time.monotonic(), time.process_time()
+    while True:
+        await anyio.sleep(_BUDGET_S)
+        before_s, used_before_s = now_s, used_s
+        now_s, used_s = time.monotonic(), time.process_time()
+        for level in budget.step(CpuUse((used_s - used_before_s) / (now_s - before_s))):
+            service.log.info("%s: %s", label, level.what)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import anyio
@@ -20,10 +19,11 @@ from msgspec import Struct
 from perception.capture.camera import Shot, open_picture
 from perception.capture.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage, away_notes
 from perception.capture.reopening import LOOK_UP_S, STALLS, CaptureThread, Inbox, Taken
-from perception.processes.live_track import tell_track
+from perception.processes.keep_footage import keeper_of, mark_noticed
+from perception.processes.live_track import keep_budget, tell_track
 from perception.processes.resume import Fresh
 from perception.vision.asked_look import PREVIEW_QUALITY, AskedLooks, Shown, show
-from perception.vision.sampling_budget import LEVELS, CpuUse, SamplingBudget
+from perception.vision.sampling_budget import LEVELS, SamplingBudget
 from runtime.broadcast import Broadcast
 from runtime.calls import Handler
 from runtime.config import VisionConfig
@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from perception.vision.pipeline import FrameSelector, Look, QuickDetection
 
 _PROGRESS_S = 1.0
-# How often the processor time used is looked at.
-_BUDGET_S = 2.0
 _RESTARTED = "watching was interrupted"
 _LOADING = "the model that describes pictures is being loaded; nothing is seen until then"
 # How often it is looked up whether the user paused watching.
@@ -118,11 +116,12 @@ class _LiveWatcher:
         self._began_s = 0.0
         self._over = ""
         self._asked = AskedLooks(service, source.source)
+        self._footage = keeper_of(service, source, self._mask)
 
     async def run(self) -> str:
         """Watch until the process is to stop (""), or the source has nothing more (why)."""
         capture = CaptureThread(
-            functools.partial(open_picture, self._source, self._live, self._service.clock.now),
+            functools.partial(open_picture, self._source, self._live, self._service.clock.now, self._footage.packet),
             self._inbox,
             self._live.reopen_min_s,
             self._live.reopen_max_s,
@@ -138,15 +137,17 @@ class _LiveWatcher:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(functools.partial(anyio.to_thread.run_sync, self._attend, abandon_on_cancel=True))
                 tasks.start_soon(self._look_forever)
-                tasks.start_soon(self._keep_budget)
+                tasks.start_soon(keep_budget, self._service, self._source.label, self._budget)
                 tasks.start_soon(self._follow_pause, capture)
                 tasks.start_soon(self._until_over, tasks.cancel_scope)
+                tasks.start_soon(mark_noticed, self._service, self._source.source)
                 tasks.start_soon(self._service.serve, handlers)
                 await self._service.stopping.wait()
                 tasks.cancel_scope.cancel()
         finally:
             self._stopped.set()
             capture.stop()
+            self._footage.close()
         return self._over
 
     async def _until_over(self, scope: anyio.CancelScope) -> None:
@@ -160,6 +161,8 @@ class _LiveWatcher:
             if paused != self._paused:
                 self._paused = paused
                 (capture.pause if paused else capture.resume)()
+                if paused:  # a file reaches into the pause by as long as that took to be noticed
+                    self._footage.discard(self._service.paused_since_s or self._service.clock.now())
             if paused:
                 self._waiting.clear()
                 self._asked.none()
@@ -172,6 +175,7 @@ class _LiveWatcher:
         """Keep nothing of what the user had forgotten: what is still there is another view, noticed as if it came."""
         if any(window.source == self._source.source for window in forgotten.windows):
             self._begin_anew()
+        self._footage.forget(forgotten.windows)
         return Done()
 
     async def _set_mask(self, request: MaskRequest) -> Done:
@@ -181,6 +185,7 @@ class _LiveWatcher:
             UserError: these are no regions of a picture.
         """
         self._mask = checked_mask(request.mask)
+        self._footage.set_mask(self._mask)
         self._begin_anew()
         return Done()
 
@@ -189,16 +194,6 @@ class _LiveWatcher:
         self._waiting.clear()
         self._glance = None
         self._asked.none()
-
-    async def _keep_budget(self) -> None:
-        """Tell the stages to look less while this process uses more than it may, and more when it may again."""
-        now_s, used_s = time.monotonic(), time.process_time()
-        while True:
-            await anyio.sleep(_BUDGET_S)
-            before_s, used_before_s = now_s, used_s
-            now_s, used_s = time.monotonic(), time.process_time()
-            for level in self._budget.step(CpuUse((used_s - used_before_s) / (now_s - before_s))):
-                self._service.log.info("%s: %s", self._source.label, level.what)
 
     def _notes(self) -> tuple[str, ...]:
         """That less is seen than the profile says, if so."""
@@ -250,6 +245,7 @@ class _LiveWatcher:
             unseen = STOPPED
             asked = self._asked.wanted
             picture = Picture(shot.frame(), t_s, self._mask)
+            self._footage.picture(picture)
             seen = attention.step(picture, asked)
             looks = tuple(item for item in seen if isinstance(item, Look))
             glance = next((item for item in seen if isinstance(item, QuickDetection)), None)

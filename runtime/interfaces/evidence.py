@@ -17,9 +17,11 @@ from msgspec import Struct
 from runtime.clock import media_time
 from runtime.config import Config
 from runtime.errors import MediaError, UserError
+from runtime.footage import FOOTAGE, Segment, touching
 from runtime.interfaces.client import Client
 from runtime.messages import GapFacts, Observation, ScanRequest, SourceRecord, View
 from runtime.processes import CLIPS
+from runtime.sources import MASKS_NAME, Rect, kept_masks, session_of
 
 # The picture of a moment is not one of long before or after it.
 NEAR_S = 60.0
@@ -61,7 +63,21 @@ async def record_of(client: Client, source: str) -> SourceRecord:
     return known[-1]
 
 
-async def picture_at(client: Client, config: Config, source: str, t_s: float) -> Shown:
+def footage_of(memory_dir: Path, source: str, t0_s: float, t1_s: float) -> list[Segment]:
+    """Files of what a live source sent that touch a stretch, in order; what is being written is not to be shown yet."""
+    if not session_of(source)[0]:
+        return []
+    return [s for s in touching(memory_dir / FOOTAGE, source, t0_s, t1_s) if not s.is_open]
+
+
+def mask_of(config: Config, memory_dir: Path, source: str) -> tuple[Rect, ...]:
+    """Private regions of a source as they are now: they hold for what is shown of earlier, too."""
+    label = session_of(source)[0]
+    listed = {own.name: own.mask for own in config.perception.live.sources if own.mask}
+    return kept_masks(memory_dir / MASKS_NAME).get(label, listed.get(label, config.perception.vision.mask))
+
+
+async def picture_at(client: Client, config: Config, memory_dir: Path, source: str, t_s: float) -> Shown:
     """What a source showed at a moment.
 
     Raises:
@@ -71,14 +87,21 @@ async def picture_at(client: Client, config: Config, source: str, t_s: float) ->
     view = await client.view((record.source,))
     if await _erased(client, view, record.source, t_s, t_s):
         raise UserError(f"what {record.source} showed at {media_time(t_s)} was erased at your wish")
+    clips: Any = importlib.import_module(CLIPS)
+    mask = mask_of(config, memory_dir, record.source)
     if _has_recording(record):
         try:
-            still = importlib.import_module(CLIPS).still
-            mask = config.perception.vision.mask
-            jpeg = await anyio.to_thread.run_sync(still, record.uri, record.fingerprint, t_s, mask)
+            order = _order(record.uri, record.fingerprint, t_s, mask)
+            jpeg = await anyio.to_thread.run_sync(clips.still, order)
             return Shown(record.source, t_s, jpeg, "recording")
         except MediaError:
             pass  # moved, changed or damaged since: what memory kept is left
+    for segment in footage_of(memory_dir, record.source, t_s, t_s):
+        try:
+            order = _order(str(segment.path), "", t_s, mask, segment.t0_s)
+            return Shown(record.source, t_s, await anyio.to_thread.run_sync(clips.still, order), "footage")
+        except MediaError:
+            continue
     if (kept := await kept_picture(client, view, record.source, t_s)) is None:
         raise UserError(f"no picture is kept of {record.source} at {media_time(t_s)}")
     assert kept.payload is not None
@@ -99,7 +122,9 @@ async def kept_picture(client: Client, view: View, source: str, t_s: float) -> O
     return None
 
 
-async def make_clip(client: Client, config: Config, source: str, t0_s: float, t1_s: float, out: Path) -> Clip:
+async def make_clip(
+    client: Client, config: Config, memory_dir: Path, source: str, t0_s: float, t1_s: float, out: Path
+) -> Clip:
     """Make an MP4 of a stretch of a source.
 
     Raises:
@@ -116,7 +141,7 @@ async def make_clip(client: Client, config: Config, source: str, t0_s: float, t1
     if not stretches:
         raise UserError(f"{record.source} {media_time(t0_s)}-{media_time(t1_s)} was erased at your wish")
     note = "what was erased at your wish is left out" if erased else ""
-    mask = config.perception.vision.mask
+    mask = mask_of(config, memory_dir, record.source)
     if _has_recording(record):
         order = clips.ClipOrder(
             stretches=stretches, out=str(out), pieces=(clips.Piece(record.uri),), fingerprint=record.fingerprint,
@@ -125,6 +150,15 @@ async def make_clip(client: Client, config: Config, source: str, t0_s: float, t1
         try:
             return await _cut(clips, order, record.source, t0_s, t1_s, "recording", note)
         except MediaError as error:
+            note = "; ".join(filter(None, (str(error), note)))
+    if kept := footage_of(memory_dir, record.source, t0_s, t1_s):
+        pieces = tuple(clips.Piece(str(segment.path), segment.t0_s) for segment in kept)
+        order = clips.ClipOrder(stretches=_covered(stretches, kept), out=str(out), pieces=pieces, mask=mask)
+        whole = kept[0].t0_s <= t0_s + 1.0 and kept[-1].t1_s >= t1_s - 1.0
+        told = "; ".join(filter(None, (note, "" if whole else "footage is kept of a part of it only")))
+        try:
+            return await _cut(clips, order, record.source, t0_s, t1_s, "footage", told)
+        except MediaError as error:  # it was erased or given up meanwhile
             note = "; ".join(filter(None, (str(error), note)))
     pictures = await _kept_pictures(client, view, record.source, t0_s, t1_s)
     order = clips.ClipOrder(stretches=stretches, out=str(out), pictures=pictures)
@@ -149,6 +183,20 @@ async def _kept_pictures(
     if before is not None and before.t0_s <= t0_s:
         frames[before.id] = before
     return tuple(sorted((frame.t0_s, frame.payload) for frame in frames.values() if frame.payload))
+
+
+def _order(path: str, fingerprint: str, t_s: float, mask: tuple[Rect, ...], at_s: float = 0.0) -> Any:
+    clips: Any = importlib.import_module(CLIPS)
+    return clips.ClipOrder(
+        stretches=((t_s, t_s + 1e-3),), out="", pieces=(clips.Piece(path, at_s),), fingerprint=fingerprint, mask=mask
+    )
+
+
+def _covered(stretches: tuple[tuple[float, float], ...], kept: list[Segment]) -> tuple[tuple[float, float], ...]:
+    """The stretches as far as there is footage from the first to the last of it."""
+    begin_s, end_s = kept[0].t0_s, kept[-1].t1_s
+    cut = tuple((max(t0_s, begin_s), min(t1_s, end_s)) for t0_s, t1_s in stretches)
+    return tuple(stretch for stretch in cut if stretch[1] - stretch[0] > 0.01) or stretches
 
 
 def _has_recording(record: SourceRecord) -> bool:

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 
 from memory.store.database import Store
 from perception.capture.file import probe
+from runtime.footage import FOOTAGE, folder_of, segment_name
 from runtime.interfaces.web.app import ENDPOINTS
 from runtime.messages import FrameFacts, Observation, SourceEnded, SourceOpened
 from tests.fixtures.drawn_recording import decoded, draw_recording, second_of, shown_in
@@ -209,6 +210,21 @@ def test_live_sources_show_pictures_are_masked_and_paused(world: World) -> None:
     assert world.page.post("/api/pause").json()["paused"] is True
     assert world.page.post("/api/resume").json()["paused"] is False
     assert world.client.paused == [True, False]
+
+
+def test_footage_is_marked_where_there_is_some(world: World) -> None:
+    stretch = {"source": "drawn.mp4", "t0_s": 1.0, "t1_s": 2.0}
+    assert "live sources" in world.refused("POST", "/api/footage/marks", 400, json=stretch)
+    door = "door@2026-11-30T10:00:00"
+    remember(world.client.store, gather_all(SourceOpened(source=door, track="video", kind="camera"), first=70))
+    world.what._status = None
+    stretch["source"] = door
+    assert "no footage" in world.refused("POST", "/api/footage/marks", 404, json=stretch)
+    folder = folder_of(world.memory_dir / FOOTAGE, door)
+    folder.mkdir(parents=True)
+    (folder / segment_name(0.0, 10.0)).touch()
+    assert world.page.post("/api/footage/marks", json=stretch).json() == stretch
+    assert [path.name for path in (folder / "marks").iterdir()] == ["000000000-000012000"]
 
 
 @pytest.mark.parametrize(

@@ -14,11 +14,13 @@ from memory.store.database import Store
 from perception.capture.file import probe
 from runtime.config import Config
 from runtime.errors import UserError
+from runtime.footage import FOOTAGE, folder_of, segment_name
 from runtime.interfaces.commands.evidence import clip, evidence_talk, list_recordings, show, tell_transcript, window_of
 from runtime.interfaces.titles import drop_titles, named, set_title, titles
 from runtime.messages import SourceEnded, SourceOpened
+from runtime.sources import MASKS_NAME, keep_mask
 from tests.fixtures.drawn_recording import decoded, draw_recording, second_of, shown_in
-from tests.fixtures.memory_cases import gather_all, remember, say
+from tests.fixtures.memory_cases import gather_all, progress, remember, say
 from tests.fixtures.served_agent import StoredClient
 
 pytestmark = pytest.mark.anyio
@@ -135,6 +137,33 @@ async def test_recordings_are_listed_with_their_times_and_titles(
         assert rows[0]["recording_is_there"] and not rows[1]["recording_is_there"]
         await list_recordings(client, tmp_path, as_json=False)  # type: ignore[arg-type]
         assert "0:10  file  Breakfast (a.mp4)" in capsys.readouterr().out
+
+
+async def test_of_a_live_source_what_was_kept_of_it_is_shown_on_its_clock_and_masked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    door = "door@2026-11-30T10:00:00"
+    store = Store(tmp_path)
+    opened = SourceOpened(source=door, track="video", kind="camera", started_wall_s=1_700_000_000.0)
+    remember(store, gather_all(opened, progress(60.0, "video", door)))
+    folder = folder_of(tmp_path / FOOTAGE, door)
+    folder.mkdir(parents=True)
+    draw_recording(folder / "x.mp4").rename(folder / segment_name(20.0, 30.0))
+    client: Any = StoredClient(store)
+    out = tmp_path / "out.mp4"
+    made = await clip(client, Config(), tmp_path, "0:23-0:25", "", out)
+    assert made.made_of == "footage" and made.note == ""
+    assert {second_of(image) for _, image in shown_in(out)} == {3, 4}
+    made = await clip(client, Config(), tmp_path, "0:28-0:35", "", out)
+    assert "a part of it only" in made.note and made.duration_s == pytest.approx(2.0, abs=0.1)
+    await show(client, Config(), tmp_path, "0:27", "", tmp_path / "shown.jpg")
+    assert second_of(decoded((tmp_path / "shown.jpg").read_bytes())) == 7
+    assert "from the footage" in capsys.readouterr().err
+    # A region that became private meanwhile is private in what was kept before, too.
+    keep_mask(tmp_path / MASKS_NAME, "door", ((0.0, 0.0, 1.0, 1.0),))
+    await clip(client, Config(), tmp_path, "0:23-0:25", "", out)
+    assert max(image.max() for _, image in shown_in(out)) < 24
+    client.close()
 
 
 async def test_in_a_chat_they_are_typed_likewise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

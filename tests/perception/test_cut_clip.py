@@ -11,6 +11,7 @@ import pytest
 
 from perception.capture.clip import ClipOrder, Piece, cut, still
 from perception.capture.file import probe
+from perception.capture.file_video import Rect
 from runtime.errors import MediaError
 from tests.fixtures.drawn_recording import decoded, draw_recording, grey_of, loud_in, second_of, shown_in
 
@@ -18,6 +19,12 @@ from tests.fixtures.drawn_recording import decoded, draw_recording, grey_of, lou
 @pytest.fixture(scope="module")
 def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return draw_recording(tmp_path_factory.mktemp("media") / "drawn.mp4")
+
+
+def at(path: Path, t_s: float, fingerprint: str, mask: tuple[Rect, ...] = ()) -> ClipOrder:
+    return ClipOrder(
+        stretches=((t_s, t_s + 1e-3),), out="", pieces=(Piece(str(path)),), fingerprint=fingerprint, mask=mask
+    )
 
 
 def test_a_clip_begins_and_ends_where_it_was_asked_for_also_between_key_pictures(
@@ -49,7 +56,7 @@ def test_private_regions_are_black_in_clips_and_stills(recording: Path, tmp_path
     for _, image in shown_in(out):
         assert image[:, :72].max() < 16 and image[:, 88:].min() > 100
     info = probe(recording)
-    picture = decoded(still(str(recording), info.fingerprint, 5.2, left_half))
+    picture = decoded(still(at(recording, 5.2, info.fingerprint, left_half)))
     assert picture[:, :72].max() < 8
     assert abs(int(picture[45, 120].mean()) - grey_of(5.2)) < 4
 
@@ -96,4 +103,4 @@ def test_what_is_not_there_is_one_line_and_leaves_no_file(tmp_path: Path, order:
 
 def test_a_recording_that_is_another_by_now_is_not_shown(recording: Path) -> None:
     with pytest.raises(MediaError, match="another recording"):
-        still(str(recording), "0123456789abcdef", 1.0)
+        still(at(recording, 1.0, "0123456789abcdef"))

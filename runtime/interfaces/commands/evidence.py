@@ -94,10 +94,9 @@ async def show(client: Client, config: Config, memory_dir: Path, typed: str, sou
     """
     window = await window_of(typed, source, client, memory_dir)
     t_s = window.t0_s if window.t0_s == 0.0 and typed.strip() in ("0", "0:00") else window.t0_s + MOMENT_BEFORE_S
-    shown = await picture_at(client, config, window.source, min(t_s, window.t1_s))
-    about = f"{shown.source} at {media_time(shown.t_s)}, from " + (
-        "the recording" if shown.made_of == "recording" else "the pictures memory kept"
-    )
+    shown = await picture_at(client, config, memory_dir, window.source, min(t_s, window.t1_s))
+    from_what = "the pictures memory kept" if shown.made_of == "kept pictures" else f"the {shown.made_of}"
+    about = f"{shown.source} at {media_time(shown.t_s)}, from {from_what}"
     if out is not None:
         await _write(out, shown.jpeg)
         note(f"{out}: {about}")
@@ -119,7 +118,7 @@ async def clip(client: Client, config: Config, memory_dir: Path, typed: str, sou
         raise UserError(f"{out}: there is no folder {out.parent}")
     beside = out.with_name(f".{out.name}.new.mp4")
     try:
-        made = await make_clip(client, config, window.source, window.t0_s, window.t1_s, beside)
+        made = await make_clip(client, config, memory_dir, window.source, window.t0_s, window.t1_s, beside)
         beside.replace(out)
     except OSError as error:
         raise UserError(f"{out}: {error.strerror or error}") from None

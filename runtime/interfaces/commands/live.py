@@ -13,6 +13,7 @@ import msgspec
 from runtime.agent import Agent, find_agent, has_memory, open_agent
 from runtime.config import Config, ServeConfig
 from runtime.errors import StoreError, UserError
+from runtime.footage import FOOTAGE
 from runtime.interfaces.attach import client_of, tell_working
 from runtime.interfaces.client import Client
 from runtime.interfaces.commands.evidence import evidence_talk
@@ -152,7 +153,9 @@ async def live(
 async def _perceive(agent: Agent, session: Sequence[LiveSource], epoch_s: float) -> None:
     masks = str(agent.memory_dir / MASKS_NAME)
     work = {
-        member(track, source.label).name: PerceiveLive(source=source, epoch_s=epoch_s, masks=masks)
+        member(track, source.label).name: PerceiveLive(
+            source=source, epoch_s=epoch_s, masks=masks, footage=str(agent.memory_dir / FOOTAGE)
+        )
         for source in session
         for track in source.tracks
     }

@@ -123,7 +123,7 @@ class _Doors:
         with _told():
             record = await self._record(source)
             t_s, _ = self._stretch(record, when, when)
-            shown = await picture_at(self._client, self._config, record.source, t_s)
+            shown = await picture_at(self._client, self._config, self._memory_dir, record.source, t_s)
         told = f"{record.source} at {media_time(shown.t_s)}, from {_whose(shown.made_of)}"
         return [told, Image(data=shown.jpeg, format="jpeg")]
 

@@ -7,19 +7,21 @@ from pathlib import Path
 from typing import Any, Literal
 
 import anyio
+import anyio.to_thread
 from msgspec import Struct
 from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from runtime.errors import UserError
+from runtime.footage import FOOTAGE, mark, touching
 from runtime.interfaces.commands.erasure import Wish, erase, forget_request, preview
 from runtime.interfaces.titles import drop_titles, named, set_title, titles
 from runtime.interfaces.web.api import Endpoint, as_json, body_of, get
 from runtime.interfaces.web.remembered import Seen, seen_of, started_walls
 from runtime.interfaces.web.served import NotThere, Served
 from runtime.messages import ForgetReply, ForgetRequest, MaskRequest, StandingReply, StandingRequest, TimeWindow
-from runtime.sources import MASKS_NAME, checked_mask, keep_mask, kept_masks
+from runtime.sources import MASKS_NAME, checked_mask, keep_mask, kept_masks, session_of
 
 
 class Standing(Struct, forbid_unknown_fields=True):
@@ -143,6 +145,21 @@ async def _told(served: Served, reply: ForgetReply, meant: ForgetRequest, is_don
     )  # fmt: skip
 
 
+async def keep_footage(served: Served, request: Request) -> Response:
+    """Have the footage of a stretch outlast the rest."""
+    wanted = await body_of(request, Stretch)
+    await served.record(wanted.source)
+    if not session_of(wanted.source)[0]:
+        raise UserError("footage is kept of live sources; a recording is kept where it is")
+    if not 0 <= wanted.t0_s <= wanted.t1_s < 1e12:
+        raise UserError(f"{wanted.t0_s:g}..{wanted.t1_s:g} s is no stretch")
+    root = served.memory_dir / FOOTAGE
+    if not touching(root, wanted.source, wanted.t0_s, wanted.t1_s):
+        raise NotThere("no footage is kept of that stretch")
+    await anyio.to_thread.run_sync(mark, root, wanted.source, wanted.t0_s, wanted.t1_s)
+    return as_json(wanted)
+
+
 async def pause(served: Served, request: Request) -> Response:
     return as_json(Paused(True, await served.client.pause(True)))
 
@@ -207,6 +224,10 @@ ENDPOINTS = (
         reply=Forgetting, **_POST,
     ),
     Endpoint(path="/api/forget", about="Erase for good", handle=forget, body=ForgetWish, reply=Forgetting, **_POST),
+    Endpoint(
+        path="/api/footage/marks", about="Have the footage of a stretch outlast the rest", handle=keep_footage,
+        body=Stretch, reply=Stretch, **_POST,
+    ),
     Endpoint(path="/api/pause", about="See and hear nothing live for a while", handle=pause, reply=Paused, **_POST),
     Endpoint(path="/api/resume", about="Perceive again", handle=resume, reply=Paused, **_POST),
     get("/api/masks", "Private regions of live sources", masks, "rule", list[Mask]),

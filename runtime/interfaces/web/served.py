@@ -70,7 +70,7 @@ class Served:
         path = self.scratch / f"{key}.mp4"
         async with self._cutting:
             if key not in self._clips:
-                self._clips[key] = await make_clip(self.client, self.config, source, t0_s, t1_s, path)
+                self._clips[key] = await make_clip(self.client, self.config, self.memory_dir, source, t0_s, t1_s, path)
             self._clips.move_to_end(key)
             while len(self._clips) > CLIPS_KEPT:
                 old, _ = self._clips.popitem(last=False)

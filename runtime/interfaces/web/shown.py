@@ -32,7 +32,7 @@ async def frame(served: Served, request: Request) -> Response:
         headers = {"x-made-of": "kept pictures", "x-media-time": f"{kept.t0_s:.3f}"}
         return Response(kept.payload, media_type="image/jpeg", headers=headers)
     try:
-        shown = await picture_at(served.client, served.config, record.source, number(request, "t_s"))
+        shown = await picture_at(served.client, served.config, served.memory_dir, record.source, number(request, "t_s"))
     except UserError as error:
         raise NotThere(str(error)) from None
     headers = {"x-made-of": shown.made_of, "x-media-time": f"{shown.t_s:.3f}"}

@@ -129,6 +129,14 @@ export async function openMoment({ source, t0_s, t1_s, text = "", id = "", chann
     video.play().catch(() => {});
     made.textContent = `${source}, ${mediaTime(facts.t0_s)} to ${mediaTime(facts.t1_s)}, from ${facts.made_of === "kept pictures" ? "kept pictures" : `the ${facts.made_of}`}${facts.note && facts.made_of !== "kept pictures" ? `; ${facts.note}` : ""}${facts.made_of === "kept pictures" ? ": no sound, and few pictures a second" : ""}`;
     actions.prepend(el("a", { class: "button", href: facts.url, download: `${source}-${mediaTime(facts.t0_s).replaceAll(":", ".")}.mp4` }, "Save clip"));
+    if (facts.made_of === "footage") {
+      const keep = el("button", { type: "button", onclick: async () => {
+        await api("/api/footage/marks", { method: "POST", body: { source, t0_s, t1_s: Math.max(t0_s, t1_s) } });
+        keep.disabled = true;
+        keep.textContent = "Kept";
+      } }, "Keep this footage");
+      actions.children[0].after(keep);
+    }
     for (const line of facts.said) {
       const jump = () => { video.currentTime = Math.max(0, line.t0_s - facts.t0_s); video.play().catch(() => {}); };
       said.append(el("li", {}, el("button", { type: "button", onclick: jump }, el("span", { class: "when" }, mediaTime(line.t0_s)), el("span", {}, line.text || "(not understood)"))));
