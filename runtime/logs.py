@@ -10,6 +10,7 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from runtime.addresses import without_credentials
+from runtime.printable import printable
 
 MAX_BYTES = 4 << 20
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -30,7 +31,7 @@ class _JsonLines(logging.Formatter):
         line.update({k: v for k, v in record.__dict__.items() if k not in _STANDARD})
         if record.exc_info:
             line["traceback"] = without_credentials(self.formatException(record.exc_info))
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return printable(json.dumps(line, ensure_ascii=False, default=str))
 
 
 class _HumanLines(logging.Formatter):
@@ -39,7 +40,7 @@ class _HumanLines(logging.Formatter):
         line = f"{clock} {record.name}: {without_credentials(record.getMessage())}"
         if record.exc_info:
             line += "\n" + self.formatException(record.exc_info)
-        return line
+        return printable(line)
 
 
 def open_log(process: str, run_dir: Path | None, level: str = "info", terminal: bool = False) -> logging.Logger:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from runtime.broadcast import Broadcast
 from runtime.messages import LOST_MARK, SourceRecord, Stored
 from runtime.plan import FileSource
+from runtime.printable import printable
 
 
 class Recording(Struct, frozen=True):
@@ -63,11 +64,11 @@ def plan_sources(recordings: Iterable[Recording], known: Iterable[SourceRecord])
         if record is not None:
             name = record.source
         else:
-            name = Path(recording.path).name
+            name = plain = printable(Path(recording.path).name, in_line=True)
             marks = _marks(recording.fingerprint)
             while names.get(name, recording.fingerprint) != recording.fingerprint:
                 # Whoever made an imported archive may have named a source of it so, too.
-                name = f"{Path(recording.path).name}~{next(marks)}"
+                name = f"{plain}~{next(marks)}"
         names[name] = recording.fingerprint
         complete = record is not None and is_complete(record)
         remembered_s = min(record.watermarks.values(), default=0.0) if record is not None else None

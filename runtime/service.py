@@ -47,6 +47,7 @@ from runtime.messages import (
 )
 from runtime.pause import PausableOutbox
 from runtime.plan import OnFolder, PerceiveFiles, PerceiveLive, Plan, Work, plan_path
+from runtime.printable import say
 from runtime.recording import SUFFIX, Recorder
 from runtime.spill import LiveOutbox
 
@@ -392,12 +393,12 @@ def main(argv: list[str]) -> None:
         cause = root_cause(error)
         if isinstance(cause, UserError):
             exit_code = UserError.exit_code
-            print(f"{USER_ERROR_MARK}{type(cause).__name__}: {cause}", file=sys.stderr)
+            say(f"{USER_ERROR_MARK}{type(cause).__name__}: {cause}", sys.stderr)
         else:
             exit_code = 1
             traceback.print_exception(error, file=sys.stderr)
             # The supervisor quotes the last line; a group's traceback ends in a rule.
-            print(f"{type(cause).__name__}: {cause}", file=sys.stderr)
+            say(f"{type(cause).__name__}: {cause}", sys.stderr)
     # A worker thread stuck in a model must not keep a finished process alive.
     sys.stdout.flush()
     sys.stderr.flush()

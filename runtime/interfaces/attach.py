@@ -15,6 +15,7 @@ from runtime.bus import Member
 from runtime.config import Config
 from runtime.errors import StoreError
 from runtime.interfaces.client import Client
+from runtime.printable import say
 from runtime.supervisor import ProcessEvent
 
 
@@ -40,7 +41,7 @@ async def attached(memory_dir: Path, config: Config, *, new: bool = False) -> As
 def tell_working(event: ProcessEvent) -> None:
     """Say what takes the start of a process long, beside the answers."""
     if event.kind == "working":
-        print(event.text, file=sys.stderr, flush=True)
+        say(event.text, sys.stderr)
 
 
 @asynccontextmanager

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime.printable import say
+
 if TYPE_CHECKING:
     from runtime.config import Config, ServeConfig
 
@@ -100,7 +102,7 @@ def command_of(args: argparse.Namespace, config: Config, memory_dir: Path) -> Ca
                     if args.json:
                         import msgspec
 
-                        print(msgspec.json.encode(made).decode(), flush=True)
+                        say(msgspec.json.encode(made).decode())
                 case _:
                     await evidence.tell_transcript(client, memory_dir, args.when, args.source, args.format, out)
 

@@ -26,6 +26,7 @@ from runtime.interfaces.commands.moments import latest, parse_length_s, parse_mo
 from runtime.interfaces.terminal.render import OUT, byte_size, note, observation_line, told_of_pause
 from runtime.interfaces.terminal.standard_streams import typed_lines
 from runtime.messages import ArchiveReply, ForgetReply, ForgetRequest, TimeWindow, round_time
+from runtime.printable import say
 from runtime.stretches import Now, goes_on, known_until_s
 
 EXAMPLES_SHOWN = 6
@@ -106,7 +107,7 @@ class ForgetTalk:
         assert pending is not None
         if not is_agreed:
             self._pending = pending
-            OUT.print("/forget yes erases all of this, for good.", markup=False)
+            OUT.print("/forget yes erases all of this, for good.")
             return
         await _erase(*pending, self._client)
 
@@ -135,12 +136,11 @@ async def import_archive(path: Path, config: Config, memory_dir: Path, trusted: 
 
 def _tell_archive(done: ArchiveReply, what: str, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(msgspec.structs.asdict(done), ensure_ascii=False), flush=True)
+        say(json.dumps(msgspec.structs.asdict(done), ensure_ascii=False))
         return
     OUT.print(
         f"{done.observations} observations of {done.sources} sources with {done.pictures} pictures and {done.spans}"
         f" spans {what} ({byte_size(done.bytes)})",
-        markup=False,
     )
 
 
@@ -153,7 +153,7 @@ async def pause(on: bool, config: Config, memory_dir: Path) -> None:
     if find_agent(memory_dir) is None:
         raise UserError(f"no agent runs on {memory_dir}; there is nothing to {'pause' if on else 'resume'}")
     async with attached(memory_dir, config) as client:
-        OUT.print(told_of_pause(await client.pause(on), on), markup=False)
+        OUT.print(told_of_pause(await client.pause(on), on))
 
 
 def _check(wish: Wish) -> None:
@@ -215,11 +215,11 @@ async def _preview(wish: Wish, client: Client, as_json: bool = False) -> ForgetR
     is_there = bool(found.observations or found.spans) or client.perceives_live
     if as_json:
         if not is_there:
-            print(_as_json(found, request.windows, is_done=False), flush=True)
+            say(_as_json(found, request.windows, is_done=False))
     elif is_there:
         _show_preview(found, wish)
     else:
-        OUT.print(f"{_nothing_found(wish)}; nothing to forget", markup=False)
+        OUT.print(f"{_nothing_found(wish)}; nothing to forget")
     return request if is_there else None
 
 
@@ -231,7 +231,7 @@ async def _erase(wish: Wish, request: ForgetRequest, client: Client, as_json: bo
     """
     done = await erase(request, client)
     if as_json:
-        print(_as_json(done, request.windows, is_done=True), flush=True)
+        say(_as_json(done, request.windows, is_done=True))
     else:
         _show_done(done, wish)
     _check_residue(done)
@@ -240,7 +240,7 @@ async def _erase(wish: Wish, request: ForgetRequest, client: Client, as_json: bo
 async def _is_agreed_to(as_json: bool) -> bool:
     if as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return False
-    OUT.print("Forget all of this, for good? [y/N] ", end="", markup=False)
+    OUT.print("Forget all of this, for good? [y/N] ", end="")
     async with aclosing(typed_lines()) as lines:
         async for said in lines:
             return said.strip().lower() in ("y", "yes")
@@ -256,26 +256,26 @@ def _show_preview(found: ForgetReply, wish: Wish) -> None:
         told = f"{_nothing_found(wish)} yet; what is still on its way there goes"
         if found.spans:
             told = f"{found.spans} sketches of what is no longer kept in full tell of it"
-        OUT.print(told, markup=False)
+        OUT.print(told)
         return
     for observation in found.examples[:EXAMPLES_SHOWN]:
-        OUT.print("  " + observation_line(observation), markup=False)
+        OUT.print("  " + observation_line(observation))
     more = sum(found.observations.values()) - len(found.examples[:EXAMPLES_SHOWN])
     if more > 0:
-        OUT.print(f"  and {more} more", markup=False)
+        OUT.print(f"  and {more} more")
     for source, (t0_s, t1_s) in found.extents.items():
-        OUT.print(f"{source}: {media_time(t0_s)} to {media_time(t1_s)}", markup=False)
-    OUT.print(f"That is {_counted(found)}.", markup=False)
+        OUT.print(f"{source}: {media_time(t0_s)} to {media_time(t1_s)}")
+    OUT.print(f"That is {_counted(found)}.")
 
 
 def _show_done(done: ForgetReply, wish: Wish) -> None:
-    OUT.print(f"Forgotten: {_counted(done)}; {done.spans} sketches made anew.", markup=False)
+    OUT.print(f"Forgotten: {_counted(done)}; {done.spans} sketches made anew.")
     looked = ", ".join(f"{what} {n}" for what, n in done.searched.items())
-    OUT.print(f"Searched again, found: {looked}.", markup=False)
+    OUT.print(f"Searched again, found: {looked}.")
     size = byte_size(sum(done.files.values()))
     left = ", ".join(f"{name} ({n})" for name, n in done.traces.items()) or "none"
-    OUT.print(f"Looked through the bytes of {len(done.files)} files ({size}), traces: {left}.", markup=False)
-    OUT.print(f"Memory was {byte_size(done.bytes_before)}, is {byte_size(done.bytes_after)}.", markup=False)
+    OUT.print(f"Looked through the bytes of {len(done.files)} files ({size}), traces: {left}.")
+    OUT.print(f"Memory was {byte_size(done.bytes_before)}, is {byte_size(done.bytes_after)}.")
     note("recordings made with --record and archives made with export are not memory's; delete those yourself")
     if not wish.text:
         note("to have a recording perceived again, erased stretches too: replay FILE --again")

@@ -32,6 +32,7 @@ from runtime.interfaces.terminal.render import OUT, note
 from runtime.interfaces.titles import drop_titles, named, set_title, titles
 from runtime.interfaces.transcript import FORMATS, Format, transcript
 from runtime.messages import SourceRecord, TimeWindow
+from runtime.printable import say
 from runtime.stretches import Now, known_until_s
 
 # A single moment plays for so long, a little before it first.
@@ -181,7 +182,7 @@ async def tell_transcript(
         await _write(out, text.encode())
         note(f"{out}: {len(said)} utterances")
     else:
-        sys.stdout.write(text or "nothing was said\n")
+        say((text or "nothing was said").removesuffix("\n"))
 
 
 async def list_recordings(client: Client, memory_dir: Path, as_json: bool) -> None:
@@ -190,7 +191,7 @@ async def list_recordings(client: Client, memory_dir: Path, as_json: bool) -> No
     now = Now(time.time(), await client.live_media_s())
     rows = [_row(record, called.get(record.source, ""), now) for record in known]
     if as_json:
-        print(json.dumps({"recordings": rows}, ensure_ascii=False), flush=True)
+        say(json.dumps({"recordings": rows}, ensure_ascii=False))
         return
     if not rows:
         OUT.print("memory holds no recording yet")
@@ -198,7 +199,7 @@ async def list_recordings(client: Client, memory_dir: Path, as_json: bool) -> No
         named_as = f"{row['title']} ({row['source']})" if row["title"] else row["source"]
         began = row["began"].replace("T", " ")[:16] if row["began"] else "at an unknown time"
         state = "" if row["complete"] else ", in part"
-        OUT.print(f"{began}  {media_time(row['until_s']):>8}  {row['kind']}{state}  {named_as}", markup=False)
+        OUT.print(f"{began}  {media_time(row['until_s']):>8}  {row['kind']}{state}  {named_as}")
 
 
 def _row(record: SourceRecord, title: str, now: Now) -> dict[str, Any]:

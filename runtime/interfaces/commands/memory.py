@@ -26,6 +26,7 @@ from runtime.interfaces.terminal.render import (
     print_status,
 )
 from runtime.messages import AskRequest, SearchRequest
+from runtime.printable import say
 
 
 @asynccontextmanager
@@ -51,7 +52,7 @@ async def search(
     async with told(memory_dir, config) as client:
         reply = await client.search(SearchRequest(query=query, limit=limit))
         if as_json:
-            print(hits_json(query, reply, explain), flush=True)
+            say(hits_json(query, reply, explain))
         else:
             print_hits(reply, explain)
 
@@ -80,7 +81,7 @@ async def standing(action: str, words: str, config: Config, memory_dir: Path, as
         if not reply.done:
             raise UserError(reply.said)
         if as_json:
-            print(standing_json(reply), flush=True)
+            say(standing_json(reply))
         else:
             print_standing(reply)
 
@@ -90,10 +91,10 @@ async def status(config: Config, memory_dir: Path, as_json: bool) -> None:
     async with attached(memory_dir, config) as client:
         found = await client.status()
         if as_json:
-            print(msgspec.json.encode(found).decode(), flush=True)
+            say(msgspec.json.encode(found).decode())
             return
         if (card := find_agent(memory_dir)) is not None:
             await client.hear_from(member.name for member in card.members)
         print_status(found, client.heartbeats)
         if line := mismatch(found.spaces, configured_space(config)):
-            OUT.print(line, markup=False)
+            OUT.print(line)

@@ -11,6 +11,7 @@ from typing import Any
 from runtime import program
 from runtime.interfaces.commands import doors
 from runtime.interfaces.commands.forget_options import add_forget_options
+from runtime.printable import printable, say
 from runtime.version import VERSION
 
 EXAMPLES = """examples:
@@ -45,12 +46,19 @@ class PrintCompletion(argparse.Action):
         for argument in (argument for command in commands.values() for argument in command._actions):
             if argument.metavar and set(re.findall("[A-Z]+", str(argument.metavar))) & _PATHS:
                 argument.complete = shtab.FILE
-        print(shtab.complete(parser, str(values)))
+        say(shtab.complete(parser, str(values)))
         parser.exit()
 
 
+class _Parser(argparse.ArgumentParser):
+    """What it says of arguments may hold what is in them."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        super()._print_message(printable(message), file)
+
+
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser: argparse.ArgumentParser = _Parser(
         prog=program.name(),
         description="Mindstream: an agent that sees, hears and remembers, and answers while it does.",
         epilog=EXAMPLES.format(name=program.name()),

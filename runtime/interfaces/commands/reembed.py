@@ -17,6 +17,7 @@ from runtime.interfaces.attach import attached
 from runtime.interfaces.client import Client
 from runtime.interfaces.terminal.render import ERR, OUT, note
 from runtime.messages import ForeignRequest, Observation, SpaceRecord
+from runtime.printable import say
 from runtime.processes import REDESCRIBE, SPACES
 
 
@@ -65,13 +66,13 @@ async def reembed(config: Config, memory_dir: Path, as_json: bool) -> None:
     without = sum(held.vectors for held in foreign.values()) - total
     if as_json:
         told = {"space": stage.space, "redescribed": done, "unreadable": unreadable, "without_picture": without}
-        print(json.dumps(told), flush=True)
+        say(json.dumps(told))
         return
-    OUT.print(f"{done} pictures described anew by {stage.space}", markup=False)
+    OUT.print(f"{done} pictures described anew by {stage.space}")
     if unreadable:
-        OUT.print(f"{unreadable} could not be read and stay as they were", markup=False)
+        OUT.print(f"{unreadable} could not be read and stay as they were")
     if without:
-        OUT.print(f"{without} have no picture any more: they keep their words, and what vector they had", markup=False)
+        OUT.print(f"{without} have no picture any more: they keep their words, and what vector they had")
 
 
 async def _redescribe(client: Client, stage: Any, total: int) -> tuple[int, int]:

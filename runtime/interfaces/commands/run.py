@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from runtime import program
 from runtime.interfaces.commands.parser import build_parser
+from runtime.printable import printable, say
 
 EXIT_INTERRUPTED = 130
 
@@ -26,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
         return _run(args)
     except KeyboardInterrupt:
         if args.command == "replay":
-            print("stopped; what was perceived is remembered, and the same command goes on from there", file=sys.stderr)
+            say("stopped; what was perceived is remembered, and the same command goes on from there", sys.stderr)
         return EXIT_INTERRUPTED
     except (MindstreamError, BrokenPipeError, BaseExceptionGroup) as error:
         if _is_unread(error):  # the reader of our output, `head` say, has had enough
@@ -35,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         told = _to_tell(error)
         if told is None:
             raise
-        print(f"{program.name()}: {told}", file=sys.stderr)
+        say(printable(f"{program.name()}: {told}", in_line=True), sys.stderr)
         return getattr(told, "exit_code", 1)
 
 

@@ -16,6 +16,7 @@ from runtime.errors import StoreError
 from runtime.interfaces.attach import attached
 from runtime.interfaces.terminal.render import OUT, byte_size
 from runtime.messages import ArchiveReply
+from runtime.printable import say
 from runtime.processes import BACKUP, REPAIR
 
 
@@ -45,21 +46,19 @@ def repair(memory_dir: Path, as_json: bool) -> None:
     _check_free(memory_dir, "repaired")
     done = importlib.import_module(REPAIR).repair(memory_dir, time.time())
     if as_json:
-        print(json.dumps(msgspec.to_builtins(done), ensure_ascii=False), flush=True)
+        say(json.dumps(msgspec.to_builtins(done), ensure_ascii=False))
         return
     if not done.was_needed:
-        OUT.print("nothing is damaged", markup=False)
+        OUT.print("nothing is damaged")
     for why, n in done.bad.items():
-        OUT.print(f"put aside: {n} x {why}", markup=False)
+        OUT.print(f"put aside: {n} x {why}")
     if done.kept:
-        OUT.print(
-            f"{done.saved} observations saved into a new file; the damaged one is kept as {done.kept}", markup=False
-        )
+        OUT.print(f"{done.saved} observations saved into a new file; the damaged one is kept as {done.kept}")
     for source, t0_s, t1_s, n in done.lost:
-        OUT.print(f"lost: {n} observations of {source}, {media_time(t0_s)} to {media_time(t1_s)}", markup=False)
+        OUT.print(f"lost: {n} observations of {source}, {media_time(t0_s)} to {media_time(t1_s)}")
     for table, n in done.unread.items():
         if table != "observations" or not done.lost:
-            OUT.print(f"not readable: {n} or more rows of {table}", markup=False)
+            OUT.print(f"not readable: {n} or more rows of {table}")
 
 
 def _check_free(memory_dir: Path, what: str) -> None:
@@ -69,10 +68,9 @@ def _check_free(memory_dir: Path, what: str) -> None:
 
 def _tell(done: ArchiveReply, what: str, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(msgspec.structs.asdict(done), ensure_ascii=False), flush=True)
+        say(json.dumps(msgspec.structs.asdict(done), ensure_ascii=False))
         return
     OUT.print(
         f"{done.observations} observations of {done.sources} sources with {done.pictures} pictures {what}"
         f" ({byte_size(done.bytes)})",
-        markup=False,
     )

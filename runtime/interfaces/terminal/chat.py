@@ -25,6 +25,7 @@ from runtime.interfaces.terminal.render import (
 )
 from runtime.interfaces.terminal.standard_streams import readable, typed_lines
 from runtime.messages import Answer, AskRequest
+from runtime.printable import say
 
 HELP = """Ask anything about what was seen, heard or read; answers cite their moments as [m:ss].
   /status    processes, sources, encoders and the size of memory
@@ -90,7 +91,7 @@ class Chat:
                 OUT.print(self._talk())
             case "/timeline":
                 for observation in await self.client.timeline(self.sources):
-                    OUT.print(observation_line(observation), markup=False)
+                    OUT.print(observation_line(observation))
             case "/trace":
                 print_trace(self._last)
             case "/standing":
@@ -106,7 +107,7 @@ class Chat:
             case "/pause" | "/resume" | "/remove":
                 print_standing(await self.client.standing(standing_request(name[1:], rest)))
             case unknown:
-                OUT.print(f"unknown command {unknown}; /help lists them", markup=False)
+                OUT.print(f"unknown command {unknown}; /help lists them")
 
     async def _answer(self, question: str) -> None:
         printer = None if self._as_json else AnswerPrinter()
@@ -129,7 +130,7 @@ class Chat:
                             if printer is not None:
                                 printer.part(part)
                             elif isinstance(part, Answer):
-                                print(answer_json(part), flush=True)
+                                say(answer_json(part))
                             if isinstance(part, Answer):
                                 self._last = part
                 except CallError as error:  # here, where it is not yet in a group

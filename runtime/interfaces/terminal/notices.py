@@ -13,6 +13,7 @@ from runtime.errors import UserError
 from runtime.interfaces.client import Client
 from runtime.interfaces.terminal.render import OUT, shorten
 from runtime.messages import Notice, StandingQuery, StandingReply, StandingRequest, notice_json
+from runtime.printable import say
 
 ACTIONS = ("list", "add", "pause", "resume", "remove")
 
@@ -41,7 +42,7 @@ class Notices:
             return
         self._shown.add(notice.id)
         if self._as_json:
-            print(json.dumps(notice_json(notice), ensure_ascii=False), flush=True)
+            say(json.dumps(notice_json(notice), ensure_ascii=False))
             return
         if self._bell:
             OUT.bell()

@@ -28,20 +28,33 @@ from runtime.messages import (
     RecallReply,
     no_words,
 )
+from runtime.printable import printable, say
 from runtime.processes import label_of
 from runtime.replay import is_complete
 
 
 class _Console(Console):
-    """Output that nobody reads any more is the command's to end, not rich's."""
+    """Text is shown as it is: no markup, nothing that moves the cursor. And output that nobody reads any more is the
+    command's to end, not rich's."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*map(self._shown, objects), **options)
+
+    def out(self, *objects: Any, **options: Any) -> None:
+        super().out(*map(self._shown, objects), **options)
 
     def on_broken_pipe(self) -> None:
         raise
 
+    def _shown(self, told: Any) -> Any:
+        if isinstance(told, Text) and printable(told.plain) != told.plain:
+            return Text.assemble(*((printable(part.text), part.style or "") for part in told.render(self)))
+        return printable(told) if isinstance(told, str) else told
+
 
 # Lines are broken between words for a person at a terminal, and left whole for a program that reads them.
-OUT = _Console(highlight=False, emoji=False, soft_wrap=not sys.stdout.isatty())
-ERR = _Console(stderr=True, highlight=False, emoji=False, soft_wrap=not sys.stderr.isatty())
+OUT = _Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+ERR = _Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=not sys.stderr.isatty())
 
 
 def byte_size(n: float) -> str:
@@ -54,7 +67,7 @@ def byte_size(n: float) -> str:
 
 def note(text: str) -> None:
     """One line beside the answers: standard error, so that standard output holds answers alone."""
-    ERR.print(Text(text, style="dim"))
+    ERR.print(Text(printable(text, in_line=True), style="dim"))
 
 
 def answer_json(answer: Answer) -> str:
@@ -143,7 +156,7 @@ async def print_answer(client: Client, request: AskRequest, as_json: bool, headi
             if printer is not None:
                 printer.part(part)
             elif isinstance(part, Answer):
-                print(answer_json(part), flush=True)
+                say(answer_json(part))
 
 
 async def tell_answer(client: Client, request: AskRequest, as_json: bool) -> None:
