@@ -31,8 +31,8 @@ from benchmarks.known_words import english, misheard, without_speech, words_of
 from perception.audio.blocks import SAMPLE_RATE_HZ, Samples
 from perception.audio.pipeline import Hearing
 from perception.audio.vad import Utterance, load_silero
-from perception.capture.file import audio_stream, open_container
-from perception.capture.file_audio import AudioReader
+from perception.capture.file import open_container
+from perception.capture.file_audio import AudioReader, sound_to_hear
 from perception.speech.language import NOTHING_KNOWN
 from perception.speech.models import find_whisper, load_whisper
 from perception.speech.whisper import Whisper
@@ -59,7 +59,7 @@ def pipeline(whisper: Whisper) -> Hear:
         began_s = time.process_time()
         hearing, spoken, texts, end_s = Hearing(config, model), NOTHING_KNOWN, [], 0.0
         with open_container(path) as container:
-            stream = audio_stream(container)
+            stream = sound_to_hear(container, path)
             if stream is None:
                 return Heard("", 0.0, 0.0)
             utterances: list[Utterance] = []
@@ -91,7 +91,7 @@ def plain(whisper: Whisper) -> Hear:
 
 def sound_of(path: Path) -> Samples:
     with open_container(path) as container:
-        stream = audio_stream(container)
+        stream = sound_to_hear(container, path)
         blocks = [block.samples for block in AudioReader(container, stream)] if stream is not None else []
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 

@@ -29,11 +29,13 @@ class AudioBlock:
     start    position of the first sample on the media clock, in samples of 16 kHz.
     samples  float32 (n,), full scale -1..1; louder is possible where the source clips.
     lost     true where the source was damaged and the samples are silence put in its place.
+    sides    float32 (2, n), the left and the right channel, where there are two that differ.
     """
 
     start: int
     samples: Samples
     lost: bool = False
+    sides: Samples | None = None
 
     @property
     def t0_s(self) -> float:

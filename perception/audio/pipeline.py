@@ -12,6 +12,7 @@ from perception.audio.vad import (
     Utterance,
     VoiceActivity,
     VoiceStart,
+    split_sides,
 )
 from runtime.config import HearingConfig
 
@@ -22,6 +23,7 @@ class Hearing:
     """The stages of hearing as one: blocks in; voice starts, utterances and sounds out."""
 
     def __init__(self, config: HearingConfig, model: SpeechModel, events: SoundEvents | None = None) -> None:
+        self._model, self._pad_s, self._min_speech_s = model, config.pad_s, config.min_speech_s
         self._speech = SegmentSpeech(
             SpeechOptions(
                 threshold=config.speech_threshold,
@@ -63,7 +65,9 @@ class Hearing:
     def _name(self, events: list[VoiceStart | Utterance | VoiceActivity]) -> list[Heard]:
         out: list[Heard] = []
         for event in events:
-            if not isinstance(event, VoiceActivity):
+            if isinstance(event, Utterance):
+                out += split_sides(event, self._model, self._pad_s, self._min_speech_s)
+            elif not isinstance(event, VoiceActivity):
                 out.append(event)
             elif self._sounds is not None:
                 out += self._sounds.step(event)

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 import anyio
 import anyio.abc
 
+from perception.audio.channels import is_clipped
 from perception.audio.pipeline import Heard, Hearing
 from perception.audio.sounds import Sound
 from perception.audio.vad import Utterance, VoiceStart
@@ -46,6 +47,8 @@ _SLOWEST = 30.0
 # Utterances that wait or are being transcribed; more would only cost memory.
 _UTTERANCES_AHEAD = 6
 _QUEUE = 64
+# Words of clipped sound are as sure as this share of what the recogniser thinks, which never heard the crests.
+_CLIPPED = 0.7
 COUNTED = ("audio_s", "utterances", "words", "not_understood", "sounds")
 
 
@@ -201,12 +204,14 @@ class AudioPublisher:
         self._counters["utterances"] += 1
         self._counters["words"] += len(words)
         self._counters["not_understood"] += not transcript.understood
+        clipped = transcript.understood and is_clipped(utterance.samples)
         facts = SpeechFacts(
             words=words,
-            confidence=transcript.confidence,
+            confidence=round(transcript.confidence * (_CLIPPED if clipped else 1.0), 3),
             engine=self._recogniser.engine,
             understood=transcript.understood,
-            doubt=transcript.doubt,
+            doubt=transcript.doubt or ("the sound is clipped" if clipped else ""),
+            speaker=f"{utterance.side} channel" if utterance.side else "",
             unheard=transcript.unheard,
             language=transcript.language,
             known_s=entry.known_s,

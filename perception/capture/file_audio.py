@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,9 @@ from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from perception.audio.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples, seconds
+from perception.audio.blocks import CHUNK_SAMPLES, DIGITAL_SILENCE, SAMPLE_RATE_HZ, AudioBlock, Samples, seconds
+from perception.capture.channels import MixChannels
+from perception.capture.file import audio_stream, open_container
 from perception.capture.timestamps import MendedPackets
 
 # A quarter of a second: short enough to report a voice at once, long enough to run the models in batches.
@@ -21,9 +24,8 @@ BLOCK_SAMPLES = 8 * CHUNK_SAMPLES
 _JITTER_S = 0.06
 # A damaged file may fail on every packet; after this many in a row it has broken off.
 _PACKETS_LOST_MAX = 2000
-# Speech sits in the centre of a surround mix, low-frequency effects carry none (ITU-R BS.775, downmix).
-_CHANNEL_WEIGHT = {"FC": 1.0, "FL": 0.707, "FR": 0.707, "LFE": 0.0, "LFE2": 0.0}
-_SURROUND_WEIGHT = 0.5
+# Rows of samples: the mix, the left and the right channel (the mix again where there are no such).
+_ROWS = 3
 
 
 def describe_audio(container: InputContainer, stream: Any) -> str:
@@ -33,6 +35,38 @@ def describe_audio(container: InputContainer, stream: Any) -> str:
     count = len(container.streams.audio)
     which = f" (stream {stream.index}, one of {count} with sound)" if count > 1 else ""
     return f"{context.name} {context.sample_rate} Hz {channels}{which}"
+
+
+def sound_to_hear(container: InputContainer, path: str | os.PathLike[str]) -> Any | None:
+    """The stream to listen to, of ``container`` opened from ``path``: `audio_stream`, unless that is silent throughout
+    and another one is not (a recorder with the microphone on a track of its own)."""
+    first = audio_stream(container)
+    others = [stream for stream in container.streams.audio if stream is not first and stream.codec_context is not None]
+    if first is None or not others:
+        return first
+    loudest = dict.fromkeys((stream.index for stream in (first, *others)), 0.0)
+    with open_container(path) as probed:
+        try:
+            for packet in probed.demux([probed.streams[index] for index in loudest]):
+                try:
+                    frames: Any = packet.decode()
+                except (FFmpegError, MemoryError):
+                    continue
+                loudest[packet.stream.index] = max(loudest[packet.stream.index], *map(_peak, frames), 0.0)
+                if loudest[first.index] > DIGITAL_SILENCE:
+                    return first
+        except (FFmpegError, OSError):
+            pass  # told when it is heard
+    return max((first, *others), key=lambda stream: (loudest[stream.index], stream is first))
+
+
+def _peak(frame: AudioFrame) -> float:
+    """The highest sample, full scale 1."""
+    samples: Any = frame.to_ndarray()
+    if samples.dtype.kind == "f":
+        return float(np.nan_to_num(np.abs(samples)).max(initial=0.0))
+    middle, scale = (128, 128) if samples.dtype == np.uint8 else (0, np.iinfo(samples.dtype).max)
+    return float(np.abs(samples.astype(np.float64) - middle).max(initial=0.0)) / scale
 
 
 class AudioReader:
@@ -51,7 +85,8 @@ class AudioReader:
         self._resampler: AudioResampler | None = None
         self._setup: tuple[str, str, int] = ("", "", 0)
         self._samples_in = self._samples_out = 0
-        self._mix: Samples = np.ones(1, np.float32)
+        self._mix = MixChannels(())
+        self._sides: tuple[int, int] | None = None
         self.reason = "end"
         self.end_s = 0.0
 
@@ -64,20 +99,20 @@ class AudioReader:
         waiting: list[Samples] = []
         count, start, lost = 0, self._from, False
         for position, samples, damaged in self._placed():
-            skip = min(len(samples), max(0, self._from - position))
-            samples = samples[skip:]
+            skip = min(samples.shape[1], max(0, self._from - position))
+            samples = samples[:, skip:]
             if damaged != lost and count:
                 yield _block(start, waiting, lost)
                 start, waiting, count = start + count, [], 0
             lost = damaged
             waiting.append(samples)
-            count += len(samples)
+            count += samples.shape[1]
             self.end_s = seconds(start + count)
             while count >= BLOCK_SAMPLES:
-                rest = len(samples) - (count - BLOCK_SAMPLES)
-                waiting[-1] = samples[:rest]
+                rest = samples.shape[1] - (count - BLOCK_SAMPLES)
+                waiting[-1] = samples[:, :rest]
                 yield _block(start, waiting, lost)
-                samples = samples[rest:]
+                samples = samples[:, rest:]
                 waiting, start, count = [samples], start + BLOCK_SAMPLES, count - BLOCK_SAMPLES
         if count:
             yield _block(start, waiting, lost)
@@ -106,20 +141,20 @@ class AudioReader:
                 elif ahead_s > _JITTER_S:
                     for samples in self._flush():
                         yield at, samples, False
-                        at += len(samples)
+                        at += samples.shape[1]
                     until = round(stamp_s * SAMPLE_RATE_HZ)
                     yield from _silence(at, until, lost=damaged)
                     at = max(at, until)
             damaged = False
             for samples in self._resample(frame):
-                dropped = min(overlap, len(samples))
+                dropped = min(overlap, samples.shape[1])
                 overlap -= dropped
-                yield at, samples[dropped:], False
-                at += len(samples) - dropped
+                yield at, samples[:, dropped:], False
+                at += samples.shape[1] - dropped
         if at is not None:
             for samples in self._flush():
                 yield at, samples, False
-                at += len(samples)
+                at += samples.shape[1]
 
     def _decode(self) -> Iterator[AudioFrame | None]:
         """Frames in order; None for each packet that could not be decoded."""
@@ -155,18 +190,23 @@ class AudioReader:
         if self._resampler is None:
             # Channels are mixed here and not by the resampler: its float mix adds 3 dB and clips loud stereo.
             self._resampler = AudioResampler(format="fltp", layout=frame.layout, rate=SAMPLE_RATE_HZ)
-            self._mix = _mix_weights([channel.name for channel in frame.layout.channels])
+            names = [channel.name for channel in frame.layout.channels]
+            self._mix = MixChannels(names)
+            # Recordings of two channels may leave them without names.
+            named = {"FL", "FR"} <= set(names)
+            pair = (names.index("FL"), names.index("FR")) if named else (0, 1)
+            self._sides = pair if named or len(names) == 2 else None
             self._samples_in, self._samples_out = 0, 0
         self._samples_in += frame.samples
         frame.pts = None
         for resampled in self._resampler.resample(frame):
-            yield self._mono(resampled)
+            yield self._mixed(resampled)
 
     def _flush(self) -> Iterator[Samples]:
         if self._resampler is None:
             return
         for resampled in self._resampler.resample(None):
-            yield self._mono(resampled)
+            yield self._mixed(resampled)
         self._resampler = None
 
     def _held(self) -> int:
@@ -175,32 +215,24 @@ class AudioReader:
             return 0
         return round(self._samples_in * SAMPLE_RATE_HZ / self._setup[2]) - self._samples_out
 
-    def _mono(self, frame: AudioFrame) -> Samples:
+    def _mixed(self, frame: AudioFrame) -> Samples:
         self._samples_out += frame.samples
-        mono = np.zeros(frame.samples, np.float32)
         planes: Any = frame.planes  # memory of its own; reading it is a third of the cost of to_ndarray()
-        for weight, plane in zip(self._mix, planes, strict=True):
-            mono += weight * np.frombuffer(plane, np.float32, frame.samples)
-        return mono
-
-
-def _mix_weights(channels: list[str]) -> Samples:
-    """Share of each channel in the mono mix; the shares add up to 1, so that nothing clips that did not before."""
-    weights = np.array([_CHANNEL_WEIGHT.get(name, _SURROUND_WEIGHT) for name in channels], np.float32)
-    if not weights.any():
-        weights[:] = 1.0
-    return np.asarray(weights / weights.sum(), np.float32)
+        channels = np.stack([np.frombuffer(plane, np.float32, frame.samples) for plane in planes])
+        if not np.isfinite(channels).all():  # float codecs can hold NaN and infinity
+            channels = np.nan_to_num(channels, nan=0.0, posinf=0.0, neginf=0.0)
+        mix, channels = self._mix.step(channels)
+        left, right = (mix, mix) if self._sides is None else (channels[side] for side in self._sides)
+        return np.stack((mix, left, right))
 
 
 def _block(start: int, parts: list[Samples], lost: bool) -> AudioBlock:
-    samples = np.concatenate(parts)
-    if not np.isfinite(samples).all():  # float codecs can hold NaN and infinity
-        samples = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    return AudioBlock(start, samples, lost)
+    rows = np.concatenate(parts, axis=1)
+    return AudioBlock(start, rows[0], lost, None if np.array_equal(rows[1], rows[2]) else rows[1:])
 
 
 def _silence(start: int, until: int, lost: bool) -> Iterator[tuple[int, Samples, bool]]:
     while start < until:
         count = min(BLOCK_SAMPLES, until - start)
-        yield start, np.zeros(count, np.float32), lost
+        yield start, np.zeros((_ROWS, count), np.float32), lost
         start += count

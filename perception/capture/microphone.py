@@ -12,6 +12,7 @@ from av.audio.resampler import AudioResampler
 
 from perception.audio.blocks import CHUNK_S, SAMPLE_RATE_HZ, Samples
 from perception.capture.align import SoundPiece
+from perception.capture.channels import MixChannels
 from perception.capture.reopening import Capture, CaptureFailed, CaptureOver, Now
 from perception.capture.stream import StreamReader
 from runtime.config import LiveConfig
@@ -56,6 +57,9 @@ class Microphone:
             what = f"no microphone called {which!r}" if which else "no microphone"
             raise CaptureFailed(f"{what}; connected: {named}") from error
         self._name = str(found["name"])
+        # A voice may be in the second channel alone: of an interface with two inputs, say.
+        self._channels = min(2, int(found["max_input_channels"]))
+        self._mix = MixChannels(("FL", "FR")[: self._channels])
         self._rate_hz = SAMPLE_RATE_HZ
         self._stream = self._open(found)
         self._resampler = Resampler()
@@ -69,7 +73,7 @@ class Microphone:
                     samplerate=rate_hz,
                     blocksize=round(CHUNK_S * rate_hz),
                     device=found["index"],
-                    channels=1,
+                    channels=self._channels,
                     dtype="float32",
                     callback=self._arrive,
                 )
@@ -88,7 +92,8 @@ class Microphone:
             block, count, arrival_s = self._blocks.get(timeout=self._stall_s)
         except queue.Empty:
             raise CaptureFailed(f"microphone {self._name!r} stopped sending; was it unplugged?") from None
-        samples = self._resampler.step(block, self._rate_hz)
+        mix, _ = self._mix.step(np.ascontiguousarray(block.T))
+        samples = self._resampler.step(mix, self._rate_hz)
         return SoundPiece(samples, count / self._rate_hz, arrival_s)
 
     def close(self) -> None:
@@ -100,7 +105,7 @@ class Microphone:
         since_s = times.currentTime - times.inputBufferAdcTime - frames / self._rate_hz
         arrival_s = self._now() - (since_s if 0.0 < since_s < _LATENCY_MAX_S else 0.0)
         try:
-            self._blocks.put_nowait((np.array(block[:, 0], np.float32), self._count, arrival_s))
+            self._blocks.put_nowait((np.array(block, np.float32), self._count, arrival_s))
         except queue.Full:
             pass  # the count goes on, so that what is missing becomes a hole
 
@@ -170,6 +175,7 @@ class Resampler:
     def __init__(self) -> None:
         self._setup: tuple[str, str, int] | None = None
         self._resampler: AudioResampler | None = None
+        self._mix = MixChannels(())
 
     def step(self, samples: Samples, rate_hz: int) -> Samples:
         """Mono samples of this rate."""
@@ -182,7 +188,10 @@ class Resampler:
     def step_frame(self, frame: AudioFrame) -> Samples:
         setup = (frame.format.name, frame.layout.name, frame.sample_rate)
         if self._resampler is None or setup != self._setup:
-            self._resampler, self._setup = AudioResampler("fltp", "mono", SAMPLE_RATE_HZ), setup
+            # The channels stay apart: ffmpeg's mix of two in opposite phase is silence.
+            self._resampler, self._setup = AudioResampler("fltp", frame.layout, SAMPLE_RATE_HZ), setup
+            self._mix = MixChannels([channel.name for channel in frame.layout.channels])
         frame.pts = None
-        parts = [resampled.to_ndarray().reshape(-1) for resampled in self._resampler.resample(frame)]
+        planes: list[Any] = [resampled.to_ndarray() for resampled in self._resampler.resample(frame)]
+        parts = [self._mix.step(channels)[0] for channels in planes]
         return np.concatenate(parts).astype(np.float32) if parts else np.zeros(0, np.float32)

@@ -19,8 +19,8 @@ from perception.audio.pipeline import Heard, Hearing
 from perception.audio.publish import COUNTED, AudioPublisher
 from perception.audio.sound_events import SoundEvents, load_sound_events
 from perception.audio.vad import SpeechModel, load_silero
-from perception.capture.file import audio_stream, open_container
-from perception.capture.file_audio import AudioReader, describe_audio
+from perception.capture.file import open_container
+from perception.capture.file_audio import AudioReader, describe_audio, sound_to_hear
 from perception.processes.listen_live import listen_live
 from perception.speech.models import choose_recogniser
 from perception.speech.recogniser import Recogniser
@@ -127,7 +127,7 @@ class _FileListener:
             except MediaError as error:
                 await send(self._opened(missing=str(error)), self._ended(0.0, str(error)))
                 return
-            stream = audio_stream(container)
+            stream = await self._service.in_thread(sound_to_hear, container, self._source.path)
             if stream is None:
                 lacks = "no decoder for its sound" if container.streams.audio else "no audio track"
                 await send(self._opened(missing=lacks), self._ended(0.0))

@@ -105,7 +105,8 @@ class Partials:
 
     def _is_foreseen(self, utterance: Utterance) -> bool:
         known = None if self._foreseen is None else self._foreseen.utterance
-        return known is not None and (known.t0_s, known.t1_s) == (utterance.t0_s, utterance.t1_s)
+        same = known is not None and (known.t0_s, known.t1_s) == (utterance.t0_s, utterance.t1_s)
+        return same and not utterance.side
 
     async def _transcribe_foreseen(self, foreseen: _Foreseen, spoken: Spoken) -> None:
         utterance, began_s = foreseen.utterance, anyio.current_time()

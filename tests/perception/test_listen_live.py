@@ -81,7 +81,7 @@ def test_what_a_microphone_records_comes_in_order_with_the_count_of_its_clock(mo
     portaudio = PortAudio()
     mic = microphone(monkeypatch, portaudio)
     for k in range(3):
-        portaudio.record(np.full(512, 0.1 * k, np.float32))
+        portaudio.record(np.resize(np.array([0.1 * k, -0.1 * k], np.float32), 512))  # a constant would be an offset
     pieces = [mic.read() for _ in range(3)]
     assert [piece.device_s for piece in pieces] == [512 / RATE_HZ, 1024 / RATE_HZ, 1536 / RATE_HZ]
     assert [float(piece.samples[0]) for piece in pieces] == pytest.approx([0.0, 0.1, 0.2])
