@@ -155,8 +155,8 @@ class MemoryWriter:
         return reply
 
     def readd(self, request: ReaddRequest) -> Done:
-        """Let a source be perceived again from its begin."""
-        readd(self._store, request.source)
+        """Let a source be perceived again from its begin, or from its end where it has grown."""
+        readd(self._store, request.source, request.grown_to)
         self._integration.forget_unsaved()
         return Done()
 

@@ -31,6 +31,7 @@ class ProcessRow(Struct, frozen=True):
 
 # The module whose ``probe(path)`` says what a media file holds, or raises one clear line.
 PROBE = "perception.capture.file"
+FINGERPRINT = "perception.capture.fingerprint"
 # The module whose ``prepare(vision)`` derives what the profile's picture encoder needs, and says what it is.
 PREPARE = "perception.clip.files"
 # The module whose ``prepare(hearing)`` derives what the profile's speech recogniser needs, and says what it is.

@@ -20,13 +20,15 @@ from runtime.printable import printable
 
 
 class Recording(Struct, frozen=True):
-    """A media file to replay. Times in seconds; ``duration_s`` None when the container does not say."""
+    """A media file to replay. Times in seconds; ``duration_s`` None when the container does not say. ``former`` is the
+    fingerprint that an older version gave it."""
 
     path: str
     fingerprint: str
     started_wall_s: float
     duration_s: float | None
     missing: str = ""
+    former: str = ""
 
 
 class SourcePlan(Struct, frozen=True):
@@ -52,15 +54,14 @@ class SourcePlan(Struct, frozen=True):
 
 def plan_sources(recordings: Iterable[Recording], known: Iterable[SourceRecord]) -> list[SourcePlan]:
     """Name the recordings: the file's name, with a mark of its content where another file has the name."""
-    records = {record.source: record for record in known}
-    by_content = {record.fingerprint: record for record in records.values()}
-    names = {record.source: record.fingerprint for record in records.values()}
+    records = tuple(known)
+    names = {record.source: record.fingerprint for record in records}
     plans: dict[str, SourcePlan] = {}
     timeline_s = 0.0
     for recording in recordings:
         if recording.fingerprint in plans:
             continue  # the same recording given twice
-        record = by_content.get(recording.fingerprint)
+        record = record_of(recording, records)
         if record is not None:
             name = record.source
         else:
@@ -71,10 +72,28 @@ def plan_sources(recordings: Iterable[Recording], known: Iterable[SourceRecord])
                 name = f"{plain}~{next(marks)}"
         names[name] = recording.fingerprint
         complete = record is not None and is_complete(record)
-        remembered_s = min(record.watermarks.values(), default=0.0) if record is not None else None
+        remembered_s = None if record is None else _remembered_s(record)
         plans[recording.fingerprint] = SourcePlan(name, recording, timeline_s, remembered_s, complete)
         timeline_s += recording.duration_s or 0.0
     return list(plans.values())
+
+
+def record_of(recording: Recording, known: Iterable[SourceRecord]) -> SourceRecord | None:
+    """What memory knows of a recording. Of one perceived by an older version only where its name is the same as well:
+    those gave some recordings the same fingerprint."""
+    former = None
+    for record in known:
+        if record.fingerprint == recording.fingerprint:
+            return record
+        if record.fingerprint == recording.former and Path(record.uri).name == Path(recording.path).name:
+            former = record
+    return former
+
+
+def _remembered_s(record: SourceRecord) -> float:
+    """Media seconds up to which all tracks are in memory that the recording has."""
+    there = [t_s for track, t_s in record.watermarks.items() if not record.missing.get(track)]
+    return min(there or record.watermarks.values(), default=0.0)
 
 
 def _marks(fingerprint: str) -> Iterator[str]:

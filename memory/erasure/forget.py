@@ -114,14 +114,18 @@ def _in_footage(request: ForgetRequest, found: Found, names: dict[int, str]) -> 
     )
 
 
-def readd(store: Store, source: str) -> None:
-    """Let a source be perceived again from its begin. What is still known of it is not stored twice.
+def readd(store: Store, source: str, grown_to: str = "") -> None:
+    """Let a source be perceived again from its begin, what is still known of it not stored twice; or, grown to the
+    recording of this fingerprint, from its end.
 
     Raises:
         StoreError: there is no such source.
     """
     with store.write() as writing:
-        writing.begin_again(source)
+        if grown_to:
+            writing.go_on(source, grown_to)
+        else:
+            writing.begin_again(source)
 
 
 def _until_s(request: ForgetRequest) -> dict[str, float]:

@@ -227,6 +227,18 @@ class Writing:
             self.connection.execute(f"DELETE FROM {table} WHERE source=?", row)
         self.connection.execute("UPDATE tracks SET watermark_s=0, ended=NULL WHERE source=?", row)
 
+    def go_on(self, source: str, fingerprint: str) -> None:
+        """A recording has grown: its tracks, which had ended, go on where they were.
+
+        Raises:
+            StoreError: there is no such source.
+        """
+        row = self.connection.execute("SELECT source FROM sources WHERE name=? AND kind!=''", (source,)).fetchone()
+        if row is None:
+            raise StoreError(f"there is no source {source!r} in memory")
+        self.recognise(source, fingerprint)
+        self.connection.execute("UPDATE tracks SET ended=NULL WHERE source=?", row)
+
     def recognise(self, source: str, fingerprint: str) -> None:
         """A source that is there is the recording of this fingerprint."""
         self.connection.execute("UPDATE sources SET fingerprint=? WHERE name=? AND kind!=''", (fingerprint, source))

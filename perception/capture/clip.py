@@ -23,8 +23,9 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from msgspec import Struct
 
-from perception.capture.file import audio_stream, fingerprint, open_container, video_stream
+from perception.capture.file import audio_stream, open_container, video_stream
 from perception.capture.file_video import FrameReader, Rect
+from perception.capture.fingerprint import is_recording
 from perception.capture.timestamps import MendedPackets
 from runtime.errors import MediaError
 
@@ -117,10 +118,10 @@ def still(order: ClipOrder) -> bytes:
 
 def _check_same(path: str, wanted: str) -> None:
     try:
-        found = fingerprint(path, Path(path).stat().st_size)
+        is_same = is_recording(path, wanted)
     except OSError as error:
         raise MediaError(f"the recording {path} cannot be read: {error.strerror}") from None
-    if found != wanted:
+    if not is_same:
         raise MediaError(f"{path} is another recording by now than the one that was perceived")
 
 

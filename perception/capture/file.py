@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from msgspec import Struct
 
+from perception.capture.fingerprint import fingerprint
 from perception.capture.timestamps import JOINED_AT_WILL, MendedPackets
 from runtime.errors import MediaError
 
@@ -24,7 +24,6 @@ _FOR_OTHERS = Disposition.comment | Disposition.karaoke | Disposition.visual_imp
 
 # Playlists name other files and addresses; only the recordings themselves are perceived.
 _PLAYLISTS = frozenset({"hls", "concat", "dash", "imf", "sdp", "rtsp"})
-_EDGE_BYTES = 64 * 1024
 # A decoder may swallow some packets before its first frame (reordering, one frame per thread), and all up to the first
 # keyframe of what was cut between two: ten seconds at 60 pictures a second, and as many again.
 _TRIAL_PACKETS = 1200
@@ -39,7 +38,7 @@ _MP4_FAMILY = frozenset({b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip"})
 class MediaInfo(Struct, frozen=True, kw_only=True):
     """What a file holds.
 
-    fingerprint     16 hex digits of the size and the first and last 64 KiB.
+    fingerprint     what tells it from others (perception.capture.fingerprint).
     duration_s      None where the container does not say.
     started_wall_s  Unix seconds: creation time in the container, else modification time minus duration.
     width, height   as displayed, that is after rotation; 0 without a picture.
@@ -88,7 +87,7 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
             width, height = height, width
         return MediaInfo(
             path=name,
-            fingerprint=fingerprint(name, size),
+            fingerprint=fingerprint(name),
             duration_s=duration_s,
             started_wall_s=_creation_wall_s(container) or modified_s - (duration_s or 0.0),
             has_video=video is not None,
@@ -154,16 +153,6 @@ def _worth(stream: Any) -> tuple[bool, bool, int, int, int]:
 def quarter_turns(rotation_deg: float) -> int:
     """Counter-clockwise quarter turns, 0..3, nearest to a display matrix' rotation."""
     return round(rotation_deg / 90) % 4
-
-
-def fingerprint(path: str, size: int) -> str:
-    """16 hex digits that tell one recording from another: of its size and its first and last 64 KiB."""
-    digest = hashlib.sha256(str(size).encode())
-    with open(path, "rb") as file:
-        digest.update(file.read(_EDGE_BYTES))
-        file.seek(max(0, size - _EDGE_BYTES))
-        digest.update(file.read(_EDGE_BYTES))
-    return digest.hexdigest()[:16]
 
 
 def _check_readable(name: str) -> tuple[int, float]:

@@ -284,9 +284,9 @@ class Client:
         reply: ArchiveReply = await self._rule(request)
         return reply
 
-    async def readd(self, source: str) -> None:
-        """Let a source be perceived again from its begin, erased stretches too."""
-        await self._rule(ReaddRequest(source=source))
+    async def readd(self, source: str, grown_to: str = "") -> None:
+        """Let a source be perceived again from its begin, erased stretches too; or a recording go on that has grown."""
+        await self._rule(ReaddRequest(source=source, grown_to=grown_to))
 
     async def hear_from(self, names: Iterable[str]) -> None:
         """Wait until these processes have been heard from, a moment at most: one of them may have ended."""

@@ -67,9 +67,13 @@ class Forgotten(Message, frozen=True, tag="forgotten"):
 
 
 class ReaddRequest(Message, frozen=True, tag="readd_request"):
-    """Let ``source`` be perceived again from its begin: its erased stretches are refused no longer. -> `Done`"""
+    """Let ``source`` be perceived again from its begin: its erased stretches are refused no longer. -> `Done`
+
+    ``grown_to``: or, a recording that has grown, from where it ended before; this is its fingerprint by now.
+    """
 
     source: str
+    grown_to: str = ""
 
 
 class ExportRequest(Message, frozen=True, tag="export_request"):

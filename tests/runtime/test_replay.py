@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import anyio
+import msgspec
 import pytest
 
 from runtime.messages import SourceRecord, Stored
@@ -52,6 +53,14 @@ def test_a_recording_memory_has_in_full_is_complete_and_one_in_part_is_resumed()
     whole, part = plan_sources([recording("/x/renamed.mp4", "f1"), recording("/a/walk.mp4", "f2")], known)
     assert (whole.source, whole.complete) == ("talk.mp4", True)
     assert (part.source, part.complete, part.remembered_s) == ("walk.mp4", False, 4.0)
+
+
+def test_a_recording_perceived_by_an_older_version_is_known_by_its_former_mark_and_its_name() -> None:
+    known = [msgspec.structs.replace(record("talk.mp4", "former", 10.0, True), uri="/before/talk.mp4")]
+    same, other = (
+        msgspec.structs.replace(recording(f"/x/{name}", name), former="former") for name in ("talk.mp4", "walk.mp4")
+    )
+    assert [plan.complete for plan in plan_sources([same, other], known)] == [True, False]
 
 
 def test_the_begin_of_a_source_is_not_reached_by_its_opening() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from runtime.errors import UserError
 from runtime.interfaces.commands.paths import absolute
 from runtime.interfaces.terminal.render import note
-from runtime.processes import PROBE
-from runtime.replay import Recording
+from runtime.messages import SourceRecord
+from runtime.processes import FINGERPRINT, PROBE
+from runtime.replay import Recording, record_of
 
 PASSED_OVER_NAMED = 3
 
@@ -25,6 +26,18 @@ def find_recordings(paths: Sequence[str]) -> list[Recording]:
     for path in paths:
         found += _in_folder(Path(path)) if Path(path).is_dir() else [_probe(path)]
     return found
+
+
+def grown(recordings: Sequence[Recording], known: Sequence[SourceRecord]) -> list[tuple[SourceRecord, Recording]]:
+    """What memory knows of recordings that lie where they lay, and have grown since."""
+    has_grown = importlib.import_module(FINGERPRINT).has_grown
+    return [
+        (record, recording)
+        for recording in recordings
+        if record_of(recording, known) is None
+        for record in known
+        if record.uri == recording.path and has_grown(recording.path, record.fingerprint)
+    ]
 
 
 def _in_folder(folder: Path) -> list[Recording]:
@@ -55,4 +68,5 @@ def _probe(path: str) -> Recording:
         started_wall_s=info.started_wall_s,
         duration_s=info.duration_s,
         missing=info.missing,
+        former=importlib.import_module(FINGERPRINT).former_fingerprint(path),
     )

@@ -18,7 +18,7 @@ from runtime.interfaces.attach import client_of, tell_working
 from runtime.interfaces.client import Client
 from runtime.interfaces.commands.evidence import evidence_talk
 from runtime.interfaces.commands.process_events import tell_events
-from runtime.interfaces.commands.recordings import find_recordings
+from runtime.interfaces.commands.recordings import find_recordings, grown
 from runtime.interfaces.commands.reembed import tell_mismatch
 from runtime.interfaces.commands.serving import start_server
 from runtime.interfaces.terminal.chat import Chat
@@ -34,7 +34,7 @@ from runtime.interfaces.terminal.render import (
 from runtime.messages import TRACKS, AskRequest, SourceRecord, Track
 from runtime.plan import PerceiveFiles
 from runtime.processes import FILE_PERCEIVERS
-from runtime.replay import Recording, SourcePlan, plan_sources
+from runtime.replay import Recording, SourcePlan, plan_sources, record_of
 from runtime.supervisor import ProcessEvent
 
 PROGRESS_S = 0.25
@@ -130,6 +130,9 @@ async def replay(
         known: tuple[SourceRecord, ...] = ()
         if not is_new:
             known = (await client.status()).sources
+            for record, recording in grown(recordings, known):
+                await client.readd(record.source, grown_to=recording.fingerprint)
+                known = (await client.status()).sources
             if again:
                 known = await _begin_again(client, recordings, known)
         plans = plan_sources(recordings, known)
@@ -182,10 +185,8 @@ async def _begin_again(
     client: Client, recordings: Sequence[Recording], known: Sequence[SourceRecord]
 ) -> tuple[SourceRecord, ...]:
     """Have memory take these recordings as not perceived yet; what it knows of all sources then."""
-    fingerprints = {recording.fingerprint for recording in recordings}
-    for record in known:
-        if record.fingerprint in fingerprints:
-            await client.readd(record.source)
+    for record in filter(None, (record_of(recording, known) for recording in recordings)):
+        await client.readd(record.source)
     return (await client.status()).sources
 
 
