@@ -10,6 +10,7 @@ from memory.spans.read_spans import read_spans
 from memory.store.database import Store
 from memory.store.levels import budget_of
 from memory.store.reader import read_status, scan, snapshot
+from memory.store.records import read_durable
 from memory.store.redescribe import foreign_frames
 from memory.store.timeline import read_timeline
 from memory.store.views import open_view
@@ -94,8 +95,7 @@ class Answerer:
 
     def durable(self) -> dict[tuple[str, int], int]:
         """(publisher, epoch) -> last sequence number stored."""
-        rows = self._connection.execute("SELECT publisher, epoch, seq FROM publisher_seq").fetchall()
-        return {(publisher, epoch): seq for publisher, epoch, seq in rows}
+        return read_durable(self._connection)
 
     def close(self) -> None:
         self._connection.close()

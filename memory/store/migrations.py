@@ -286,6 +286,11 @@ CREATE TABLE quarantine (
 );
 """
 
+# A sequence number that a flipped bit made larger would have what follows taken for what is there already.
+_13_CHECKED_SEQUENCES = """
+ALTER TABLE publisher_seq ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _1_OBSERVATIONS_SPANS_AND_TERMS,
     _2_REMOVALS,
@@ -299,6 +304,7 @@ MIGRATIONS: tuple[str, ...] = (
     _10_REDESCRIBED,
     _11_NO_TRIGRAMS,
     _12_CHECKSUMS,
+    _13_CHECKED_SEQUENCES,
 )
 SCHEMA = len(MIGRATIONS)
 

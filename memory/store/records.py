@@ -83,6 +83,17 @@ def checksum(values: Iterable[object]) -> int:
     return crc or 1
 
 
+def read_durable(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
+    """(publisher, epoch) -> last sequence number stored; without those that are not as they were stored, whose
+    messages are taken once more."""
+    rows = connection.execute("SELECT publisher, epoch, seq, crc FROM publisher_seq").fetchall()
+    return {
+        (publisher, epoch): seq
+        for publisher, epoch, seq, crc in rows
+        if crc in (0, checksum((publisher, epoch, seq)))  # 0: of before there were checksums
+    }
+
+
 def observation_of(row: tuple[Any, ...], payload: bytes | None = None) -> Observation:
     """The observation in a row of `OBSERVATION_COLUMNS`."""
     id_, source, channel, t0_s, t1_s, text, data, evidence, trust, vector, space = row[:11]

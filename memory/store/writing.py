@@ -16,7 +16,15 @@ from memory.index.keys import Key, counted_terms, observation_key
 from memory.index.vocabulary import learn
 from memory.store.batch import Batch, ends_track
 from memory.store.pending import PendingErasure
-from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_observation, insert_span, observation_of
+from memory.store.records import (
+    OBSERVATION_COLUMNS,
+    OBSERVATION_JOIN,
+    checksum,
+    insert_observation,
+    insert_span,
+    observation_of,
+    read_durable,
+)
 from memory.store.removal import count_terms, remove_observations, remove_pictures
 from memory.store.size_accounting import charge_since
 from memory.store.views import tracks_of
@@ -378,9 +386,10 @@ class Writing:
         return self._sources[name]
 
     def _note_sequence(self, publisher: str, epoch: int, seq: int) -> None:
+        durable = read_durable(self.connection).get((publisher, epoch), 0)
         self.connection.execute(
-            "INSERT INTO publisher_seq VALUES (?,?,?) ON CONFLICT DO UPDATE SET seq=max(seq, excluded.seq)",
-            (publisher, epoch, seq),
+            "INSERT OR REPLACE INTO publisher_seq VALUES (?,?,?,?)",
+            (publisher, epoch, max(durable, seq), checksum((publisher, epoch, max(durable, seq)))),
         )
         self.connection.execute(
             # Never this one, though the machine's clock may have been set back since the others began.

@@ -324,3 +324,20 @@ async def test_a_row_that_cannot_be_read_is_put_aside_and_nobody_is_locked_out(t
     async with memory_process(tmp_path) as service:  # nor at the next start
         view = await service.call(ViewRequest())
         assert len((await service.call(ScanRequest(view=view))).observations) == 19
+
+
+async def test_a_sequence_number_that_a_flipped_bit_made_larger_loses_nothing(tmp_path: Path) -> None:
+    async with memory_process(tmp_path) as service:
+        service.mailbox.put(*send("video", *clip(3)))
+        await service.acknowledged("video", 3)
+    with sqlite3.connect(tmp_path / "memory.db") as other:
+        other.execute("UPDATE publisher_seq SET seq=seq+64")
+    async with memory_process(tmp_path) as service:
+        assert service.after == {}
+        service.mailbox.put(*send("video", say(90.0, 91.0, "the newest"), first=30))
+        await service.acknowledged("video", 30)
+        view = await service.call(ViewRequest())
+        found = (await service.call(ScanRequest(view=view, channels=("speech",)))).observations
+    async with memory_process(tmp_path) as service:
+        assert service.after == {("video", 1): 30}
+    assert "the newest" in {o.text for o in found}

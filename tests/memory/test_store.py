@@ -60,7 +60,7 @@ def test_what_is_delivered_twice_is_stored_once(tmp_path: Path) -> None:
         assert writing.stored == 0
     after = (read_status(store.reader(), "", 0).observations, store.reader().execute("SELECT * FROM tracks").fetchall())
     assert before == after
-    assert store.reader().execute("SELECT * FROM publisher_seq").fetchall() == [("video", 1, 4)]
+    assert store.reader().execute("SELECT publisher, epoch, seq FROM publisher_seq").fetchall() == [("video", 1, 4)]
     store.close()
 
 
