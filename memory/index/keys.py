@@ -11,15 +11,12 @@ import calendar
 import datetime
 import hashlib
 import re
-import time
 from collections.abc import Sequence
 from functools import lru_cache
 
-import numpy as np
 from msgspec import Struct
 
 from memory.index.analysis import QUESTION_WORDS, terms, word_terms, words
-from memory.index.arrays import Floats, Ints
 from memory.index.stem import stem
 from runtime.messages import Observation, SpeechFacts
 
@@ -32,7 +29,7 @@ _ASKS = re.compile(
 _MONTHS = {stem(name.lower()) for name in calendar.month_name if name}
 _WEEKDAYS = {stem(name.lower()) for name in calendar.day_name}
 MIN_FUZZY_LENGTH = 4
-DAY_S = 86400.0
+_DAY_0 = datetime.date(1970, 1, 1).toordinal()
 _CONSONANTS = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
 
 
@@ -115,23 +112,21 @@ def dates_asked(asked: Sequence[str]) -> frozenset[str]:
     )
 
 
-def local_days(started_wall_s: float, t_s: Floats) -> Ints:
-    """Days since 1970 in this machine's time zone, of media times of a source."""
-    offset_s = time.localtime(started_wall_s).tm_gmtoff
-    days: Ints = np.floor((started_wall_s + offset_s + t_s) / DAY_S).astype(np.int64)
-    return days
+def day_of(wall_s: float) -> int:
+    """The day, in days since 1970, that it is at this instant in this machine's time zone."""
+    return datetime.datetime.fromtimestamp(wall_s).toordinal() - _DAY_0  # noqa: DTZ006 - the local calendar
 
 
-def day_span(started_wall_s: float, day: int) -> tuple[float, float]:
-    """Media times at which a day (see `local_days`) begins and ends in a source."""
-    begin_s = day * DAY_S - started_wall_s - time.localtime(started_wall_s).tm_gmtoff
-    return begin_s, begin_s + DAY_S
+def day_span(day: int) -> tuple[float, float]:
+    """Unix seconds at which a day (see `day_of`) begins and ends: 23, 24 or 25 hours."""
+    begin, end = (datetime.datetime.fromordinal(_DAY_0 + day + k).timestamp() for k in (0, 1))
+    return begin, end
 
 
 @lru_cache(maxsize=4096)
 def day_terms(day: int) -> frozenset[str]:
     """The terms a day can be named by: month, weekday, day of the month, year."""
-    date = datetime.date(1970, 1, 1) + datetime.timedelta(days=day)
+    date = datetime.date.fromordinal(_DAY_0 + day)
     return frozenset(
         (stem(date.strftime("%B").lower()), stem(date.strftime("%A").lower()), str(date.day), str(date.year))
     )

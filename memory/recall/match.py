@@ -15,7 +15,7 @@ from msgspec import Struct
 from memory.index.analysis import MAX_TERM_LENGTH, terms, word_terms
 from memory.index.arrays import Floats, Ints, find
 from memory.index.blocks import OWN, SPEAKER
-from memory.index.keys import QueryTerm, dates_asked, day_span, day_terms, local_days
+from memory.index.keys import QueryTerm, dates_asked, day_of, day_span, day_terms
 from memory.index.postings import Index, Postings
 from memory.index.visible import Visible
 from memory.index.vocabulary import near_terms, term_counts
@@ -175,11 +175,12 @@ def _days_named(term: str, started_wall_s: float, t0_s: Floats) -> list[slice]:
     """The stretches of a source, given its times in order, that lie on days this term names."""
     if not len(t0_s):
         return []
-    first, last = local_days(started_wall_s, t0_s[[0, -1]]).tolist()
+    first, last = (day_of(started_wall_s + t_s) for t_s in (float(t0_s[0]), float(t0_s[-1])))
     stretches = []
     for day in range(first, last + 1):
         if term in day_terms(day):
-            begin, end = np.searchsorted(t0_s, day_span(started_wall_s, day), side="left").tolist()
+            bounds = [wall_s - started_wall_s for wall_s in day_span(day)]
+            begin, end = np.searchsorted(t0_s, bounds, side="left").tolist()
             if begin < end:
                 stretches.append(slice(begin, end))
     return stretches

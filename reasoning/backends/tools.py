@@ -130,7 +130,7 @@ class Toolbox:
         what = clean(str(arguments.get("what", "")), 100).strip(" ?.")
         if not what:
             raise BadArguments('"what" is missing')
-        now = datetime.datetime.fromtimestamp(self._context.now_wall_s, datetime.UTC)
+        now = datetime.datetime.fromtimestamp(self._context.now_wall_s).astimezone()
         frame = parse_question(f"How many {re.sub('^(?:how many|number of) ', '', what)} are there?", now)
         draft = await ExtractiveBackend(ABSTAIN_BELOW).draft(frame, self._window(arguments))
         told = self._enclose([claim.text for claim in draft.claims])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from memory.index.analysis import terms
-from memory.index.keys import day_terms, query_terms, sound_of
+from memory.index.keys import day_of, day_span, day_terms, query_terms, sound_of
 from memory.index.stem import stem
 from memory.index.vocabulary import near_terms
 from memory.recall.rank import Recall, RecallOptions
@@ -229,6 +230,23 @@ def test_who_speaks_and_the_day_help_to_find_it(tmp_path: Path) -> None:
     assert recall(store, "tea in June")[0].observation.t0_s == 86_400.0 * 40
     assert recall(store, "tea in May")[0].observation.t0_s == 0.0
     store.close()
+
+
+@pytest.mark.usefixtures("berlin")
+def test_an_evening_after_the_clock_was_set_back_is_of_its_own_day(tmp_path: Path) -> None:
+    """A camera since Saturday 24 October 2026, 20:00; on Sunday at 3:00 it is 2:00 once more."""
+    began_s = 1_792_864_800.0
+    sunday_s, monday_s = 28.5 * 3600, 42.0 * 3600  # Sunday 23:30, Monday 13:00
+    batch = stream(
+        say(sunday_s, sunday_s + 2.0, "I like tea"), say(monday_s, monday_s + 2.0, "I like tea"), end_s=50.0 * 3600
+    )  # fmt: skip
+    opened = tuple(msgspec.structs.replace(o, kind="camera", started_wall_s=began_s) for o in batch.opened)
+    store = memory_of(tmp_path, msgspec.structs.replace(batch, opened=opened))
+    assert recall(store, "tea on Sunday")[0].observation.t0_s == sunday_s
+    assert recall(store, "tea on Monday")[0].observation.t0_s == monday_s
+    store.close()
+    begin_s, end_s = day_span(day_of(began_s + sunday_s))
+    assert end_s - begin_s == 25 * 3600
 
 
 def test_a_day_is_named_by_its_month_weekday_and_number() -> None:
