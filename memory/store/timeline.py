@@ -42,13 +42,16 @@ def read_timeline(connection: sqlite3.Connection, request: TimelineRequest) -> T
             (*place, *values),
         ):
             counts.setdefault(channel, [0] * request.buckets)[min(at, request.buckets - 1)] += n
-        pictures = [""] * request.buckets
-        for at, id_, _ in connection.execute(
-            f"SELECT {bucket}, o.id, min(o.t0_s) FROM observations o JOIN payloads p USING (seq)"  # noqa: S608
-            f" WHERE {where} AND o.channel='frame' GROUP BY 1",
-            (*place, *values),
-        ):
-            pictures[min(at, request.buckets - 1)] = id_
+        # One small look for each bucket: joining all frames of a day with their pictures took half of the time.
+        first = (
+            "SELECT o.id FROM observations o JOIN payloads p USING (seq) WHERE o.source=? AND o.t0_s>=? AND o.t0_s<?"
+            " AND +o.t1_s<=? AND o.generation<=? AND o.channel='frame' ORDER BY o.t0_s LIMIT 1"
+        )
+        pictures = []
+        for n in range(request.buckets):
+            inside = (source, request.t0_s + n * width_s, request.t0_s + (n + 1) * width_s, *values[3:])
+            row = connection.execute(first, inside).fetchone()
+            pictures.append(row[0] if row else "")
         gaps = connection.execute(
             "SELECT t0_s, t1_s, text FROM observations WHERE source=? AND channel='gap' AND t0_s<? AND t1_s>?"
             " AND t1_s<=? AND generation<=? ORDER BY t0_s, t1_s LIMIT ?",

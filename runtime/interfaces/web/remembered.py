@@ -29,6 +29,8 @@ from runtime.messages import (
 from runtime.sources import session_of
 
 BUCKETS, BUCKETS_MAX = 96, 1000
+# A longer stretch is told of in episodes: a day has more events than anybody reads.
+EVENTS_UP_TO_S, EVENTS_MAX = 7200.0, 400
 OBSERVATIONS, OBSERVATIONS_MAX = 200, 2000
 HITS, HITS_MAX = 20, 100
 
@@ -79,7 +81,8 @@ class Hits(Struct, frozen=True):
 
 
 class Glance(Struct, frozen=True):
-    """A stretch of a source bucket by bucket (`TimelineReply`), its events, and when it was."""
+    """A stretch of a source bucket by bucket (`TimelineReply`), its events (of a long one its episodes), and when it
+    was."""
 
     source: str
     started_wall_s: float
@@ -171,8 +174,9 @@ async def timeline(served: Served, request: Request) -> Response:
         raise UserError("t1_s is not after t0_s")
     wanted = TimelineRequest(view=view, source=record.source, t0_s=t0_s, t1_s=t1_s, buckets=buckets)
     found: TimelineReply = await served.client.at_a_glance(wanted)
+    level: Any = "event" if t1_s - t0_s <= EVENTS_UP_TO_S else "episode"
     events = await served.client.spans(
-        SpansRequest(view=view, source=record.source, level="event", t0_s=t0_s, t1_s=t1_s, limit=buckets)
+        SpansRequest(view=view, source=record.source, level=level, t0_s=t0_s, t1_s=t1_s, limit=EVENTS_MAX)
     )
     return as_json(
         Glance(
