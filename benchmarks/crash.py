@@ -63,9 +63,9 @@ class Tally(Struct):
 class Sender:
     """Sends observations as fast as memory takes them; knows when each was sent and how many are acknowledged."""
 
-    def __init__(self, service: Service, source: str) -> None:
+    def __init__(self, service: Service, source: str, rate_hz: float = RATE_HZ) -> None:
         self._service = service
-        self.stream = Stream(source, RATE_HZ, picture_bytes=PICTURE_BYTES)
+        self.stream = Stream(source, rate_hz, picture_bytes=PICTURE_BYTES)
         self.sent_at_s: list[float] = []
         # Of the first so many messages, how many are observations.
         self._observations = [0]

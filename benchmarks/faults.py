@@ -152,7 +152,8 @@ class Campaign:
         # The n-th observation is the (n - 1)/100 s's, and says so.
         found = {round(t0_s * 100) + 1: text for t0_s, text in rows}
         self._tally.changed += sum(not text.endswith(f" {n}") for n, text in found.items())
-        missing = set(range(1, acknowledged + 1)) - found.keys() - self._gone
+        # What was durable, but not acknowledged yet, when a repair put it aside, is acknowledged by the next process.
+        missing = set(range(1, (max(found, default=0) if repaired else acknowledged) + 1)) - found.keys() - self._gone
         if repaired:
             self._tally.put_aside += len(missing)
         else:

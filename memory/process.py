@@ -15,6 +15,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 
 from memory.announcer import Announcer
@@ -159,6 +160,8 @@ class Remembering:
                     self._taken.append(subscription.poll() or await anext(subscription))
             with anyio.CancelScope(shield=True):
                 await self._store_taken()
+            # Where more has always come meanwhile, nothing above waits, and nothing would ever be given up.
+            await anyio.lowlevel.checkpoint()
 
     async def _segment_vectors_forever(self) -> None:
         """Put vectors into cells whenever enough have come, beside everything else."""

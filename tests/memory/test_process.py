@@ -341,3 +341,32 @@ async def test_a_sequence_number_that_a_flipped_bit_made_larger_loses_nothing(tm
     async with memory_process(tmp_path) as service:
         assert service.after == {("video", 1): 30}
     assert "the newest" in {o.text for o in found}
+
+
+class Overflowing(Mailbox):
+    """Has always more, and after the process is told to stop so many batches still."""
+
+    def __init__(self, service: FakeService, batches: int) -> None:
+        super().__init__()
+        self._service = service
+        self._left = batches * BATCH_LIMIT
+        self._seq = 0
+
+    def poll(self) -> Sent | None:
+        self._left -= self._service.stopping.is_set()
+        if self._left <= 0:
+            return None
+        self._seq += 1
+        return send("video", progress(self._seq / 100, "video"), first=self._seq)[0]
+
+
+async def test_a_process_that_is_told_to_stop_does_though_more_always_comes(tmp_path: Path) -> None:
+    service = FakeService(tmp_path)
+    service.mailbox = Overflowing(service, batches=50)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(main, service)  # type: ignore[arg-type]
+        await service.acknowledged("video", 1)
+        service.stopping.set()
+        before = len(service.published)
+    # What was under way, and then all that is left at once.
+    assert sum(isinstance(message, Ack) for _, message in service.published[before:]) <= 4
