@@ -25,7 +25,7 @@ from msgspec import Struct
 
 from perception.capture.file import audio_stream, open_container, video_stream
 from perception.capture.file_video import FrameReader, Rect
-from perception.capture.fingerprint import is_recording
+from perception.capture.fingerprint import has_grown, is_recording
 from perception.capture.timestamps import MendedPackets
 from runtime.errors import MediaError
 
@@ -118,7 +118,7 @@ def still(order: ClipOrder) -> bytes:
 
 def _check_same(path: str, wanted: str) -> None:
     try:
-        is_same = is_recording(path, wanted)
+        is_same = is_recording(path, wanted) or has_grown(path, wanted)
     except OSError as error:
         raise MediaError(f"the recording {path} cannot be read: {error.strerror}") from None
     if not is_same:
