@@ -15,7 +15,7 @@ demo: ## set up, perceive the sample clip, ask five questions, then chat and ser
 	@rm -rf $(DEMO_MEMORY)
 	@.venv/bin/python run_agent.py replay examples/sample.mp4 --memory $(DEMO_MEMORY) --questions examples/sample.questions.jsonl
 	@if [ -t 0 ] && [ -t 1 ]; then .venv/bin/python run_agent.py serve --chat --open --memory $(DEMO_MEMORY); \
-	else echo ".venv/bin/python run_agent.py serve --memory $(DEMO_MEMORY) serves its page on http://127.0.0.1:8420/"; fi
+	else echo ".venv/bin/python run_agent.py serve --memory $(DEMO_MEMORY) serves its page on http://127.0.0.1:8420/" >&2; fi
 
 check: lint types floors ## what to run while working: all that needs neither torch nor processes, in two minutes
 	.venv-dev/bin/python -m pytest -m "not processes" -n auto --dist loadfile $(PYTEST)
