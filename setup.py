@@ -1,4 +1,4 @@
-"""The wheel: everything lies below one importable name, `mindstream`, as it lies in a checkout (docs/decisions/0016).
+"""The wheel: everything lies below one importable name, `mindstream`, as it lies in a checkout (docs/decisions/0019).
 
 All else that setuptools is told stands in pyproject.toml.
 """

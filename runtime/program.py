@@ -1,7 +1,7 @@
 """The program itself: the folder it lies in, the name it is called by, and its modules as processes of their own.
 
 In a checkout the name is `run_agent.py`. Installed it is `mindstream`, and the folder is `site-packages/mindstream`, in
-which everything lies as in a checkout (docs/decisions/0016).
+which everything lies as in a checkout (docs/decisions/0019).
 """
 
 from __future__ import annotations
