@@ -130,10 +130,12 @@ async def open_agent(
     are those that may be started to perceive; ``serves``: `Agent.serve` may be called.
 
     Raises:
-        StoreError: the memory folder cannot be used.
+        StoreError: the memory folder cannot be used, or another agent runs on it.
         ProcessFailed: a required process cannot be kept alive.
     """
     prepare_memory_dir(memory_dir)
+    if find_agent(memory_dir) is not None:  # before anything is started, whose logs would take the place of its
+        raise StoreError(f"an agent runs on {memory_dir} already; `chat` talks to it, --memory names another folder")
     run_dir, lock = _make_run_dir()
     # The layout encoder has no words.
     embedding = () if config.perception.vision.describe == "layout" else (EMBEDDING,)
@@ -150,10 +152,12 @@ async def open_agent(
             yield agent
             tasks.cancel_scope.cancel()
     finally:
-        if (found := find_agent(memory_dir)) is not None and found.pid == os.getpid():
+        found = find_agent(memory_dir)
+        if found is not None and found.pid == os.getpid():
             card_path.unlink(missing_ok=True)
         context.destroy(linger=0)
-        _keep_logs(run_dir, memory_dir)
+        if found is None or found.pid == os.getpid():  # else another had this memory first, and its are to be kept
+            _keep_logs(run_dir, memory_dir)
         shutil.rmtree(run_dir, ignore_errors=True)
         os.close(lock)
 

@@ -48,6 +48,9 @@ class StoreError(UserError):
     """A memory folder cannot be opened or written (newer schema, damaged, read-only, in use, ...)."""
 
 
+_USER_ERRORS = {error.__name__ for error in (UserError, ConfigError, MediaError, WeightsError, StoreError)}
+
+
 class CallError(MindstreamError):
     """A call between processes did not give an answer."""
 
@@ -61,11 +64,13 @@ class CallCancelled(CallError):
 
 
 class RemoteError(CallError):
-    """The callee failed. ``kind`` is the name of the error raised there."""
+    """The callee failed. ``kind`` is the name of the error raised there; a user's mistake is one here too."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
+        if kind in _USER_ERRORS:
+            self.exit_code = UserError.exit_code
 
 
 class ModelError(MindstreamError):

@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator
 from typing import cast
 
 import pytest
+from prompt_toolkit.application import create_app_session
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
 
 from runtime.errors import DeadlineExceeded
 from runtime.interfaces.client import Client
@@ -53,3 +56,10 @@ async def test_a_program_gets_one_json_object_for_each_answer(
     await chat(monkeypatch, "how is the weather?\nwhat is on the table?\n", as_json=True)
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["answer"] == "I see a cup."
+
+
+async def test_ctrl_c_takes_back_what_was_typed_and_leaves_an_empty_prompt() -> None:
+    chat = Chat(cast(Client, Agent()), (), lambda: "")
+    with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
+        keys.send_text("wrong words\x03right words\r\x03")
+        assert [line async for line in chat._prompted()] == ["right words"]

@@ -77,6 +77,13 @@ def test_a_wish_that_makes_no_sense_is_one_line(memory: Path, args: tuple[str, .
     assert says in run("forget", *args, "--memory", memory, "--yes").assert_one_clear_line()
 
 
+def test_a_source_alone_is_all_of_it(memory: Path) -> None:
+    result = run("forget", "--source", "clip", "--yes", "--memory", memory)
+    assert result.code == 0, result.err
+    assert not holds(memory, "porcupine") and not holds(memory, "lamps")
+    assert "nothing found" in run("search", "corridor", "--memory", memory).out
+
+
 def test_words_that_nothing_holds_are_no_error(memory: Path) -> None:
     result = run("forget", "--text", "zebra", "--memory", memory, "--yes")
     assert result.code == 0 and "nothing to forget" in result.out

@@ -10,12 +10,16 @@ from runtime.interfaces.terminal.meters import LiveMeter
 from runtime.messages import AWAY_MARK, Heartbeat
 
 
-def line(*beats: Heartbeat) -> str:
+def meter(*beats: Heartbeat) -> LiveMeter:
     stored = SimpleNamespace(bytes=1000, observations=5)
     client: Any = SimpleNamespace(
         heartbeats={beat.process: beat for beat in beats}, watermarks=SimpleNamespace(stored=stored)
     )
-    return LiveMeter(client, time.monotonic()).line()
+    return LiveMeter(client, time.monotonic())
+
+
+def line(*beats: Heartbeat) -> str:
+    return meter(*beats).line()
 
 
 def test_a_paused_source_is_said_to_be_paused_and_one_that_is_not_perceived_to_be_away() -> None:
@@ -45,3 +49,10 @@ def test_a_track_that_there_is_not_is_not_missed() -> None:
         Heartbeat(process="audio:door", pid=2, notes=(f"door{AWAY_MARK}heard: no audio track",), ended=True),
     )
     assert "away" not in told
+
+
+def test_where_nothing_came_from_any_source_it_is_said_why() -> None:
+    away = Heartbeat(process="video:yard", pid=1, notes=(f"yard{AWAY_MARK}seen: no camera",))
+    assert meter(away).why_nothing() == f"nothing was perceived; yard{AWAY_MARK}seen: no camera"
+    assert meter(away, Heartbeat(process="audio:mic", pid=2, counters={"audio_s": 3.0})).why_nothing() == ""
+    assert meter(Heartbeat(process="video:yard", pid=1, paused=True)).why_nothing() == ""

@@ -30,7 +30,7 @@ from runtime.printable import say
 from runtime.stretches import Now, goes_on, known_until_s
 
 EXAMPLES_SHOWN = 6
-USAGE = "give --from and --to, --last 10m, or --text WORDS"
+USAGE = "give --from and --to, --last 10m, --text WORDS, or --source S for all of it"
 STANDING = "standing.json"
 
 
@@ -157,7 +157,7 @@ async def pause(on: bool, config: Config, memory_dir: Path) -> None:
 
 
 def _check(wish: Wish) -> None:
-    if not (wish.begin or wish.end or wish.last or wish.text):
+    if not (wish.begin or wish.end or wish.last or wish.text or wish.source):
         raise UserError(f"forget what? {USAGE}")
     if wish.last and (wish.begin or wish.end):
         raise UserError("give either --last or --from and --to")

@@ -244,8 +244,7 @@ async def _forget_recording(words: list[str], config: Config, memory_dir: Path, 
     if len(words) != 1:
         raise UserError("recordings forget takes one recording")
     source = named(memory_dir, words[0])
-    # From its begin to its end is all of it.
-    await forget(Wish(begin="0:00", source=source), config, memory_dir, agreed, as_json)
+    await forget(Wish(source=source), config, memory_dir, agreed, as_json)
     async with attached(memory_dir, config) as client:
         known = [record for record in (await client.status()).sources if record.source != source]
     drop_titles(memory_dir, known)

@@ -10,9 +10,9 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from runtime.agent import Agent, find_agent, has_memory, open_agent
+from runtime.agent import Agent, has_memory, open_agent
 from runtime.config import Config, ServeConfig
-from runtime.errors import StoreError, UserError
+from runtime.errors import UserError
 from runtime.footage import FOOTAGE
 from runtime.interfaces.attach import client_of, tell_working
 from runtime.interfaces.client import Client
@@ -97,8 +97,6 @@ async def live(
     Raises:
         UserError, ProcessFailed: see the messages.
     """
-    if find_agent(memory_dir) is not None:
-        raise StoreError(f"an agent runs on {memory_dir} already; `chat` talks to it, --memory names another folder")
     is_new = not has_memory(memory_dir)
     members = {(s.label, track): member(track, s.label) for s in sources for track in s.tracks}
     events_in, events_out = anyio.create_memory_object_stream[ProcessEvent](1000)
@@ -145,6 +143,8 @@ async def live(
                     elif for_s is None:
                         note(f"no terminal: perceiving until stopped; `chat --memory {memory_dir}` talks to this agent")
                     await anyio.sleep_forever()
+            if for_s is not None and (why := meter.why_nothing()):
+                raise UserError(why)
             note(meter.summary())
         finally:
             tasks.cancel_scope.cancel()

@@ -123,7 +123,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     ask = commands.add_parser("ask", parents=[common, as_json], help="ask one question about what is remembered")
-    ask.add_argument("question", type=_words, metavar="Q")
+    ask.add_argument("question", nargs="+", type=_words, metavar="Q")
 
     commands.add_parser("chat", parents=[common], help="chat about what is remembered, or with a running agent")
 
@@ -136,7 +136,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     search = commands.add_parser("search", parents=[common, as_json], help="show what memory holds, best first")
-    search.add_argument("query", type=_words, metavar="Q")
+    search.add_argument("query", nargs="+", type=_words, metavar="Q")
     search.add_argument("--limit", type=_count, default=10, metavar="N", help="hits shown (default: 10)")
     search.add_argument("--explain", action="store_true", help="show why each hit ranks where it does")
 

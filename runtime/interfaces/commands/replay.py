@@ -121,11 +121,8 @@ async def replay(
             await agent.until_ready()
             await tell_mismatch(client, config)
             await notices.pass_over()
-        for wanted in tell_me:  # before anything is perceived, so that it counts from the first frame
-            reply = await client.standing(standing_request("add", text=wanted))
-            if not reply.done:
-                raise UserError(f"--tell-me {wanted!r}: {reply.said}")
-            note(reply.said)
+        if tell_me:  # before anything is perceived, so that it counts from the first frame
+            await _wait_for(client, tell_me)
         # A new memory knows no source, so what is to be perceived is settled before it has opened.
         known: tuple[SourceRecord, ...] = ()
         if not is_new:
@@ -179,6 +176,26 @@ async def replay(
         else:
             await accompany()
         tasks.cancel_scope.cancel()
+
+
+async def _wait_for(client: Client, conditions: Sequence[str]) -> None:
+    """Make a standing query of each of these, or of none.
+
+    Raises:
+        UserError: one cannot be waited for.
+    """
+    before = {query.id for query in (await client.standing(standing_request("list"))).queries}
+    told = []
+    for wanted in conditions:
+        reply = await client.standing(standing_request("add", text=wanted))
+        if not reply.done:
+            for query in reply.queries:
+                if query.id not in before:
+                    await client.standing(standing_request("remove", query.id))
+            raise UserError(f"--tell-me {wanted!r}: {reply.said}")
+        told.append(reply.said)
+    for said in told:
+        note(said)
 
 
 async def _begin_again(

@@ -95,7 +95,7 @@ def _run(args: argparse.Namespace) -> int:
         case "ask":
 
             async def command() -> None:
-                await commands.ask(args.question, config, memory_dir, args.json)
+                await commands.ask(" ".join(args.question), config, memory_dir, args.json)
 
         case "chat":
 
@@ -110,7 +110,7 @@ def _run(args: argparse.Namespace) -> int:
         case "search":
 
             async def command() -> None:
-                await commands.search(args.query, config, memory_dir, args.limit, args.json, args.explain)
+                await commands.search(" ".join(args.query), config, memory_dir, args.limit, args.json, args.explain)
 
         case "forget":
             wish = erasure_commands.Wish(*map(readable, (args.begin, args.end, args.last, args.text, args.source)))

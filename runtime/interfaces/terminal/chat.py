@@ -35,10 +35,10 @@ HELP = """Ask anything about what was seen, heard or read; answers cite their mo
   /show T, /play T-T, /clip T-T FILE   the picture of a moment, a stretch; /transcript, /recordings
   /pause, /resume   see and hear nothing for a while
   /pause ID, /resume ID, /remove ID   a standing query (ID is q1, or words of it, or all)
-  /trace     how the last answer was found: what was looked up, and what befell the model
+  /trace     how the last answer was found: what was looked up, and what the model did
   /talk      what is said next is meant for the agent (live, with --voice)
   /help      this
-  /quit      leave (also Ctrl-D; Ctrl-C stops an answer, at the prompt it leaves)"""
+  /quit      leave (also Ctrl-D; Ctrl-C stops an answer, takes back what was typed, leaves an empty prompt)"""
 
 
 class Chat:
@@ -142,10 +142,21 @@ class Chat:
     async def _prompted(self) -> AsyncIterator[str]:
         from prompt_toolkit import PromptSession  # 60 ms to import, and only a terminal needs it
         from prompt_toolkit.history import InMemoryHistory
+        from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
         from prompt_toolkit.patch_stdout import patch_stdout
 
+        keys = KeyBindings()
+
+        @keys.add("c-c")
+        def _(event: KeyPressEvent) -> None:
+            """What was typed goes; where nothing was, the chat is left."""
+            if event.current_buffer.text:
+                event.current_buffer.reset()
+            else:
+                event.app.exit(exception=KeyboardInterrupt, style="class:aborting")
+
         session: PromptSession[str] = PromptSession(
-            "> ", bottom_toolbar=self._status_line, refresh_interval=0.5, history=InMemoryHistory()
+            "> ", bottom_toolbar=self._status_line, refresh_interval=0.5, history=InMemoryHistory(), key_bindings=keys
         )
         while True:
             try:

@@ -116,6 +116,14 @@ class LiveMeter:
                     drops[key] = drops.get(key, 0) + n
         return f"perceived {'; '.join(parts) or 'nothing'}; {drops_line(drops)}"
 
+    def why_nothing(self) -> str:
+        """Where no picture and no sound came from any source, why, as far as it is known; else ""."""
+        beats = [beat for name, beat in sorted(self.client.heartbeats.items()) if label_of(name)]
+        if any(beat.paused or beat.counters.get("captured") or beat.counters.get("audio_s") for beat in beats):
+            return ""
+        notes = dict.fromkeys(text for beat in beats for text in beat.notes if AWAY_MARK in text)
+        return f"nothing was perceived; {'; '.join(notes) or 'no source sent anything yet'}"
+
     def _rate_hz(self, name: str, captured: float) -> float:
         """Pictures captured a second, over the last few."""
         samples = self._frames.setdefault(name, deque(maxlen=8))
