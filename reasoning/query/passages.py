@@ -8,7 +8,7 @@ told with what follows it. Memory's own recall only breaks near ties: coverage i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from msgspec import Struct
 
@@ -44,6 +44,8 @@ IS_QUESTION = 0.7
 # A title is the tallest writing there is; where that is hardly taller than the rest of its screen, the topmost.
 SIZE_SHARE = 0.4
 TALLER = 1.3
+# Words more between two words of a clause than the question has there.
+CLAUSE_GAP = 1
 # Writing that came at once is one screen.
 SAME_SCREEN_S = 0.5
 _ROLE_WEIGHTS = {"subject": 1.0, "predicate": 0.6, "colour": 0.8}
@@ -183,6 +185,8 @@ def _weigh(
         if frame.ordinal and len(parted) > 1:
             along = i / (len(parted) - 1)
             score += ORDER_SHARE * (along if frame.ordinal < 0 else 1.0 - along)
+        if frame.clause and frame.reduce == "exists" and not Text(told).runs(wanted.names, wanted.gaps):
+            covered = set()  # the words of it, and yet something else
         yield Row(
             cites=unique([_bearer(sentence, wanted.names), *cited]),
             told=told,
@@ -213,7 +217,11 @@ class _Wanted:
         )
         self.weights = [self._role.get(name, 1.0) for name in self.names]
         self.places, self.heads = frame.of("place"), frame.of("head")
+        asked = words(frame.times.rest)
         self.asked = set(words(frame.text))
+        # How many words may stand between two of the names, where they are a clause.
+        places = [asked.index(name) if name in asked else 0 for name in self.names]
+        self.gaps = [max(0, b - a - 1) + CLAUSE_GAP for a, b in pairwise(places)]
 
     def share(self, some: Iterable[str]) -> float:
         """The weight of these words in all of them."""

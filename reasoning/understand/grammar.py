@@ -30,7 +30,9 @@ QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{1,80})[\"“”«»]|
 NOUN_WITHIN = 4
 _AUXILIARY = frozenset("is are was were be do does did has have had can could will would should may must s".split())
 _BE = frozenset("is are was were be been being gets got".split())
+_CLAIM = re.compile(r"\b(?:say|says|said|mention(?:s|ed)?|heard?|claim(?:s|ed)?|announced?) that\b", re.IGNORECASE)
 _CLAUSE = frozenset("that whether if they he she it we i you there".split())
+_NO_CLAIM = frozenset("about of on anything something when what how to by".split())
 _SPEECH: tuple[Channel, ...] = ("speech",)
 _CHANNELS: dict[str, tuple[Channel, ...]] = {
     "speech": ("speech",), "told": ("speech", "text"), "text": ("text",), "sound": ("sound",), "frame": ("frame",),
@@ -101,14 +103,12 @@ def parse_question(text: str, now: datetime.datetime, scope: Scope = Scope(), ti
     """The Frame of ``text``, asked at ``now``; what it says of sources was taken out of it before (``scope``)."""
     plain = plain_text(" ".join(text[:20_000].split()))
     if times is None:
-        times = parse_times(plain, now)
-        if times.anchor is not None and _is_choice(plain):
-            times = msgspec.structs.replace(parse_times(plain, now), anchor=times.anchor)
+        claim = _CLAIM.search(plain)
+        asked, claimed = (plain[: claim.end()], plain[claim.end() :]) if claim else (plain, "")
+        times = parse_times(asked, now)
+        if claimed:  # times in what is said to have been said are part of it
+            times = msgspec.structs.replace(times, rest=f"{times.rest.rstrip()} {claimed.lstrip()}")
     return _Reader(plain, times, scope).frame()
-
-
-def _is_choice(plain: str) -> bool:
-    return " or " in plain.lower()
 
 
 class _Reader:
@@ -139,6 +139,8 @@ class _Reader:
         elif reduce == "now" and self._is_past(begin):
             reduce = "summary"
         self.taken |= set(range(after))
+        if reduce == "exists" and self._word(after) == "that" and after + 1 < len(self.stems):
+            self.channels, self.clause_at = ["speech"], after  # "did you hear that the train is late?"
         phrases = self._phrases()
         if reduce in ("value", "list"):
             self.counting = {
@@ -260,10 +262,26 @@ class _Reader:
                 self.roles[at] = "head"  # "which product is announced": it helps to find it, and is not needed
             if found.value in ("speech", "told") and self.clause_at is None:
                 self._speaker(begin, at)
-                if self._word(after) in _CLAUSE and after + 1 < len(self.stems):
-                    self.clause_at = after
+                if after + 1 < len(self.stems) and (self._word(after) in _CLAUSE or self._claims(at, after)):
+                    self.clause_at = after - (self._word(after) not in _CLAUSE)
                     return
             at = after
+
+    def _claims(self, verb: int, after: int) -> bool:
+        """Whether a verb is followed by what somebody is said to have said, without a "that" before it."""
+        plain = self._word(after) not in (
+            "about",
+            "of",
+            "on",
+            "anything",
+            "something",
+            "when",
+            "what",
+            "how",
+            "to",
+            "by",
+        )
+        return plain and self.stems[verb] in ("say", "said") and bool(_BE & {t.word for t in self.tokens[after + 1 :]})
 
     def _speaker(self, begin: int, verb: int) -> None:
         """Who speaks stands right before the verb: "what does the old man say", "the teacher says"."""

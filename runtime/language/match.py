@@ -6,6 +6,7 @@ How sure each way is, is a weight in 0..1 that ends up in the confidence of an a
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from rapidfuzz.distance import OSA
@@ -20,6 +21,8 @@ RELATED = 0.8
 COMPOUND = 0.9
 PART = 0.6
 NEAR = 0.75
+# A compound has more to it than an ending: "rain" is no part of "train".
+PART_LEAST = 3
 ALIKE = 0.6
 
 
@@ -56,6 +59,15 @@ class Text:
                 best, place = like, i
         return best, place
 
+    def runs(self, wanted: Sequence[str], gaps: Sequence[int]) -> bool:
+        """Whether these words, or others for the same, follow each other here, with at most so many words between
+        each and the one before."""
+        fits = [[i for i, found in enumerate(self.words) if likeness(word, found) >= RELATED] for word in wanted]
+        reached = fits[0] if fits else []
+        for places, gap in zip(fits[1:], gaps, strict=True):
+            reached = [i for i in places if any(0 < i - at <= gap + 1 for at in reached)]
+        return bool(reached)
+
 
 @lru_cache(maxsize=131072)
 def likeness(asked: str, found: str) -> float:
@@ -71,11 +83,11 @@ def likeness(asked: str, found: str) -> float:
     shorter, longer = sorted((len(a), len(b)))
     if shorter >= 5 and a[:shorter] == b[:shorter] and longer - shorter <= 4:
         return NEAR
-    if len(a) >= 4 and len(b) > len(a) and (b.endswith(a) or b.startswith(asked)):
+    if len(a) >= 4 and len(b) >= len(a) + PART_LEAST and (b.endswith(a) or b.startswith(asked)):
         return COMPOUND
     if len(found) >= 4 and len(asked) >= 7 and asked.endswith(found):
         return PART
-    allowed = 2 if shorter >= 8 else 1 if shorter >= 5 else 0
+    allowed = 2 if shorter >= 8 else 1 if shorter >= (5 if longer > shorter else 6) else 0
     if allowed and a[0] == b[0] and longer - shorter <= allowed and OSA.distance(a, b, score_cutoff=allowed) <= allowed:
         return NEAR
     if len(asked) >= 5 and len(skeleton := sound_of(asked)) >= 4 and skeleton == sound_of(found):
