@@ -34,7 +34,7 @@ class Day:
         self._random = np.random.default_rng(seed)
         shares = 1.0 / np.arange(1, VOCABULARY + 1)
         self._cumulated = np.cumsum(shares / shares.sum())
-        self._picture = b"\xff\xd8" + self._random.bytes(PICTURE_BYTES)
+        self._picture = b"\xff\xd8\xff\xda" + self._random.bytes(PICTURE_BYTES)
 
     def words(self, n: int, rarest_of: int = 1) -> str:
         """``n`` words; each the rarest of ``rarest_of`` drawn, as a question asks for what is particular."""

@@ -102,7 +102,7 @@ class Perceived:
     def picture(self) -> tuple[bytes, set[bytes]]:
         self._marks += 1
         name = bytes(0x80 + (self._marks >> shift & 63) for shift in (30, 24, 18, 12, 6, 0))
-        parts = [b"\xff\xd8"]
+        parts = [b"\xff\xd8\xff\xda"]
         # Sizes around what fits on a page, and pictures of several pages.
         for _ in range(self.random.choice((2, 8, 18, 24, 60))):
             parts += [self.random.randbytes(MARK_EVERY_BYTES), b"\x01\xf5\xf7MK" + name]

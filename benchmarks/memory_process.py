@@ -129,7 +129,7 @@ class Stream:
             text=f"{' '.join(words)} {self.n}",
             vector=self.vector() if is_frame else None,
             vector_space=SPACE if is_frame else "",
-            payload=b"\xff\xd8" + self._random.randbytes(self._picture_bytes) if is_frame else None,
+            payload=b"\xff\xd8\xff\xda" + self._random.randbytes(self._picture_bytes) if is_frame else None,
         )
 
     def vector(self) -> bytes:
