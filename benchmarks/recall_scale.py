@@ -2,7 +2,7 @@
 [--without NAME]`.
 
 A memory of N observations (a million by default) with text and a vector of 512 dimensions each is written through the
-store, its index made as the memory process makes it, and opened anew; then whole recalls (words, vectors, fusion) are
+store, and opened anew; then whole recalls (words, vectors, fusion) are
 timed over all of it, within one minute and within one hour, and again in a memory of a tenth. ``open_s`` is right after
 it was written, ``open_again_s`` once more; both end with the first answer. Recall@20 is against comparing all vectors.
 In the same run, over the lines and vectors of the tenth: sqlite-vec with FTS5 (brute force), LanceDB hybrid and FAISS
@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from numpy.typing import NDArray
 
 from benchmarks import harness, scale_rivals
 from benchmarks.scale_inputs import DIMENSIONS, make_lines, make_queries, make_vectors, read_lines
-from memory.index.vector_segments import segment_vectors
 from memory.recall.rank import Recall, RecallOptions
 from memory.store.batch import Batch
 from memory.store.database import Store
@@ -104,16 +102,7 @@ def fill(directory: Path, n: int, vectors: NDArray[np.float16]) -> dict[str, flo
     with store.write() as writing:
         writing.add(Batch(watermarks={(SOURCE, ended.track): ended.t_s}, ended={(SOURCE, ended.track): "end"}))
     written_s = time.perf_counter() - began_s
-    began_s = time.perf_counter()
-    with closing(store.maintainer()) as connection:
-        while segment_vectors(connection):
-            pass
-    segmented_s = time.perf_counter() - began_s
-    figures = {
-        "written_per_s": n / written_s,
-        "vectors_segmented_per_s": n / segmented_s,
-        "gigabytes": store.size_bytes() / 1e9,
-    }
+    figures = {"written_per_s": n / written_s, "gigabytes": store.size_bytes() / 1e9}
     store.close()
     return figures
 
@@ -153,7 +142,7 @@ def timed(call: Callable[[int], Any], n: int) -> tuple[NDArray[np.float64], list
 def measure(directory: Path, n: int) -> tuple[dict[str, float], NDArray[np.float16]]:
     """Figures of one memory of ``n`` observations, and its vectors."""
     figures, vectors = made(directory, n)
-    harness.progress(f"recall_scale: {n:,} written and put into cells")
+    harness.progress(f"recall_scale: {n:,} written")
     asked, queries = ask(n, vectors)
     for name in ("open_s", "open_again_s"):
         began_s = time.perf_counter()

@@ -7,7 +7,6 @@ then announce; so nobody is told of what a crash could still take back.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -21,10 +20,9 @@ import anyio.to_thread
 from memory.announcer import Announcer
 from memory.archive.exporter import clear_unfinished
 from memory.calls import Answerer
-from memory.index.vector_segments import segment_vectors
 from memory.store.admission import find_fault
 from memory.store.batch import Batch, Delivered, gather, lost_gap
-from memory.store.database import Store, explained
+from memory.store.database import Store
 from memory.store.levels import budget_of
 from memory.transactions import MemoryWriter
 from memory.upkeep.repair import find_damage
@@ -64,7 +62,6 @@ if TYPE_CHECKING:
 BATCH_LIMIT = 128
 # What belongs together arrives together: a moment longer than the first message of it.
 GATHER_S = 0.02
-SEGMENT_INTERVAL_S = 30.0
 # Reading what recall holds of a large memory.
 WARMING_S = 300.0
 # Of what age and budget remove, bytes stay in the file until it is scrubbed; and bits flip.
@@ -85,8 +82,7 @@ class Remembering:
         self._answerer = Answerer(store, service.config.memory)
         self._writer_thread = anyio.CapacityLimiter(1)
         self._store = store
-        self._segmenting = anyio.CapacityLimiter(1)
-        self._over = threading.Event()
+        self._beside_limit = anyio.CapacityLimiter(1)
         self._lost: dict[tuple[str, Track], str] = {}
         self._taken: list[Delivered] = []
         self._committed_at = 0.0
@@ -112,7 +108,6 @@ class Remembering:
         self._service.report(idle=True)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._remember_forever, subscription)
-            tasks.start_soon(self._segment_vectors_forever)
             tasks.start_soon(self._look_after_forever)
             await self._service.serve(
                 {
@@ -134,7 +129,6 @@ class Remembering:
                     ImportRequest: self._import,
                 }
             )
-            self._over.set()
             tasks.cancel_scope.cancel()
         with anyio.CancelScope(shield=True):
             await self._drain(subscription)
@@ -162,18 +156,6 @@ class Remembering:
                 await self._store_taken()
             # Where more has always come meanwhile, nothing above waits, and nothing would ever be given up.
             await anyio.lowlevel.checkpoint()
-
-    async def _segment_vectors_forever(self) -> None:
-        """Put vectors into cells whenever enough have come, beside everything else."""
-        while True:
-            # Not abandoned, because it holds a connection; it ends between two transactions.
-            while await anyio.to_thread.run_sync(self._segment_vectors, limiter=self._segmenting):
-                pass
-            await anyio.sleep(SEGMENT_INTERVAL_S)
-
-    def _segment_vectors(self) -> bool:
-        with explained(self._store.where), closing(self._store.maintainer()) as connection:
-            return segment_vectors(connection, self._over.is_set)
 
     async def _look_after_forever(self) -> None:
         """Scrub what was removed since, and look for damage."""
@@ -204,7 +186,7 @@ class Remembering:
 
     async def _beside(self, function: Callable[..., T], *args: Any) -> T:
         """Run beside reading and writing, one at a time."""
-        return await anyio.to_thread.run_sync(function, *args, limiter=self._segmenting)
+        return await anyio.to_thread.run_sync(function, *args, limiter=self._beside_limit)
 
     async def _drain(self, subscription: Any) -> None:
         while (delivery := subscription.poll()) is not None:

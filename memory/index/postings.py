@@ -30,7 +30,7 @@ from memory.index.blocks import (
     unsealed_rows,
 )
 from memory.index.time_order import TimeOrder
-from memory.index.vector_segments import times_redescribed
+from memory.index.vectors import times_redescribed
 
 # Postings kept between questions, in occurrences of 8 bytes: names and pictures are asked about again and again.
 KEPT_POSTINGS = 4_000_000

@@ -63,7 +63,7 @@ class Recall:
         """Read what a first question would otherwise wait for."""
         with snapshot(self._connection):
             self._index.refresh()
-            for (space,) in self._connection.execute("SELECT DISTINCT space FROM vector_segments").fetchall():
+            for (space,) in self._connection.execute("SELECT DISTINCT space FROM vectors").fetchall():
                 self._space(space)
 
     def recall(self, request: RecallRequest) -> RecallReply:

@@ -51,7 +51,7 @@ class VectorScores:
         n = max(VECTOR_HITS, 4 * limit)
         if self._wanted.scope is None:
             found = self._seen(*self._vectors.nearest(self._query, n))
-            if len(found[0]) >= limit or (self._vectors.is_whole and len(found[0]) == min(n, len(self._vectors))):
+            if len(found[0]) >= limit or len(found[0]) == min(n, len(self._vectors)):
                 return found
             inside = np.arange(len(self._seqs))
         else:

@@ -150,7 +150,7 @@ class Store:
             return open_reader(self.path)
 
     def maintainer(self) -> sqlite3.Connection:
-        """A new connection for work on the index beside the writer, in transactions so short that it hardly waits."""
+        """A new connection that writes beside the writer, in transactions so short that this hardly waits."""
         with explained(self.where):
             connection = connect(self.path, "rw")
             for pragma in _WRITER_PRAGMAS:

@@ -228,7 +228,7 @@ INSERT INTO charged
     sum(row_bytes + picture_bytes) FROM charges GROUP BY 1;
 """
 
-# Vectors put into cells of neighbours (memory.vector_segments), a quicker way to the table `vectors`, which stays the
+# Vectors put into cells of neighbours (until 14), a quicker way to the table `vectors`, which stays the
 # truth. state: building, live, dead. Of the members of a cell: seqs int64, scales float32, codes int8, little-endian;
 # its centroid float16.
 _6_VECTOR_CELLS = """
@@ -291,6 +291,12 @@ _13_CHECKED_SEQUENCES = """
 ALTER TABLE publisher_seq ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
 """
 
+# Every vector is compared with a query (memory.index.vectors): cells are not needed for as many as budgets hold.
+_14_NO_CELLS = """
+DROP TABLE vector_cells;
+DROP TABLE vector_segments;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _1_OBSERVATIONS_SPANS_AND_TERMS,
     _2_REMOVALS,
@@ -305,6 +311,7 @@ MIGRATIONS: tuple[str, ...] = (
     _11_NO_TRIGRAMS,
     _12_CHECKSUMS,
     _13_CHECKED_SEQUENCES,
+    _14_NO_CELLS,
 )
 SCHEMA = len(MIGRATIONS)
 

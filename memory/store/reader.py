@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from memory.index.blocks import index_bytes
-from memory.index.vector_segments import segment_bytes
 from memory.store.database import FILE_NAME, explained, open_reader
 from memory.store.levels import Budget, share_out
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
@@ -202,7 +201,7 @@ def read_status(
             observations=dict(connection.execute("SELECT channel, count(*) FROM observations GROUP BY channel")),
             spans=dict(connection.execute("SELECT level, count(*) FROM spans GROUP BY level")),
             bytes=size_bytes,
-            index_bytes=index_bytes(connection) + segment_bytes(connection),
+            index_bytes=index_bytes(connection),
             path=path,
             schema=connection.execute("PRAGMA user_version").fetchone()[0],
             levels={level: LevelBytes(bytes=borne[level], budget=(budget or Budget()).of(level)) for level in LEVELS},

@@ -17,7 +17,7 @@ import msgspec
 from memory.erasure.sketches import resketch
 from memory.index.blocks import rewrite_keys
 from memory.index.keys import Key, counted_terms, observation_key
-from memory.index.vector_segments import drop_from_cells, move_vectors
+from memory.index.vectors import note_redescribed
 from memory.index.vocabulary import learn
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_vector, observation_of, reword
 from memory.store.removal import count_terms, uncharge, uncount_terms
@@ -64,7 +64,6 @@ def redescribe(writing: Writing, frames: Sequence[Observation]) -> int:
         known, seq = observation_of(row), row[11]
         seqs.append(seq)
         uncharge(connection, [seq], "row_bytes", n=0)
-        drop_from_cells(connection, [seq])
         assert frame.vector is not None
         insert_vector(connection, seq, frame.vector_space, frame.vector)
         if (frame.text, frame.data) != (known.text, known.data):
@@ -74,7 +73,7 @@ def redescribe(writing: Writing, frames: Sequence[Observation]) -> int:
             touched.setdefault(row[12], []).append((known.t0_s, known.t1_s))
         uncharge(connection, [seq], "-row_bytes", n=0)
     if seqs:
-        move_vectors(connection, seqs, spaces.pop())
+        note_redescribed(connection)
     _reword(writing, reworded)
     for source, stretches in touched.items():
         resketch(connection, source, stretches, ("full",))

@@ -19,7 +19,6 @@ from collections.abc import Container, Iterable, Sequence
 from msgspec import Struct
 
 from memory.index.keys import Key, counted_terms, observation_key
-from memory.index.vector_segments import drop_from_cells
 from memory.index.vocabulary import term_counts
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from memory.store.size_accounting import belongs_at_s, charge, kind_of, level_of
@@ -52,7 +51,6 @@ def remove_observations(connection: sqlite3.Connection, ids: Iterable[str]) -> R
         removed.keys.extend((row[11], observation_key(observation_of(row))) for row in rows)
         removed.terms.update(uncount_terms(connection, removed.keys[-len(rows) :] if rows else []))
         seqs = [(row[11],) for row in rows]
-        drop_from_cells(connection, [row[11] for row in rows if row[9] is not None])
         for table in ("payloads", "vectors", "observations"):
             connection.executemany(f"DELETE FROM {table} WHERE seq=?", seqs)
         connection.executemany("DELETE FROM links WHERE to_id=?", [(row[0],) for row in rows])

@@ -1,7 +1,7 @@
 """Repair of a memory that nobody has open: in place where rows are bad, into a new file where pages are.
 
 From a file with damaged pages every row is taken that can be reached, by its number from both ends of what is missing.
-Indexes, counts and vectors' cells are not taken but made again. The damaged file stays beside the new one, for whoever
+Indexes and counts are not taken but made again. The damaged file stays beside the new one, for whoever
 can make more of it.
 """
 

@@ -15,7 +15,6 @@ import pytest
 
 from memory.budget.compress import Member as Weighed
 from memory.budget.compress import Pooling
-from memory.index.vector_segments import segment_vectors
 from memory.recall.rank import Recall, RecallOptions
 from memory.spans.consolidate import Consolidator
 from memory.spans.read_spans import read_spans
@@ -162,24 +161,13 @@ def test_it_goes_on_where_it_was_broken_off(tmp_path: Path) -> None:
     store.close()
 
 
-def test_vectors_in_segments_move_to_the_other_space_and_are_found_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Old vectors lie in segments; so do newer frames of the new space, stored after them."""
-    monkeypatch.setattr("memory.index.vector_segments.SMALL", 50)
-    monkeypatch.setattr("memory.index.vector_segments.LARGE", 200)
+def test_vectors_move_to_the_other_space_and_are_found_there(tmp_path: Path) -> None:
+    """By a memory that had read them before; newer frames of the new space were stored after them."""
     at_random = np.random.default_rng(0)
     directions = at_random.standard_normal((120, 8))
     seen = [see(float(t), vector=tuple(v)) for t, v in enumerate(directions)]
     seen[60:] = [msgspec.structs.replace(frame, vector_space="newer") for frame in seen[60:]]
     store = memory_of(tmp_path, stream(*seen, end_s=130.0))
-
-    def segment_all() -> None:
-        with closing(store.maintainer()) as connection:
-            while segment_vectors(connection):
-                pass
-
-    segment_all()
     recaller = Recall(store.reader(), RecallOptions())
     query = directions[7] / np.linalg.norm(directions[7])
     assert found(recaller, store, "", "test", query)[0] == seen[7].id
@@ -188,12 +176,10 @@ def test_vectors_in_segments_move_to_the_other_space_and_are_found_there(
         redescribe(
             writing, [told_anew(f, v) for f, v in zip(foreign(store, "newer", limit=60), directions, strict=False)]
         )
-    for _ in range(2):  # with the vectors in no segment, and in segments again
-        assert found(recaller, store, "", "newer", query)[0] == seen[7].id
-        assert found(recaller, store, "", "test", query) == []
-        last = directions[100] / np.linalg.norm(directions[100])
-        assert found(recaller, store, "", "newer", last)[0] == seen[100].id
-        segment_all()
+    assert found(recaller, store, "", "newer", query)[0] == seen[7].id
+    assert found(recaller, store, "", "test", query) == []
+    last = directions[100] / np.linalg.norm(directions[100])
+    assert found(recaller, store, "", "newer", last)[0] == seen[100].id
     store.close()
 
 

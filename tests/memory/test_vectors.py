@@ -1,8 +1,7 @@
-"""Vectors in cells: the nearest are found as by comparing all, within what may be seen, through every change."""
+"""Vectors: the nearest are found as by comparing the true ones, within what may be seen, through every change."""
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,11 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from memory.index.vector_cells import dots, encode, make_cells
-from memory.index.vector_segments import segment_vectors
+from memory.index.vectors import VectorIndex, dots, encode
 from memory.recall.rank import Recall, RecallOptions
 from memory.store.database import Store
-from memory.store.reader import read_status
 from memory.store.views import open_view
 from runtime.messages import Observation, RecallRequest, ViewRequest
 from tests.fixtures.memory_cases import memory_of, remember, see, stream
@@ -24,13 +21,8 @@ DIMENSIONS = 32
 
 
 @pytest.fixture(autouse=True)
-def _small_segments(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segments of a hundred vectors, and only a part of the cells read."""
-    monkeypatch.setattr("memory.index.vector_segments.SMALL", 100)
-    monkeypatch.setattr("memory.index.vector_segments.LARGE", 400)
-    monkeypatch.setattr("memory.index.vector_cells.CELL_SIZE", 8)
-    monkeypatch.setattr("memory.index.vectors.SCAN_LEAST", 120)
-    monkeypatch.setattr("memory.index.vectors.SCAN_SHARE", 0.3)
+def _few_hits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of three hundred, few enough are put in order that it matters which."""
     monkeypatch.setattr("memory.recall.vector_scores.VECTOR_HITS", 20)
 
 
@@ -53,12 +45,6 @@ def nearest(observations: list[Observation], query: np.ndarray, n: int = 5) -> l
     return [o.id for o in sorted(near, key=lambda o: -float(vector_of(o) @ query))[:n]]
 
 
-def share_found(recaller: Recall, store: Store, observations: list[Observation]) -> float:
-    """Of the five nearest, over all queries."""
-    shares = [len({*found(recaller, store, q)} & {*nearest(observations, q)}) / 5 for q in queries()]
-    return sum(shares) / len(shares)
-
-
 def found(recaller: Recall, store: Store, query: np.ndarray, **request: Any) -> list[str]:
     with closing(store.reader()) as reader:
         view = open_view(reader, request.pop("view", ViewRequest()))
@@ -77,66 +63,28 @@ def queries() -> Iterator[np.ndarray]:
         yield query / np.linalg.norm(query)
 
 
-def segment_all(store: Store) -> None:
-    with closing(store.maintainer()) as connection:
-        while segment_vectors(connection):
-            pass
-
-
-def states(store: Store) -> list[tuple[str, int]]:
-    with closing(store.reader()) as reader:
-        return reader.execute("SELECT state, n FROM vector_segments ORDER BY first_seq").fetchall()
-
-
 def test_coded_vectors_keep_their_cosines() -> None:
     vectors = np.stack([vector_of(o) for o in pictures(50)])
-    cosines = dots([encode(vectors)], encode(vectors[:1]))
+    cosines = dots(encode(vectors), encode(vectors[:1]))
     assert np.abs(cosines - vectors @ vectors[0]).max() < 0.01
 
 
-def test_cells_hold_neighbours_and_are_the_same_each_time() -> None:
-    vectors = np.stack([vector_of(o) for o in pictures(200)]).astype(np.float16)
-    centroids, cell = make_cells(vectors)
-    again, cell_again = make_cells(vectors)
-    assert np.array_equal(centroids, again)
-    assert np.array_equal(cell, cell_again)
-    assert len(cell) == 200
-    inside = np.mean([vectors[i] @ centroids[c] for i, c in enumerate(cell)])
-    assert inside > 0.8 > np.mean(vectors.astype(np.float32) @ centroids.T)
-
-
-def test_the_nearest_are_found_in_segments_and_in_what_is_in_none(tmp_path: Path) -> None:
+def test_the_nearest_are_found_among_what_was_there_and_what_came_since(tmp_path: Path) -> None:
     seen = pictures(300)
     store = memory_of(tmp_path, stream(*seen[:250], end_s=400.0))
     recaller = Recall(store.reader(), RecallOptions())
     for query in queries():
         assert found(recaller, store, query) == nearest(seen[:250], query)
-    segment_all(store)
-    assert states(store) == [("live", 100), ("live", 100)]
     remember(store, stream(*seen[250:], end_s=400.0))
     for opened in (recaller, Recall(store.reader(), RecallOptions())):
-        assert share_found(opened, store, seen) > 0.9
-    store.close()
-
-
-def test_small_segments_become_a_large_one_and_nothing_is_lost(tmp_path: Path) -> None:
-    seen = pictures(480)
-    store = memory_of(tmp_path, stream(*seen[:150], end_s=500.0))
-    for i in range(150, 480, 110):
-        segment_all(store)
-        remember(store, stream(*seen[i : i + 110], end_s=500.0))
-    segment_all(store)
-    assert states(store) == [("live", 400)]
-    with closing(store.reader()) as reader:
-        assert reader.execute("SELECT count(DISTINCT segment) FROM vector_cells").fetchone() == (1,)
-    assert share_found(Recall(store.reader(), RecallOptions()), store, seen) > 0.9
+        for query in queries():
+            assert found(opened, store, query) == nearest(seen, query)
     store.close()
 
 
 def test_a_window_and_the_limit_of_a_view_are_exact(tmp_path: Path) -> None:
     seen = pictures(300)
     store = memory_of(tmp_path, stream(*seen, end_s=400.0))
-    segment_all(store)
     recaller = Recall(store.reader(), RecallOptions())
     for query in queries():
         assert found(recaller, store, query, t0_s=250.0, t1_s=270.0) == nearest(seen[250:271], query)
@@ -145,53 +93,26 @@ def test_a_window_and_the_limit_of_a_view_are_exact(tmp_path: Path) -> None:
     store.close()
 
 
-def test_what_is_removed_is_in_no_cell_and_not_found(tmp_path: Path) -> None:
+def test_what_is_removed_is_not_found_and_its_codes_go_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memory.index.vectors._ADDED_AT_LEAST", 20)
     seen = pictures(300)
-    store = memory_of(tmp_path, stream(*seen, end_s=400.0))
-    segment_all(store)
-    recaller = Recall(store.reader(), RecallOptions())
+    store = memory_of(tmp_path, stream(*seen[:100], end_s=400.0))
+    reader = store.reader()
+    recaller, index = Recall(store.reader(), RecallOptions()), VectorIndex(reader, "test")
+    index.refresh()
     query = next(queries())
-    gone = set(nearest(seen, query, 3))
+    gone = set(nearest(seen[:100], query, 3))
     found(recaller, store, query)
     with store.write() as writing:
         writing.remove(gone)
     left = [o for o in seen if o.id not in gone]
     for opened in (recaller, Recall(store.reader(), RecallOptions())):
-        assert found(opened, store, query) == nearest(left, query)
-    with closing(store.reader()) as reader:
-        listed = b"".join(seqs for (seqs,) in reader.execute("SELECT seqs FROM vector_cells"))
-        there = {seq for (seq,) in reader.execute("SELECT seq FROM vectors")}
-    assert set(np.frombuffer(listed, "<i8").tolist()) <= there
-    store.close()
-
-
-def test_a_segment_that_a_crash_left_unfinished_is_made_again(tmp_path: Path) -> None:
-    seen = pictures(130)
-    store = memory_of(tmp_path, stream(*seen, end_s=400.0))
-    asked = iter([False] * 4)
-    with closing(store.maintainer()) as connection:
-        assert not segment_vectors(connection, is_over=lambda: next(asked, True))
-    assert [state for state, _ in states(store)] == ["building"]
-    recaller = Recall(store.reader(), RecallOptions())
-    for query in queries():
-        assert found(recaller, store, query) == nearest(seen, query)
-    segment_all(store)
-    assert states(store) == [("live", 100)]
-    for query in queries():
-        assert found(recaller, store, query) == nearest(seen, query)
-    store.close()
-
-
-def test_cells_are_counted_among_the_bytes_of_the_index(tmp_path: Path) -> None:
-    store = memory_of(tmp_path, stream(*pictures(130), end_s=400.0))
-    before = read_status(store.reader(), "", 0).index_bytes
-    segment_all(store)
-    grown = read_status(store.reader(), "", 0).index_bytes - before
-    with sqlite3.connect(store.path) as plain:
-        (held,) = plain.execute(
-            "SELECT sum(length(centroid) + length(seqs) + length(scales) + length(codes)) FROM vector_cells"
-        ).fetchone()
-    assert 0.8 * held <= grown <= 1.3 * held
+        assert found(opened, store, query) == nearest([o for o in seen[:100] if o.id not in gone], query)
+    for end in range(125, 301, 25):
+        remember(store, stream(*seen[end - 25 : end], end_s=400.0))
+        index.refresh()
+    assert len(index) == 297
+    assert found(recaller, store, query) == nearest(left, query)
     store.close()
 
 
