@@ -12,12 +12,13 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import clips, harness, locomo, recall_scale, replay_speed, segmentation, week
+from benchmarks import clips, harness, hearing, locomo, recall_scale, replay_speed, segmentation, week
 
 PAGES = (harness.PROJECT / "README.md", harness.PROJECT / "docs" / "benchmarks.md")
 # The others are figures with names.
 TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "clips": clips.as_table,
+    "hearing": hearing.as_table,
     "locomo": locomo.as_table,
     "recall_scale": recall_scale.as_table,
     "replay_speed": replay_speed.as_table,
