@@ -138,7 +138,8 @@ class Composer:
         view = await self._memory.view(
             ViewRequest(source=request.source, as_of_s=request.as_of_s, sources=request.sources)
         )
-        records = (await self._memory.status(StatusRequest())).sources
+        status = await self._memory.status(StatusRequest())
+        records = status.sources
         conversation = await self.conversations.open(request.conversation, view)
         before = [turn for turn in conversation.turns if _is_visible(turn, view)]
         # What follows an order ("tell me when ...") leans on the question before it.
@@ -160,6 +161,7 @@ class Composer:
             being_said=" / ".join(said_now) if asked.frame.is_now and request.as_of_s is None else "",
             present=self._present(request, asked),
             now_wall_s=request.asked_wall_s,
+            status=status,
         )
         if len(asked.windows) == 1 and len(asked.view.limits) == 1:
             context = context.within(asked.windows[0].t0_s, asked.windows[0].t1_s)

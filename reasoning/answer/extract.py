@@ -14,7 +14,7 @@ from reasoning.answer.tell import nearest, none_counted, refusal_text, tell
 from reasoning.query.anchored import narrow
 from reasoning.query.context import Context
 from reasoning.query.known import Known, known_of
-from reasoning.query.plan import gather, matters
+from reasoning.query.plan import gather, matters, recognisable
 from reasoning.safety.evidence_filter import EvidenceFilter
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
@@ -89,6 +89,9 @@ class ExtractiveBackend:
         """
         outcomes = []
         for matter in matters(frame):
+            if unknown := recognisable(frame, matter, known):
+                outcomes.append(Outcome("unknown", (), 0.0, matter, unknown))
+                continue
             asked = frame
             if matter == "words" and frame.reduce == "count" and not _counts_mentions(frame):
                 asked = msgspec.structs.replace(frame, reduce="value", expects="number")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from reasoning.answer.draft import Claim, Draft, claim
+from reasoning.answer.draft import Claim, Draft, claim, refusal
 from reasoning.answer.honesty import Outcome
 from reasoning.query.rows import Row
 from reasoning.query.sightings import name_of
@@ -24,6 +24,8 @@ Tell = Callable[[Frame, Outcome, Moments], list[Claim]]
 
 def tell(frame: Frame, outcome: Outcome, moments: Moments) -> Draft:
     """The answer from what was found."""
+    if frame.offset and frame.offset >= len(outcome.rows):
+        return refusal("that is all I found of it")
     words = outcome.matter == "words"
     told = _TELL.get((frame.reduce, words)) or (_quote_best if words else _first)
     if outcome.matter == "changes" and outcome.rows[0].missing:

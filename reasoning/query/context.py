@@ -76,6 +76,7 @@ class Context:
         being_said: str = "",
         present: Present | None = None,
         now_wall_s: float = 0.0,
+        status: MemoryStatus | None = None,
     ) -> None:
         self.memory = memory
         self.view = view
@@ -92,7 +93,7 @@ class Context:
         self._calls = 0
         self._since_s = 0.0
         self._scanned: dict[tuple[object, ...], tuple[Observation, ...]] = {}
-        self._status: MemoryStatus | None = None
+        self._status = status
 
     def within(self, t0_s: float | None, t1_s: float | None) -> Context:
         """The same evidence in another window, of every source alike."""
@@ -115,12 +116,11 @@ class Context:
     def _again(
         self, memory: MemoryClient, t0_s: float | None, t1_s: float | None, windows: tuple[TimeWindow, ...]
     ) -> Context:
-        again = Context(
+        return Context(
             memory, self.view, t0_s=t0_s, t1_s=t1_s, windows=windows, source=self.source, limit=self.limit,
             history=self.history, being_said=self.being_said, present=self.present, now_wall_s=self.now_wall_s,
+            status=self._status,
         )  # fmt: skip
-        again._status = self._status
-        return again
 
     @property
     def bounded(self) -> bool:

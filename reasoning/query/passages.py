@@ -125,12 +125,14 @@ async def _gather(
     frame: Frame, context: Context, channels: tuple[Channel, ...]
 ) -> tuple[list[Observation], dict[str, float]]:
     """What may hold the answer, in order, with memory's own scores (0..1 within this question)."""
-    whole = await context.scan(*channels, limit=READ_WHOLE)
+    held = (await context.status()).observations
+    is_long = not context.bounded and sum(held.get(channel, 0) for channel in channels) >= READ_WHOLE
+    whole = () if is_long else await context.scan(*channels, limit=READ_WHOLE)
     hits = await context.recall(frame.query, channels, RECALLED)
     best = max((hit.score for hit in hits), default=0.0) or 1.0
     scores = {hit.observation.id: hit.score / best for hit in hits}
-    found = {o.id: o for o in whole} if len(whole) < READ_WHOLE else {}
-    if len(whole) >= READ_WHOLE:
+    found = {o.id: o for o in whole}
+    if is_long or len(whole) >= READ_WHOLE:
         found = {hit.observation.id: hit.observation for hit in hits}
         near = [hit.observation for hit in hits[:NEIGHBOURS_OF]]
         windows = [TimeWindow(source=o.source, t0_s=o.t0_s - NEIGHBOURS_S, t1_s=o.t1_s + NEIGHBOURS_S) for o in near]

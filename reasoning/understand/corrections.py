@@ -100,7 +100,7 @@ def parse_correction(text: str, last: PastTurn | None) -> Correction | None:
     lead = _LEAD.match(plain)
     rest = plain[lead.end() :] if lead else plain
     low = fold(rest)
-    if _ASKS.match(low):
+    if _ASKS.match(low) or low.startswith(("i mean ", "i meant ")):  # that is the question before, put right
         return None
     statement = rest.rstrip(".! ")
     if lead:

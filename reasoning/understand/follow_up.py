@@ -35,7 +35,7 @@ _ABOUT = frozenset("what how about the same for with is it in".split())
 class Recalled(Struct, frozen=True):
     """A question about the last answer itself."""
 
-    what: Literal["when", "evidence", "answer", "question"]
+    what: Literal["when", "who", "evidence", "answer", "question"]
 
 
 class Unclear(Struct, frozen=True):
@@ -118,6 +118,8 @@ def _replaced(text: str, frame: Frame, before: Frame) -> Frame:
     if frame.scope.sources or frame.scope.unknown or frame.scope.every:
         changes["scope"] = frame.scope
     asked = before.text
+    if frame.ordinal and before.reduce in ("first", "last"):
+        changes |= {"reduce": "last" if frame.ordinal < 0 else "first", "ordinal": frame.ordinal}
     if content:
         kept_noun = frame.colours and not [t for t in content if t.role != "colour" and t.word not in ("one", "ones")]
         if kept_noun:  # "the red one"

@@ -63,3 +63,20 @@ async def test_ctrl_c_takes_back_what_was_typed_and_leaves_an_empty_prompt() -> 
     with create_pipe_input() as keys, create_app_session(input=keys, output=DummyOutput()):
         keys.send_text("wrong words\x03right words\r\x03")
         assert [line async for line in chat._prompted()] == ["right words"]
+
+
+@pytest.mark.parametrize("word", ["exit", "Quit", "bye!"])
+async def test_who_types_a_word_of_leaving_leaves(
+    word: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with typed(f"{word}\nwhat is on the table?\n".encode()) as stdin:
+        monkeypatch.setattr(sys, "stdin", stdin)
+        assert await Chat(cast(Client, Agent()), (), lambda: "").run()
+    assert capsys.readouterr().out == ""
+
+
+async def test_help_is_given_to_who_types_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await chat(monkeypatch, "help\n")
+    assert "/standing" in capsys.readouterr().out

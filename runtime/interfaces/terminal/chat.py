@@ -27,6 +27,10 @@ from runtime.interfaces.terminal.standard_streams import readable, typed_lines
 from runtime.messages import Answer, AskRequest
 from runtime.printable import say
 
+# Commands that people type as plain words.
+WORDS = {
+    "exit": "/quit", "quit": "/quit", "bye": "/quit", "help": "/help", "pause": "/pause", "resume": "/resume",
+}  # fmt: skip
 HELP = """Ask anything about what was seen, heard or read; answers cite their moments as [m:ss].
   /status    processes, sources, encoders and the size of memory
   /timeline  the newest things noticed
@@ -69,6 +73,7 @@ class Chat:
             OUT.print("Ask away; /help shows what else you can do.")
         async for line in self._prompted() if interactive else typed_lines():
             text = readable(line).strip()
+            text = WORDS.get(text.lower().rstrip(".!"), text)
             if text in ("/quit", "/exit"):
                 return True
             try:
