@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from benchmarks import clips, harness, hearing, locomo, recall_scale, replay_speed, segmentation, week
+from benchmarks import clips, harness, hearing, locomo, recall_scale, replay_speed, seeing, segmentation, week
 
 PAGES = (harness.PROJECT / "README.md", harness.PROJECT / "docs" / "benchmarks.md")
 # The others are figures with names.
@@ -22,6 +22,7 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {
     "locomo": locomo.as_table,
     "recall_scale": recall_scale.as_table,
     "replay_speed": replay_speed.as_table,
+    "seeing": seeing.as_table,
     "segmentation": segmentation.as_table,
     "week": week.as_table,
 }

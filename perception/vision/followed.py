@@ -24,9 +24,10 @@ from runtime.language.vocabulary import Vocabulary
 # each newer one of their sort: what was half hidden at first is named by how it looks since.
 CLOSER_WEIGHT = 2.0
 _FADE_WHOLE, _FADE_CLOSER = 0.75, 0.85
+_AGREED, _AGREED_LOOKS = 0.8, 1.8
 # A name is told that has at least so much of the votes, after votes of so much weight, from several moments; with more,
 # of one moment, where a shot begins. Of what is called a person by this detector more are right.
-_SURE, _SURE_PERSON, _SURE_WEIGHT = 0.6, 0.5, 4.0
+_SURE, _SURE_PERSON, _SURE_WEIGHT = 0.65, 0.5, 4.0
 _MORE_AT_ONCE, _AT_ONCE_WEIGHT = 0.15, 5.0
 _AHEAD = 0.15  # of the next name
 # What fills more of the picture than this is no thing in it: leaves and dunes are a "bed", web pages a "laptop".
@@ -37,6 +38,8 @@ _BEGIN = 0.25  # a place less probable than this begins no thing
 _STRAY = 2.5  # how far from where it should be a thing is still it, in its own sizes, ...
 _STRAY_PER_S = 0.12  # ... and in widths of the picture for each second since it was seen
 _MATCH_MIN = 0.12
+# What was told by a name is seen again only under that name, and is gone once so little of the votes are left to it.
+_STILL_IT = 0.2
 # A place is known again by how it stands out from what is around it, so much of its own size.
 _PATCH_PX, _EDGE = 16, 0.3
 _UNCHANGED = 9.0  # mean difference in grey levels up to which a place looks as before
@@ -44,6 +47,7 @@ _UNCHANGED = 9.0  # mean difference in grey levels up to which a place looks as 
 _INSIDE, _OF_IT = 0.6, 0.2
 _ENTRY_S = 4.0
 _MOVES_REACH = 0.1  # in widths of the picture
+_DOUBLE = 0.6
 _KEPT = 64  # things followed at once
 
 
@@ -76,7 +80,7 @@ class Followed:
 
     number     the same for the same thing.
     first_s    when it was first seen, ``last_s`` when last; boxes are where. ``from_start``: the shot began with it.
-    missed     looks in a row that did not find it; ``unseen`` counts on while only its movement tells that it is there.
+    missed     looks in a row that did not find it; ``unseen`` counts on while its movement or place tells it is there.
     motion     the moving thing that it is or is part of at present; ``entry`` the first of these, ``exit`` the last,
                once that is gone.
     came       how far ``entry`` had come when it was joined to it.
@@ -119,10 +123,12 @@ class Followed:
             self.moments, self.looked_s = self.moments + 1, t_s
 
     def share(self, name: str) -> float:
-        """0..1: how far the looks at it agree on a name."""
-        weight = self.whole.looks + CLOSER_WEIGHT * self.closer.looks
-        votes = self.whole.votes.get(name, 0.0) + CLOSER_WEIGHT * self.closer.votes.get(name, 0.0)
-        return votes / weight if weight else 0.0
+        """0..1: how far the looks at it agree on a name; closer looks that agree outweigh those at the whole."""
+        closer, looks = self.closer.votes.get(name, 0.0), self.closer.looks
+        weight = self.whole.looks + CLOSER_WEIGHT * looks
+        share = (self.whole.votes.get(name, 0.0) + CLOSER_WEIGHT * closer) / weight if weight else 0.0
+        agreed = closer / looks if looks >= _AGREED_LOOKS else 0.0
+        return max(share, agreed) if agreed >= _AGREED else share
 
     def moved_to(self, t_s: float, box: Box) -> None:
         (x, y), (old_x, old_y) = centre(box), centre(self.box)
@@ -235,6 +241,15 @@ class ThingFollower:
                     thing.came = (x - first_x, y - first_y)
                 thing.moves = thing.moves or best.reach >= _MOVES_REACH
 
+    def doubles(self) -> list[Followed]:
+        """Things told by the name of another that was followed before them and is at the same place: it once more."""
+        told = [thing for thing in self.things if thing.told.id]
+        return [
+            thing
+            for i, thing in enumerate(told)
+            if any(o.told.name == thing.told.name and overlap(o.box, thing.box) >= _DOUBLE for o in told[:i])
+        ]
+
     def drop(self, gone: Iterable[Followed]) -> None:
         numbers = {thing.number for thing in gone}
         self.things = [thing for thing in self.things if thing.number not in numbers]
@@ -287,6 +302,8 @@ def _expected(t_s: float, thing: Followed) -> Box:
 
 def _likeness(t_s: float, thing: Followed, expected: Box, sighting: Sighting) -> float:
     """0..1: how well a sighting fits a thing, by place, size and name."""
+    if thing.told.id and sighting.probability(thing.told.name) < _STILL_IT:
+        return 0.0
     covered = max(overlap(expected, sighting.box), overlap(thing.box, sighting.box))
     (x, y), (other_x, other_y) = centre(expected), centre(sighting.box)
     size = max(*thing.box[2:], *sighting.box[2:])

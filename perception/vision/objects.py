@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 from msgspec import Struct
 
-from perception.vision.detector import Detection, Detector, is_part, sightings
+from perception.vision.detector import Detection, Detector, is_part, overlap, sightings
 from perception.vision.follow_faces import FaceEvent, FaceFollower
 from perception.vision.followed import Followed, ThingFollower, Told, looks_as_before, place_patch
 from perception.vision.motion import Box, MovingThing
@@ -25,14 +25,19 @@ from runtime.language.vocabulary import Vocabulary
 from runtime.messages import Observation, observation_id, round_time
 
 # The whole picture is looked at this often, at most; a closer look is saved up for in so many seconds, so many at most.
-_WHOLE_S, _CLOSER_S, _CLOSER_SAVED = 0.45, 0.8, 5
+_WHOLE_S, _CLOSER_S, _CLOSER_SAVED = 0.45, 1.0, 5
+# Looks in a row that found nothing with such a probability make the next dearer, so that a scene without a name costs
+# little.
+_BARREN_STEP, _BARREN_COST, _TELLING = 0.25, 3.0, 0.5
 _CLOSER_EACH = 4  # closer looks at one thing; then its name is voted by looks at the whole picture alone
 _CLOSER_AT_ONCE = 3
 _PROMISING = 0.3
 # A thing not found so often in a row has left, unless its place looks as before; of one seen to go over the border
 # one look is enough.
 _MISSED, _MISSED_OVER_BORDER = 3, 1
-_UNSEEN = 8  # looks for which its movement alone tells that a named thing is still there
+_UNSEEN_LIVING = 10  # looks for which what gets about by itself may be overlooked where its place looks as before
+_SAME_PLACE = 0.3
+_UNSEEN = 4  # looks for which its movement alone tells that a named thing is still there
 _COLOUR_LOOKS = 8
 # Something without a name is worth telling when it gets somewhere: parts of a body that sits or talks do not. It must
 # come in or go out over the border, or cross a third of the picture, and not just as a new shot begins.
@@ -91,6 +96,7 @@ class ObjectFinder:
         self._shot_t_s = 0.0
         self._whole_t_s = -_WHOLE_S
         self._closer_t_s, self._closer_saved = 0.0, float(_CLOSER_SAVED)
+        self._barren = 0
         self._interval = 1.0
         self._faces = FaceFollower(options.detect_width_px) if options.faces else None
 
@@ -205,6 +211,8 @@ class ObjectFinder:
             part = part_around(size, box, mirrored=True)
         seen: list[Detection] = look_closer(self._detector, bgr, part)
         found = self._follower.see(t_s, sightings(seen), t_s - self._shot_t_s < _WHOLE_S, closer=True)
+        told_apart = any(detection.probability >= _TELLING for detection in seen)
+        self._barren = 0 if told_apart else self._barren + 1
         if thing is not None:
             thing.closer_looks += 1
             if thing not in found:
@@ -222,7 +230,7 @@ class ObjectFinder:
         self._closer_saved, self._closer_t_s = min(float(_CLOSER_SAVED), saved), t_s
         if self._closer_saved < 1.0:
             return False
-        self._closer_saved -= 1.0
+        self._closer_saved -= min(_BARREN_COST, 1.0 + _BARREN_STEP * self._barren)
         return True
 
     def _open_things(self) -> list[Followed]:
@@ -250,12 +258,16 @@ class ObjectFinder:
 
     def _keep_those_there(self, t_s: float, grey: np.ndarray, still: bool) -> None:
         """Of things this look did not find, those whose place looks as before are there all the same."""
+        seen = [thing for thing in self._follower.things if not thing.missed]
         for thing in self._follower.things:
             thing.unseen = thing.unseen + 1 if thing.missed else 0
             if thing.missed and thing.motion is not None and thing.told.id and thing.unseen <= _UNSEEN:
-                thing.missed = 0
+                # Unless what moves there was seen as another.
+                taken = any(overlap(thing.box, other.box) >= _SAME_PLACE for other in seen if other is not thing)
+                thing.missed = thing.missed if taken else 0
             there = not thing.missed or still
-            if not there and thing.patch is not None:
+            stays = thing.unseen <= _UNSEEN_LIVING or not self._vocabulary.moves(thing.told.name)
+            if not there and stays and thing.patch is not None:
                 there = looks_as_before(place_patch(grey, thing.box), thing.patch)
             if there and (still or thing.motion is None or not thing.unseen):
                 thing.last_s, thing.missed = t_s, 0
@@ -265,8 +277,10 @@ class ObjectFinder:
 
     def _tell_named(self, told: list[Observation], t_s: float) -> None:
         """Tell of things whose name is sure, and of those that are gone."""
-        gone = []
+        gone = self._follower.doubles()
         for thing in self._follower.things:
+            if thing in gone:
+                continue
             over_border = thing.exit is not None and bool(thing.exit.left_over)
             if thing.missed >= (_MISSED_OVER_BORDER if over_border else _MISSED):
                 gone.append(thing)
