@@ -65,7 +65,7 @@ def test_bash_completes_commands_and_options(tmp_path: Path) -> None:
     script.write_text(enter(sys.executable, ENTRY, "--print-completion", "bash").stdout, encoding="utf-8")
     (tmp_path / "talk.mp4").touch()
     for words, expected in (
-        ("rep", {"replay"}),
+        ("repl", {"replay"}),
         ("forget --l", {"--last"}),
         ("replay ta", {"talk.mp4"}),
         ("ask --memory ta", {"talk.mp4"}),

@@ -103,7 +103,7 @@ async def test_a_clip_goes_to_a_file_whole_or_not_at_all(tmp_path: Path, capsys:
         out = tmp_path / "out.mp4"
         await clip(client, Config(), tmp_path, "0:03-0:05", "", out)  # type: ignore[arg-type]
         assert {second_of(image) for _, image in shown_in(out)} == {3, 4}
-        assert "a.mp4 0:03-0:05, from the recording" in capsys.readouterr().err
+        assert "a.mp4 0:03-0:05, from the recording" in capsys.readouterr().out
         (tmp_path / "a.mp4").unlink()
         with pytest.raises(UserError):
             await clip(client, Config(), tmp_path, "0:03-0:05", "", tmp_path / "other.mp4")  # type: ignore[arg-type]

@@ -125,7 +125,7 @@ async def clip(client: Client, config: Config, memory_dir: Path, typed: str, sou
         raise UserError(f"{out}: {error.strerror or error}") from None
     finally:
         beside.unlink(missing_ok=True)
-    note(f"{out}: {told_of_clip(made)}")
+    OUT.print(f"{out}: {told_of_clip(made)}")
     return made
 
 
