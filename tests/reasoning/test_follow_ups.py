@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import anyio
 import pytest
@@ -17,7 +18,7 @@ from tests.fixtures.virtual_clock import VirtualClock
 pytestmark = pytest.mark.anyio
 
 NAMED = EMBEDDED | {"things": "COCO"}
-SEEN = {"label": "car", "side": "left", "place": "left", "probability": 0.9, "count": 1}
+SEEN: dict[str, Any] = {"label": "car", "side": "left", "place": "left", "probability": 0.9, "count": 1}
 DAY = (
     said(5.0, 9.0, "the ferry to the island leaves at noon"),
     said(30.0, 34.0, "the museum is closed on mondays"),
