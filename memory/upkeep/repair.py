@@ -122,6 +122,8 @@ def _repair_into_new(directory: Path, wall_s: float) -> Repaired:
         try:
             with closing(connect(path, "ro")) as damaged:
                 damaged.text_factory = lambda data: data.decode(errors="replace")
+                # A table whose entry in the schema cannot be read is passed over, not everything for its sake.
+                damaged.execute("PRAGMA writable_schema=ON")
                 salvage = _Salvage(damaged, new)
                 salvage.run()
             with closing(new.reader()) as reader:
@@ -174,7 +176,10 @@ class _Salvage:
         columns = [row[1] for row in target.execute(f"PRAGMA table_info({table})")]
         there = {row[1] for row in self._damaged.execute(f"PRAGMA table_info({table})")}
         shared = [column for column in columns if column in there]
-        if not shared:
+        if not shared:  # its entry cannot be read; or the file is older than the table
+            self.unread[table] += self._damaged.execute(
+                "SELECT count(*) FROM sqlite_master WHERE name=?", (table,)
+            ).fetchone()[0]
             return
         insert = f"INSERT OR IGNORE INTO {table}({', '.join(shared)}) VALUES ({', '.join('?' * len(shared))})"
         rows = self._by_number(table, shared, key) if key else self._from_both_ends(table, shared)
