@@ -1,6 +1,6 @@
 """Text to index terms: what makes two ways of writing one word meet.
 
-Case and accents are folded, possessives cut, words stemmed (`memory.index.stem`), British spelling turned into
+Case and accents are folded, possessives cut, words stemmed (`runtime.language.stem`), British spelling turned into
 American, number words into digits ("twenty-three" -> 23), hyphenated words kept both apart and joined
 ("clean-room" -> clean, room, cleanroom). Scripts without spaces become overlapping pairs of characters.
 The same analysis serves the index and the query, so what it changes it changes on both sides.
@@ -12,7 +12,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-from memory.index.stem import stem
+from runtime.language.stem import term_stem
 
 MAX_TERM_LENGTH = 40
 
@@ -103,7 +103,7 @@ def _normal(word: str) -> str:
     if not _NOT_ISE.search(word):
         word = _YSE.sub(lambda m: f"iz{m[1]}" if m[1] else f"z{m[2]}", word)
     word = _DOUBLED.sub(r"\1l\2", word)
-    return stem(word)
+    return term_stem(word)
 
 
 def _pairs(word: str) -> list[str]:

@@ -24,7 +24,7 @@ from memory.index.vocabulary import learn
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from runtime.messages import Channel
 
-ANALYSIS = 2
+ANALYSIS = 3
 BLOCK_BITS = 14
 BLOCK = 1 << BLOCK_BITS
 # Fields of a posting: the words of an observation, and the name of who speaks.

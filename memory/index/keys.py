@@ -17,7 +17,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from memory.index.analysis import QUESTION_WORDS, terms, word_terms, words
-from memory.index.stem import stem
+from runtime.language.stem import term_stem
 from runtime.messages import Observation, SpeechFacts
 
 # Lanes: channels whose members are one another's conversation.
@@ -26,8 +26,8 @@ SAID = ("speech", "question", "answer", "correction", "derived")
 _ASKS = re.compile(
     r"[?？]|^(?:what|who|whose|when|where|why|how|which|did|do|does|is|are|was|were|can|could|would|have)\b", re.I
 )
-_MONTHS = {stem(name.lower()) for name in calendar.month_name if name}
-_WEEKDAYS = {stem(name.lower()) for name in calendar.day_name}
+_MONTHS = {term_stem(name.lower()) for name in calendar.month_name if name}
+_WEEKDAYS = {term_stem(name.lower()) for name in calendar.day_name}
 MIN_FUZZY_LENGTH = 4
 _DAY_0 = datetime.date(1970, 1, 1).toordinal()
 _CONSONANTS = str.maketrans("bfpvcgjkqsxzdtlmnr", "111122222222334556")
@@ -128,7 +128,7 @@ def day_terms(day: int) -> frozenset[str]:
     """The terms a day can be named by: month, weekday, day of the month, year."""
     date = datetime.date.fromordinal(_DAY_0 + day)
     return frozenset(
-        (stem(date.strftime("%B").lower()), stem(date.strftime("%A").lower()), str(date.day), str(date.year))
+        (term_stem(date.strftime("%B").lower()), term_stem(date.strftime("%A").lower()), str(date.day), str(date.year))
     )
 
 

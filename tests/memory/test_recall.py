@@ -10,11 +10,11 @@ import pytest
 
 from memory.index.analysis import terms
 from memory.index.keys import day_of, day_span, day_terms, query_terms, sound_of
-from memory.index.stem import stem
 from memory.index.vocabulary import near_terms
 from memory.recall.rank import Recall, RecallOptions
 from memory.store.database import Store
 from memory.store.views import open_view
+from runtime.language.stem import term_stem as stem
 from runtime.messages import Hit, Observation, RecallRequest, SourceOpened, SpeechFacts, ViewRequest
 from tests.fixtures.memory_cases import memory_of, say, see, stream
 
