@@ -89,7 +89,7 @@ class ExtractiveBackend:
         """
         outcomes = []
         for matter in matters(frame):
-            if unknown := recognisable(frame, matter, known):
+            if matter == "things" and (unknown := recognisable(frame, matter, known)):
                 outcomes.append(Outcome("unknown", (), 0.0, matter, unknown))
                 continue
             asked = frame

@@ -16,7 +16,9 @@ from msgspec import Struct
 from reasoning.query.known import Known
 from reasoning.query.plan import PLAN, Matter, recognisable
 from reasoning.query.rows import Row
+from reasoning.query.sightings import is_asked
 from reasoning.understand.frame import Frame
+from runtime.language import lexicon
 from runtime.language.values import has_finder
 
 Verdict = Literal["found", "nearest", "unknown", "none"]
@@ -24,8 +26,12 @@ Verdict = Literal["found", "nearest", "unknown", "none"]
 NEAREST = 0.45
 # So few changes of the picture are told though what they change to is not known.
 FEW_CHANGES = 3
+# What was seen is told no more surely than things are recognised (benchmarks/reliability.py).
+SURELY_SEEN = 0.8
 # With nothing to cover ("what is the title?"), a value of the type asked for is what there is to go by.
 BARE_TYPED, BARE = 0.7, 0.5
+# Below what is told: a value of the type, beside nothing that the question says of it.
+GUESSED = 0.3
 
 
 class Outcome(Struct, frozen=True):
@@ -45,12 +51,12 @@ def judge(frame: Frame, matter: Matter, rows: Sequence[Row], known: Known, absta
     """What these rows, in the order of the plan, entitle the answer to."""
     step = PLAN[frame.reduce, matter]
     if step.need == "all":
-        kept = [row for row in rows if not row.missing]
+        kept = [row for row in rows if not row.missing and (matter != "words" or strength(frame, row) > 0)]
     else:
         best = max((strength(frame, row) for row in rows), default=0.0)
         kept = [row for row in rows if strength(frame, row) >= max(abstain_below, 0.6 * best)]
     if kept and len(kept) >= (frame.ordinal if frame.reduce == "exists" else 1):
-        sure = strength(frame, kept[0])
+        sure = strength(frame, kept[0]) if matter == "words" else min(SURELY_SEEN, strength(frame, kept[0]))
         return Outcome("found", tuple(kept), round(min(1.0, sure), 4), matter)
     if matter == "changes" and frame.reduce != "exists" and 0 < len(rows) <= FEW_CHANGES:
         return Outcome("found", tuple(rows), 0.5, matter)  # that it changes, and no more, is claimed
@@ -61,11 +67,25 @@ def judge(frame: Frame, matter: Matter, rows: Sequence[Row], known: Known, absta
     return Outcome("nearest" if near else "none", near, 0.0, matter)
 
 
+# Any run of capitals may be one of these.
+_LOOSE = ("name", "organisation", "product")
+
+
+def _helping(frame: Frame) -> bool:
+    """Whether more than the noun of what is asked for helps to find it: "which product is announced"."""
+    return frame.expects in _LOOSE and len(frame.of("head")) > 1
+
+
 def strength(frame: Frame, row: Row) -> float:
     """How surely a row is about what is asked, 0..1."""
+    is_in_words = row.kind in ("said", "read")
+    if frame.expects == "kind" and is_in_words and not any(is_asked(frame, t) for t in lexicon.THINGS.of(row.told)):
+        return 0.0  # an animal was asked for, and none is named
     if not frame.matter and not frame.phrases:
+        if PLAN[frame.reduce, "words"].need == "all" and frame.of("place", "head"):
+            return 0.0  # a time of what stands at a place that nothing is known of
         if row.value:
-            return BARE_TYPED
+            return BARE_TYPED if row.beside or not _helping(frame) else GUESSED
         if row.kind not in ("said", "read"):
             return row.coverage
         return BARE if frame.expects in ("", "title", "moment") else 0.0

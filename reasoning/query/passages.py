@@ -179,7 +179,9 @@ def _weigh(
             score = score + TYPED * (1 + alone) if value else score * UNTYPED
         score *= IS_QUESTION if is_question and not joined else 1.0
         score *= 1.0 if not frame.channels or channel in frame.channels[:1] else OTHER_CHANNEL
-        score += PLACE_SHARE * cover(wanted.places, texts[i]).share + HEAD_SHARE * cover(wanted.heads, texts[i]).share
+        score += PLACE_SHARE * cover(wanted.places, texts[i]).share + HEAD_SHARE * (
+            beside := cover(wanted.heads, texts[i]).share
+        )
         score += RECALL_SHARE * max(scores.get(o.id, 0.0) for o in sentence.observations)
         if frame.expects in ("title", "name"):
             score += SIZE_SHARE * sizes.get(i, 0.0)
@@ -199,6 +201,7 @@ def _weigh(
             coverage=round(share, 4),
             score=round(score, 4),
             value=value,
+            beside=round(beside, 4),
         )
 
 

@@ -26,6 +26,7 @@ class Row(Struct, frozen=True):
     t_s       the media second it tells of.
     covered   the words of the question it answers for, ``missing`` those it does not; ``coverage`` is the share of
               them by how surely each was found, 0..1.
+    beside    the share, 0..1, of the words that only help to find it ("which product is *announced*").
     score     orders rows. ``value`` is one of the type asked for, "" where none is in it.
     """
 
@@ -38,6 +39,7 @@ class Row(Struct, frozen=True):
     coverage: float = 0.0
     score: float = 0.0
     value: str = ""
+    beside: float = 0.0
 
     @property
     def observation(self) -> Observation:

@@ -247,7 +247,7 @@ class _Reader:
                 at += 1
                 continue
             after = at + found.length
-            if self._is_side(at):
+            if self._is_side(at) or self._word(at) in ("name", "names"):
                 at = after
                 continue
             if found.value in ("object", "frame", "sound") and not self._is_only_framing(at, found.length):
