@@ -12,8 +12,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from msgspec import Struct
+from rapidfuzz.distance import Levenshtein
 
 # Music, laughter and the like under speech, as annotations tell of it.
 _OVER_SOUND = re.compile(r"\b(music|laugh|applause|noise|crowd)", re.IGNORECASE)
@@ -68,16 +68,7 @@ def words_of(text: str) -> list[str]:
 
 def misheard(said: Sequence[str], heard: Sequence[str]) -> int:
     """Words replaced, left out and put in, at the least (Levenshtein's distance)."""
-    costs = np.arange(len(heard) + 1)
-    for row, word in enumerate(said, 1):
-        replaced = costs[:-1] + np.array([word != other for other in heard], np.int64)
-        best = np.minimum(replaced, costs[1:] + 1)
-        fresh = np.empty_like(costs)
-        fresh[0] = row
-        for column, cost in enumerate(best.tolist(), 1):
-            fresh[column] = min(cost, int(fresh[column - 1]) + 1)
-        costs = fresh
-    return int(costs[-1])
+    return Levenshtein.distance(said, heard)
 
 
 def _index(media: Path) -> Iterator[dict[str, Any]]:

@@ -8,13 +8,13 @@ the same decisions every time.
 
 from __future__ import annotations
 
-import difflib
 import unicodedata
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from msgspec import Struct
+from rapidfuzz.distance import Indel
 
 from perception.vision.describe import place_of
 from perception.vision.ocr import TextEngine
@@ -289,7 +289,7 @@ def _same_text(known: str, new: str, same_place: bool) -> bool:
         return same_place or len(one) >= 4
     if not same_place and min(len(one), len(other)) < 6:
         return False
-    return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio() >= (_SAME_TEXT if same_place else 0.9)
+    return Indel.normalized_similarity(one, other) >= (_SAME_TEXT if same_place else 0.9)
 
 
 def _reading_order(line: _Line) -> tuple[float, float]:

@@ -7,11 +7,11 @@ that carry the decision (who, what, tell, show) are the most often right.
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import Literal
 
 from msgspec import Struct
+from rapidfuzz.distance import Indel
 
 Mode = Literal["off", "push", "wake", "any"]
 
@@ -115,7 +115,7 @@ def after_phrase(text: str, phrase: str) -> str | None:
     for first in range(min(_FIRST_WORDS, len(spoken))):
         for last in range(first, min(first + len(phrase.split()) + 2, len(spoken))):
             heard = "".join(_WORD.findall(text[spoken[first].start() : spoken[last].end()].lower()))
-            same = difflib.SequenceMatcher(None, wanted, heard).ratio()
+            same = Indel.normalized_similarity(wanted, heard)
             if same > best:
                 best, end = same, spoken[last].end()
     return text[end:].lstrip(" ,.!?:;-") if end >= 0 else None
