@@ -7,6 +7,7 @@ picture's tags, what is detected in it and what a question asks for agree.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -14,7 +15,7 @@ from msgspec import Struct
 
 from perception.vision.motion import Box
 from runtime.config import VisionConfig
-from runtime.errors import ConfigError, WeightsError
+from runtime.errors import ConfigError
 from runtime.language.vocabulary import EVERYDAY, Vocabulary, load_vocabulary
 
 # What is less probable than this is no evidence, not even against another name.
@@ -126,4 +127,6 @@ def load_detector(vision: VisionConfig, threads: int) -> Detector | None:
         return None
     if vision.detect in DETECTORS:
         return DETECTORS[vision.detect](vision, threads)
-    raise WeightsError(f"perception.vision.detect: {vision.detect}: exported detectors are not read yet")
+    from perception.vision.exported import ExportedDetector
+
+    return ExportedDetector(Path(vision.detect).expanduser(), load_vocabulary(vision.tags or EVERYDAY), threads)
