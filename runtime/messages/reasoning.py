@@ -34,7 +34,7 @@ class AskRequest(Message, frozen=True, tag="ask_request"):
 
 
 class TraceStep(Message, frozen=True, tag="trace_step"):
-    """One step on the way to an answer: a tool that was used, or what befell the model.
+    """One step on the way to an answer: a tool that was used, or what happened to the model.
 
     ``found`` says in one line what came of it. The tool `UNDERSTOOD` is no tool: a follow-up put in full, or what
     was misspelt as it was meant.

@@ -81,7 +81,7 @@ def require(name: str) -> tuple[Path, ...]:
     return found
 
 
-def whence(found: Iterable[Located]) -> str:
+def origin_of(found: Iterable[Located]) -> str:
     """Who keeps these files, in words."""
     return " and ".join(dict.fromkeys(place for one in found for place in one.places))
 

@@ -91,7 +91,7 @@ def test_a_package_carries_the_same_bytes_in_parts(package: Path, monkeypatch: p
     found = w.located(made.name)
     assert found is not None
     assert found[0].parts == (package / "data" / "one", package / "data" / "two")
-    assert w.whence(found) == "package made_carrier"
+    assert w.origin_of(found) == "package made_carrier"
     put(package / "data" / "two", CONTENT[1000:-1] + b"!")
     with pytest.raises(WeightsError, match=r"two is damaged or another file \(its checksum differs\); reinstall"):
         w.located(made.name)
@@ -162,7 +162,7 @@ def test_what_is_fetched_is_then_found(row: Weights, hub: list[tuple[str, str]])
     assert hub == [("owner/name", "made.pt")]
     found = w.located(row.name)
     assert found is not None
-    assert w.whence(found) == w.HUGGING_FACE
+    assert w.origin_of(found) == w.HUGGING_FACE
 
 
 def test_what_the_hub_has_by_that_name_and_is_another_file_is_refused_and_not_kept(

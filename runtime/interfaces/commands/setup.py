@@ -11,7 +11,7 @@ from runtime.interfaces.terminal.render import OUT
 from runtime.interfaces.voice.synthesis import VOICE
 from runtime.processes import PREPARE, PREPARE_HEARING
 from runtime.weights.fetch import CTRANSLATE2_FILES, TRANSFORMERS_FILES, fetch, fetch_repository
-from runtime.weights.known import absent, locate_repository, located, whence
+from runtime.weights.known import absent, locate_repository, located, origin_of
 from runtime.weights.table import WEIGHTS, Weights
 
 
@@ -75,4 +75,4 @@ def _whence(row: Weights) -> str:
     found = located(row.name)
     if found is None:
         raise WeightsError(absent(row.name))
-    return f"here, from {whence(found)}"
+    return f"here, from {origin_of(found)}"

@@ -16,7 +16,7 @@ from runtime.interfaces.terminal.render import note
 from runtime.messages import AWAY_MARK, TRACKS, Heartbeat, Track
 
 LOOK_S = 0.2
-# Picture and sound of a stream come over two connections: what befalls one mostly befalls the other by then.
+# Picture and sound of a stream come over two connections: what happens to one mostly has happened to the other by then.
 TOGETHER_S = 2.5
 _VERBS: dict[Track, str] = {"video": "seen", "audio": "heard"}
 
