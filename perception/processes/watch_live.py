@@ -329,9 +329,9 @@ class _LiveWatcher:
         self._service.report(source=self._source.source, idle=True, notes=(*notes, *self._models.lacking))
 
     def _wait_for_look(self, stretch: int, look: Look) -> None:
-        """The newest looks wait, as many as the encoder takes at once; one too many is merged into the one before
-        it.""" # What somebody asked to see is told whatever comes after it. if len(self._waiting) >= self._models.batch
-        and self._waiting[-1][1].keyframe.reason != "asked":
+        """The newest looks wait, as many as one batch holds; one too many is merged into the one before it."""
+        # What somebody asked to see is told whatever comes after it.
+        if len(self._waiting) >= self._models.batch and self._waiting[-1][1].keyframe.reason != "asked":
             from perception.vision.pipeline import merge_looks
 
             self._service.drop("look:busy")

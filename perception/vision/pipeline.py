@@ -1,8 +1,8 @@
 """What is seen: every decoded picture goes in, observations come out, in two halves that may run in two threads.
 
-`FrameSelector` is cheap and takes every picture: it picks keyframes and follows what moves. `FrameAnalyser` is costly
-and takes the picked ones only: it describes, reads, finds people and keeps a small picture. Both are stages, so the
-same file gives the same observations every time.
+`FrameSelector` is cheap and takes every picture: it picks keyframes and follows what moves. `FrameAnalyser` is slow and
+takes the picked ones only: it describes, reads, finds people and keeps a small picture. Both are stages, so the same
+file gives the same observations every time.
 """
 
 from __future__ import annotations

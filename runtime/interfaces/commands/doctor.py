@@ -27,7 +27,7 @@ from runtime.interfaces.commands.setup import wanted_weights
 from runtime.interfaces.terminal.render import OUT, byte_size
 from runtime.processes import DEVICES, REPAIR, STORED
 from runtime.weights.checkpoints import check_checkpoint
-from runtime.weights.known import Located, located, remedy, origin_of
+from runtime.weights.known import Located, located, origin_of, remedy
 from runtime.weights.table import VOICE_ACTIVITY, WEIGHTS, Weights
 
 LOW_DISK_BYTES = 500_000_000
@@ -98,8 +98,9 @@ def _weights(config: Config, memory_dir: Path) -> list[Finding]:
                 text = f"not here, so {row.lacking}; {remedy(row)} ({row.size_mb} MB; {about})"
                 findings.append(Finding("absent", row.name, text))
             else:
-                findings.append(Finding("ok", row.name, f"from {origin_of(found)}, {_looked_at(row, found[0])}
-                ({about})"))
+                findings.append(
+                    Finding("ok", row.name, f"from {origin_of(found)}, {_looked_at(row, found[0])} ({about})")
+                )
         except WeightsError as error:
             findings.append(Finding("absent", row.name, f"{error}; so {row.lacking}"))
     return findings
