@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 from reasoning.query.known import NAMING
@@ -75,6 +76,23 @@ def parse_condition(text: str) -> Condition:
     """The condition a sentence names: "somebody speaks of the budget", "a person in red enters"."""
     if unsupported := why_unsupported(text):
         return Condition(text, (), unsupported=unsupported)
+    written, text = text, _departing(text)
+    condition = _read(text)
+    return condition if written == text else msgspec.structs.replace(condition, text=written)
+
+
+def _departing(text: str) -> str:
+    """ "A car leaves" has no foliage in it: after what can go the word is a verb, put so that nobody mistakes it."""
+    tokens = text.split()
+    for i, token in enumerate(tokens[1:], 1):
+        if fold(token).strip(".,;:!") == "leaves" and (
+            lexicon.THINGS.of(tokens[i - 1]) or lexicon.KINDS.of(tokens[i - 1])
+        ):
+            tokens[i] = "departs"
+    return " ".join(tokens)
+
+
+def _read(text: str) -> Condition:
     frame = parse_question(text, _NEVER)
     stems = [stem(word) for word in words(text)]
     pointed = _pointed(stems)
@@ -155,12 +173,17 @@ def _of_things(text: str, frame: Frame, stems: list[str]) -> Condition:
     if not named:
         return Condition(text, (), unsupported=nothing_in(text))
     told = tuple(dict.fromkeys(w for w in _content(frame) if stem(w) not in _WEAK and w not in _ANYTHING))
-    names = tuple(dict.fromkeys(name for n in named for name in (lexicon.THINGS.of(n) or [stem(n)])))
+    names = tuple(
+        dict.fromkeys(name for n in named for name in (lexicon.THINGS.of(n) or lexicon.KINDS.of(n) or [stem(n)]))
+    )
     moving: tuple[Sign, ...] = ("thing", "moving")
     if any(lexicon.is_thing(name, "vehicle") for name in names):
         return Condition(text, moving, event=event, colours=frame.colours, sides=sides, names=names, beyond=named)
+    # What is said and written tells of no going, and of no colour or side that is to be seen.
+    only_seen = event == "leaves" or bool(frame.colours or sides)
+    signs: tuple[Sign, ...] = ("thing",) if only_seen else ("thing", "said", "read")
     return Condition(
-        text, ("thing", "said", "read"), words=told, event=event, colours=frame.colours, names=names, beyond=named
+        text, signs, words=told, event=event, colours=frame.colours, sides=sides, names=names, beyond=named
     )
 
 
@@ -199,6 +222,7 @@ def account(condition: Condition, encoders: Mapping[str, str], every: bool, has_
     if condition.sides:
         goes += f" at the {join(condition.sides, 'or')}"
     wanted = _as_written(condition.text, condition.words, "or" if condition.any_word else "and")
+    recognised = _as_written(condition.text, condition.beyond) or join(condition.names)
     by = {
         "voice": "I hear somebody speak",
         "said": f"I hear {wanted} said",
@@ -209,7 +233,7 @@ def account(condition: Condition, encoders: Mapping[str, str], every: bool, has_
         "dark": "I see the picture go dark",
         "bright": "I see a dark picture become bright",
         "sound": f"I hear {join(_SOUNDS.get(kind, kind) for kind in condition.sounds) or 'a sound'}",
-        "thing": f"I recognise {_as_written(condition.text, condition.beyond) or join(condition.names)}",
+        "thing": f"I recognise {recognised}{_coming(condition)}",
     }
     knows_things = recognises_things(encoders)
     signs = [sign for sign in condition.signs if sign != "thing" or (knows_things and condition.beyond)]
@@ -243,6 +267,15 @@ _SOUNDS = {
 
 def _coloured(before: str, condition: Condition) -> str:
     return f"{before} {join(condition.colours)}" if condition.colours else ""
+
+
+def _coming(condition: Condition) -> str:
+    """How what is recognised must come or go, where that matters."""
+    colour = f" in {join(condition.colours)}" if condition.colours else ""
+    if condition.event == "leaves" or condition.sides:
+        side = f" at the {join(condition.sides, 'or')}" if condition.sides else ""
+        return f"{colour} and see it {'leave' if condition.event == 'leaves' else 'come'}{side}"
+    return colour
 
 
 def _like_one(condition: Condition) -> str:

@@ -158,9 +158,10 @@ def _judge(condition: Condition, o: Observation, turned: str, close_up: bool) ->
                 if kind in condition.sounds or (not condition.sounds and kind != "silence"):
                     return f"sound {kind}", (True, f"I hear {o.text} {at}")
             case "thing":
-                if recognised := _recognised(condition.names, o):
+                if recognised := _recognised(condition, o):
                     named, complete = recognised
-                    return f"thing {named}", (complete, f"I {'hear' if o.channel == 'sound' else 'see'} {named} {at}")
+                    sensed = f"I {'hear' if o.channel == 'sound' else 'see'} {named}"
+                    return f"thing {named}", (complete, f"{o.text if o.channel == 'object' else sensed} {at}")
     return None
 
 
@@ -184,10 +185,6 @@ def _carries(condition: Condition, o: Observation, compact: bool) -> bool | None
 
 def _is_object(sign: str, condition: Condition, o: Observation, close_up: bool) -> bool:
     """Whether it is the person or moving thing that is waited for. ``close_up``: a face is in view."""
-    if o.facts(ObjectFacts).event != condition.event:
-        return False
-    if condition.sides and not set(condition.sides) & set(o.facts(ObjectFacts).side.split()):
-        return False
     kind = name_of(o)
     if sign == "person":
         fits = kind == "person" or (kind == "face" and not condition.colours)
@@ -195,8 +192,18 @@ def _is_object(sign: str, condition: Condition, o: Observation, close_up: bool) 
         fits = kind == "moving" and not close_up and _moves_like_a_vehicle(o)
     else:
         fits = kind != "face"
+    return fits and _comes_as_waited_for(condition, o)
+
+
+def _comes_as_waited_for(condition: Condition, o: Observation) -> bool:
+    """Whether something comes or goes as it must, at the side and in the colours that are waited for."""
+    facts = o.facts(ObjectFacts)
+    if facts.event != condition.event:
+        return False
+    if condition.sides and not set(condition.sides) & set(facts.side.split()):
+        return False
     shown = {colour for named in worn(o).values() for colour in lexicon.colours_in(named)}
-    return fits and (not condition.colours or bool(shown & set(condition.colours)))
+    return not condition.colours or bool(shown & set(condition.colours))
 
 
 def _moves_like_a_vehicle(o: Observation) -> bool:
@@ -207,12 +214,15 @@ def _moves_like_a_vehicle(o: Observation) -> bool:
     return facts.shape != "tall" and large_enough and facts.straight >= STRAIGHT_LEAST
 
 
-def _recognised(names: tuple[str, ...], o: Observation) -> tuple[str, bool] | None:
+def _recognised(condition: Condition, o: Observation) -> tuple[str, bool] | None:
     """The tag or label that names the thing, and whether it names all of it ("dog barks", not just "dog")."""
+    names = condition.names
     if not names or o.channel not in ("frame", "sound", "object"):
         return None
-    if o.channel == "object" and o.facts(ObjectFacts).event != "appears":
+    if o.channel == "object" and not _comes_as_waited_for(condition, o):
         return None
+    if o.channel == "frame" and (condition.event == "leaves" or condition.sides or condition.colours):
+        return None  # a tag tells of the whole picture
     labels = [name_of(o), o.facts(SoundFacts).kind]
     labels += [name for name, _ in (*o.facts(FrameFacts).tags, *o.facts(SoundFacts).labels)]
     fits = {name: [label for label in labels if label and _is_named(label, name)] for name in names}

@@ -390,3 +390,44 @@ def test_an_object_that_appears_is_no_person_unless_it_is_one() -> None:
     thing = appears(3.0, "moving", "a moving thing", shape="wide", colours=["red"], track=9)
     assert fires("a person appears", thing) == []
     assert fires("a red car comes", thing) == [thing.id]
+
+
+def named(t_s: float, label: str, text: str, event: str = "appears", **facts: Any) -> Observation:
+    """Something with a name that comes, or goes."""
+    return observe("object", t_s, text, kind="thing", label=label, event=event, track=int(t_s), **facts)
+
+
+CAR = named(1.0, "car", "a white car enters from the left", colours=["white"], side="left")
+CUP = named(2.0, "cup", "a blue cup on a table at the centre", colours=["blue"], side="centre")
+GONE = named(3.0, "car", "the white car leaves at the right", "leaves", colours=["white"], side="right")
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("a car appears", [CAR]),
+        ("an automobile appears", [CAR]),
+        ("a vehicle enters", [CAR]),
+        ("a white car appears", [CAR]),
+        ("a red car appears", []),
+        ("a car comes from the left", [CAR]),
+        ("a car comes from the right", []),
+        ("a car leaves", [GONE]),
+        ("a vehicle departs", [GONE]),
+        ("my mug appears", [CUP]),
+        ("a red mug appears", []),
+        ("a dog appears", []),
+    ],
+)
+def test_what_has_a_name_is_waited_for_by_any_word_for_it_in_its_colour_and_on_its_way(
+    condition: str, expected: list[Observation]
+) -> None:
+    assert fires(condition, CAR, CUP, GONE, cool_down_s=0.0, duplicate_s=0.0) == [o.id for o in expected]
+
+
+def test_of_a_thing_by_name_it_is_told_what_it_does() -> None:
+    gate = Gate(GateOptions())
+    gate.watch({"q1": parse_condition("a car appears")})
+    assert [candidate.said for candidate in gate.step(CAR)] == ["a white car enters from the left [0:01]"]
+    promise = account(parse_condition("a red cup leaves"), {"things": "COCO"}, every=False)
+    assert promise == 'I will tell you once, when I recognise "cup" in red and see it leave.'
