@@ -21,10 +21,14 @@ from runtime.sources import LiveSource
 
 
 class Shot(Struct, frozen=True):
-    """A picture as it was captured: uint8 (height, width, 3) blue-green-red, or as its codec gave it; media seconds."""
+    """A picture as it was captured: uint8 (height, width, 3) blue-green-red, or as its codec gave it; media seconds.
+
+    aspect  width of its pixels by their height.
+    """
 
     image: np.ndarray | VideoFrame
     t_s: float
+    aspect: float = 1.0
 
     @property
     def size(self) -> tuple[int, int]:
@@ -199,6 +203,6 @@ class StreamPicture:
             stamp_s, arrival_s = received.stamp_s, received.arrival_s
             if isinstance(received.frame, VideoFrame):
                 t_s = arrival_s if stamp_s is None else min(self._clock.at(stamp_s), arrival_s)
-                yield Shot(received.frame, t_s)
+                yield Shot(received.frame, t_s, self._reader.pixel_aspect)
             elif stamp_s is not None:
                 self._clock.step(stamp_s, arrival_s)

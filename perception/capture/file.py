@@ -16,6 +16,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 from msgspec import Struct
 
+from perception.capture.display import Orientation, orientation_of, pixel_aspect, with_square_pixels
 from perception.capture.fingerprint import fingerprint
 from perception.capture.timestamps import JOINED_AT_WILL, MendedPackets
 from runtime.errors import MediaError
@@ -41,7 +42,7 @@ class MediaInfo(Struct, frozen=True, kw_only=True):
     fingerprint     what tells it from others (perception.capture.fingerprint).
     duration_s      None where the container does not say.
     started_wall_s  Unix seconds: creation time in the container, else modification time minus duration.
-    width, height   as displayed, that is after rotation; 0 without a picture.
+    width, height   as displayed, that is turned and with square pixels; 0 without a picture.
     rotation        degrees counter-clockwise that the picture is turned by for display: 0, 90, 180, 270.
     missing         what it lacks, in words; "" when it has both tracks.
     """
@@ -81,10 +82,14 @@ def probe(path: str | os.PathLike[str]) -> MediaInfo:
             lacks = "a picture that cannot be decoded" if packets else "no samples"
             missing = "; ".join(filter(None, (missing, lacks)))
         duration_s = _duration_s(container, size)
-        rotation = quarter_turns(frame.rotation) * 90 if video is not None and frame is not None else 0
-        width, height = (video.codec_context.width, video.codec_context.height) if video is not None else (0, 0)
-        if rotation in (90, 270):
-            width, height = height, width
+        width = height = rotation = 0
+        if video is not None:
+            context = video.codec_context
+            width, height = with_square_pixels(context.width, context.height, pixel_aspect(video))
+            orientation = orientation_of(frame) if frame is not None else Orientation()
+            rotation = orientation.rotation_deg
+            if orientation.transposed:
+                width, height = height, width
         return MediaInfo(
             path=name,
             fingerprint=fingerprint(name),
@@ -148,11 +153,6 @@ def _worth(stream: Any) -> tuple[bool, bool, int, int, int]:
     context = stream.codec_context
     default = bool(stream.disposition & Disposition.default)
     return not stream.disposition & _FOR_OTHERS, default, context.sample_rate or 0, context.channels or 0, -stream.index
-
-
-def quarter_turns(rotation_deg: float) -> int:
-    """Counter-clockwise quarter turns, 0..3, nearest to a display matrix' rotation."""
-    return round(rotation_deg / 90) % 4
 
 
 def _check_readable(name: str) -> tuple[int, float]:

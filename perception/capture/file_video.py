@@ -16,7 +16,7 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from perception.capture.file import quarter_turns
+from perception.capture.display import orientation_of, pixel_aspect, upright, with_square_pixels
 from perception.capture.timestamps import MendedPackets
 from runtime.messages import round_time
 
@@ -35,27 +35,30 @@ _MAX_RATE_HZ, _USUAL_STEP_S, _LONGEST_STEP_S = 1000.0, 0.04, 1.0
 _CORRUPT_MAX = 300
 # A picture that lasts is shown again this often.
 _HOLD_S = 1.0
-_TURNS = (None, cv2.ROTATE_90_COUNTERCLOCKWISE, cv2.ROTATE_180, cv2.ROTATE_90_CLOCKWISE)
 
 Rect = tuple[float, float, float, float]
 
 
 class Picture:
-    """One decoded frame.
+    """One decoded frame, as it is shown: ``aspect`` is the width of its stored pixels by their height.
 
     t_s     media seconds, strictly growing over a file.
     luma    uint8 (rows, columns), longest side <= LUMA_SIDE_PX, upright, private regions 0.
     lost_s  media seconds before this frame that could not be decoded; 0 as a rule.
     """
 
-    __slots__ = ("_frame", "_mask", "luma", "lost_s", "t_s")
+    __slots__ = ("_frame", "_mask", "_orientation", "_size", "luma", "lost_s", "t_s")
 
-    def __init__(self, frame: VideoFrame, t_s: float, mask: Sequence[Rect], lost_s: float = 0.0) -> None:
+    def __init__(
+        self, frame: VideoFrame, t_s: float, mask: Sequence[Rect], lost_s: float = 0.0, aspect: float = 1.0
+    ) -> None:
         self.t_s = t_s
         self.lost_s = lost_s
         self._frame = frame
         self._mask = mask
-        self.luma = blank(_upright(_small_luma(frame), frame), mask)
+        self._orientation = orientation_of(frame)
+        self._size = with_square_pixels(frame.width, frame.height, aspect)
+        self.luma = blank(upright(_small_luma(frame, self._size), self._orientation), mask)
 
     def again(self, t_s: float) -> Picture:
         """The same picture, still there at ``t_s``."""
@@ -68,8 +71,10 @@ class Picture:
         frame = self._frame
         # Files of HD size that do not tag their colour matrix are BT.709 by convention; swscale would assume BT.601.
         untagged_hd = frame.colorspace == 2 and frame.height >= 720 and not frame.format.is_rgb
-        image = frame.to_ndarray(format="bgr24", src_colorspace="ITU709" if untagged_hd else None)
-        return blank(_upright(image, frame), self._mask)
+        image: np.ndarray = frame.to_ndarray(format="bgr24", src_colorspace="ITU709" if untagged_hd else None)
+        if self._size != (frame.width, frame.height):
+            image = cv2.resize(image, self._size, interpolation=cv2.INTER_LINEAR)
+        return blank(upright(image, self._orientation), self._mask)
 
 
 def blank(image: np.ndarray, mask: Sequence[Rect]) -> np.ndarray:
@@ -102,6 +107,7 @@ class FrameReader:
         rate_hz = float(stream.average_rate or 0)
         self._step_s = min(1.0 / rate_hz, _LONGEST_STEP_S) if 0 < rate_hz <= _MAX_RATE_HZ else _USUAL_STEP_S
         self._stamp_s = 0.0
+        self._aspect = pixel_aspect(stream)
         self._is_midway = False
         self.reason = "end"
         self.end_s = 0.0
@@ -132,7 +138,7 @@ class FrameReader:
             if t_s is None:
                 continue
             lost_s = t_s - (last_s or 0.0) if damaged and t_s - (last_s or 0.0) > _HOLE_S else 0.0
-            picture = Picture(frame, t_s, self._mask, lost_s)
+            picture = Picture(frame, t_s, self._mask, lost_s, self._aspect)
             last_s, damaged, packets_lost = t_s, False, 0
             self.end_s = round_time(t_s + self._length_s(frame))
             yield picture
@@ -247,9 +253,9 @@ def _held(picture: Picture, until_s: float) -> Iterator[Picture]:
         yield picture.again(round_time(newest_s))
 
 
-def _small_luma(frame: VideoFrame) -> np.ndarray:
+def _small_luma(frame: VideoFrame, shown: tuple[int, int]) -> np.ndarray:
     """The frame's brightness, uint8, longest side <= LUMA_SIDE_PX, without converting the whole frame."""
-    width, height = frame.width, frame.height
+    width, height = shown
     scale = min(1.0, LUMA_SIDE_PX / max(width, height))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     plane = _luma_plane(frame)
@@ -280,11 +286,6 @@ def _luma_plane(frame: VideoFrame) -> np.ndarray | None:
     plane: Any = frame.planes[first.plane]
     rows = np.frombuffer(plane, sample).reshape(-1, plane.line_size // sample.itemsize)
     return rows[: frame.height, : frame.width]
-
-
-def _upright(image: np.ndarray, frame: VideoFrame) -> np.ndarray:
-    turn = _TURNS[quarter_turns(frame.rotation)]
-    return image if turn is None else cv2.rotate(image, turn)
 
 
 def _one_line(error: BaseException) -> str:

@@ -22,6 +22,7 @@ from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from msgspec import Struct
 
+from perception.capture.display import pixel_aspect
 from perception.capture.file import audio_stream, video_stream
 from perception.capture.reopening import CaptureFailed, CaptureOver
 from runtime.config import LiveConfig
@@ -105,6 +106,10 @@ class StreamReader:
         """The tracks that can be kept as they come: the picture, and the first sound beside it."""
         sound = audio_stream(self._container)
         return [self._stream, *([sound] if sound is not None and sound.index != self._stream.index else [])]
+
+    @property
+    def pixel_aspect(self) -> float:
+        return pixel_aspect(self._stream)
 
     @property
     def codec(self) -> Any:

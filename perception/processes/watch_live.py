@@ -244,7 +244,7 @@ class _LiveWatcher:
             attention.adapt(self._budget.level)
             unseen = STOPPED
             asked = self._asked.wanted
-            picture = Picture(shot.frame(), t_s, self._mask)
+            picture = Picture(shot.frame(), t_s, self._mask, aspect=shot.aspect)
             self._footage.picture(picture)
             seen = attention.step(picture, asked)
             looks = tuple(item for item in seen if isinstance(item, Look))

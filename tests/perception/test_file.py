@@ -31,7 +31,7 @@ PICTURES: dict[str, tuple[int, int, int, float, int]] = {
     "odd/made/fps120.mp4": (320, 180, 240, 1.992, 0),
     "odd/made/one_frame.mp4": (320, 180, 1, 0.0, 0),
     "odd/made/odd_size_321x181.mp4": (321, 181, 48, 1.958, 0),
-    "odd/made/tiny_16x16.mp4": (16, 16, 48, 1.958, 0),
+    "odd/made/tiny_16x16.mp4": (28, 16, 48, 1.958, 0),  # its pixels are 16:9
     "odd/made/hdr10_flagged_hevc10.mp4": (320, 180, 48, 1.958, 0),
     "odd/made/rotated_90_metadata.mp4": (180, 320, 192, 7.958, 90),
     "odd/made/negative_start.mkv": (320, 180, 192, 7.958, 0),
