@@ -37,7 +37,7 @@ class VisionModels:
             # The decoder is the other thread that wants a core.
             threads = max(1, self._perception.threads - 1)
             encoder = ENCODERS[vision.describe](vision, threads)
-            engine = TEXT_ENGINES["rapidocr"](vision.read_text_max_side_px, threads) if vision.read_text else None
+            engine = TEXT_ENGINES["rapidocr"](threads) if vision.read_text else None
             try:
                 detector = load_detector(vision, threads)
             except WeightsError as error:

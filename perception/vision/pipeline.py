@@ -24,10 +24,12 @@ from perception.vision.objects import InView, ObjectFinder, ObjectOptions
 from perception.vision.ocr import TextEngine
 from perception.vision.read_text import TextOptions, TextReader
 from perception.vision.sampling_budget import LEVELS, SamplingLevel
+from perception.vision.text_lines import Box
 from runtime.config import SamplingConfig, VisionConfig
 from runtime.language.vocabulary import EVERYDAY, load_vocabulary
 from runtime.messages import FrameFacts, Observation, Patch, observation_id, round_time
 
+_UNREAD_TOLD = 8  # places of writing too small to be read
 _MOTION_TOLD = 0.004  # share of the picture that must move to be mentioned
 # What is followed no longer than this, in looks of the tracker (five a second), deserves a glance now and then: what it
 # is should be known soon.
@@ -164,17 +166,19 @@ class FrameAnalyser:
             bgr = keyframe.picture.bgr()
             new_shot = bool(keyframe.transition) or keyframe.reason == "first"
             seen = self._finder.step(t_s, bgr, look.things, look.gone, new_shot, keyframe.still)
-            visible = self._finder.visible
+            visible, unread = self._finder.visible, tuple[Box, ...]()
             if self._reader is not None:
                 seen += self._reader.step(t_s, bgr, keyframe.moving, new_shot)
-                visible = (*self._reader.visible, *visible)
-            told.append((seen, visible, self._finder.in_view))
+                visible, unread = (*self._reader.visible, *visible), self._reader.unread[:_UNREAD_TOLD]
+            told.append((seen, visible, self._finder.in_view, unread))
             bgrs.append(bgr)
         descriptions = self._encoder.describe(bgrs)
         observations: list[Observation] = []
-        for look, bgr, description, (seen, visible, in_view) in zip(looks, bgrs, descriptions, told, strict=True):
+        for look, bgr, description, (seen, visible, in_view, unread) in zip(
+            looks, bgrs, descriptions, told, strict=True
+        ):
             observations += seen
-            observations.append(self._frame(look.keyframe, bgr, description, visible, in_view))
+            observations.append(self._frame(look.keyframe, bgr, description, visible, in_view, unread))
         return observations
 
     def glance(self, glance: QuickDetection) -> list[Observation]:
@@ -188,6 +192,7 @@ class FrameAnalyser:
         description: Description,
         visible: tuple[str, ...],
         in_view: InView,
+        unread: tuple[Box, ...],
     ) -> Observation:
         t_s = round_time(keyframe.picture.t_s)
         facts = FrameFacts(
@@ -207,6 +212,7 @@ class FrameAnalyser:
             faces=in_view.faces,
             width=int(bgr.shape[1]),
             height=int(bgr.shape[0]),
+            unread=unread,
         )
         return Observation(
             id=observation_id(self._source, "frame", t_s),

@@ -1,70 +1,79 @@
 """Words on screen, each block told once when it is first seen, and which of them every frame still shows.
 
-Finding and reading text is the dearest thing vision does, so it is done where text may have changed only: blocks of
-the picture with the dense strokes of text that differ from what was last read. What it may cost is a budget of
-media time (a bucket that fills as the video goes on), by a fixed tariff instead of a clock, so that a replay makes
-the same decisions every time.
+Finding and reading text is the dearest thing vision does, so it is done where text may have changed only
+(`text_regions`), and a line is read once however it moves (`text_lines`). What it may cost is a budget of media time
+(a bucket that fills as the video goes on), by a fixed tariff instead of a clock, so that a replay makes the same
+decisions every time.
 """
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from msgspec import Struct
-from rapidfuzz.distance import Indel
 
 from perception.vision.describe import place_of
-from perception.vision.ocr import TextEngine
+from perception.vision.ocr import Reading, TextEngine
+from perception.vision.text_lines import (
+    SAME_PLACE,
+    Box,
+    Line,
+    Look,
+    RecentReadings,
+    blocks,
+    compare,
+    compare_looks,
+    crop,
+    is_legible,
+    overlap,
+    reading_order,
+    same_extent,
+)
+from perception.vision.text_regions import TextRegions, Tile
 from runtime.messages import Observation, TextFacts, WrittenLine, observation_id, round_time
 
-Box = tuple[float, float, float, float]
-
-_GREY_SIDE_PX = 640
-_BLOCK_PX = 16
-# Share of a block's neighbouring pixels that differ strongly across: print has 0.15 to 0.4, foliage less.
-_STROKE_STEP = 40
-_STROKE_DENSITY = 0.10
-_BLOCK_CHANGED = 10.0  # grey levels, mean; noise of a coded picture stays below 5
-_BLOCKS_MIN = 2
 # The tariff, in ms of one core, measured on RapidTextEngine.
-_FIND_MS_PER_PIXEL = 0.45e-3
-_FIND_MS = 60.0  # what a search without result costs
-_READ_MS_PER_HEIGHT = 9.0  # per line height of width: a line of 10:1 costs 90
-# What may be spent each second of media: little while there is no text to be found, more while there is. A screen full
-# of new text is read at once, and delays the next search by 2 s at most.
+_FIND_MS_PER_PIXEL = 0.3e-3
+_READ_MS, _READ_MS_PER_HEIGHT = 13.0, 2.1  # a line costs the more of both: 13 up to 6:1, 42 at 20:1
+# What may be spent each second of media: little while no text is expected, more while it is, and the more of what is
+# searched holds some: the whole where half of the latest tiles did.
 _BUDGET_MS_PER_S = 25.0
-_BUDGET_TEXT_MS_PER_S = 100.0
+_BUDGET_TEXT_MS_PER_S = 200.0
 _TEXTUAL_S = 12.0  # so long after new text more is expected
-_SAVED_MAX_MS = 240.0
-_SAVED_FOR_MOVING_MS = 150.0  # print-like blocks that move are foliage or people more often than signs
-_DEBT_MAX_MS = 150.0
-_SAME_PLACE = 0.5  # overlap of the boxes
-_SAME_PIXELS = 0.85  # correlation under which a known line is read again
-_STILL_THERE = 0.6  # correlation down to which it counts as seen without reading
-_SAME_TEXT = 0.75
-_BETTER = 0.02  # gain in confidence that makes a differing reading of the same line news
-_SURE = (1.0, 0.95, 0.9, 0.8, 0.75, 0.0)  # least confidence by number of letters and digits
-_FADED_IN = 1.2
+_YIELD_ENOUGH, _YIELD_FOLLOWS = 0.5, 0.2
+_SAVED_MAX_MS = 300.0
+_SAVED_LEAST_MS = 60.0  # to begin a search where no text is expected
+# And besides for print-like parts that move or held nothing before, which are foliage more often than signs.
+_DOUBT_MS_PER_S, _DOUBT_TEXT_MS_PER_S = 25.0, 75.0
+_DOUBT_MAX_MS = 150.0
+# A screen full of new text is read at once: ten seconds later it is paid for.
+_DEBT_MAX_MS, _DEBT_TEXT_MAX_MS = 150.0, 2000.0
+_DOUBTS_MAX = 2  # so often a line is read anew because it looks different
+_EDGE_PX = 2
+# A line up to so high, in pixels of the picture, has letters of 9 px at most, and single ones are misread below this
+# confidence; what looks like a few words, and is less sure, is writing too small to be read.
+_SMALL_PX, _SMALL_SURE = 14.0, 0.93
+_SMALL_ASPECT, _SMALL_LETTERS, _SMALL_LEAST = 4.0, 6, 0.4
+# Letters of 4 px are not even found: where strokes are this dense and nothing is found, it is sought at twice the size,
+# once in so many seconds.
+_ENLARGED, _ENLARGED_DENSITY, _ENLARGED_EVERY_S = 2.0, 0.15, 10.0
 _FORGET_S = 8.0  # text that comes back later than this is news
 _LINES_MAX = 400
 
 
 class TextOptions(Struct, frozen=True):
     source: str
-    min_confidence: float = 0.6
+    min_confidence: float = 0.8
 
 
-class _Line:
-    """A line on screen: its words, where it is, how it looks, and the observation that told of it."""
+class _Found(NamedTuple):
+    """A line that is still to be read: its corners in pixels of the picture, where it is, how it looked."""
 
-    __slots__ = ("box", "confidence", "id", "pixels", "seen_s", "text")
-
-    def __init__(self, text: str, confidence: float, box: Box, pixels: np.ndarray, seen_s: float) -> None:
-        self.text, self.confidence, self.box, self.pixels, self.seen_s = text, confidence, box, pixels, seen_s
-        self.id = ""
+    corners: np.ndarray
+    box: Box
+    look: Look
 
 
 class TextReader:
@@ -73,20 +82,29 @@ class TextReader:
     def __init__(self, options: TextOptions, engine: TextEngine) -> None:
         self._options = options
         self._engine = engine
-        self._lines: list[_Line] = []
-        self._last: np.ndarray | None = None
+        self._regions = TextRegions()
+        self._readings = RecentReadings()
+        self._lines: list[Line] = []
+        self._found: list[_Found] = []
         self._last_t_s = 0.0
-        self._saved_ms = _SAVED_MAX_MS
+        self._saved_ms, self._doubt_ms = _SAVED_MAX_MS, _DOUBT_MAX_MS
         self._told_t_s = -_TEXTUAL_S
-        self._changed_at_rest = self._changed_moving = False
+        self._enlarged_t_s = -_ENLARGED_EVERY_S
+        self._yield = 1.0  # share of the latest tiles that held legible writing
         self.searches = 0
         self.budget = 1.0  # factor of what may be spent each second of media
 
     @property
     def visible(self) -> tuple[str, ...]:
         """Ids of the observations whose text the last picture showed, in order of reading."""
-        shown = [line for line in self._lines if line.seen_s == self._last_t_s]
-        return tuple(dict.fromkeys(line.id for line in sorted(shown, key=_reading_order)))
+        shown = [line for line in self._lines if line.seen_s == self._last_t_s and line.id]
+        return tuple(dict.fromkeys(line.id for line in sorted(shown, key=reading_order)))
+
+    @property
+    def unread(self) -> tuple[Box, ...]:
+        """Where the last picture showed writing that is too small to be read."""
+        shown = [line for line in self._lines if line.seen_s == self._last_t_s and not line.text]
+        return tuple(line.box for line in sorted(shown, key=reading_order))
 
     def step(
         self, t_s: float, bgr: np.ndarray, moving: np.ndarray | None = None, new_shot: bool = False
@@ -96,88 +114,172 @@ class TextReader:
         moving    bool (rows, columns) of any size: where the picture is changing just now.
         new_shot  a cut lies before it.
         """
-        grey = _grey(bgr)
+        self._regions.look(bgr, moving)
         textual = t_s - self._told_t_s <= _TEXTUAL_S
-        rate = _BUDGET_TEXT_MS_PER_S if textual else _BUDGET_MS_PER_S
-        self._saved_ms = min(_SAVED_MAX_MS, self._saved_ms + (t_s - self._last_t_s) * rate * self.budget)
+        passed = (t_s - self._last_t_s) * self.budget
+        rate = self._between(_BUDGET_MS_PER_S, _BUDGET_TEXT_MS_PER_S, textual)
+        doubt_rate = self._between(_DOUBT_MS_PER_S, _DOUBT_TEXT_MS_PER_S, textual)
+        self._saved_ms = min(_SAVED_MAX_MS, self._saved_ms + passed * rate)
+        self._doubt_ms = min(_DOUBT_MAX_MS, self._doubt_ms + passed * doubt_rate)
         self._last_t_s = t_s
-        self._note_changes(grey, moving, new_shot)
-        at_rest = self._changed_at_rest and self._saved_ms >= (0.0 if textual or new_shot else _FIND_MS)
-        if at_rest or (self._changed_moving and self._saved_ms >= _SAVED_FOR_MOVING_MS):
-            self._changed_at_rest = self._changed_moving = False
-            self._last = grey
-            told = self._read(t_s, bgr, grey)
-        else:
-            told = []
-            for line in self._lines:
-                if _similarity(line.pixels, _crop(grey, line.box)) >= _STILL_THERE:
-                    line.seen_s = t_s
+        for line in self._lines:
+            sight = line.seen_in(self._regions.greys)
+            if sight.is_there:
+                line.seen_s = t_s
+            if sight.gained:
+                self._regions.ask_for(line.box)
+            elif sight.is_there and not sight.unchanged and line.doubts < _DOUBTS_MAX:
+                line.doubts += 1
+                now = crop(self._regions.greys, line.box, line.look.level)
+                self._found.append(_Found(line.corners, line.box, now))
+        new: list[Line] = []
+        self._read_found(t_s, bgr, textual, new)
+        if textual or new_shot or self._saved_ms >= _SAVED_LEAST_MS:
+            self._search(t_s, bgr, textual, new)
+        told = self._tell(t_s, [line for line in new if line.text])
         self._lines = [line for line in self._lines if t_s - line.seen_s <= _FORGET_S][-_LINES_MAX:]
         return told
 
-    def _note_changes(self, grey: np.ndarray, moving: np.ndarray | None, new_shot: bool) -> None:
-        """Whether blocks that look like print differ from the picture last read, and whether they are at rest now."""
-        changed = _stroke_density(grey) >= _STROKE_DENSITY
-        if self._last is not None and self._last.shape == grey.shape and not new_shot:
-            changed &= _block_means(cv2.absdiff(grey, self._last)) > _BLOCK_CHANGED
-        size = (changed.shape[1], changed.shape[0])
-        in_motion = np.zeros(changed.shape, bool) if moving is None else (
-            cv2.resize(moving.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0.1
-        )  # fmt: skip
-        # What changed and is gone again needs no search: each picture decides anew for itself.
-        faded_in = any(_gained_contrast(line.pixels, _crop(grey, line.box)) for line in self._lines)
-        self._changed_at_rest = int((changed & ~in_motion).sum()) >= _BLOCKS_MIN or faded_in
-        self._changed_moving = int(changed.sum()) >= _BLOCKS_MIN
+    def _between(self, least: float, most: float, textual: bool) -> float:
+        """``least`` where no text is expected, else the more of ``most`` the more of what is searched holds some."""
+        return least + (most - least) * min(1.0, self._yield / _YIELD_ENOUGH) * textual
 
-    def _read(self, t_s: float, bgr: np.ndarray, grey: np.ndarray) -> list[Observation]:
-        self.searches += 1
+    def _least_ms(self, textual: bool, new: list[Line]) -> float:
+        return -self._between(_DEBT_MAX_MS, _DEBT_TEXT_MAX_MS, textual or bool(new))
+
+    def _search(self, t_s: float, bgr: np.ndarray, textual: bool, new: list[Line]) -> None:
+        """Look for lines where there may be new ones, as far as the budget goes, and add them to ``new``."""
+        searched = False
+        for with_moving in (False, True):
+            for tile in self._regions.tiles(with_moving):
+                doubtful = with_moving or not tile.is_fresh
+                if self._saved_ms <= self._least_ms(textual, new) or (doubtful and self._doubt_ms <= 0):
+                    continue
+                searched = True
+                before_ms = self._saved_ms
+                legible = self._look_into(t_s, bgr, tile, new)
+                legible |= self._read_found(t_s, bgr, textual, new)
+                self._yield += _YIELD_FOLLOWS * (legible - self._yield)
+                if doubtful:
+                    self._doubt_ms -= before_ms - self._saved_ms
+                    self._saved_ms = before_ms
+        self.searches += searched
+
+    def _look_into(self, t_s: float, bgr: np.ndarray, tile: Tile, new: list[Line]) -> bool:
+        """Find the lines of a tile; those that are not known by how they look wait to be read. Whether one that was
+        not there before is."""
+        quads = self._find(tile)
+        if any(
+            self._is_cut(quad, tile, across=True) or (_is_tall(quad) and self._is_cut(quad, tile, False))
+            for quad in quads
+        ):
+            tile = self._regions.widened(tile)
+            quads = self._find(tile)
+        if not quads and tile.is_fresh and tile.level == 0 and tile.density >= _ENLARGED_DENSITY:
+            quads = self._find_tiny(t_s, tile)
+        quads = [quad for quad in quads if not (self._is_cut(quad, tile, True) or self._is_cut(quad, tile, False))]
+        greys = self._regions.greys
         height, width = bgr.shape[:2]
-        quads, pixels = self._engine.detect(bgr)
-        self._saved_ms -= _FIND_MS_PER_PIXEL * pixels
-        boxes = [_box(quad, width, height) for quad in quads]
-        unread: list[int] = []
-        for k, box in enumerate(boxes):
-            known = self._known_by_pixels(box, grey)
-            if known is None:
-                unread.append(k)
-            else:
+        any_new = False
+        per_pixel = np.array([width, height], np.float32) / greys[tile.level].shape[::-1]
+        found = [(quad + np.array(tile.box[:2], np.float32)) * per_pixel for quad in quads]
+        boxes = [_box(corners, width, height) for corners in found]
+        changed = [self._regions.is_pending(box) for box in boxes]
+        self._regions.searched(tile, in_vain=not quads)
+        for corners, box, is_changed in zip(found, boxes, changed, strict=True):
+            sights = [(line, line.seen_in(greys)) for line in self._lines if overlap(line.box, box) >= SAME_PLACE]
+            alike = [line for line, sight in sights if (sight.same if is_changed else sight.unchanged)]
+            known = next((line for line in alike if same_extent(line.box, box, greys[0].shape)), None)
+            if known is not None:
                 known.seen_s = t_s
-        read = self._engine.recognise(bgr, [quads[k] for k in unread])
-        self._saved_ms -= sum(_READ_MS_PER_HEIGHT * _heights_wide(quads[k]) for k in unread)
-        self._saved_ms = max(-_DEBT_MAX_MS, self._saved_ms)
-        new = []
-        for k, (text, confidence) in zip(unread, read, strict=True):
-            text = " ".join(text.split())
-            if not _is_legible(text, confidence, self._options.min_confidence):
                 continue
-            line = _Line(text, confidence, boxes[k], _crop(grey, boxes[k]), t_s)
-            if not self._merge(line):
-                new.append(line)
-        return self._tell(t_s, new)
+            look = crop(greys, box)
+            # What was read here looked a little different: it was fading in, or a letter has changed.
+            was_read = any(sight.is_there for _, sight in sights)
+            reading = None if was_read else self._readings.find(greys, box, look)
+            if reading is not None:
+                any_new = True
+                self._take(Line(reading, corners, box, look, t_s), new)
+            else:
+                self._found.append(_Found(corners, box, look))
+        return any_new
 
-    def _known_by_pixels(self, box: Box, grey: np.ndarray) -> _Line | None:
-        for line in self._lines:
-            if _overlap(line.box, box) < _SAME_PLACE:
+    def _read_found(self, t_s: float, bgr: np.ndarray, textual: bool, new: list[Line]) -> bool:
+        """Read what was found, large letters first, as far as the budget goes; the rest waits, if it stays. Whether
+        any of it is legible."""
+        legible = False
+        self._found.sort(key=lambda found: (-found.look.level, found.box[1], found.box[0]))
+        del self._found[_LINES_MAX:]
+        while self._found and self._saved_ms > self._least_ms(textual, new):
+            found = self._found.pop(0)
+            if not compare_looks(found.look, crop(self._regions.greys, found.box, found.look.level)).unchanged:
+                continue  # it has changed since, so that it is sought again
+            aspect, high_px = _shape(found.corners)
+            reading = self._engine.recognise(bgr, found.corners)
+            self._saved_ms -= reading.attempts * max(_READ_MS, _READ_MS_PER_HEIGHT * aspect)
+            reading = reading._replace(text=" ".join(reading.text.split()))
+            least = max(self._options.min_confidence, _SMALL_SURE if high_px <= _SMALL_PX else 0.0)
+            if is_legible(reading.text, reading.confidence, aspect, least):
+                self._readings.add(found.look, reading)
+            elif high_px <= _SMALL_PX and aspect >= _SMALL_ASPECT and _looks_like_words(reading):
+                reading = reading._replace(text="")
+            else:
+                self._regions.note_vain(found.box)
                 continue
-            pixels = _crop(grey, line.box)
-            if _similarity(line.pixels, pixels) >= _SAME_PIXELS and not _gained_contrast(line.pixels, pixels):
-                return line
-        return None
+            legible |= bool(reading.text)
+            self._take(Line(reading, found.corners, found.box, found.look, t_s), new)
+        return legible
 
-    def _merge(self, line: _Line) -> bool:
-        """Take ``line`` as another sight of a known one, whose place and look it brings up to date."""
-        for known in self._lines:
-            if _same_text(known.text, line.text, _overlap(known.box, line.box) > 0.2):
-                if line.confidence > known.confidence + _BETTER and _plain(line.text) != _plain(known.text):
-                    self._lines.remove(known)  # it was fading in or half covered: tell the better reading
-                    return False
-                known.box, known.pixels, known.seen_s = line.box, line.pixels, line.seen_s
-                return True
+    def _find(self, tile: Tile) -> list[np.ndarray]:
+        self._saved_ms -= _FIND_MS_PER_PIXEL * tile.pixels
+        return self._engine.detect(self._regions.picture(tile))
+
+    def _find_tiny(self, t_s: float, tile: Tile) -> list[np.ndarray]:
+        if t_s - self._enlarged_t_s < _ENLARGED_EVERY_S:
+            return []
+        self._enlarged_t_s = t_s
+        self._saved_ms -= _FIND_MS_PER_PIXEL * tile.pixels * _ENLARGED**2
+        picture = self._regions.picture(tile)
+        size = (round(picture.shape[1] * _ENLARGED), round(picture.shape[0] * _ENLARGED))
+        return [
+            quad / _ENLARGED for quad in self._engine.detect(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC))
+        ]
+
+    def _is_cut(self, quad: np.ndarray, tile: Tile, across: bool) -> bool:
+        """Whether a line runs over the sides of its tile, or over its top or bottom, where the next one overlaps it."""
+        axis = 0 if across else 1
+        limit = self._regions.greys[tile.level].shape[1 - axis]
+        begin, end = tile.box[axis], tile.box[axis + 2]
+        over_begin = begin > 0 and quad[:, axis].min() < _EDGE_PX
+        return bool(over_begin or (end < limit and quad[:, axis].max() > end - begin - _EDGE_PX))
+
+    def _take(self, line: Line, new: list[Line]) -> None:
+        if not self._merge(line, new):
+            new.append(line)
+            self._lines.append(line)
+
+    def _merge(self, line: Line, new: list[Line]) -> bool:
+        """Take ``line`` as another sight of a known one, if it is, and bring that up to date; what it shows to be a
+        piece of it, or a worse reading, is known no more."""
+        for known in tuple(self._lines):
+            match compare(known, line):
+                case "same":
+                    known.corners, known.box, known.look, known.seen_s = line.corners, line.box, line.look, line.seen_s
+                    return True
+                case "piece":
+                    known.seen_s = line.seen_s
+                    return True
+                case "better":
+                    self._lines.remove(known)
+                    if known in new:
+                        new.remove(known)
+                case _:
+                    pass
         return False
 
-    def _tell(self, t_s: float, new: list[_Line]) -> list[Observation]:
+    def _tell(self, t_s: float, new: list[Line]) -> list[Observation]:
         told = []
-        for k, block in enumerate(_blocks(new)):
+        for k, block in enumerate(blocks(new)):
             left, top = min(line.box[0] for line in block), min(line.box[1] for line in block)
             right = max(line.box[0] + line.box[2] for line in block)
             bottom = max(line.box[1] + line.box[3] for line in block)
@@ -196,30 +298,9 @@ class TextReader:
             for line in block:
                 line.id = observation.id
             told.append(observation)
-        self._lines.extend(new)
         if told:
             self._told_t_s = t_s
         return told
-
-
-def _grey(bgr: np.ndarray) -> np.ndarray:
-    height, width = bgr.shape[:2]
-    scale = min(1.0, _GREY_SIDE_PX / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return cv2.cvtColor(cv2.resize(bgr, size, interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
-
-
-def _stroke_density(grey: np.ndarray) -> np.ndarray:
-    """Share of strong steps between horizontal neighbours, per block."""
-    steps = cv2.absdiff(grey[:, 1:], grey[:, :-1]) if grey.shape[1] > 1 else np.zeros_like(grey)
-    strong = (steps > _STROKE_STEP).astype(np.uint8)
-    return _block_means(cv2.copyMakeBorder(strong, 0, 0, 0, 1, cv2.BORDER_REPLICATE) if grey.shape[1] > 1 else strong)
-
-
-def _block_means(picture: np.ndarray) -> np.ndarray:
-    rows, columns = picture.shape
-    size = (max(1, -(-columns // _BLOCK_PX)), max(1, -(-rows // _BLOCK_PX)))
-    return cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_AREA)
 
 
 def _box(quad: np.ndarray, width: int, height: int) -> Box:
@@ -235,85 +316,16 @@ def _box(quad: np.ndarray, width: int, height: int) -> Box:
     )
 
 
-def _heights_wide(quad: np.ndarray) -> float:
+def _is_tall(quad: np.ndarray) -> bool:
+    width, height = np.ptp(quad, axis=0)
+    return bool(height > 1.5 * width)
+
+
+def _looks_like_words(reading: Reading) -> bool:
+    return reading.confidence >= _SMALL_LEAST and sum(c.isalnum() for c in reading.text) >= _SMALL_LETTERS
+
+
+def _shape(quad: np.ndarray) -> tuple[float, float]:
+    """How much longer than high a line is, and its height in pixels."""
     width, height = float(np.linalg.norm(quad[1] - quad[0])), float(np.linalg.norm(quad[3] - quad[0]))
-    return max(width, height) / max(1.0, min(width, height))
-
-
-def _crop(grey: np.ndarray, box: Box) -> np.ndarray:
-    rows, columns = grey.shape
-    left, top = int(box[0] * columns), int(box[1] * rows)
-    right, bottom = int(np.ceil((box[0] + box[2]) * columns)), int(np.ceil((box[1] + box[3]) * rows))
-    return grey[top : max(top + 1, bottom), left : max(left + 1, right)]
-
-
-def _similarity(one: np.ndarray, other: np.ndarray) -> float:
-    """Correlation -1..1 of two grey pictures of one size; 0 where sizes differ or one is flat."""
-    if one.shape != other.shape:
-        return 0.0
-    a, b = one.astype(np.float32) - float(one.mean()), other.astype(np.float32) - float(other.mean())
-    power = float((a * a).sum()) * float((b * b).sum())
-    return float((a * b).sum()) / power**0.5 if power > 1.0 else 0.0
-
-
-def _gained_contrast(then: np.ndarray, now: np.ndarray) -> bool:
-    """Whether the same line stands out clearly more than when it was read: it was fading in."""
-    return then.shape == now.shape and float(now.std()) > _FADED_IN * float(then.std()) and _similarity(then, now) > 0.7
-
-
-def _overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes."""
-    width = min(one[0] + one[2], other[0] + other[2]) - max(one[0], other[0])
-    height = min(one[1] + one[3], other[1] + other[3]) - max(one[1], other[1])
-    if width <= 0 or height <= 0:
-        return 0.0
-    return width * height / (one[2] * one[3] + other[2] * other[3] - width * height)
-
-
-def _is_legible(text: str, confidence: float, least: float) -> bool:
-    letters = [c for c in text if c.isalnum()]
-    if not letters or confidence < least:
-        return False
-    # A few characters are as often a window frame or a leaf: the fewer, the surer they must be.
-    return confidence >= max(least, _SURE[min(len(letters), len(_SURE) - 1)])
-
-
-def _plain(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
-
-
-def _same_text(known: str, new: str, same_place: bool) -> bool:
-    """Whether two readings are one text; readings of one place may differ more, longer ones elsewhere hardly."""
-    one, other = _plain(known), _plain(new)
-    if one == other:
-        return same_place or len(one) >= 4
-    if not same_place and min(len(one), len(other)) < 6:
-        return False
-    return Indel.normalized_similarity(one, other) >= (_SAME_TEXT if same_place else 0.9)
-
-
-def _reading_order(line: _Line) -> tuple[float, float]:
-    return (line.box[1], line.box[0])
-
-
-def _blocks(lines: Sequence[_Line]) -> list[list[_Line]]:
-    """Lines joined that stand close below or beside each other in like size, blocks and lines in reading order."""
-    blocks: list[list[_Line]] = []
-    for line in sorted(lines, key=_reading_order):
-        home = next((block for block in blocks if any(_belong(other, line) for other in block)), None)
-        if home is None:
-            blocks.append([line])
-        else:
-            home.append(line)
-    return blocks
-
-
-def _belong(one: _Line, other: _Line) -> bool:
-    x, y, width, height = one.box
-    other_x, other_y, other_width, other_height = other.box
-    if max(height, other_height) > 1.9 * min(height, other_height):
-        return False
-    tall = max(height, other_height)
-    gap_down = max(y, other_y) - min(y + height, other_y + other_height)
-    gap_across = max(x, other_x) - min(x + width, other_x + other_width)
-    return (gap_down < 1.0 * tall and gap_across < 0) or (gap_down < -0.5 * tall and gap_across < 0.03)
+    return max(width, height) / max(1.0, min(width, height)), min(width, height)

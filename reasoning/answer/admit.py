@@ -9,7 +9,7 @@ from reasoning.query.context import Context
 from reasoning.query.evicted import FOR_BYTES
 from reasoning.understand.frame import Frame
 from runtime.language.lists import join
-from runtime.messages import PERCEIVED_CHANNELS, GapFacts, Observation, Span, why_unheard
+from runtime.messages import PERCEIVED_CHANNELS, FrameFacts, GapFacts, Observation, Span, why_unheard
 from runtime.moments import Moments, label
 
 # More stretches than this are not listed.
@@ -29,6 +29,7 @@ async def admit(draft: Draft, frame: Frame, context: Context, moments: Moments) 
         if gaps
         else []
     )
+    told += await _too_small(frame, context, moments)
     claims = tuple(told) if gaps and left_s < LEFT_S else (*draft.claims, *told)
     return await _evicted(Draft((*claims, *unheard), draft.confidence, abstained=True), context, moments)
 
@@ -54,6 +55,17 @@ async def _unheard(frame: Frame, context: Context, moments: Moments) -> list[Cla
         at = moments.listed([(o.source, o.t0_s) for o in busy])
         claims.append(claim(f"to what was said at {at} I could not listen: {why_unheard(busy[0])}", *busy[:LISTED]))
     return claims
+
+
+async def _too_small(frame: Frame, context: Context, moments: Moments) -> list[Claim]:
+    """Pictures with writing that is too small to be read, of a question for what was written."""
+    if "text" not in frame.channels:
+        return []
+    small = [o for o in await context.scan("frame") if o.facts(FrameFacts).unread]
+    if not small:
+        return []
+    at = moments.at(small[0].source, small[0].t0_s)
+    return [claim(f"at {at} there is writing that is too small for me to read", small[0])]
 
 
 async def _gaps(frame: Frame, context: Context) -> tuple[list[Observation], float]:

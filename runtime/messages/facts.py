@@ -53,7 +53,7 @@ class ChannelFacts(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
 
 
 class FrameFacts(ChannelFacts, frozen=True):
-    """A sampled picture. None where it was not measured."""
+    """A sampled picture. None where it was not measured. ``unread``: where there is writing too small to be read."""
 
     reason: str = ""
     cut: bool = False
@@ -71,6 +71,7 @@ class FrameFacts(ChannelFacts, frozen=True):
     faces: Int64 = 0
     width: Int64 = 0
     height: Int64 = 0
+    unread: tuple[Box, ...] = ()
 
 
 class ObjectFacts(ChannelFacts, frozen=True):

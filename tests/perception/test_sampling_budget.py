@@ -8,6 +8,7 @@ import numpy as np
 
 from perception.capture.file_video import Picture
 from perception.vision.objects import ObjectFinder, ObjectOptions
+from perception.vision.ocr import Reading
 from perception.vision.pipeline import FrameSelector
 from perception.vision.read_text import TextOptions, TextReader
 from perception.vision.sampling_budget import LEVELS, CpuUse, SamplingBudget
@@ -69,12 +70,12 @@ class CountedEngine:
     def __init__(self) -> None:
         self.searches = 0
 
-    def detect(self, bgr: np.ndarray) -> tuple[list[np.ndarray], int]:
+    def detect(self, bgr: np.ndarray) -> list[np.ndarray]:
         self.searches += 1
-        return [], 200_000
-
-    def recognise(self, bgr: np.ndarray, corners: object) -> list[tuple[str, float]]:
         return []
+
+    def recognise(self, bgr: np.ndarray, corners: np.ndarray) -> Reading:
+        return Reading("", 0.0)
 
 
 def test_half_the_budget_of_text_searches_half_as_often() -> None:

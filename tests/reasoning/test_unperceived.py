@@ -47,3 +47,12 @@ async def test_a_gap_of_the_sound_takes_no_picture_away_and_the_other_way_round(
 async def test_of_a_time_that_was_perceived_nothing_of_the_kind_is_said() -> None:
     draft = await ask("What was written at 0:15?", NO_PICTURE, frame(15.0, "a bright picture"))
     assert "could not" not in draft.text
+
+
+async def test_writing_too_small_to_be_read_is_said_to_be_there() -> None:
+    small = frame(3.0, "a bright picture", unread=((0.1, 0.1, 0.3, 0.01),))
+    draft = await ask("What was written on screen?", small)
+    assert draft.abstained
+    assert "At 0:03 there is writing that is too small for me to read" in draft.text
+    spoken = await ask("What was said?", small)
+    assert "too small" not in spoken.text
