@@ -88,6 +88,8 @@ def _runs(tokens: Sequence[Token], stems: Sequence[str], parts: Sequence[str]) -
             continue
         end = at + 1
         while end < len(stems) and stems[end] in known | _SPARE and not _parted(tokens, end - 1):
+            if tokens[end].word in _LED and stems[end] not in known:
+                break  # "a bicycle in the street video"
             end += 1
         while end > at + 1 and stems[end - 1] in _SPARE and stems[end - 1] not in known | _KIND_NOUNS:
             end -= 1

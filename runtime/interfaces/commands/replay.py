@@ -220,11 +220,11 @@ def _announce(plan: SourcePlan) -> None:
 
 
 def _placed(question: TimedQuestion, plans: Sequence[SourcePlan]) -> TimedQuestion:
-    """The question with its source filled in: the first file for a timed one, else the last."""
+    """The question with its source filled in: the first file for a timed one; others are of all files."""
     names = [plan.source for plan in plans]
     if question.source and question.source not in names:
         raise UserError(f"question about source {question.source!r}: no such file in this replay ({', '.join(names)})")
-    source = question.source or (names[-1] if question.at_s is None else names[0])
+    source = question.source or (names[0] if question.at_s is not None or len(names) == 1 else "")
     return TimedQuestion(question.question, question.at_s, source, question.conversation)
 
 
