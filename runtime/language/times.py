@@ -134,6 +134,7 @@ class _Reader(MomentReader):
             except (OverflowError, ValueError):  # a year, or a number, that no calendar has
                 after = None
             if after is not None and after > at:
+                after = min(after, len(self.words))  # the text may end before the expression does
                 self._taken.append((at, after))
                 at = after
             else:

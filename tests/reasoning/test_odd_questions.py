@@ -1,0 +1,56 @@
+"""Whatever is typed or pasted is read as a question of some kind, and nothing of it is too much."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from reasoning.understand.grammar import WORDS_READ, parse_question
+from reasoning.understand.talk import small_talk
+from tests.fixtures.extracting import NOW
+
+ALPHABET = (
+    "abc what when \"'“”‘’«»()[]{}:;,.?!0123456789 日本語 ñ é \u200f\u202e 😀 yesterday at 14:30 or before the last "
+)
+PIECES = (
+    "what ",
+    "yesterday at 14:30 ",
+    '"',
+    "\"'“",
+    "the last ",
+    "in the ",
+    "before ",
+    "or ",
+    "who said that ",
+    "1:2:3:",
+)
+
+
+def odd(seed: int) -> str:
+    r = random.Random(seed)
+    length = r.choice((1, 3, 10, 100, 1000, 10_000))
+    match seed % 3:
+        case 0:
+            return "".join(chr(r.randrange(32, 0x2FFF)) for _ in range(length))
+        case 1:
+            return "".join(r.choice(PIECES) for _ in range(1 + length // 6))[:length]
+        case _:
+            return "".join(r.choice(ALPHABET) for _ in range(length))
+
+
+@pytest.mark.parametrize("seeds", [range(first, first + 100) for first in range(0, 1200, 100)])
+def test_odd_strings_are_questions_of_some_kind(seeds: range) -> None:
+    for seed in seeds:
+        text = odd(seed)
+        frame = parse_question(text, NOW)
+        small_talk(text)
+        assert len(frame.terms) <= WORDS_READ
+        assert frame.reduce and frame.query is not None and frame.subject is not None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "?", "halfway", "initially through", "in the last", "at the very", "between", "from 2 to", "since the"]
+)
+def test_what_breaks_off_in_the_middle_of_a_time_is_read(text: str) -> None:
+    assert parse_question(text, NOW).reduce
