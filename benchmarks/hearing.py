@@ -28,9 +28,9 @@ from msgspec import Struct
 
 from benchmarks import harness
 from benchmarks.known_words import english, misheard, without_speech, words_of
-from perception.audio.blocks import SAMPLE_RATE_HZ, Samples
 from perception.audio.pipeline import Hearing
 from perception.audio.vad import Utterance, load_silero
+from perception.capture.blocks import SAMPLE_RATE_HZ, Samples
 from perception.capture.file import open_container
 from perception.capture.file_audio import AudioReader, sound_to_hear
 from perception.speech.language import NOTHING_KNOWN

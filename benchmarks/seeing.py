@@ -43,8 +43,8 @@ import yaml
 from benchmarks import harness
 from perception.capture.file import open_container, video_stream
 from perception.capture.file_video import FrameReader, Picture
-from perception.vision.describe import LayoutEncoder
 from perception.vision.detector import Detection, Detector, load_detector
+from perception.vision.layout import LayoutEncoder
 from perception.vision.pipeline import FrameAnalyser, FrameSelector, Look, QuickDetection
 from runtime.config import PerceptionConfig, load_config
 from runtime.language.coco import LABELS

@@ -18,9 +18,9 @@ import av
 import numpy as np
 
 from benchmarks import harness
-from perception.audio.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples
 from perception.audio.pipeline import Hearing
 from perception.audio.vad import SpeechModel, VoiceStart, load_silero
+from perception.capture.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples
 from perception.capture.file import audio_stream, open_container
 from perception.capture.file_audio import AudioReader
 from runtime.config import HearingConfig

@@ -6,12 +6,12 @@ from memory.archive.exporter import export_memory
 from memory.erasure.forget import preview
 from memory.recall.last_seen import last_seen
 from memory.recall.rank import Recall, RecallOptions
+from memory.redescribe import foreign_frames
 from memory.spans.read_spans import read_spans
 from memory.store.database import Store
 from memory.store.levels import budget_of
 from memory.store.reader import read_status, scan, snapshot
 from memory.store.records import read_durable
-from memory.store.redescribe import foreign_frames
 from memory.store.timeline import read_timeline
 from memory.store.views import open_view
 from memory.upkeep.backup import back_up

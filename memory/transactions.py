@@ -15,12 +15,12 @@ from memory.budget.enforce import BudgetEnforcer
 from memory.budget.retention import DAY_S, Limit, note_hour, retain
 from memory.budget.value_density import Policy
 from memory.erasure.forget import forget, readd
+from memory.redescribe import redescribe
 from memory.spans.integrate import Integration
 from memory.spans.segment import SegmentOptions
 from memory.store.batch import Batch
 from memory.store.database import Store
 from memory.store.levels import MIB, budget_of
-from memory.store.redescribe import redescribe
 from memory.store.size_accounting import CHANNELS
 from memory.store.writing import Writing
 from memory.upkeep.rows import BadRow, quarantine

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from perception.audio.blocks import CHUNK_SAMPLES, Samples
+from perception.capture.blocks import CHUNK_SAMPLES, Samples
 
 # Two channels say different things where neither their samples agree, at whatever delay up to 2 ms either way, nor
 # their loudness. Correlations seen, over 4 s: two sentences .03 and .27; music and films in stereo .21 and .46 at the

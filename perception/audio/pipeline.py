@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from perception.audio.blocks import AudioBlock
 from perception.audio.sound_events import SoundEvents
 from perception.audio.sounds import NameSounds, Sound, SoundOptions
 from perception.audio.vad import (
@@ -14,6 +13,7 @@ from perception.audio.vad import (
     VoiceStart,
     split_sides,
 )
+from perception.capture.blocks import AudioBlock
 from runtime.config import HearingConfig
 
 Heard = VoiceStart | Utterance | Sound

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from perception.audio.blocks import SAMPLE_RATE_HZ, Samples
+from perception.capture.blocks import SAMPLE_RATE_HZ, Samples
 from runtime import program
 from runtime.errors import WeightsError
 from runtime.weights.known import locate, require

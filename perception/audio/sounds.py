@@ -15,9 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib.stride_tricks import sliding_window_view
 
-from perception.audio.blocks import CHUNK_S, CHUNK_SAMPLES, DIGITAL_SILENCE, Samples, level_db, seconds
 from perception.audio.sound_events import Labels, SoundEvents
 from perception.audio.vad import VoiceActivity
+from perception.capture.blocks import CHUNK_S, CHUNK_SAMPLES, DIGITAL_SILENCE, Samples, level_db, seconds
 
 SoundClass = Literal["silence", "impulse", "steady noise", "music-like", "other"]
 

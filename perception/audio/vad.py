@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from perception.audio.blocks import (
+from perception.audio.channels import Centre, say_different_things
+from perception.capture.blocks import (
     CHUNK_S,
     CHUNK_SAMPLES,
     DIGITAL_SILENCE,
@@ -19,7 +20,6 @@ from perception.audio.blocks import (
     Samples,
     seconds,
 )
-from perception.audio.channels import Centre, say_different_things
 from runtime.errors import WeightsError
 from runtime.messages import round_time
 from runtime.weights.known import absent, locate

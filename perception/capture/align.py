@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from msgspec import Struct
 
-from perception.audio.blocks import SAMPLE_RATE_HZ, AudioBlock, Samples
+from perception.capture.blocks import SAMPLE_RATE_HZ, AudioBlock, Samples
 from perception.capture.device_clock import DeviceClock
 
 # A piece is stretched by no more than this share, and by no more of its error than this at once.

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from perception.audio.blocks import SAMPLE_RATE_HZ, Samples
+from perception.capture.blocks import SAMPLE_RATE_HZ, Samples
 
 # Speech sits in the centre of a surround mix, low-frequency effects carry none (ITU-R BS.775, downmix).
 _CHANNEL_WEIGHT = {"FC": 1.0, "FL": 0.707, "FR": 0.707, "LFE": 0.0, "LFE2": 0.0}

@@ -12,7 +12,7 @@ from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from perception.audio.blocks import CHUNK_SAMPLES, DIGITAL_SILENCE, SAMPLE_RATE_HZ, AudioBlock, Samples, seconds
+from perception.capture.blocks import CHUNK_SAMPLES, DIGITAL_SILENCE, SAMPLE_RATE_HZ, AudioBlock, Samples, seconds
 from perception.capture.channels import MixChannels
 from perception.capture.file import audio_stream, open_container
 from perception.capture.timestamps import MendedPackets

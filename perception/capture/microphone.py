@@ -10,8 +10,8 @@ import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
 
-from perception.audio.blocks import CHUNK_S, SAMPLE_RATE_HZ, Samples
 from perception.capture.align import SoundPiece
+from perception.capture.blocks import CHUNK_S, SAMPLE_RATE_HZ, Samples
 from perception.capture.channels import MixChannels
 from perception.capture.reopening import Capture, CaptureFailed, CaptureOver, Now
 from perception.capture.stream import StreamReader

@@ -15,7 +15,8 @@ import numpy as np
 from perception.clip.files import checkpoint_of, exported, tag_vectors
 from perception.clip.onnx_model import CpuImageTower, Manifest, Preprocessing, prepare_pictures
 from perception.clip.tags import Tagger
-from perception.vision.describe import Description, LayoutEncoder
+from perception.vision.description import Description
+from perception.vision.layout import LayoutEncoder
 from runtime.config import VisionConfig
 from runtime.errors import WeightsError
 from runtime.language.vocabulary import load_vocabulary

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from perception.vision.description import LAYOUT_SPACE
 from runtime.config import VisionConfig
 from runtime.errors import ConfigError, WeightsError
 from runtime.weights.known import digest
-
-LAYOUT_SPACE = "layout-v1"
 
 
 def clip_space(model: str, checkpoint: Path) -> str:

@@ -14,15 +14,15 @@ from contextlib import ExitStack
 
 import anyio
 
-from perception.audio.blocks import AudioBlock
 from perception.audio.pipeline import Heard, Hearing
-from perception.audio.publish import COUNTED, AudioPublisher
 from perception.audio.sound_events import SoundEvents, load_sound_events
 from perception.audio.vad import SpeechModel, load_silero
+from perception.capture.blocks import AudioBlock
 from perception.capture.file import open_container
 from perception.capture.file_audio import AudioReader, describe_audio, sound_to_hear
 from perception.processes.listen_live import listen_live
 from perception.speech.models import choose_recogniser
+from perception.speech.publish import COUNTED, AudioPublisher
 from perception.speech.recogniser import Recogniser
 from runtime.clock import ReplayClock
 from runtime.errors import MediaError

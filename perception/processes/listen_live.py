@@ -10,14 +10,14 @@ from typing import Any
 import anyio
 from msgspec import Struct
 
-from perception.audio.blocks import CHUNK_S, AudioBlock
 from perception.audio.pipeline import Heard, Hearing
-from perception.audio.publish import AudioPublisher
 from perception.capture.align import AlignSound, SoundPiece
+from perception.capture.blocks import CHUNK_S, AudioBlock
 from perception.capture.microphone import open_sound
 from perception.capture.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage, away_notes
 from perception.capture.reopening import LOOK_UP_S, STALLS, CaptureThread, Inbox, Taken
 from perception.processes.live_track import tell_track
+from perception.speech.publish import AudioPublisher
 from perception.speech.recogniser import Recogniser
 from runtime.calls import Handler
 from runtime.errors import MindstreamError

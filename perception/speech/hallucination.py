@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from perception.audio.blocks import CHUNK_S
 from perception.audio.vad import Probabilities
+from perception.capture.blocks import CHUNK_S
 from perception.speech.transcript import Word
 
 # Whisper's own thresholds (Radford et al. 2022, section 4.5; whisper/transcribe.py): the decoder is unsure, it repeats

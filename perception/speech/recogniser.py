@@ -13,8 +13,8 @@ from typing import TypeVar
 import anyio
 import anyio.to_thread
 
-from perception.audio.blocks import Samples
 from perception.audio.vad import Probabilities
+from perception.capture.blocks import Samples
 from perception.speech.language import NOTHING_KNOWN, Spoken
 from perception.speech.transcript import NO_VOICE_KNOWN, Transcriber, Transcript
 from runtime.errors import MindstreamError

@@ -8,8 +8,8 @@ from typing import Protocol
 import numpy as np
 from msgspec import Struct
 
-from perception.audio.blocks import Samples
 from perception.audio.vad import Probabilities
+from perception.capture.blocks import Samples
 from perception.speech.language import NOTHING_KNOWN, Spoken
 
 NO_VOICE_KNOWN: Probabilities = np.zeros(0, np.float32)

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from perception.audio.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Samples
 from perception.audio.vad import Probabilities
+from perception.capture.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Samples
 from perception.speech.hallucination import LEAST_LOGPROB, MOST_COMPRESSION, Evidence, compression_ratio, doubt
 from perception.speech.language import NOTHING_KNOWN, Spoken, after, likeliest
 from perception.speech.transcript import NO_VOICE_KNOWN, Transcript, Word, joined, mean_confidence

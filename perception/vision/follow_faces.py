@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 from msgspec import Struct
 
-from perception.vision.describe import place_of
 from perception.vision.faces import FaceDetector, same_face
+from perception.vision.layout import place_of
 from perception.vision.motion import Box, centre
 from perception.vision.thing_colours import colour_of
 

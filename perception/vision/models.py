@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from perception.vision.describe import ENCODERS, Encoder, check_encoder
+from perception.vision.describe import ENCODERS, check_encoder
+from perception.vision.description import Encoder
 from perception.vision.detector import Detector, check_detector, load_detector
 from perception.vision.ocr import TEXT_ENGINES, TextEngine
 from perception.vision.pipeline import FrameAnalyser

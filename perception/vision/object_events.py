@@ -8,9 +8,9 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from perception.vision.describe import NUMBERS, a, place_of
 from perception.vision.follow_faces import FaceEvent
 from perception.vision.followed import Followed
+from perception.vision.layout import NUMBERS, a, place_of
 from perception.vision.motion import Box, MovingThing, border_of, centre
 from perception.vision.thing_colours import ThingColours
 from runtime.language.vocabulary import Vocabulary

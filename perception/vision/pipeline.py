@@ -15,9 +15,10 @@ import numpy as np
 from msgspec import Struct
 
 from perception.capture.file_video import Picture
-from perception.vision.describe import NUMBERS, Description, Encoder, place_of
+from perception.vision.description import Description, Encoder
 from perception.vision.detector import Detector
 from perception.vision.keyframes import Keyframe, KeyframeOptions, KeyframeSelector
+from perception.vision.layout import NUMBERS, place_of
 from perception.vision.motion import MotionTracker, MovingThing
 from perception.vision.object_events import listed
 from perception.vision.objects import InView, ObjectFinder, ObjectOptions

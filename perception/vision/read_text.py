@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from msgspec import Struct
 
-from perception.vision.describe import place_of
+from perception.vision.layout import place_of
 from perception.vision.ocr import Reading, TextEngine
 from perception.vision.text_lines import (
     SAME_PLACE,

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from perception.vision.describe import ENCODERS, Encoder, check_encoder
+from perception.vision.describe import ENCODERS, check_encoder
+from perception.vision.description import Encoder
 from perception.vision.pipeline import describe_anew
 from runtime.config import PerceptionConfig
 from runtime.messages import Observation

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from reasoning.answer.draft import Claim, Draft
 from reasoning.understand.grammar import plain_text
+from runtime import program
 from runtime.language import lexicon
 from runtime.language.normalise import fold, words
 from runtime.language.stem import stem
@@ -22,7 +23,7 @@ WHAT_I_DO = (
 )
 ERASING = (
     "I erase by command only, since nothing brings it back: /forget --last 10m, or --text WORDS, in the chat, or "
-    "run_agent.py forget beside it. It shows first what would go."
+    f"`{program.name()} forget` beside it. It shows first what would go."
 )
 _REPLIES = {
     "thanks": "You are welcome.",

@@ -20,9 +20,9 @@ import pytest
 from memory.erasure.forget import forget
 from memory.store.batch import gather
 from memory.store.database import Store
-from perception.audio.blocks import CHUNK_S, CHUNK_SAMPLES
 from perception.audio.pipeline import Heard
 from perception.capture.align import SoundPiece
+from perception.capture.blocks import CHUNK_S, CHUNK_SAMPLES
 from perception.processes import watch
 from perception.processes.listen_live import LiveAudioPipeline
 from reasoning.process import main as reason

@@ -16,16 +16,17 @@ import pytest
 from memory.budget.compress import Member as Weighed
 from memory.budget.compress import Pooling
 from memory.recall.rank import Recall, RecallOptions
+from memory.redescribe import foreign_frames, redescribe
 from memory.spans.consolidate import Consolidator
 from memory.spans.read_spans import read_spans
 from memory.spans.segment import SegmentOptions
 from memory.store.batch import Batch
 from memory.store.database import Store
 from memory.store.reader import read_status, scan
-from memory.store.redescribe import foreign_frames, redescribe
 from memory.store.views import open_view
 from memory.transactions import MemoryWriter
-from perception.vision.describe import Description, LayoutEncoder
+from perception.vision.description import Description
+from perception.vision.layout import LayoutEncoder
 from perception.vision.pipeline import describe_anew
 from perception.vision.redescribe import Redescriber
 from runtime.config import MemoryConfig

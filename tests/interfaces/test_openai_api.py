@@ -18,7 +18,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from perception.speech import transcribe_file
-from perception.vision.describe import LayoutEncoder
+from perception.vision.layout import LayoutEncoder
 from runtime.interfaces.web import transcriptions
 from tests.fixtures.memory_cases import gather_all, memory_of, remember, say, see, stream
 from tests.fixtures.served_agent import StoredClient, answered, served

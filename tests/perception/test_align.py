@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from perception.audio.blocks import SAMPLE_RATE_HZ
 from perception.capture.align import AlignSound, SoundPiece
+from perception.capture.blocks import SAMPLE_RATE_HZ
 from perception.capture.device_clock import DeviceClock
 
 COUNT = 1600  # a tenth of a second

@@ -9,11 +9,11 @@ import av
 import numpy as np
 import pytest
 
-from perception.audio.blocks import SAMPLE_RATE_HZ, AudioBlock, Samples, level_db
 from perception.audio.channels import is_clipped, say_different_things
 from perception.audio.pipeline import Hearing
 from perception.audio.sounds import Sound
 from perception.audio.vad import Utterance, VoiceActivity, load_silero
+from perception.capture.blocks import SAMPLE_RATE_HZ, AudioBlock, Samples, level_db
 from perception.capture.channels import MixChannels
 from perception.capture.file import audio_stream, open_container
 from perception.capture.file_audio import AudioReader, sound_to_hear

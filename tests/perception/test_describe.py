@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from perception.vision.colours import main_colour, name_pixels, shares
-from perception.vision.describe import ENCODERS, LAYOUT_DIMENSIONS, LayoutEncoder, place_of
+from perception.vision.describe import ENCODERS
+from perception.vision.layout import LAYOUT_DIMENSIONS, LayoutEncoder, place_of
 from runtime.config import VisionConfig
 from tests.fixtures.drawn_clips import plain, street
 

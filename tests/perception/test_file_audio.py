@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from perception.audio.blocks import DIGITAL_SILENCE, SAMPLE_RATE_HZ, AudioBlock, Samples, level_db
+from perception.capture.blocks import DIGITAL_SILENCE, SAMPLE_RATE_HZ, AudioBlock, Samples, level_db
 from perception.capture.file import audio_stream, open_container
 from perception.capture.file_audio import AudioReader, describe_audio
 

@@ -15,8 +15,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from perception.audio.blocks import Samples
 from perception.audio.vad import Probabilities
+from perception.capture.blocks import Samples
 from perception.processes import listen
 from perception.speech.language import NOTHING_KNOWN, Spoken
 from perception.speech.recogniser import Recogniser

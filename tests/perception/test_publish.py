@@ -10,9 +10,9 @@ import anyio
 import numpy as np
 import pytest
 
-from perception.audio import publish as heard
-from perception.audio.publish import COUNTED, AudioPublisher
 from perception.audio.vad import Utterance
+from perception.speech import publish as heard
+from perception.speech.publish import COUNTED, AudioPublisher
 from perception.speech.recogniser import Recogniser
 from perception.speech.transcript import Transcript
 from runtime.config import Config

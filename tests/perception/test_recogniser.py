@@ -6,9 +6,9 @@ import anyio
 import numpy as np
 import pytest
 
-from perception.audio.blocks import AudioBlock, Samples
 from perception.audio.pipeline import Hearing
 from perception.audio.vad import Probabilities, Utterance, load_silero
+from perception.capture.blocks import AudioBlock, Samples
 from perception.capture.file import audio_stream, open_container
 from perception.capture.file_audio import AudioReader
 from perception.speech.language import NOTHING_KNOWN, Spoken

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception.audio.blocks import CHUNK_SAMPLES, Samples
 from perception.audio.sound_events import SoundEvents, load_sound_events
 from perception.audio.sounds import NameSounds, Sound, SoundOptions
 from perception.audio.vad import VoiceActivity
+from perception.capture.blocks import CHUNK_SAMPLES, Samples
 from runtime.errors import WeightsError
 
 onnx = pytest.importorskip("onnx", reason="onnx is not installed: it builds the classifier")

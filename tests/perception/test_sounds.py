@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception.audio.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Samples
 from perception.audio.sounds import NameSounds, Sound, SoundOptions, tonal_share
 from perception.audio.vad import VoiceActivity
+from perception.capture.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, Samples
 from perception.capture.file import audio_stream, open_container
 from perception.capture.file_audio import AudioReader
 

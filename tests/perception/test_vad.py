@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from perception.audio.blocks import CHUNK_S, CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples
 from perception.audio.vad import (
     Probabilities,
     SegmentSpeech,
@@ -22,6 +21,7 @@ from perception.audio.vad import (
     VoiceStart,
     load_silero,
 )
+from perception.capture.blocks import CHUNK_S, CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples
 from perception.capture.file import audio_stream, open_container
 from perception.capture.file_audio import AudioReader
 from tests.fixtures.agent_runs import SAMPLE

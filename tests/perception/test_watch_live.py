@@ -79,7 +79,7 @@ async def test_in_a_pause_the_source_is_closed_and_nothing_looked_at_and_its_tim
 
 
 async def test_looks_that_wait_are_given_at_once_to_a_model_that_gains_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    from perception.vision.describe import LayoutEncoder
+    from perception.vision.layout import LayoutEncoder
     from perception.vision.pipeline import FrameAnalyser
 
     monkeypatch.setattr(LayoutEncoder, "batch", 4)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from perception.audio.blocks import Samples
+from perception.capture.blocks import Samples
 from perception.speech import whisper as w
 from perception.speech.models import choose_recogniser, find_whisper, load_whisper, prepare
 from perception.speech.whisper import Whisper, fitted_frames, most_tokens, words_of

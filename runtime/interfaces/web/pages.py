@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from runtime import program
 from runtime.interfaces.web.access import COOKIE, COOKIE_DAYS
 from runtime.interfaces.web.guard import SIGN_IN
 from runtime.interfaces.web.served import Served
@@ -33,6 +34,7 @@ def routes(served: Served, description: dict[str, Any]) -> list[Route]:
         undefined=StrictUndefined,
         auto_reload=False,
     )
+    templates.globals["program"] = program.name()
     retention = served.config.memory.retention
     limits = [f"{channel} is kept {days:g} days" for channel, days in retention.max_age_days.items()]
     limits += [f"{channel} may weigh {mib:g} MiB" for channel, mib in retention.max_mib.items()]

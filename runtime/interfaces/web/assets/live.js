@@ -138,7 +138,7 @@ async function showEmpty(found) {
   $("#empty").hidden = !none;
   if (none && !$("#empty-more").textContent) {
     const known = found.memory.sources.length;
-    const commands = [el("code", {}, "run_agent.py live --serve"), " perceives cameras and microphones; ", el("code", {}, "run_agent.py replay FILE --serve"), " a recording."];
+    const commands = [el("code", {}, `${document.body.dataset.program} live --serve`), " perceives cameras and microphones; ", el("code", {}, `${document.body.dataset.program} replay FILE --serve`), " a recording."];
     $("#empty-more").replaceChildren(known ? `Memory holds ${known === 1 ? "one source" : `${known} sources`}. ` : "Memory is empty. ", ...commands);
   }
 }
