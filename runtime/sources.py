@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from runtime.addresses import shown, without_credentials
+from runtime.addresses import shown, with_encoded_credentials, without_credentials
 from runtime.errors import UserError
 from runtime.messages import TRACKS, Track
 
@@ -112,6 +112,7 @@ def parse_source(text: str, mask: tuple[Rect, ...] = ()) -> LiveSource:
     if (match := re.match(r"([\w.-]+)=(.+)$", text)) is not None:
         name, where = match[1], match[2]
     try:
+        where = with_encoded_credentials(where) if "://" in where else where
         parts = urlsplit(where if "://" in where else "")
         _ = parts.port
     except ValueError as error:

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import av
 import av.error
 from av.audio.frame import AudioFrame
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
 from msgspec import Struct
@@ -35,6 +36,7 @@ _STAMPLESS = frozenset({"mpjpeg", "mjpeg", "h264", "hevc", "image2pipe", "m4v"})
 _PROTOCOLS = "crypto,data,http,https,httpproxy,rtmp,rtmps,rtp,rtsp,rtsps,srt,srtp,tcp,tls,udp"
 # Enough to find the tracks of a stream; FFmpeg's own five seconds would be missed at every start.
 _ANALYSE_US, _ANALYSE_BYTES = 1_000_000, 2_000_000
+_ANALYSE_JPEGS_US = 100_000
 _NO_MEDIA = "what comes from there is no video or sound, or it breaks off at once"
 _MISSING: dict[Track, str] = {"video": "no picture", "audio": "no audio track"}
 
@@ -64,19 +66,8 @@ class StreamReader:
         self._shown = source.shown
         self._stall_s = live.stall_s
         self._now = now
-        options = {
-            "protocol_whitelist": _PROTOCOLS,
-            "analyzeduration": str(_ANALYSE_US),
-            "probesize": str(_ANALYSE_BYTES),
-            "fflags": "nobuffer",
-        }
-        if source.address.startswith("rtsp"):
-            options["rtsp_transport"] = "tcp"  # complete pictures; over UDP every lost packet smears one
         try:
-            # The second timeout is for every read: what it interrupts has stopped sending.
-            self._container = av.open(
-                source.address, options=options, timeout=(live.open_s, live.stall_s), metadata_errors="replace"
-            )
+            self._container = _opened(source.address, live)
         except av.error.ProtocolNotFoundError as error:
             scheme = urlsplit(source.address).scheme
             raise CaptureOver(f"the FFmpeg that comes with PyAV here has no {scheme}; take another address") from error
@@ -159,6 +150,37 @@ class StreamReader:
             time.sleep(min(max(0.0, self._began_s + stamp_s - started_s - self._now()), 1.0))
 
 
+def _opened(address: str, live: LiveConfig) -> InputContainer:
+    """The stream, opened. One of JPEGs may lack the boundary that is to stand before the first, as from older firmware
+    of small cameras: then they are told apart by their own beginnings.
+
+    Raises:
+        FFmpegError, OSError, ValueError: it cannot be.
+    """
+    options = {
+        "protocol_whitelist": _PROTOCOLS,
+        "analyzeduration": str(_ANALYSE_US),
+        "probesize": str(_ANALYSE_BYTES),
+        "fflags": "nobuffer",
+    }
+    if address.startswith("rtsp"):
+        # Over TCP pictures come complete, over UDP every lost packet smears one; but some cameras have only that.
+        options["rtsp_flags"] = "prefer_tcp"
+    timeout = (live.open_s, live.stall_s)  # the second is for every read: what it interrupts has stopped sending
+    try:
+        return av.open(address, options=options, timeout=timeout, metadata_errors="replace")
+    except av.error.InvalidDataError:
+        if not address.startswith("http"):
+            raise
+        # Their rate is not sought: that would take 20 of them.
+        options |= {"analyzeduration": str(_ANALYSE_JPEGS_US), "fpsprobesize": "0"}
+        container = av.open(address, format="mjpeg", options=options, timeout=timeout, metadata_errors="replace")
+        if container.streams.video and container.streams.video[0].codec_context.width:
+            return container
+        container.close()
+        raise  # a page, or anything else without a picture in it
+
+
 def _why_unopened(error: Exception, address: str, deadline_s: float) -> str:
     """Why there is no stream, in words a user can act on; FFmpeg's own where they are."""
     parts = urlsplit(address)
@@ -167,7 +189,11 @@ def _why_unopened(error: Exception, address: str, deadline_s: float) -> str:
     if isinstance(error, ConnectionRefusedError):
         return "the connection was refused; is it switched on?"
     if isinstance(error, av.error.HTTPUnauthorizedError):
+        if parts.username or parts.password:
+            return "it refuses this user name and password"
         return f"it wants a user name and password; write them as {parts.scheme}://USER:PASSWORD@..."
+    if isinstance(error, av.error.HTTPForbiddenError):
+        return "it does not let this user see that (403)"
     if isinstance(error, av.error.HTTPNotFoundError):
         return "there is nothing under this address (404)"
     if isinstance(error, av.error.HTTPServerError):

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
 
+from runtime.addresses import with_masked_password
+
 _VARIABLE = "MINDSTREAM_ARGUMENTS"
-_PASSWORD = re.compile(r"(?<=//)([^/\s:@]*):[^/\s]*@")
 
 
 def true_arguments() -> list[str]:
@@ -20,7 +20,7 @@ def true_arguments() -> list[str]:
     takes the place of this one."""
     if (given := os.environ.pop(_VARIABLE, None)) is not None:
         return [str(argument) for argument in json.loads(given)]
-    if any(map(_PASSWORD.search, sys.argv[1:])):
+    if any(with_masked_password(argument) != argument for argument in sys.argv[1:]):
         os.environ[_VARIABLE] = json.dumps(sys.argv[1:])
-        os.execv(sys.executable, [_PASSWORD.sub(r"\1:***@", argument) for argument in sys.orig_argv])  # noqa: S606
+        os.execv(sys.executable, [with_masked_password(argument) for argument in sys.orig_argv])  # noqa: S606
     return sys.argv[1:]

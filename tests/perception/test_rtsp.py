@@ -72,9 +72,37 @@ def test_a_wrong_path_a_closed_port_and_a_locked_camera_are_told_apart_in_one_li
             take(server.url("/back"), 1)
         with pytest.raises(CaptureFailed) as refused:
             take(server.url(), 1)
-        with RtspServer(camera, is_locked=True) as server, pytest.raises(CaptureFailed) as locked:
+        with RtspServer(camera, credentials=("me", "secret")) as server, pytest.raises(CaptureFailed) as locked:
             take(server.url(), 1)
     assert "nothing under this address (404)" in str(wrong.value)
     assert "refused; is it switched on?" in str(refused.value)
     assert "user name and password" in str(locked.value)
     assert not any("\n" in str(error.value) for error in (wrong, refused, locked))
+
+
+def test_a_camera_that_has_only_udp_is_watched() -> None:
+    draw = moving_square(SIZE)
+    with Loopback(draw, rate_hz=10.0, clip_s=1.0) as camera, RtspServer(camera, over_udp=True) as server:
+        shots = take(server.url(), 12)
+        transports = [asked for asked in server.asked if asked.startswith("RTP/AVP")]
+    assert "TCP" in transports[0], "complete pictures are preferred"
+    drawn = [draw(k / 10.0).astype(int) for k in range(10)]
+    whole = [shot.frame().to_ndarray(format="bgr24").astype(int) for shot in shots]
+    assert sum(min(np.abs(seen - picture).mean() for picture in drawn) < 8 for seen in whole) >= 10
+
+
+@pytest.mark.parametrize("password", ["p#ss", "p/ss", "p?ss", "p@ss", "p:ss", "p%ss", "p+ss"])
+def test_a_password_works_as_it_is_written(password: str) -> None:
+    camera = Loopback(moving_square(SIZE), rate_hz=10.0, clip_s=1.0)
+    with camera, RtspServer(camera, credentials=("me", password)) as server:
+        assert take(server.url(credentials=f"me:{password}@"), 1)
+        told = [asked for asked in server.asked if not asked.startswith("Basic ")]
+    assert not any(password in asked for asked in told), "it goes nowhere but where it belongs"
+
+
+def test_a_refused_password_is_told_as_refused_and_not_told() -> None:
+    camera = Loopback(moving_square(SIZE), rate_hz=10.0, clip_s=1.0)
+    with camera, RtspServer(camera, credentials=("me", "secret")) as server, pytest.raises(CaptureFailed) as refused:
+        take(server.url(credentials="me:hunter/2@"), 1)
+    assert "refuses this user name and password" in str(refused.value)
+    assert "hunter" not in str(refused.value)

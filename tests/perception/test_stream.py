@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import av.error
+import numpy as np
 import pytest
 
+from perception.capture.camera import open_picture
 from perception.capture.reopening import CaptureFailed, CaptureOver
 from perception.capture.stream import StreamReader
 from runtime.config import LiveConfig
 from runtime.sources import parse_source
+from tests.fixtures.loopback import Loopback, moving_square
 
 
 class _Page(http.server.BaseHTTPRequestHandler):
@@ -72,3 +76,21 @@ def test_a_protocol_that_is_not_built_in_is_not_tried_again(monkeypatch: pytest.
     monkeypatch.setattr("perception.capture.stream.av.open", refuse)
     with pytest.raises(CaptureOver, match="has no srt"):
         opened("srt://cam:9000")
+
+
+def test_jpegs_without_a_boundary_before_the_first_are_watched() -> None:
+    """As of older firmware of small cameras; browsers show them, too."""
+    draw = moving_square((320, 240))
+    with Loopback(draw, rate_hz=10.0, clip_s=1.0) as camera:
+        began_s = time.monotonic()
+        capture = open_picture(
+            parse_source(f"door={camera.url('unled')}"), LiveConfig(), lambda: time.monotonic() - began_s
+        )
+        shots = [capture.read() for _ in range(10)]
+        capture.close()
+    assert shots[0].size == (320, 240)
+    drawn = [draw(k / 10.0).astype(int) for k in range(10)]
+    for shot in shots:
+        seen = shot.frame().to_ndarray(format="bgr24").astype(int)
+        assert min(np.abs(seen - picture).mean() for picture in drawn) < 8
+    assert shots[-1].t_s - shots[0].t_s == pytest.approx(0.9, abs=0.3)
