@@ -15,7 +15,15 @@ from perception.capture.file import probe
 from runtime.config import Config
 from runtime.errors import UserError
 from runtime.footage import FOOTAGE, folder_of, segment_name
-from runtime.interfaces.commands.evidence import clip, evidence_talk, list_recordings, show, tell_transcript, window_of
+from runtime.interfaces.commands.evidence import (
+    clip,
+    evidence_talk,
+    list_recordings,
+    show,
+    tell_transcript,
+    told_of_clip,
+    window_of,
+)
 from runtime.interfaces.titles import drop_titles, named, set_title, titles
 from runtime.messages import SourceEnded, SourceOpened
 from runtime.sources import MASKS_NAME, keep_mask
@@ -98,12 +106,12 @@ async def test_a_picture_goes_to_a_file_and_says_what_it_is_from(
             await show(client, Config(), tmp_path, "0:07", "", tmp_path / "no" / "x.jpg")  # type: ignore[arg-type]
 
 
-async def test_a_clip_goes_to_a_file_whole_or_not_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_a_clip_goes_to_a_file_whole_or_not_at_all(tmp_path: Path) -> None:
     async with remembered(tmp_path) as client:
         out = tmp_path / "out.mp4"
-        await clip(client, Config(), tmp_path, "0:03-0:05", "", out)  # type: ignore[arg-type]
+        made = await clip(client, Config(), tmp_path, "0:03-0:05", "", out)  # type: ignore[arg-type]
         assert {second_of(image) for _, image in shown_in(out)} == {3, 4}
-        assert "a.mp4 0:03-0:05, from the recording" in capsys.readouterr().out
+        assert "a.mp4 0:03-0:05, from the recording" in told_of_clip(made)
         (tmp_path / "a.mp4").unlink()
         with pytest.raises(UserError):
             await clip(client, Config(), tmp_path, "0:03-0:05", "", tmp_path / "other.mp4")  # type: ignore[arg-type]

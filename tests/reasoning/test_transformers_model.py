@@ -33,7 +33,7 @@ from tests.fixtures.listed_memory import ListedMemory, frame, said
 from tests.fixtures.tiny_models import make_qwen2_vl, make_smolvlm, make_text_model
 
 pytest.importorskip("transformers")
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.processes]  # transformers asks ldconfig what is there
 
 SEARCH = Tool("search", "Find.", {"type": "object", "properties": {"text": {"type": "string"}}})
 
@@ -226,7 +226,6 @@ async def served(tmp_path: Path) -> AsyncIterator[Serving]:
         server.wait(30)
 
 
-@pytest.mark.processes
 async def test_transformers_serve_answers_about_a_picture(served: Serving, folders: Folders) -> None:
     folder = folders(make_qwen2_vl)
     model = await find_server(ModelConfig(base_url=served.base_url, name=str(folder), quiet_s=120.0))

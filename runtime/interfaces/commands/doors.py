@@ -103,6 +103,8 @@ def command_of(args: argparse.Namespace, config: Config, memory_dir: Path) -> Ca
                         import msgspec
 
                         say(msgspec.json.encode(made).decode())
+                    else:
+                        say(f"{out}: {evidence.told_of_clip(made)}")
                 case _:
                     await evidence.tell_transcript(client, memory_dir, args.when, args.source, args.format, out)
 

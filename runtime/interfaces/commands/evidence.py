@@ -125,7 +125,6 @@ async def clip(client: Client, config: Config, memory_dir: Path, typed: str, sou
         raise UserError(f"{out}: {error.strerror or error}") from None
     finally:
         beside.unlink(missing_ok=True)
-    OUT.print(f"{out}: {told_of_clip(made)}")
     return made
 
 
@@ -281,7 +280,8 @@ def evidence_talk(config: Config, memory_dir: Path) -> Callable[[Client, str, st
             case "clip":
                 if out is None:
                     raise UserError("/clip needs a file: /clip 0:40-0:50 x.mp4")
-                await clip(client, config, memory_dir, when, args.source, out)
+                made = await clip(client, config, memory_dir, when, args.source, out)
+                OUT.print(f"{out}: {told_of_clip(made)}")
             case "transcript":
                 await tell_transcript(client, memory_dir, when, args.source, args.format, out)
             case _:
