@@ -88,7 +88,12 @@ _LISTED_TYPES = ("language", "city", "state", "country")
 
 def _when_said(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
     row = outcome.rows[0]
-    return [claim(f"at {moments.at(row.observation.source, row.t_s)} {quoted(row)}", *row.cites)]
+    source = row.observation.source
+    if row.until_s is not None:
+        when = f"from {moments.at(source, row.t_s)} to {moments.at(source, row.until_s)}"
+    else:
+        when = f"at {moments.at(source, row.t_s)}"
+    return [claim(f"{when} {quoted(row)}", *row.cites)]
 
 
 def _is_said(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
 
+import msgspec
 from msgspec import Struct
 
 from reasoning.query.captions import caption_places, captioned
 from reasoning.query.context import Context
+from reasoning.query.on_screen import last_shown, shown_in
 from reasoning.query.rows import Row, best_first, cover, unique
 from reasoning.understand.frame import Frame
 from runtime.language.match import Text
@@ -71,7 +73,12 @@ async def passages(frame: Frame, context: Context, channels: Sequence[Channel]) 
         rows += _weigh(frame, parted, channel, scores, channels)
     places = caption_places(gathered)
     rows = [captioned(row, gathered, places) for row in best_first(rows)[:RECALLED]]
-    return best_first({(row.told, row.observation.source): row for row in reversed(rows)}.values())
+    rows = best_first({(row.told, row.observation.source): row for row in reversed(rows)}.values())
+    if rows and rows[0].kind == "read" and frame.reduce in ("first", "last"):
+        until = await last_shown(context, rows[0].observation)
+        if until is not None:
+            rows[0] = msgspec.structs.replace(rows[0], cites=unique([*rows[0].cites, until]), until_s=until.t0_s)
+    return rows
 
 
 def as_sentences(observations: Sequence[Observation], channel: Channel) -> list[Sentence]:
@@ -132,6 +139,8 @@ async def _gather(
     best = max((hit.score for hit in hits), default=0.0) or 1.0
     scores = {hit.observation.id: hit.score / best for hit in hits}
     found = {o.id: o for o in whole}
+    if "text" in channels and context.bounded:
+        found |= {o.id: o for o in await shown_in(context)}
     if is_long or len(whole) >= READ_WHOLE:
         found = {hit.observation.id: hit.observation for hit in hits}
         near = [hit.observation for hit in hits[:NEIGHBOURS_OF]]

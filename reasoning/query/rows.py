@@ -23,7 +23,7 @@ class Row(Struct, frozen=True):
 
     cites     what it rests on, the observation it is about first.
     told      what is told of it: the passage, or a sentence of what was seen.
-    t_s       the media second it tells of.
+    t_s       the media second it tells of; ``until_s`` up to when it is known to last, None where that is not asked.
     covered   the words of the question it answers for, ``missing`` those it does not; ``coverage`` is the share of
               them by how surely each was found, 0..1.
     beside    the share, 0..1, of the words that only help to find it ("which product is *announced*").
@@ -40,6 +40,7 @@ class Row(Struct, frozen=True):
     score: float = 0.0
     value: str = ""
     beside: float = 0.0
+    until_s: float | None = None
 
     @property
     def observation(self) -> Observation:
