@@ -210,7 +210,8 @@ def test_a_killed_command_leaves_no_process_and_its_memory_opens_again(tmp_path:
         time.sleep(0.05)
     # Its number is another process's now, as that of the first process of a container is at every start.
     left = msgspec.json.decode((memory / "agent.json").read_bytes(), type=AgentCard)
-    Path(left.run_dir).mkdir(exist_ok=True)  # unless another agent has cleared it away already
+    Path(left.run_dir).mkdir(exist_ok=True)  # another agent may have cleared it away already
+    (Path(left.run_dir) / "agent.lock").touch()
     (memory / "agent.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(left, pid=os.getpid())))
     assert find_agent(memory) is None
     assert run("status", "--memory", memory).code == 0
