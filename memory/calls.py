@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from memory.archive.exporter import export_memory
 from memory.erasure.forget import preview
-from memory.recall.last_seen import last_seen
 from memory.recall.rank import Recall, RecallOptions
 from memory.redescribe import foreign_frames
 from memory.spans.read_spans import read_spans
@@ -24,8 +23,6 @@ from runtime.messages import (
     ForeignRequest,
     ForgetReply,
     ForgetRequest,
-    LastSeenReply,
-    LastSeenRequest,
     MemoryStatus,
     RecallReply,
     RecallRequest,
@@ -63,9 +60,6 @@ class Answerer:
     def foreign(self, request: ForeignRequest) -> ForeignReply:
         with snapshot(self._connection):
             return foreign_frames(self._connection, request)
-
-    def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
-        return last_seen(self._connection, request)
 
     def spans(self, request: SpansRequest) -> SpansReply:
         return SpansReply(spans=read_spans(self._connection, request))

@@ -1,9 +1,9 @@
 """Frames described anew: with the vector, the tags and the words of another encoder, under the number they have.
 
-The number stays, because it is what age is told by (`memory.budget.retention`, `memory.recall.last_seen`);
-so the index is rewritten where the frame stands, and whoever holds some of it in memory reads it again. Nothing else of
-an observation ever changes. Sketches of events that are kept in full are made anew; a sketch in whose event frames are
-missing tells more than they could, and stays.
+The number stays, because it is what age is told by (`memory.budget.retention`); so the index is rewritten where the
+frame stands, and whoever holds some of it in memory reads it again. Nothing else of an observation ever changes.
+Sketches of events that are kept in full are made anew; a sketch in whose event frames are missing tells more than they
+could, and stays.
 """
 
 # ruff: noqa: S608 - only names of columns are put into statements

@@ -17,7 +17,7 @@ from runtime.language import lexicon
 from runtime.language.lists import join, quote
 from runtime.language.normalise import words
 from runtime.language.numbers import counted
-from runtime.messages import FrameFacts, GapFacts, ObjectFacts, Observation, SourceRecord, TimeWindow
+from runtime.messages import FrameFacts, GapFacts, Observation, SourceRecord, TimeWindow
 from runtime.moments import Moments, label
 
 # Seconds: a picture this old is of now, one older than the second is no more than what was; speech that ended so long
@@ -208,8 +208,3 @@ async def _speaking(frame: Frame, context: Context, moments: Moments, records: t
     if since_s > JUST_SAID_S and frame.reduce == "exists":
         return refusal(f"Nobody has spoken for {age(since_s)}", claim(f"the last was{said}", o))
     return Draft((claim(f"{lead}somebody spoke {age(since_s)} ago{said}{who}", o),), 0.6, abstained=bool(who))
-
-
-def direction_of(o: Observation) -> str:
-    """Which way something goes, "" where that was not seen."""
-    return o.facts(ObjectFacts).direction

@@ -13,7 +13,7 @@ from reasoning.query.sightings import FRAMES_READ, Sighting, sightings, worn
 from reasoning.understand.frame import Frame
 from runtime.clock import media_time
 from runtime.language.lexicon import FRAMING, STOP_WORDS
-from runtime.language.lists import join, quote, sentence
+from runtime.language.lists import join, quote
 from runtime.language.normalise import words
 from runtime.language.numbers import counted, number_in_words
 from runtime.language.stem import stem
@@ -196,8 +196,3 @@ def _content(text: str) -> set[str]:
 def _shortened(text: str) -> str:
     spoken = text.split()
     return text if len(spoken) <= QUOTED_WORDS else f"{' '.join(spoken[:QUOTED_WORDS])} …"
-
-
-def as_line(text: str) -> str:
-    """A line of a summary as a sentence."""
-    return sentence(text)

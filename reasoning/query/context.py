@@ -20,12 +20,10 @@ from reasoning.query.present import Present
 from runtime.messages import (
     Channel,
     Hit,
-    LastSeenRequest,
     MemoryStatus,
     Observation,
     RecallRequest,
     ScanRequest,
-    Sighted,
     SourceRecord,
     Span,
     SpansRequest,
@@ -172,14 +170,6 @@ class Context:
         if not windows:
             return ()
         return await self._scan(ScanRequest(view=self.view, channels=channels, windows=tuple(windows), limit=limit))
-
-    async def last_seen(self, thing: str) -> tuple[Sighted, ...]:
-        """The newest sightings of a thing in the window, in any source, newest first."""
-        with self._waiting():
-            reply = await self.memory.last_seen(
-                LastSeenRequest(thing=thing, view=self.view, source=self.source, t0_s=self.t0_s, t1_s=self.t1_s)
-            )
-        return reply.sightings
 
     async def by_id(self, ids: Iterable[str]) -> tuple[Observation, ...]:
         """The visible observations among ``ids``."""

@@ -12,8 +12,6 @@ from reasoning.query.question_vectors import QuestionVectors
 from runtime.errors import CallCancelled, DeadlineExceeded
 from runtime.messages import (
     Done,
-    LastSeenReply,
-    LastSeenRequest,
     MemoryStatus,
     Message,
     RecallReply,
@@ -49,8 +47,6 @@ class MemoryClient(Protocol):
 
     async def spans(self, request: SpansRequest) -> SpansReply: ...
 
-    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply: ...
-
     async def remember(self, request: RememberRequest) -> Done: ...
 
     async def status(self, request: StatusRequest) -> MemoryStatus: ...
@@ -62,7 +58,6 @@ CALLS: dict[type[Message], str] = {
     RecallRequest: "recall",
     ScanRequest: "scan",
     SpansRequest: "spans",
-    LastSeenRequest: "last_seen",
     RememberRequest: "remember",
     StatusRequest: "status",
 }
@@ -89,10 +84,6 @@ class MemoryBase(ABC):
 
     async def spans(self, request: SpansRequest) -> SpansReply:
         reply: SpansReply = await self.call(request)
-        return reply
-
-    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
-        reply: LastSeenReply = await self.call(request)
         return reply
 
     async def remember(self, request: RememberRequest) -> Done:

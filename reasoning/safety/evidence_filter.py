@@ -8,8 +8,6 @@ from reasoning.safety.speech_acts import speaks_only_about
 from reasoning.safety.untrusted import speaks_to_assistant
 from reasoning.understand.frame import Frame
 from runtime.messages import (
-    LastSeenReply,
-    LastSeenRequest,
     Observation,
     RecallReply,
     RecallRequest,
@@ -34,10 +32,6 @@ class EvidenceFilter(MemoryOver):
     async def scan(self, request: ScanRequest) -> ScanReply:
         reply = await super().scan(request)
         return ScanReply(observations=tuple(o for o in reply.observations if self._believes(o)))
-
-    async def last_seen(self, request: LastSeenRequest) -> LastSeenReply:
-        reply = await super().last_seen(request)
-        return LastSeenReply(sightings=tuple(s for s in reply.sightings if self._believes(s.observation)))
 
     def _believes(self, observation: Observation) -> bool:
         return is_evidence(observation, self._frame)

@@ -118,16 +118,6 @@ def colours_in(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(colour for word in words(text) if (colour := colour_of(word))))
 
 
-def things_in(text: str) -> tuple[str, ...]:
-    """The things that ``text`` names, by the names of the vocabulary."""
-    return tuple(THINGS.of(text))
-
-
-def things_of_kind(kind: str) -> tuple[str, ...]:
-    """The names of all things of a kind ("animal")."""
-    return tuple(name for name in _VOCABULARY.tags if _VOCABULARY.kind_of(name) == kind)
-
-
 @lru_cache(maxsize=8192)
 def is_thing(named: str, asked: str) -> bool:
     """Whether what a detector or tagger names so is what is asked for, by another name or as one of its kind."""

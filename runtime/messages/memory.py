@@ -92,31 +92,6 @@ class ScanReply(Message, frozen=True, tag="scan_reply"):
     observations: tuple[Observation, ...] = ()
 
 
-class LastSeenRequest(Message, frozen=True, tag="last_seen_request"):
-    """The newest visible observations that hold every word of ``thing``: seen, read or said. -> `LastSeenReply`"""
-
-    thing: str
-    view: View
-    source: str = ""
-    t0_s: float | None = None
-    t1_s: float | None = None
-    limit: int = 8
-
-
-class Sighted(Message, frozen=True, tag="sighted"):
-    """A thing as it was perceived, until when it was seen there, and the picture of that moment."""
-
-    observation: Observation
-    until_s: float
-    beside: Observation | None = None
-
-
-class LastSeenReply(Message, frozen=True, tag="last_seen_reply"):
-    """Newest first."""
-
-    sightings: tuple[Sighted, ...] = ()
-
-
 class Span(Message, frozen=True, tag="span"):
     """A stretch of time held as one: a moment, an event of moments, an episode of events.
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -21,11 +17,9 @@ from perception.processes import listen
 from perception.speech.language import NOTHING_KNOWN, Spoken
 from perception.speech.recogniser import Recogniser
 from perception.speech.transcript import NO_VOICE_KNOWN, Transcript, Word
-from runtime.clock import ReplayClock
 from runtime.config import Config, parse_config
 from runtime.errors import ConfigError
 from runtime.messages import (
-    MemoryStatus,
     Message,
     Observation,
     Progress,
@@ -35,64 +29,20 @@ from runtime.messages import (
     SourceRecord,
     SpeechFacts,
     SpeechStarted,
-    StatusRequest,
 )
-from runtime.plan import FileSource, PerceiveFiles
 from runtime.service import Service
+from tests.fixtures.quiet_service import QuietService
 
 MEDIA = Path(os.environ.get("MINDSTREAM_MEDIA", Path(__file__).parents[3] / "shared" / "media"))
 pytestmark = pytest.mark.skipif(not MEDIA.is_dir(), reason=f"real media not found at {MEDIA}")
 
 
-class Outbox:
-    def __init__(self, stop_after: int, stopping: anyio.Event) -> None:
-        self.sent: list[Message] = []
-        self._stop_after = stop_after
-        self._stopping = stopping
+class HearingService(QuietService):
+    """Keeps the voice starts too, and loses nothing."""
 
-    async def send(self, *messages: Message) -> None:
-        self.sent += messages
-        if len(self.sent) >= self._stop_after:
-            self._stopping.set()
-            await anyio.sleep_forever()
-
-    async def drained(self) -> None:
-        pass
-
-
-class Memory:
-    def __init__(self, records: tuple[SourceRecord, ...]) -> None:
-        self._records = records
-
-    async def call(self, request: Message, deadline_s: float) -> MemoryStatus:
-        assert isinstance(request, StatusRequest)
-        return MemoryStatus(generation=0, sources=self._records, observations={}, spans={}, bytes=0)
-
-
-class QuietService:
-    """The part of Service that the audio process uses."""
-
-    def __init__(self, paths: list[str], config: Config, records: tuple[SourceRecord, ...], stop_after: int) -> None:
-        self.config = config
-        self.work = PerceiveFiles(sources=tuple(FileSource(source=Path(p).name, path=str(MEDIA / p)) for p in paths))
-        self.clock = ReplayClock(0.0, math.inf)
-        self.stopping = anyio.Event()
-        self.outbox = Outbox(stop_after, self.stopping)
-        self.log = logging.getLogger("audio")
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given, holds=True)
         self.voices: list[SpeechStarted] = []
-        self.counters: dict[str, float] = {}
-        self._memory = Memory(records)
-
-    def ready(self) -> None:
-        pass
-
-    def progressed(self) -> None: ...
-
-    def may_take(self, limit_s: float) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def report(self, counters: dict[str, float] | None = None, **_: Any) -> None:
-        self.counters.update(counters or {})
 
     def drop(self, what: str, n: int = 1) -> None:
         raise AssertionError(f"{n} lost: {what}")
@@ -101,19 +51,12 @@ class QuietService:
         assert topic == "voice"
         self.voices.append(cast(SpeechStarted, message))
 
-    def caller(self, process: str) -> Memory:
-        assert process == "memory"
-        return self._memory
-
-    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await anyio.to_thread.run_sync(function, *args)
-
 
 def hear(
     *paths: str, config: Config | None = None, records: tuple[SourceRecord, ...] = (), stop_after: int = 1 << 30
-) -> QuietService:
-    async def run() -> QuietService:
-        service = QuietService(list(paths), config or Config(), records, stop_after)
+) -> HearingService:
+    async def run() -> HearingService:
+        service = HearingService([MEDIA / path for path in paths], config or Config(), records, stop_after)
         with anyio.fail_after(60):
             await listen.main(cast(Service, service))
         return service
@@ -121,17 +64,17 @@ def hear(
     return anyio.run(run)
 
 
-def observations(service: QuietService) -> list[Observation]:
+def observations(service: HearingService) -> list[Observation]:
     return [m for m in service.outbox.sent if isinstance(m, Observation)]
 
 
 @pytest.fixture(scope="module")
-def two_clips() -> QuietService:
+def two_clips() -> HearingService:
     return hear("audio/speech/whats_the_weather_like.wav", "audio/speech/librivox_sense_0880.wav")
 
 
 @pytest.mark.processes
-def test_a_spoken_question_becomes_an_utterance_with_word_times(two_clips: QuietService) -> None:
+def test_a_spoken_question_becomes_an_utterance_with_word_times(two_clips: HearingService) -> None:
     first = next(o for o in observations(two_clips) if o.channel == "speech")
     assert first.text == "What's the weather like?"
     assert first.id == "whats_the_weather_like.wav/speech/000000000"
@@ -144,13 +87,13 @@ def test_a_spoken_question_becomes_an_utterance_with_word_times(two_clips: Quiet
 
 
 @pytest.mark.processes
-def test_voices_are_told_before_their_words(two_clips: QuietService) -> None:
+def test_voices_are_told_before_their_words(two_clips: HearingService) -> None:
     assert [v.source for v in two_clips.voices] == ["whats_the_weather_like.wav", "librivox_sense_0880.wav"]
     assert 0.0 < two_clips.voices[0].t_s < 0.6
 
 
 @pytest.mark.processes
-def test_each_source_opens_and_ends_and_progress_never_overtakes_what_is_sent(two_clips: QuietService) -> None:
+def test_each_source_opens_and_ends_and_progress_never_overtakes_what_is_sent(two_clips: HearingService) -> None:
     opened = [m.source for m in two_clips.outbox.sent if isinstance(m, SourceOpened)]
     ended = {m.source: (m.t_s, m.reason) for m in two_clips.outbox.sent if isinstance(m, SourceEnded)}
     assert opened == ["whats_the_weather_like.wav", "librivox_sense_0880.wav"]
