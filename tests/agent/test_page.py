@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -12,6 +13,7 @@ from tests.fixtures.agent_runs import SAMPLE, start
 from tests.fixtures.browser import DESKTOP, PHONE, Page, axe_source, chromium, serious_faults
 from tests.fixtures.loopback import Loopback, moving_square
 from tests.fixtures.served_sample import perceive_sample, serving, until_served
+from tests.fixtures.two_sessions import LABEL, SAID, SESSIONS, two_sessions
 
 QUESTION = "When does the train to London leave?"
 PATHS = ("", "timeline", "ask", "search?q=bakery", "watch", "memory", "api")
@@ -85,6 +87,24 @@ def test_the_timeline_is_walked_by_keyboard_zoomed_jumped_and_played(page: Page)
     tab.keyboard.press("Enter")
     tab.wait_for_selector("#moment video")
     assert "0:2" in tab.inner_text("#moment h2")
+
+
+def test_a_cameras_sessions_are_one_day_on_the_timeline(browser: Any, tmp_path: Path) -> None:
+    two_sessions(tmp_path / "memory").close()
+    with serving(tmp_path / "memory") as (found, _):
+        opened = Page(browser, found)
+        tab = opened.open("timeline")
+        tab.wait_for_selector("#events li")
+        assert tab.locator("#source option").all_inner_texts() == [LABEL]
+        assert tab.locator("#events >> text=not watched").count() == 1
+        assert all(words in tab.inner_text("#events") for words in SAID)
+        opened.look("day")
+        tab.click(f"#events button >> text={SAID[1]}")
+        tab.wait_for_selector("#moment[open]")
+        shown = tab.get_attribute("#moment a >> text=Show in timeline", "href")
+        assert SESSIONS[1] in unquote(shown)
+        opened.close()
+        assert opened.faults == []
 
 
 def test_search_says_why_each_hit_ranks(page: Page) -> None:

@@ -19,6 +19,7 @@ from runtime.messages import FrameFacts, Observation, SourceEnded, SourceOpened
 from tests.fixtures.drawn_recording import decoded, draw_recording, second_of, shown_in
 from tests.fixtures.memory_cases import gather_all, remember, say, see
 from tests.fixtures.served_agent import StoredClient, answered, served
+from tests.fixtures.two_sessions import BEGAN_S, LABEL, LASTS_S, SESSIONS, two_sessions
 
 JPEG = b"\xff\xd8 a small picture \xff\xd9"
 HELLO = say(4.0, 6.0, "hello <there> & good morning", source="drawn.mp4")
@@ -94,6 +95,22 @@ def test_a_stretch_at_a_glance_has_counts_pictures_and_events(world: World) -> N
     assert glance["pictures"][0] == "drawn.mp4/frame/000001000"
     assert glance["gaps"] == [] and glance["started_wall_s"] == 1_700_000_000.0
     assert [event["t0_s"] for event in glance["events"]][:1] == [0.0]
+
+
+def test_a_camera_at_a_glance_joins_its_sessions_by_the_clock(tmp_path: Path) -> None:
+    client, what, app = served(two_sessions(tmp_path / "memory"), tmp_path / "memory")
+    page = TestClient(app)
+    glance = page.get("/api/timeline", params={"camera": LABEL, "buckets": 3}).json()
+    assert (glance["t0_s"], glance["t1_s"], glance["source"]) == (BEGAN_S[0], BEGAN_S[1] + LASTS_S, SESSIONS[1])
+    assert glance["counts"]["speech"] == [1, 0, 1]
+    assert glance["gaps"] == [[BEGAN_S[0] + LASTS_S, BEGAN_S[1], "not watched"]]
+    firsts = {event["source"]: event["t0_s"] for event in reversed(glance["events"])}
+    assert firsts == dict(zip(SESSIONS, BEGAN_S, strict=True))
+    only_first = page.get("/api/timeline", params={"camera": LABEL, "t1_s": BEGAN_S[0] + 300, "buckets": 1}).json()
+    assert only_first["counts"]["speech"] == [1] and only_first["gaps"] == []
+    assert page.get("/api/timeline", params={"camera": "cellar"}).status_code == 404
+    what.close()
+    client.close()
 
 
 def test_a_search_says_why_only_where_that_is_asked(world: World) -> None:

@@ -33,6 +33,7 @@ BUCKETS, BUCKETS_MAX = 96, 1000
 EVENTS_UP_TO_S, EVENTS_MAX = 7200.0, 400
 OBSERVATIONS, OBSERVATIONS_MAX = 200, 2000
 HITS, HITS_MAX = 20, 100
+UNWATCHED = "not watched"
 
 
 class Source(Struct, frozen=True):
@@ -82,9 +83,11 @@ class Hits(Struct, frozen=True):
 
 class Glance(Struct, frozen=True):
     """A stretch of a source bucket by bucket (`TimelineReply`), its events (of a long one its episodes), and when it
-    was."""
+    was. Times are media seconds; of a ``camera``, whose sessions follow each other, Unix seconds, ``source`` being the
+    newest session."""
 
     source: str
+    camera: str
     started_wall_s: float
     t0_s: float
     t1_s: float
@@ -122,7 +125,7 @@ def source_of(record: SourceRecord, live_labels: Iterable[str]) -> Source:
     is_live = record.kind != "file" and label in live_labels and set(record.watermarks) > set(record.ended)
     return Source(
         source=record.source, label=label or record.source, kind=record.kind, started_wall_s=record.started_wall_s,
-        until_s=max(record.watermarks.values(), default=0.0), duration_s=record.duration_s, live=is_live,
+        until_s=_perceived_s(record), duration_s=record.duration_s, live=is_live,
         complete=bool(record.ended) and set(record.watermarks) <= set(record.ended), missing=record.missing,
         encoders=record.encoders, ended=record.ended,
     )  # fmt: skip
@@ -165,25 +168,73 @@ async def sources(served: Served, request: Request) -> Response:
 
 
 async def timeline(served: Served, request: Request) -> Response:
-    record = await served.record(request.query_params.get("source", ""))
-    view = await served.client.view((record.source,))
-    limit_s = max(view.limits.get(record.source, 0.0), 1.0)
-    t0_s, t1_s = number(request, "t0_s", 0.0), number(request, "t1_s", limit_s)
+    camera = request.query_params.get("camera", "")
+    if camera:
+        records = await _sessions(served, camera)
+        starts = [record.started_wall_s for record in records]
+    else:
+        records, starts = [await served.record(request.query_params.get("source", ""))], [0.0]
+    ends = [start_s + _perceived_s(record) for record, start_s in zip(records, starts, strict=True)]
+    t0_s, t1_s = number(request, "t0_s", starts[0]), number(request, "t1_s", max(*ends, starts[0] + 1.0))
     buckets = integer(request, "buckets", BUCKETS, BUCKETS_MAX)
     if not t0_s < t1_s:
         raise UserError("t1_s is not after t0_s")
-    wanted = TimelineRequest(view=view, source=record.source, t0_s=t0_s, t1_s=t1_s, buckets=buckets)
-    found: TimelineReply = await served.client.at_a_glance(wanted)
-    level: Any = "event" if t1_s - t0_s <= EVENTS_UP_TO_S else "episode"
-    events = await served.client.spans(
-        SpansRequest(view=view, source=record.source, level=level, t0_s=t0_s, t1_s=t1_s, limit=EVENTS_MAX)
-    )
+    found = _Stitched(buckets)
+    for record, start_s, end_s in zip(records, starts, ends, strict=True):
+        if start_s < t1_s and end_s >= t0_s:
+            await found.add(served, record.source, start_s, t0_s, t1_s)
+    for end_s, next_s in zip(ends, starts[1:], strict=False):
+        if max(end_s, t0_s) < min(next_s, t1_s):
+            found.gaps.append((end_s, next_s, UNWATCHED))
     return as_json(
         Glance(
-            source=record.source, started_wall_s=record.started_wall_s, t0_s=t0_s, t1_s=t1_s, counts=found.counts,
-            pictures=found.pictures, gaps=found.gaps, events=events,
+            source=records[-1].source, camera=camera, started_wall_s=records[0].started_wall_s, t0_s=t0_s, t1_s=t1_s,
+            counts={channel: tuple(row) for channel, row in sorted(found.counts.items())},
+            pictures=tuple(found.pictures), gaps=tuple(sorted(found.gaps)), events=tuple(found.events[:EVENTS_MAX]),
         )
     )  # fmt: skip
+
+
+async def _sessions(served: Served, camera: str) -> list[SourceRecord]:
+    """All sessions of a live source, in order of time.
+
+    Raises:
+        NotThere: memory holds none.
+    """
+    known = [r for r in (await served.status()).sources if r.kind != "file" and session_of(r.source)[0] == camera]
+    if not known:
+        raise NotThere(f"no camera {camera!r} in memory")
+    return sorted(known, key=lambda record: record.started_wall_s)
+
+
+def _perceived_s(record: SourceRecord) -> float:
+    """Media time up to which a source is perceived."""
+    return max(record.watermarks.values(), default=0.0)
+
+
+class _Stitched:
+    """The timelines of one or several sources, each moved to where it began."""
+
+    def __init__(self, buckets: int) -> None:
+        self.counts: dict[str, list[int]] = {}
+        self.pictures = [""] * buckets
+        self.gaps: list[tuple[float, float, str]] = []
+        self.events: list[Span] = []
+
+    async def add(self, served: Served, source: str, start_s: float, t0_s: float, t1_s: float) -> None:
+        view = await served.client.view((source,))
+        from_s, to_s = t0_s - start_s, t1_s - start_s
+        wanted = TimelineRequest(view=view, source=source, t0_s=from_s, t1_s=to_s, buckets=len(self.pictures))
+        glance: TimelineReply = await served.client.at_a_glance(wanted)
+        for channel, row in glance.counts.items():
+            so_far = self.counts.setdefault(channel, [0] * len(row))
+            self.counts[channel] = [a + b for a, b in zip(so_far, row, strict=True)]
+        self.pictures = [a or b for a, b in zip(self.pictures, glance.pictures, strict=True)]
+        self.gaps += [(a_s + start_s, b_s + start_s, why) for a_s, b_s, why in glance.gaps]
+        level: Any = "event" if t1_s - t0_s <= EVENTS_UP_TO_S else "episode"
+        asked = SpansRequest(view=view, source=source, level=level, t0_s=from_s, t1_s=to_s, limit=EVENTS_MAX)
+        for span in await served.client.spans(asked):
+            self.events.append(msgspec.structs.replace(span, t0_s=span.t0_s + start_s, t1_s=span.t1_s + start_s))
 
 
 async def spans(served: Served, request: Request) -> Response:
@@ -273,7 +324,8 @@ ENDPOINTS = (
     get("/api/sources", "All sources, in the order they were opened", sources, "memory", list[Source]),
     get(
         "/api/timeline", "A stretch of a source at a glance", timeline, "memory", Glance,
-        SOURCE, FROM, TO, Query("buckets", "into how many parts it is cut", "integer"),
+        SOURCE, Query("camera", "instead, all sessions of the live source of this label, in Unix seconds"),
+        FROM, TO, Query("buckets", "into how many parts it is cut", "integer"),
     ),
     get(
         "/api/spans", "Moments, events or episodes", spans, "memory", list[Span],

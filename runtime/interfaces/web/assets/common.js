@@ -250,7 +250,7 @@ export function follow(handlers = {}) {
   const events = new EventSource(`/api/events?kinds=${kinds.join(",")}`);
   const all = {
     health: (found) => state(...describeState(found)),
-    notice: (found) => toast(found.notice, found.citation.id ? () => openMoment(found.citation) : null),
+    notice: (found) => toast(found.notice, () => openMoment(found.citation)),
   };
   for (const name of ["observations", "partials", "notice", "health"]) {
     events.addEventListener(name, (event) => {

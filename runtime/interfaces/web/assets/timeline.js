@@ -1,4 +1,5 @@
 // A stretch of a source as a strip of pictures with lanes for what was noticed; zoom, move, jump, play.
+// What is shown is a recording, or a camera with all its sessions; times are seconds since it (or the first) began.
 import { $, api, clock, day, el, follow, kindMark, mediaTime, openMoment, sourceName, sources } from "/assets/common.js";
 
 const LANES = ["speech", "text", "object", "sound"];
@@ -22,13 +23,40 @@ const days = () => {
 };
 const when = (t) => (source.kind !== "file" && source.started_wall_s ? clock(source.started_wall_s + t) : mediaTime(t));
 
-function choose(name) {
-  source = known.find((one) => one.source === name) ?? known.at(-1);
-  $("#source").value = source.source;
+// Recordings as they are; of each camera one, with its sessions in order.
+function shownOf(all) {
+  const cameras = new Map();
+  for (const one of all) if (one.kind !== "file") cameras.set(one.label, [...(cameras.get(one.label) ?? []), one]);
+  return [
+    ...[...cameras].map(([label, sessions]) => {
+      sessions.sort((a, b) => a.started_wall_s - b.started_wall_s);
+      const began = sessions[0].started_wall_s;
+      const until = Math.max(...sessions.map((one) => one.started_wall_s + one.until_s));
+      return { key: `camera:${label}`, name: label, kind: sessions[0].kind, started_wall_s: began, until_s: until - began, sessions };
+    }),
+    ...all.filter((one) => one.kind === "file").map((one) => ({ key: one.source, name: sourceName(one), kind: one.kind, started_wall_s: one.started_wall_s, until_s: one.until_s, sessions: [one] })),
+  ];
+}
+
+// Where a session begins in what is shown.
+const offset = (session) => (source.kind === "file" ? 0 : session.started_wall_s - source.started_wall_s);
+
+function open(t, length, text = "") {
+  const session = source.sessions.findLast((one) => offset(one) <= t) ?? source.sessions[0];
+  const begin = Math.max(0, t - offset(session));
+  openMoment({ source: session.source, t0_s: begin, t1_s: begin + length, text });
+}
+
+function choose(of) {
+  source = of;
+  $("#source").value = source.key;
   const begins = days();
   $("#day-field").hidden = begins.length < 2;
   $("#day").replaceChildren(el("option", { value: "" }, "all"), ...begins.map((begin) => el("option", { value: begin }, day(source.started_wall_s + begin + 43200))));
-  show(0, length());
+  // Of a camera of several days the newest.
+  if (source.kind === "file" || begins.length < 2) return show(0, length());
+  $("#day").value = begins.at(-1);
+  show(Math.max(0, begins.at(-1)), length());
 }
 
 function show(begin, end) {
@@ -42,8 +70,12 @@ async function draw() {
   const mine = ++asked;
   const strip = $("#strip");
   const buckets = Math.max(6, Math.min(48, Math.floor(strip.clientWidth / 84)));
-  const found = await api("/api/timeline", { query: { source: source.source, t0_s: from, t1_s: to, buckets } });
+  const base = source.kind === "file" ? 0 : source.started_wall_s;
+  const of = source.kind === "file" ? { source: source.key } : { camera: source.name };
+  const found = await api("/api/timeline", { query: { ...of, t0_s: base + from, t1_s: base + to, buckets } });
   if (mine !== asked) return;
+  found.gaps = found.gaps.map(([begin, end, why]) => [begin - base, end - base, why]);
+  found.events = found.events.map((event) => ({ ...event, t0_s: event.t0_s - base, t1_s: event.t1_s - base }));
   const date = source.started_wall_s ? `${day(source.started_wall_s + from)}, ` : "";
   $("#range").textContent = `${date}${when(from)} to ${when(to)}`;
   $("#jump-to").placeholder = source.kind === "file" ? "12:30" : "14:30";
@@ -77,7 +109,7 @@ function cell(found, n, t, width) {
     "button",
     {
       type: "button", class: `cell${gap ? (erased ? " erased" : " gap") : ""}`, tabindex: n === selected ? 0 : -1, "aria-label": label, title: label, "data-t": t,
-      onclick: () => { selected = n; openMoment({ source: source.source, t0_s: t, t1_s: t + Math.min(width, 30) }); },
+      onclick: () => { selected = n; open(t, Math.min(width, 30)); },
       onfocus: () => { selected = n; },
     },
     thumb, lanes, el("span", { class: "at" }, n % 2 ? "" : when(t)),
@@ -94,7 +126,7 @@ function events(found) {
     return el(
       "li", {},
       el("span", { class: "when" }, when(item.t0_s)),
-      el("span", {}, item.kind && kindMark(item.kind), item.kind ? item.text : el("button", { class: "link", type: "button", onclick: () => openMoment({ source: source.source, t0_s: item.t0_s, t1_s: item.t0_s + 10, text: parts(item.text)[0]?.[1] ?? "" }) }, told(item))),
+      el("span", {}, item.kind && kindMark(item.kind), item.kind ? item.text : el("button", { class: "link", type: "button", onclick: () => open(item.t0_s, 10, parts(item.text)[0]?.[1] ?? "") }, told(item))),
       stages[item.stage] && el("span", { class: "more" }, stages[item.stage]),
     );
   }));
@@ -145,7 +177,7 @@ async function around(t) {
   cells[Math.max(0, at)]?.focus();
 }
 
-$("#source").addEventListener("change", (event) => choose(event.target.value));
+$("#source").addEventListener("change", (event) => choose(known.find((one) => one.key === event.target.value)));
 $("#day").addEventListener("change", (event) => {
   if (event.target.value === "") return show(0, length());
   const begin = Number(event.target.value);
@@ -181,7 +213,8 @@ document.addEventListener("forgotten", () => draw());
 
 (async () => {
   $(".strip").append(el("ul", { class: "legend", "aria-label": "What the bars mean" }, ...[...LANES.map((lane) => [lane, LANE_NAMES[lane]]), ["gap", "not perceived"], ["erased", "forgotten"]].map(([of, name]) => el("li", {}, el("i", { class: of }), name))));
-  known = await sources();
+  const all = await sources();
+  known = shownOf(all);
   if (!known.length) {
     $("#empty").hidden = false;
     $(".strip").hidden = true;
@@ -190,8 +223,9 @@ document.addEventListener("forgotten", () => draw());
     follow();
     return;
   }
-  $("#source").replaceChildren(...known.map((one) => el("option", { value: one.source }, sourceName(one))));
-  choose(params.get("source") ?? "");
-  if (params.has("t")) around(Number(params.get("t")));
+  $("#source").replaceChildren(...known.map((one) => el("option", { value: one.key }, one.name)));
+  const wanted = params.get("source") ?? all.at(-1).source;
+  choose(known.find((one) => one.sessions.some((session) => session.source === wanted)) ?? known.at(-1));
+  if (params.has("t")) around(Number(params.get("t")) + offset(source.sessions.find((session) => session.source === wanted) ?? source.sessions[0]));
   follow();
 })();

@@ -7,7 +7,7 @@ function show({ queries, notices }) {
   $("#history").replaceChildren(...[...notices].reverse().map((notice) => el(
     "li", {},
     el("span", { class: "when" }, mediaTime(notice.citation.t0_s)),
-    notice.citation.id ? el("button", { class: "link", type: "button", onclick: () => openMoment(notice.citation) }, notice.text) : el("span", {}, notice.text),
+    el("button", { class: "link", type: "button", onclick: () => openMoment(notice.citation) }, notice.text),
     el("span", { class: "more" }, `${notice.citation.source}${notice.confirmed ? ", confirmed by a model that looked" : ""}`),
   )));
   if (!notices.length) $("#history").append(el("li", { class: "none" }, "Nothing was told yet."));
