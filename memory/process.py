@@ -29,6 +29,7 @@ from memory.upkeep.repair import find_damage
 from memory.upkeep.rows import BadRow, find_bad_rows
 from runtime import program
 from runtime.errors import StoreError
+from runtime.footage import FOOTAGE, trim_all
 from runtime.messages import (
     TRACKS,
     Ack,
@@ -156,8 +157,9 @@ class Remembering:
             await anyio.lowlevel.checkpoint()
 
     async def _look_after_forever(self) -> None:
-        """Scrub what was removed since, and look for damage."""
+        """Let footage go whose time is over, scrub what was removed since, and look for damage."""
         while True:
+            await self._beside(trim_all, self._store.directory / FOOTAGE, time.time())
             await anyio.sleep(UPKEEP_INTERVAL_S)
             with anyio.CancelScope(shield=True):
                 await self._write(self._store.scrub_if_needed)

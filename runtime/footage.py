@@ -2,7 +2,8 @@
 
 A file's name says what stretch of its source it is of, in media milliseconds, so that any process finds, erases or
 marks it without asking another. The one being written is called `T0-open.mkv`: it may be erased too. A mark
-(`marks/T0-T1`, an empty file) has what it touches kept beyond the others.
+(`marks/T0-T1`, an empty file) has what it touches kept beyond the others. `keeping.json` says how much the profile that
+recorded it allows, so that it goes in time also where its source is watched no more.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import re
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct
 
 from runtime.messages import TimeWindow
@@ -21,6 +24,7 @@ from runtime.sources import session_of
 # In the memory folder.
 FOOTAGE = "footage"
 MARKS = "marks"
+KEEPING = "keeping.json"
 OPEN = "open"
 _NAME = re.compile(rf"(?P<t0>\d{{9,}})-(?P<t1>\d{{9,}}|{OPEN})(?P<suffix>\.mkv)?")
 # A stretch that was marked is kept with as much before and after it.
@@ -135,6 +139,23 @@ def trim(root: Path, label: str, keeping: Keeping, now_wall_s: float) -> None:
     for folder in [path for path in root.iterdir() if session_of(path.name)[0] == label]:
         if not any(folder.glob("*.mkv")) and now_wall_s - folder.stat().st_mtime > keeping.age_s:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def note_keeping(root: Path, source: str, keeping: Keeping) -> None:
+    """Have a source's footage kept so, from now on, by whoever looks after it."""
+    folder = folder_of(root, source)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / KEEPING).write_bytes(msgspec.json.encode(keeping))
+
+
+def trim_all(root: Path, now_wall_s: float) -> None:
+    """`trim` of every source, as its newest session noted."""
+    labels: dict[str, Keeping] = {}
+    for path in sorted(root.glob(f"*/{KEEPING}")) if root.is_dir() else ():
+        with suppress(OSError, msgspec.MsgspecError):
+            labels[session_of(path.parent.name)[0]] = msgspec.json.decode(path.read_bytes(), type=Keeping)
+    for label, keeping in labels.items():
+        trim(root, label, keeping, now_wall_s)
 
 
 def close_abandoned(root: Path, source: str) -> None:

@@ -23,7 +23,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from perception.capture.file_video import Picture
-from runtime.footage import Keeping, close_abandoned, folder_of, segment_name, trim
+from runtime.footage import Keeping, close_abandoned, folder_of, note_keeping, segment_name, trim
 from runtime.messages import TimeWindow
 from runtime.sources import LiveSource, Rect
 
@@ -67,6 +67,9 @@ class FootageKeeper:
         self._failed = ""
         if root is not None:
             close_abandoned(root, source.source)
+            if keeping.bytes or root.is_dir():
+                with suppress(OSError):  # without room for this there is none for footage
+                    note_keeping(root, source.source, keeping)
             trim(root, source.label, keeping, time.time())
 
     def packet(self, packet: Packet[Any], streams: list[Any], stamp_s: float | None, t_s: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import threading
 from collections import deque
@@ -21,6 +22,7 @@ from memory.process import BATCH_LIMIT, main
 from memory.store.database import Store
 from runtime.config import Config, MemoryConfig
 from runtime.errors import StoreError
+from runtime.footage import FOOTAGE, Keeping, note_keeping, segment_name
 from runtime.messages import (
     Ack,
     Done,
@@ -307,6 +309,20 @@ async def test_what_was_removed_leaves_the_file_within_the_hour(
         await service.call(ReaddRequest(source="clip"))  # takes away what there is of a tombstone
         with anyio.fail_after(20):
             await scrubbed.wait()
+
+
+async def test_footage_whose_time_is_over_goes_though_its_source_is_watched_no_more(tmp_path: Path) -> None:
+    root, source = tmp_path / FOOTAGE, "door@2026-11-30T10:00:00"
+    note_keeping(root, source, Keeping(bytes=1000, age_s=3600.0))
+    old, fresh = (root / source / segment_name(t0_s, t0_s + 9.0) for t0_s in (0.0, 10.0))
+    old.write_bytes(b"footage")
+    fresh.write_bytes(b"footage")
+    os.utime(old, (0.0, 0.0))
+    async with memory_process(tmp_path):
+        with anyio.fail_after(20):
+            while old.exists():
+                await anyio.sleep(0.01)
+    assert fresh.exists()
 
 
 async def test_a_row_that_cannot_be_read_is_put_aside_and_nobody_is_locked_out(tmp_path: Path) -> None:

@@ -7,7 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from runtime.footage import Keeping, close_abandoned, erase, folder_of, mark, segment_name, segments, touching, trim
+from runtime.footage import (
+    Keeping,
+    close_abandoned,
+    erase,
+    folder_of,
+    mark,
+    note_keeping,
+    segment_name,
+    segments,
+    touching,
+    trim,
+    trim_all,
+)
 from runtime.messages import TimeWindow
 
 FIRST, SECOND, OTHER = "door@2026-11-29T10:00:00", "door@2026-11-30T10:00:00", "yard@2026-11-30T10:00:00"
@@ -25,6 +37,20 @@ def put(root: Path, source: str, t0_s: float, t1_s: float | None, age_s: float =
 
 def names(root: Path) -> list[str]:
     return [f"{s.source.partition('@')[0]} {s.t0_s:g}" for s in segments(root)]
+
+
+def test_each_source_is_trimmed_as_its_newest_session_noted_also_where_it_is_watched_no_more(tmp_path: Path) -> None:
+    put(tmp_path, FIRST, 0.0, 10.0, age_s=3000)
+    put(tmp_path, SECOND, 0.0, 10.0, age_s=200)
+    put(tmp_path, OTHER, 0.0, 10.0, age_s=9000)
+    note_keeping(tmp_path, FIRST, Keeping(bytes=1000, age_s=86_400.0))
+    note_keeping(tmp_path, SECOND, Keeping(bytes=1000, age_s=1000.0))
+    trim_all(tmp_path, NOW_S)
+    assert names(tmp_path) == ["door 0", "yard 0"]
+    (tmp_path / SECOND / "keeping.json").write_bytes(b"{")
+    trim_all(tmp_path, NOW_S)
+    trim_all(tmp_path / "none", NOW_S)
+    assert names(tmp_path) == ["door 0", "yard 0"]
 
 
 def test_what_touches_a_stretch_is_found_also_while_it_is_written(tmp_path: Path) -> None:
