@@ -10,6 +10,7 @@ from reasoning.query.rows import Row
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
 from runtime.language.normalise import words
+from runtime.language.stem import stem
 from runtime.moments import Moments
 
 
@@ -29,8 +30,9 @@ async def tell_order(frame: Frame, context: Context, moments: Moments, known: Kn
             "I hear when somebody speaks, and do not tell voices apart; so I cannot say which of them it was"
         )
     predicate = " ".join(frame.of("predicate")) if frame.predicate in ("leave",) else ""
+    expects = "question" if stem("ask") in map(stem, words(frame.text)) else "moment"
     rows = [
-        await first_of(f"{option} {predicate}".strip(), context, frame.ordinal if not asked_for_yes else 0)
+        await first_of(f"{option} {predicate}".strip(), context, frame.ordinal if not asked_for_yes else 0, expects)
         for option in (first, second)
     ]
     names = (_bare(first), _bare(second))

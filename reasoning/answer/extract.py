@@ -48,6 +48,8 @@ class ExtractiveBackend:
         known, moments = known_of(records), Moments(records, context.now_wall_s)
         if frame.about == "sources":
             return await sources.tell_sources(frame, context, moments)
+        if frame.about == "presence":
+            return await sources.tell_presence(frame, context, moments)
         if frame.matter:  # it asks for a fact, not for what is said or written as such
             context = context.through(EvidenceFilter(context.memory, frame))
         window = await narrow(frame, context)

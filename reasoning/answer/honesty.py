@@ -16,7 +16,7 @@ from msgspec import Struct
 from reasoning.query.known import Known
 from reasoning.query.plan import PLAN, Matter, recognisable
 from reasoning.query.rows import Row
-from reasoning.query.sightings import is_asked
+from reasoning.query.sightings import is_asked, name_of
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
 from runtime.language.values import has_finder
@@ -52,9 +52,12 @@ def judge(frame: Frame, matter: Matter, rows: Sequence[Row], known: Known, absta
     step = PLAN[frame.reduce, matter]
     if step.need == "all":
         kept = [row for row in rows if not row.missing and (matter != "words" or strength(frame, row) > 0)]
+        kept = [row for row in kept if _says_more(frame, row)] or _only_kind(frame, rows)
     else:
         best = max((strength(frame, row) for row in rows), default=0.0)
         kept = [row for row in rows if strength(frame, row) >= max(abstain_below, 0.6 * best)]
+        if _is_anywhere(frame) and len({row.told for row in rows}) > 1:
+            kept = []
     if kept and len(kept) >= (frame.ordinal if frame.reduce == "exists" else 1):
         sure = strength(frame, kept[0]) if matter == "words" else min(SURELY_SEEN, strength(frame, kept[0]))
         return Outcome("found", tuple(kept), round(min(1.0, sure), 4), matter)
@@ -65,6 +68,39 @@ def judge(frame: Frame, matter: Matter, rows: Sequence[Row], known: Known, absta
     if unknown := recognisable(frame, matter, known):
         return Outcome("unknown", near, 0.0, matter, unknown)
     return Outcome("nearest" if near else "none", near, 0.0, matter)
+
+
+def _says_more(frame: Frame, row: Row) -> bool:
+    """Whether what was seen says more than the question does: that a thing was there is no answer to what it did, what
+    became of it, or what stood beside it."""
+    if row.kind != "seen" or frame.reduce != "value" or not frame.things or frame.expects not in _OPEN:
+        return True
+    name = name_of(row.observation)
+    if frame.predicate == "happen":
+        return row.observation.text.split(",")[0].count(" leaves ") > 0  # and is not only lost sight of
+    return frame.predicate in _SEEN_HOW or bool(name and not is_asked(frame, name))
+
+
+# What is asked where anything might be the answer; and what a sighting tells of the thing that is asked about.
+_OPEN = ("", "thing", "manner", "reason")
+_SEEN_HOW = ("enter", "leave", "pass", "move", "wear")
+
+
+def _only_kind(frame: Frame, rows: Sequence[Row]) -> list[Row]:
+    """The one of its kind that was ever seen, though of where it is, or what it is doing there, nothing is known."""
+    if frame.reduce != "value" or frame.expects != "kind":
+        return []
+    unknowable = {term.word for term in frame.terms if term.role == "place" and not lexicon.SIDES.of(term.word)}
+    if len({name_of(row.observation) for row in rows}) != 1:
+        return []
+    return [row for row in rows if set(row.missing) <= unknowable][:1]
+
+
+def _is_anywhere(frame: Frame) -> bool:
+    """Whether words are asked for by nothing but a place of which nothing is known: any text might be the one."""
+    if frame.matter or frame.phrases or frame.ordinal or has_finder(frame.expects) or frame.expects == "title":
+        return False
+    return any(not lexicon.SIDES.of(word) for word in frame.of("place"))
 
 
 # Any run of capitals may be one of these.

@@ -13,7 +13,7 @@ from runtime.language import lexicon
 from runtime.language.lists import join, quote, with_article
 from runtime.language.normalise import words
 from runtime.language.numbers import counted, number_in_words
-from runtime.language.stem import stem
+from runtime.language.stem import is_plural
 from runtime.messages import ObjectFacts, SpeechFacts
 from runtime.moments import Moments
 
@@ -34,8 +34,15 @@ def tell(frame: Frame, outcome: Outcome, moments: Moments) -> Draft:
         told = _colour
     elif frame.expects in ("side", "place") and outcome.matter == "things":
         told = _side
-    unsure = told is _colour and len({row.value for row in outcome.rows}) > 1 and not _several(frame)
-    return Draft(tuple(told(frame, outcome, moments)), outcome.confidence, abstained=unsure)
+    return Draft(tuple(told(frame, outcome, moments)), outcome.confidence, abstained=_is_unsure(frame, outcome))
+
+
+def _is_unsure(frame: Frame, outcome: Outcome) -> bool:
+    """Whether one colour or one thing is asked for, and more than one fits."""
+    if outcome.matter == "words" or frame.expects not in ("colour", "kind"):
+        return False
+    found = {row.value or name_of(row.observation) for row in outcome.rows}
+    return len(found) > 1 and not any(map(is_plural, frame.of("subject", "head")))
 
 
 def nearest(outcome: Outcome, moments: Moments) -> tuple[Claim, ...]:
@@ -59,7 +66,7 @@ def _quote_best(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]
     also = [row for row in outcome.rows[1:] if not frame.matter and row.value == best.value and row.told != best.told]
     told = [best, *(also[: TOLD - 1] if not frame.expects else ())]
     if not frame.matter and not frame.expects:
-        told = sorted(outcome.rows[:TOLD], key=lambda row: row.t_s)
+        told = sorted(outcome.rows[: max(TOLD, frame.wanted)], key=lambda row: row.t_s)
         told = told[-2:] if frame.times.lately or frame.ordinal < 0 else told
     if frame.expects == "reason" and not any(row.value for row in told):
         return [claim(f"Nobody gave a reason that I heard or read; {quoted(best)}", *best.cites)]
@@ -204,11 +211,6 @@ def _colour(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
     return [claim(f"more than one fits {quote(what)}: {told}", *(row.observation for row in rows))]
 
 
-def _several(frame: Frame) -> bool:
-    """Whether what is asked about is more than one."""
-    return any(word.endswith("s") and stem(word) != word for word in frame.of("subject"))
-
-
 def _side(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
     row = outcome.rows[-1] if frame.ordinal < 0 or frame.expects == "place" else _nth(frame, outcome.rows)
     facts = row.observation.facts(ObjectFacts)
@@ -223,6 +225,9 @@ def _what_seen(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
         names = list(dict.fromkeys(name_of(row.observation) or row.told for row in outcome.rows))
         rows = [next(r for r in outcome.rows if (name_of(r.observation) or r.told) == name) for name in names[:TOLD]]
         told = join(f"{with_article(name)} ({_told(row, moments)})" for name, row in zip(names, rows, strict=False))
+        told = f"more than one fits: {told}" if _is_unsure(frame, outcome) else told
+        if unknown := outcome.rows[0].missing:
+            told += f"; of {join(quote(word) for word in unknown)} I know nothing"
         return [claim(told, *(row.observation for row in rows))]
     return _list_seen(frame, outcome, moments)
 

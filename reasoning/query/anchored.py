@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 
+import msgspec
+
 from reasoning.query.context import Context
 from reasoning.query.plan import gather, matters
 from reasoning.query.rows import Row
@@ -33,11 +35,12 @@ async def narrow(frame: Frame, context: Context) -> Context | None:
     return within.within(begin_s, max(end_s, begin_s + DURING_S))
 
 
-async def first_of(text: str, context: Context, ordinal: int = 0) -> Row | None:
+async def first_of(text: str, context: Context, ordinal: int = 0, expects: str = "moment") -> Row | None:
     """The first that was perceived of what ``text`` names, every word of it covered; the last for an ``ordinal`` of
-    -1."""
+    -1. With another type to be expected only what is of that: "question"."""
     now = datetime.datetime.fromtimestamp(context.now_wall_s).astimezone()
     frame = parse_question(f"When is {text}?" if text.split()[0] in ("the", "a", "an") else f"When does {text}?", now)
+    frame = msgspec.structs.replace(frame, expects=expects)
     rows: list[Row] = []
     for matter in matters(frame):
         rows += [row for row in await gather(frame, matter, context) if not row.missing]

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from reasoning.query.context import Context
-from reasoning.query.rows import SURE, Row
-from reasoning.query.sightings import FRAMES_READ, is_asked, sightings, worn
+from reasoning.query.rows import Row
+from reasoning.query.sightings import FRAMES_READ, OBJECTS_READ, is_asked, sightings, tells, worn
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
-from runtime.language.match import Text
 from runtime.messages import FrameFacts, Observation, SoundFacts
 
 # 0..1: a picture below the first is dark, one above the second bright again.
@@ -72,12 +69,14 @@ async def sounds(frame: Frame, context: Context) -> list[Row]:
 
 
 async def colours(frame: Frame, context: Context) -> list[Row]:
-    """The colours of what is asked about: of a thing that was recognised, of a part of its clothes, of a region of the
-    picture that it always is in. The value of each row is a colour."""
+    """The colours of what is asked about, a thing that was recognised or a part of clothes: the value of each row."""
     rows: list[Row] = []
     parts = lexicon.CLOTHES.of(frame.text)
     thing_asked = bool([t for t in frame.things if not lexicon.CLOTHES.of(t)])
     found = [s for s in await sightings(context) if is_asked(frame, s.name) or (parts and s.name == "person")]
+    if context.bounded and {"enter", "leave"} & set(lexicon.PREDICATES.of(frame.text)):
+        came = {o.id for o in await context.scan("object", limit=OBJECTS_READ)}
+        found = [s for s in found if s.came.id in came]  # who was there already did not come at that time
     if frame.ordinal > 0 and thing_asked:
         found = found[frame.ordinal - 1 : frame.ordinal]
     if set(frame.of("subject")) & lexicon.SPECIFIC and len(found) > 1:
@@ -87,21 +86,10 @@ async def colours(frame: Frame, context: Context) -> list[Row]:
         value = shown.get(parts[0], "") if parts else next(iter(shown.values()), "")
         if value:
             asked = frame.of("subject", "place")
-            missing = tuple(w for w in asked if not _named(w) and Text(s.came.text).find(w)[0] < SURE)
+            missing = tuple(w for w in asked if not _named(w) and not tells(s, s.came, w))
             covered = tuple(w for w in asked if w not in missing)
             share = len(covered) / max(1, len(asked))
             rows.append(Row((s.came,), s.came.text, "seen", s.t0_s, covered, missing, share, share, value))
-    region = next((lexicon.REGIONS[w] for w in frame.of("subject") if w in lexicon.REGIONS), "")
-    if rows or not region:
-        return rows
-    frames = [o for o in await context.scan("frame", limit=FRAMES_READ) if not _is_dark(o)]
-    counted = Counter(o.facts(FrameFacts).regions.get(region, "") for o in frames)
-    counted.pop("", None)
-    for value, _ in counted.most_common(1):
-        o = next(o for o in frames if o.facts(FrameFacts).regions.get(region) == value)
-        rows.append(
-            Row((o,), f"{region} of the picture", "pictured", o.t0_s, (*frame.of("subject"),), (), 1.0, 0.8, value)
-        )
     return rows
 
 

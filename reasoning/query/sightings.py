@@ -118,10 +118,14 @@ def at_once(found: Sequence[Sighting]) -> tuple[int, float, list[Sighting]]:
 
 
 def _row(frame: Frame, s: Sighting) -> Row | None:
+    on = s.came.facts(ObjectFacts).on
+    if on and frame.reduce == "value" and is_asked(frame, on) and not is_asked(frame, s.name):
+        covered = frame.of("subject", "predicate", "place")
+        return Row((s.came,), s.came.text, "seen", s.t0_s, covered, (), 1.0, 1.0)  # "what is on the table?"
     if not is_asked(frame, s.name):
         return None
     leaves = frame.predicate == "leave"
-    event = s.left if leaves and s.left is not None else s.came
+    event = s.left if (leaves or frame.predicate == "happen") and s.left is not None else s.came
     wanted = [term for term in frame.terms if term.role in ("subject", "predicate", "colour", "place")]
     covered = tuple(dict.fromkeys(term.word for term in wanted if _covers(frame, s, event, term)))
     needed = [term.word for term in wanted]
@@ -146,12 +150,12 @@ def _covers(frame: Frame, s: Sighting, event: Observation, term: Term) -> bool:
     """Whether what was seen answers for a word of the question."""
     word = term.word
     colours = worn(s.came)
-    if term.role == "place" and not lexicon.colour_of(word) and not lexicon.CLOTHES.of(word):
+    if term.role == "place" and not lexicon.colour_of(word):
         # Where in the picture is known, and for some what they stand or ride on; beside what is not.
         on = s.came.facts(ObjectFacts).on
         if on and any(lexicon.is_thing(on, name) for name in lexicon.THINGS.of(word)):
             return True
-        return bool(lexicon.SIDES.of(word)) and Text(f"{event.text} {s.came.text}").find(word)[0] >= SURE
+        return bool(lexicon.SIDES.of(word)) and tells(s, event, word)
     if word in lexicon.SPECIFIC and frame.reduce in ("exists", "count") and word not in words(s.came.text):
         return False
     if (colour := lexicon.colour_of(word)) and term.role == "colour":
@@ -173,6 +177,14 @@ def _covers(frame: Frame, s: Sighting, event: Observation, term: Term) -> bool:
         return True  # "in a red top": which colour is judged by itself
     if term.role == "predicate":
         return _does(s, frame)
+    return tells(s, event, word)
+
+
+def tells(s: Sighting, event: Observation, word: str) -> bool:
+    """Whether what is told of a sighting has a word; of a side, whether it was there, came from it or left by it."""
+    if sides := lexicon.SIDES.of(word):
+        facts = [o.facts(ObjectFacts) for o in (event, s.came)]
+        return any(side in words(f"{of.place} {of.side}") for side in sides for of in facts)
     return Text(f"{event.text} {s.came.text}").find(word)[0] >= SURE
 
 

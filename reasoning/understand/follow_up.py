@@ -7,6 +7,7 @@ back as None.
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
@@ -18,7 +19,7 @@ from runtime.clock import media_time
 from runtime.language import lexicon
 from runtime.language.clock_words import Bound
 from runtime.language.normalise import words
-from runtime.language.stem import stem
+from runtime.language.stem import is_plural, stem
 from runtime.language.times import TimeWords
 from runtime.messages import Citation
 from runtime.named_sources import Scope
@@ -30,6 +31,10 @@ STEP = 4
 _PRONOUNS = frozenset("it that this they them those these he she him her there one ones".split())
 _LEADS = frozenset("and but so then well ok okay also please hm no not actually sorry".split())
 _ABOUT = frozenset("what how about the same for with is it in".split())
+# Verbs that agree with what they are of.
+_AGREES = {"is": "are", "are": "is", "was": "were", "were": "was", "does": "do", "do": "does", "has": "have",
+           "have": "has"}  # fmt: skip
+_AGREE = re.compile(rf"\b(?:{'|'.join(_AGREES)})\b", re.IGNORECASE)
 
 
 class Recalled(Struct, frozen=True):
@@ -157,7 +162,10 @@ def _in_words(before: Frame, frame: Frame, kept_noun: bool) -> str:
     last = lowered.rfind(old[-1].word)
     if first < 0 or last < 0:
         return f"{text.rstrip('?.! ')} ({new})?"
-    return f"{text[:first]}{new}{text[last + len(old[-1].word) :]}"
+    lead = text[:first]
+    if not kept_noun and is_plural(old[-1].word) != is_plural(frame.terms[-1].word):
+        lead = _AGREE.sub(lambda verb: _AGREES[verb[0].lower()], lead, count=1)
+    return f"{lead}{new}{text[last + len(old[-1].word) :]}"
 
 
 def _leans(frame: Frame, said: list[str]) -> bool:

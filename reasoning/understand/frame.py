@@ -42,8 +42,10 @@ class Frame(Struct, frozen=True):
     things      what it is about by the names that detectors give; colours and sides of it.
     options     the two of an "A or B"; ``phrases`` what stands in quotation marks.
     ordinal     the nth of several, -1 for the last, 0 where none is meant. ``extreme`` "most" or "least" at once.
-    about       "sources" where it asks of the recordings and cameras as such, "transcript" for all that was said.
+    about       "sources" where it asks of the recordings and cameras as such, "presence" whether they were there,
+                "transcript" for all that was said.
     clause      it asks whether certain words were said ("did anybody say that ..."): they are all needed.
+    wanted      how many are asked for ("which two actors"), 0 where that is not said.
     offset      how many of a list were told already ("what else?").
     fragment    no question by itself, such as "the red one" or "yesterday".
     """
@@ -62,10 +64,11 @@ class Frame(Struct, frozen=True):
     phrases: tuple[str, ...] = ()
     ordinal: int = 0
     extreme: Literal["", "most", "least"] = ""
-    about: Literal["", "sources", "transcript"] = ""
+    about: Literal["", "sources", "presence", "transcript"] = ""
     scope: Scope = Scope()
     clause: bool = False
     still: bool = False
+    wanted: int = 0
     offset: int = 0
     fragment: bool = False
     language: str = ""

@@ -16,7 +16,7 @@ from rapidfuzz.distance import OSA
 
 from reasoning.understand.frame import Frame, Reduce, Role, Term
 from runtime.language import lexicon
-from runtime.language.normalise import Token, tokenise
+from runtime.language.normalise import Token, tokenise, words
 from runtime.language.numbers import number_value, ordinal_value
 from runtime.language.stem import stem
 from runtime.language.times import TimeWords, parse_times
@@ -44,6 +44,8 @@ _WEAK = frozenset(("begin", "end", "move", "happen", "write", "stay", "say", "sp
 _EMPTY_TELLING = frozenset(map(stem, "mention ask named refer bring state quote describe".split()))
 _GOES_ON = frozenset(map(stem, "going on happening you see hear here".split()))
 _ARTICLES = frozenset(("a", "an", "the"))
+_SIGHT = frozenset(("object", "frame"))
+_ANYTHING = frozenset(("anything", "something", "everything", "nothing"))
 _VISIBLE = frozenset(("enter", "leave", "pass", "move", "stay", "wear", "hold"))
 _OPENERS = ("what", "when", "where", "which", "who", "whose", "how", "why", "did", "does", "is", "was", "were", "are",
             "has", "summarize", "describe", "list", "count")  # fmt: skip
@@ -134,7 +136,8 @@ class _Reader:
         opening = lexicon.OPENINGS.at(self.stems, begin) if begin < len(self.stems) else None
         reduce, _, expects = (opening.value if opening else "value").partition("/")
         after = begin + (opening.length if opening else 0)
-        if reduce == "summary" and _GOES_ON.issuperset(self.stems[begin + 2 : after]) and not self._is_past(begin):
+        going = self.stems[begin + 2 : after]
+        if reduce == "summary" and going and _GOES_ON.issuperset(going) and not self._is_past(begin):
             reduce = "now"  # "what is going on", where "what was going on" has the same stems
         elif reduce == "now" and self._is_past(begin):
             reduce = "summary"
@@ -155,6 +158,8 @@ class _Reader:
         marks = self._marks(after)
         self._points(after)
         self._predicate(after)
+        if reduce == "summary" and "happen" in self.stems[begin:after]:
+            self.predicate = "happen"  # "what happened to the dog?"
         options = self._options(after)
         about = self._about(reduce, expects, begin)
         terms = self._terms(phrases)
@@ -168,7 +173,12 @@ class _Reader:
             terms=terms,
             things=self._things(expects),
             colours=tuple(dict.fromkeys(filter(None, (lexicon.colour_of(t.word) for t in self.tokens)))),
-            sides=tuple(lexicon.SIDES.of(self.rest)),
+            sides=tuple(
+                side
+                for t in terms
+                if not lexicon.CLOTHES.of(t.word) or t.role == "place"
+                for side in lexicon.SIDES.of(t.word)
+            ),
             options=options,
             phrases=phrases,
             ordinal=self._ordinal(marks),
@@ -177,6 +187,7 @@ class _Reader:
             scope=self.scope,
             clause=self.clause_at is not None,
             still="still" in (token.word for token in self.tokens),
+            wanted=int(max((number_value(self._word(i)) or 0 for i in self.counting), default=0)),
             fragment=opening is None,
         )
         return _settled(frame, opening is not None and begin == 0, marks)
@@ -362,8 +373,15 @@ class _Reader:
         """Whether it asks of recordings and cameras as such, or for all that was said."""
         if reduce == "transcript":
             return "transcript"
-        content = [i for i in range(len(self.tokens)) if not self._is_empty(i) and i >= begin]
+        present = {i for i in range(begin, len(self.stems)) if lexicon.PRESENCE.at(self.stems, i)}
+        content = [i for i in range(begin, len(self.tokens)) if i in present or not self._is_empty(i)]
         kinds = [i for i in content if SOURCES.at([self.stems[i]], 0)]
+        if (
+            present
+            and (self.scope.sources or kinds)
+            and not any(self._is_matter(i) for i in content if i not in present and i not in kinds)
+        ):
+            return "presence"
         if any(self._is_matter(i) and i not in kinds for i in content) and expects != "duration":
             return ""
         counted = next((i for i in content if i not in self.taken or self.roles.get(i)), None)
@@ -393,16 +411,16 @@ class _Reader:
 
     def _terms(self, phrases: tuple[str, ...]) -> tuple[Term, ...]:
         quoted = {token.word for phrase in phrases for token in tokenise(phrase)}
-        locating = False
+        locating = ""
         terms: list[Term] = []
         for i, token in enumerate(self.tokens):
             word = token.word
             in_clause = self.clause_at is not None and i > self.clause_at
             if word in lexicon.LOCATING and not in_clause:
-                locating = True
+                locating = word
                 continue
             if word in _AUXILIARY:
-                locating = False
+                locating = ""
             if word in quoted or (i in self.taken and self.roles.get(i) is None) or self._is_empty(i):
                 continue
             role = self.roles.get(i)
@@ -411,8 +429,10 @@ class _Reader:
                     continue
                 if self.stems[i] in _MEDIA:
                     continue
-                pointed_at = locating and "text" in self.channels  # "beside the orange arrow"
-                role = "colour" if lexicon.colour_of(word) and not pointed_at else "place" if locating else "subject"
+                pointed_at = bool(locating) and "text" in self.channels  # "beside the orange arrow"
+                worn = locating == "in" and lexicon.CLOTHES.of(word)  # "in a red top", and not "at the top"
+                role = "colour" if lexicon.colour_of(word) and not pointed_at else "subject"
+                role = "place" if role == "subject" and locating and not worn else role
                 if self._is_type_of_another(i) or (number_value(word) is not None and i in self.counting):
                     role = "head"
             terms.append(Term(word, role or "subject", token.start, token.end))
@@ -497,7 +517,7 @@ def _settled(frame: Frame, opens: bool, marks: Collection[str]) -> Frame:
     """What follows from all of it together."""
     reduce: Reduce = frame.reduce
     expects = frame.expects
-    if not frame.matter and "text" not in frame.channels and expects != "name":
+    if not frame.matter and "text" not in frame.channels and expects not in ("name", "kind"):
         # "What is on the kitchen table?": the place is all there is to go by.
         terms = tuple(msgspec.structs.replace(t, role="subject") if t.role == "place" else t for t in frame.terms)
         frame = msgspec.structs.replace(frame, terms=terms)
@@ -517,19 +537,23 @@ def _settled(frame: Frame, opens: bool, marks: Collection[str]) -> Frame:
         reduce = "last" if frame.ordinal < 0 else "first"
     elif reduce == "value" and not expects and frame.predicate == "happen" and not frame.of("subject"):
         reduce = "summary"
+    elif (
+        reduce in ("value", "list", "exists")
+        and not (expects or matter or frame.of("place") or set(frame.channels) - _SIGHT)
+        and (frame.channels if reduce != "exists" else _ANYTHING & set(words(frame.text)))
+    ):
+        reduce = "summary"  # "what was seen in the last hour?", "was there anything?"
     elif reduce == "summary" and frame.of("subject") and frame.about == "":
-        reduce = "list"
+        reduce = "value" if frame.predicate == "happen" and "to" in words(frame.text) else "list"
     elif reduce == "first" and frame.ordinal < 0:
         reduce = "last"
     elif reduce == "now" and frame.of("subject"):
         reduce = "value"
-    elif reduce == "count" and expects == "" and "told" in frame.channels:
-        pass
     if (
         reduce in ("exists", "value", "summary", "list")
         and frame.is_now
         and not matter
-        and (not frame.channels or (frame.channels == ("text",) and not frame.predicate))
+        and (set(frame.channels) <= _SIGHT or (frame.channels == ("text",) and not frame.predicate))
         and expects in ("", "thing", "name")
     ):
         reduce = "now"

@@ -80,7 +80,7 @@ def understand(
     if isinstance(found, Recalled):
         return Asked(frame, view, recalled=found)
     in_full = found.text if found is not None else mended if mended != text else ""
-    frame = found or _with_last_scope(frame, last)
+    frame = found or _with_last_scope(frame, last, records)
     if only and not frame.scope.sources:
         frame = msgspec.structs.replace(frame, scope=Scope((only,)))
     if frame.scope.unknown:
@@ -108,17 +108,13 @@ def understand(
     return Asked(frame, scoped, windows, in_full, found is not None, bool(frame.scope.sources))
 
 
-def _with_last_scope(frame: Frame, last: PastTurn | None) -> Frame:
-    """The source talked of goes on to be meant until another is named."""
+def _with_last_scope(frame: Frame, last: PastTurn | None, records: Sequence[SourceRecord]) -> Frame:
+    """The recording talked of goes on to be meant until another is named. What comes live is one scene: a question that
+    stands alone is of all of it again."""
     scope = last.frame.scope if last is not None and last.frame is not None else Scope()
-    if (
-        frame.scope.sources
-        or frame.scope.unknown
-        or frame.scope.every
-        or frame.about
-        or not scope.sources
-        or scope.every
-    ):
+    if frame.scope != Scope() or frame.about or not scope.sources or scope.every:
+        return frame
+    if any(is_live(record) for record in records if record.source in scope.sources):
         return frame
     return msgspec.structs.replace(frame, scope=scope)
 

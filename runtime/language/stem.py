@@ -32,6 +32,11 @@ def stem(word: str) -> str:
     return str(_SNOWBALL.stemWord(word))
 
 
+def is_plural(word: str) -> bool:
+    """Whether a folded noun is of several, by its ending or because it is irregular ("people")."""
+    return stem(word) != word and (word.endswith("s") or word in _IRREGULAR)
+
+
 @lru_cache(maxsize=65536)
 def term_stem(word: str) -> str:
     """The stem of a lower-case word as memory's index has it, by Porter's rules (1980): Snowball's own find as much

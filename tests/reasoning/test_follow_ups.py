@@ -88,3 +88,8 @@ async def test_a_refusal_is_no_topic_to_lean_a_time_on() -> None:
 async def test_a_whole_question_leans_on_nothing() -> None:
     answer = (await talk("What was said about the ferry?", "What was said about the mat?"))[-1]
     assert [c.t0_s for c in answer.citations] == [60.0]
+
+
+async def test_a_follow_up_is_put_in_full_with_the_verb_that_fits_it() -> None:
+    answer = (await talk("Where are the keys?", "And the ferry?"))[-1]
+    assert answer.understood == "Where is the ferry?"

@@ -14,7 +14,7 @@ from reasoning.query.present import CallsWatcher, together
 from reasoning.turn import Turns
 from runtime.messages import Answer, AskRequest, LookReply, LookRequest, Message, Observation, View
 from runtime.sources import begin_session, parse_source, session_of
-from tests.fixtures.listed_memory import ListedMemory, appears, frame, live, said
+from tests.fixtures.listed_memory import ListedMemory, appears, frame, live, observe, said
 from tests.fixtures.turns import make
 
 pytestmark = pytest.mark.anyio
@@ -149,6 +149,55 @@ async def test_a_place_that_is_no_camera_is_said_to_be_none() -> None:
 async def test_a_source_that_is_asked_about_is_alone() -> None:
     answer = await ask("What do you see now?", *SIGHTS, source=GARDEN)
     assert {c.source for c in answer.citations} == {GARDEN}
+
+
+async def talk(*questions: str, seen: tuple[Observation, ...] = ()) -> list[Answer]:
+    """The answers of one conversation."""
+    memory = ListedMemory(*seen, records=RECORDS)
+    answers = []
+    async with anyio.create_task_group() as tasks:
+        turns: Turns = make(tasks, memory)
+        for question in questions:
+            request = AskRequest(question=question, asked_wall_s=BEGAN_S + 60.2)
+            answers += [m async for m in turns.ask(request) if isinstance(m, Answer)]
+        tasks.cancel_scope.cancel()
+    return answers
+
+
+async def test_after_a_camera_was_talked_of_a_whole_question_is_of_all_of_them_again() -> None:
+    *_, last = await talk("What happened in the garden?", "What happened in the last ten minutes?", seen=CAME)
+    assert {c.source for c in last.citations} == {GARDEN, DOOR}
+    *_, then = await talk("Who came to the garden?", "When was that?", seen=CAME)
+    assert {c.source for c in then.citations} == {GARDEN}
+
+
+async def test_what_a_camera_saw_is_summed_up_and_not_only_what_it_sees() -> None:
+    answer = await ask("Summarise what the garden camera saw.", *SIGHTS, *CAME)
+    assert "One person" in answer.answer and {c.source for c in answer.citations} == {GARDEN}
+    for question in ("What was seen in the last minute?", "What has the garden camera seen today?"):
+        assert not (await ask(question, *SIGHTS, *CAME)).abstained, question
+
+
+AWAY = tuple(
+    of(GARDEN, observe("gap", t_s, "nothing was seen for 4 s: it stopped sending", t_s + 4.0, track="video",
+                       reason="it stopped sending"))
+    for t_s in (0.0, 30.0, 34.0)
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ("Was the garden camera away?", "Yes. Garden was away from 10:00:30 to 10:00:38, 8.0 s in all"),
+        ("When was the garden camera offline?", "Garden was away from 10:00:30 to 10:00:38"),
+        ("Is the garden camera still running?", "Yes. Garden was away"),
+        ("Was the front door camera away?", "No. Front-door was there all the time"),
+    ],
+)
+async def test_whether_a_camera_was_away_is_told_from_when_nothing_came(question: str, said: str) -> None:
+    answer = await ask(question, *SIGHTS, *AWAY)
+    assert answer.answer.startswith(said), answer.answer
+    assert not answer.abstained
 
 
 def test_a_model_may_cite_a_live_source_by_its_name_though_a_time_of_day_is_in_it() -> None:

@@ -1,0 +1,109 @@
+"""What is seen or read answers a question only where it says what is asked, not where it repeats what the question
+says."""
+
+from __future__ import annotations
+
+import pytest
+
+from runtime.messages import Observation
+from tests.fixtures.extracting import answer, cited
+from tests.fixtures.listed_memory import EMBEDDED, ListedMemory, appears, frame, observe, recording, said, written
+
+pytestmark = pytest.mark.anyio
+
+NAMED = EMBEDDED | {"things": "COCO", "object": "SSD MobileNet v2 (80 kinds of thing by name)"}
+
+
+def memory(*observed: Observation, until_s: float = 60.0) -> ListedMemory:
+    return ListedMemory(*observed, records=(recording("clip", until_s, encoders=NAMED),), as_of_s=until_s)
+
+
+def thing(t_s: float, name: str, text: str, **facts: object) -> Observation:
+    return appears(t_s, "thing", text, label=name, probability=0.9, count=1, **facts)
+
+
+DOG = thing(5.0, "dog", "a brown dog at the left", colours=["brown"], side="left", place="left")
+DOG_LEAVES = observe(
+    "object", 20.0, "the brown dog leaves at the right, after 15 s", evidence=(DOG.id,), kind="thing",
+    event="leaves", label="dog", colours=["brown"], side="right", place="right", track=1,
+)  # fmt: skip
+VIEW = (frame(0.0, "a grey picture"), frame(30.0, "a grey picture"))
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["What is the dog doing?", "What does the dog hold?", "Why did the dog bark?", "What happened to the dog?"],
+)
+async def test_that_a_thing_was_there_is_no_answer_to_what_it_did(question: str) -> None:
+    draft = await answer(memory(*VIEW, DOG), question)
+    assert draft.abstained, draft.text
+
+
+async def test_what_became_of_a_thing_is_told_where_it_was_seen_to_leave() -> None:
+    draft = await answer(memory(*VIEW, DOG, DOG_LEAVES), "What happened to the dog?")
+    assert not draft.abstained and "leaves at the right" in draft.text
+    assert DOG_LEAVES in cited(draft)
+
+
+async def test_what_is_on_a_thing_is_what_was_seen_on_it_and_not_that_thing() -> None:
+    table = thing(1.0, "table", "a brown table at the centre", side="centre", place="centre")
+    cup = thing(2.0, "cup", "a blue cup on a table at the centre", side="centre", place="centre", on="table")
+    draft = await answer(memory(*VIEW, table, cup), "What is on the table?")
+    assert not draft.abstained and cited(draft) == [cup]
+    assert (await answer(memory(*VIEW, table), "What is on the table?")).abstained
+
+
+async def test_words_at_a_place_nobody_knows_are_told_only_where_they_are_all_there_is() -> None:
+    question = "What is written on the lorry?"
+    one, other = written(3.0, "BREAD DAILY"), written(3.0, "EXIT 12", k=1)
+    assert cited(await answer(memory(*VIEW, one), question)) == [one]
+    assert (await answer(memory(*VIEW, one, other), question)).abstained
+
+
+async def test_a_colour_of_who_came_at_a_time_is_not_of_who_was_there_already_or_went_that_way() -> None:
+    was_there = appears(
+        1.0, "person", "a person in a green top at the centre", colours={"top": "green"}, place="centre"
+    )
+    going = appears(
+        30.0, "person", "a person in a blue top appears at the centre, moving right", colours={"top": "blue"},
+        side="centre", place="centre", direction="right",
+    )  # fmt: skip
+    came = appears(
+        31.0,
+        "person",
+        "a person in a red top enters from the right",
+        colours={"top": "red"},
+        side="right",
+        place="right",
+    )
+    shown = frame(30.5, "a grey picture", was_there, going)
+    question = "What colour top does the person wear who enters from the right at about 31 seconds?"
+    draft = await answer(memory(*VIEW, was_there, going, shown, came), question)
+    assert not draft.abstained and cited(draft) == [came]
+    assert (await answer(memory(*VIEW, was_there, going, shown), question)).abstained
+
+
+async def test_of_a_kind_the_only_one_that_was_seen_is_told_though_its_place_is_unknown() -> None:
+    question = "Which animal is in the basket?"
+    draft = await answer(memory(*VIEW, DOG), question)
+    assert not draft.abstained and "dog" in draft.text and '"basket"' in draft.text
+    cat = thing(9.0, "cat", "a black cat at the right", colours=["black"], side="right", place="right")
+    assert (await answer(memory(*VIEW, DOG, cat), question)).abstained
+
+
+async def test_of_several_kinds_at_a_place_none_is_picked() -> None:
+    car = thing(3.0, "car", "a blue car at the top right", colours=["blue"], side="right", place="top right")
+    truck = thing(3.5, "truck", "a white truck at the top right", colours=["white"], side="right", place="top right")
+    draft = await answer(memory(*VIEW, car, truck), "Which vehicle is parked at the upper right?")
+    assert draft.abstained and "car" in draft.text and "truck" in draft.text
+    draft = await answer(memory(*VIEW, car), "Which vehicle is parked at the upper right?")
+    assert not draft.abstained and cited(draft) == [car]
+
+
+async def test_a_question_that_is_asked_first_is_a_question_and_no_other_word_of_it() -> None:
+    button = written(1.0, "Flag")
+    about_gloves, about_flag = said(10.0, 13.0, "What about the gloves?"), said(20.0, 23.0, "Is the flag red?")
+    draft = await answer(
+        memory(*VIEW, button, about_gloves, about_flag), "Which is asked about first: the flag or the gloves?"
+    )
+    assert draft.text.startswith("The gloves come") or "gloves comes first" in draft.text, draft.text
