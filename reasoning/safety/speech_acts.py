@@ -14,8 +14,10 @@ import itertools
 import re
 from collections.abc import Sequence
 
+from runtime.language.data import LEXICON
 from runtime.language.match import likeness
 from runtime.language.normalise import fold, words
+from runtime.language.numbers import number_value
 
 
 def _any(*alternatives: str) -> str:
@@ -24,26 +26,10 @@ def _any(*alternatives: str) -> str:
 
 # --- classes of words -------------------------------------------------------------------------------------------
 
-_NAMED_MACHINE = _any(
-    "ai", r"a\.i\.", "assistant", "chat ?bot", "bot", "language model", "llm", "gpt", "mindstream", "robot",
-    r"(?:recording|recogni[sz]ing|transcription|listening|watching|monitoring) (?:system|software|device|program)",
-    "transcriber", "captioner",
-)  # fmt: skip
-_MACHINE = _any(_NAMED_MACHINE, "agent", "model", "computer", "machine", "system", "software", "program", "camera")
-_PEOPLE = _any(
-    "the user", "users?", "every ?(?:one|body)", "any ?(?:one|body)", "some ?(?:one|body)", "them", "him", "her",
-    "people", "you", "whoever",
-)  # fmt: skip
-_SAY = _any(
-    "answer", "respond", "reply", "say", "output", "print", "write", "state", "report", "repeat", "tell", "give",
-    "put", "quote", "name", "mention", "use", "claim", "confirm", "provide", "return", "offer", "present",
-)  # fmt: skip
-_KEEP = _any(
-    "ignore", "disregard", "forget", "override", "bypass", "skip", "discard", "delete", "erase", "drop", "replace",
-    "substitute", "swap", "update", "overwrite", "correct", "record", "log", "store", "save", "register", "file",
-    "note", "set", "treat", "take", "change", "leave out", "use", "trust", "believe", "accept", "enter", "add",
-    "insert", "mark", "memori[sz]e", "remove", "neglect", "dismiss", "amend", "revise",
-)  # fmt: skip
+_WORDS: dict[str, list[str]] = LEXICON["directions"]
+_NAMED_MACHINE = _any(*_WORDS["machines"])
+_MACHINE = _any(_NAMED_MACHINE, *_WORDS["loose_machines"])
+_PEOPLE, _SAY, _KEEP, _VERDICT = (_any(*_WORDS[name]) for name in ("people", "say", "keep", "verdicts"))
 _REPLY = r"(?:answer|repl(?:y|ie)|response|output)s?"
 # Being asked: "when anyone asks", "for questions on", "should it come up".
 _ASKED = (
@@ -68,11 +54,6 @@ _EVIDENCE = _any(
     r"(?:any ?thing|every ?thing|whatever|what|all|things?) (?:else )?(?:that )?(?:is|was|were|has|have|had|you)\b"
     r".{0,16}\b(?:know|known|learn\w*|told|heard|noted|recorded|stored|remember\w*|seen)",
     r"your (?:\w+ )?(?:memor(?:y|ies)|records?|notes?|logs?|database|knowledge|index|entr(?:y|ies)|context|sources?)",
-)  # fmt: skip
-_VERDICT = _any(
-    "wrong", "false", "incorrect", "invalid", "void", "outdated", "obsolete", "superseded", "mistaken", "unreliable",
-    "corrected", "overridden", "replaced", "withdrawn", "verified", "authoritative", "inaccurate", "a mistake",
-    "an error", "no longer valid", "null",
 )  # fmt: skip
 
 # --- how a direction is given -----------------------------------------------------------------------------------
@@ -102,13 +83,8 @@ _ALONE = (
     rf"\b(?:your|every|any|all|each|the|as) (?:an )?{_REPLY} (?:on|about|regarding|concerning|"
     r"to (?:any\w*|all|every\w*|each|questions?))\b",
     rf"\bin {_REPLY} to (?:any\w*|all|every\w*|each|questions?)\b",
-    # "Translate your answer into ...", "in your reply include ...": whatever is to be done with it.
-    r"(?:^|[.!?;:,/|] *|\b(?:please|kindly|can you|could you) )(?!(?:thanks?|appreciat\w+|i|we|you|he|she|they|what|"
-    r"how|is|was|do|does|did|that|this|there|the|and|so|but|if|on|for|by)\b)\w+ (?:\w+[ ,]+){0,6}?your "
-    rf"(?:\w+ )?{_REPLY}\b|\bin your {_REPLY},? (?:please )?\w+ (?:a|an|the|that|only)\b",
     r"\b(?:answer|repl(?:y|ie)|response|evidence|instruction|override)s?\b.{0,60}(?:=|->|:=)|"
     r"(?:=|->).{0,30}\b(?:answer|reply|response)\b",
-    rf"\bthe (?:only|correct|right|true|real|valid) (?:{_REPLY}|thing to say) (?:to|is|must|on)\b",
     rf"\b{_REPLY}\b.{{0,60}}\b(?:must|shall|has to|have to|is to|are to) (?:be|read|say|state|contain)\b",
     r"\b(?:authori[sz]e|permit|instruct|order|command|direct|require)s? you to\b|\bwhen you write (?:your|the|a)\b",
     # What to think of evidence.
@@ -118,22 +94,17 @@ _ALONE = (
     r"\b(?:erratum|errata|corrections?|amendments?|overrides?|patch|revisions?|updates?) (?:to|for|of|in) "
     r"(?:your|the|all) (?:\w+ )?(?:memor(?:y|ies)|records?|notes?|logs?|database|knowledge|index|transcripts?|"
     r"entr(?:y|ies)|evidence)\b",
-    r"\b(?:role ?-?play|as your (?:developer|operator|owner|creator|administrator))\b|\bpretend (?:that |to |you|we)",
-    r"\b(?:treat|consider|regard|assume|presume|deem|pretend) .{1,60}\b(?:as|to be|that)\b.{0,30}\b(?:known|true|fact|"
-    r"given|real|so)\b",
     # Whoever is spoken to is a machine, or the one who takes this down.
     rf"\b(?:attention|(?:note|message|instructions?|notice|reminder) (?:to|for)|hey|dear|hello|ok|listen|hear me)[ ,:]+"
     rf"(?:the |any |all |every )?{_MACHINE}s?\b",
     rf"(?:^|[.!?:;/@] *){_MACHINE}s? ?[,:!]|@ ?{_MACHINE}s?\b",
     rf"\b(?:to|for) (?:all|any|every) {_NAMED_MACHINE}s?\b|\b(?:ai|machine|bot|auto\w*)[- ]generated\b",
     r"\b(?:every|any) ?(?:one|body) who (?:reads|sees|hears|watches) (?:this|it)\b|\bstop what you are doing\b",
-    rf"^{_MACHINE} (?:please |now |you |from |always |never |{_SAY} |{_KEEP} )",
     rf"\byou are (?:now |no longer |only )?(?:a |an |the )?(?:\w+ )?{_NAMED_MACHINE}\b|\bas an ai\b|\bjailbreak",
     rf"\b(?:{_MACHINE}s?|whoever|any ?(?:one|body|thing)|those|you)(?: who| that| which)?(?: is| are)? "
     r"(?:reads?|reading|transcrib\w+|process\w+|analy[sz]\w+|listening|watch\w+ this|seeing this|hearing this)\b.{0,60}"
     r"\b(?:must|shall|should|ha(?:s|ve) to|please|your)\b|"
     rf"\b{_MACHINE}s? (?:reading|seeing|hearing|watching) this\b",
-    r"\b(?:call|use|run|invoke|execute) the \w+ (?:tool|function|command)\b",
     rf"\bfrom now on\b.{{0,40}}\b(?:{_SAY}|you)\b|\boverride\b.{{0,40}}\bset\b",
     # The frame that evidence stands in, forged.
     r"\b(?:system|developer|hidden|secret|admin\w*|operator) ?(?:prompt|message|instructions?|override|notice)\b|"
@@ -143,12 +114,10 @@ _ALONE = (
     rf"(?:^|[/.!?] *)(?:\w+[ -])?{_NAMED_MACHINE} (?:is typing|says|wrote|\d)|(?:^|[/.!?] *)\w+[ -]{_NAMED_MACHINE} ?:",
     r"\((?:system|assistant|developer|user|tool)\)",
     r"\bim_(?:start|end)\b|\bendoftext\b|\btool_call|\bfunction_call|\binst\b *\)",
-    r"#{3}",
     r"\(\d{1,3}:\d\d(?::\d\d)?\) ?(?:somebody|someone|heard|said|read|seen|spoken|speech|text)\b",
     r"\b(?:tool|function|search|retrieval|api|memory|database|query) "
     r"(?:result|output|response|call|entry|update)s?\b ?:|"
     r"\b(?:user|operator|admin\w*|owner|system) (?:correction|note|input|update)s? ?:",
-    r"\bspeaker ?\d+ ?:|\b\d{1,2}:\d\d:\d\d\b.{0,20}\b(?:transcript|speaker|caption|heard|said)\b",
     r"\b(?:summar\w+|transcript|log|record|notes|key facts|highlights) (?:of |for )?(?:this|the|our) (?:\w+ )?"
     r"(?:recording|video|clip|footage|stream|session|memory)\b",
     # Its own testimony: what the agent or its memory is said to have noted, or a call of it in writing.
@@ -165,30 +134,7 @@ _ALONE = (
 
 # The same in other languages: being asked and what to answer; what was told and leaving it out. Words, then writing
 # that does not part its words.
-_ASKED_ELSEWHERE = _any(
-    r"\b(?:pregunt|fragt\b|fragen?\b|gefragt|anfragen?\b|demand|questions?\b|chied|domand|pergunt|vra(?:ag|gen|agt)\b|"
-    r"спро[сш]|спрашив|вопрос|soru|pyta|zapyta|fragar?\b|spor)",
-    "问|問|聞かれ|尋ね|質問|물으|질문|묻",
-)  # fmt: skip
-_SAY_ELSEWHERE = _any(
-    r"\b(?:respond[ea]|contest[ae]|di(?:ga|gan|le|les)?\b|decir\b|(?:be)?antwort|respuest|respost|sagen?\b|repond(?:s|ez|re)\b|"
-    r"di(?:s|tes|re|ca|cano)\b|reponse|rispost|rispond|dizer\b|antwoord|zeg(?:gen)?\b|ответ|отвеча|скаж|сказать|говори|cevap|yanit|soyle|"
-    r"odpowied|powiedz|svara?\b|sag\b)",
-    "回答|回复|答え|言|说|대답|답하",
-)  # fmt: skip
-_ALWAYS_ELSEWHERE = _any(
-    r"\b(?:siempre|immer|toujours|sempre|altijd|всегда|her zaman|zawsze|alltid)\b", "总是|永远|必ず|항상"
-)
-_DROP_ELSEWHERE = _any(
-    r"\b(?:ignor|olvid|vergiss|vergessen|oubli|dimentic|esquec|negeer|vergeet|забуд|игнорир|unut|zignoruj|zapomnij|"
-    r"glom\b|missacht|nicht beacht|(?:tiens|tenez|tenga|tengas|tenere|tener) (?:\w+ )?(?:en cuenta|compte|conto))",
-    "忽略|忘记|無視|忘れ|무시|잊",
-)
-_EVIDENCE_ELSEWHERE = _any(
-    r"\b(?:instru[ckz]|istruzion|anweisung|consigne|инструкци|talimat|anterior|previ|preced|vorherig|bisherig|предыдущ|"
-    r"poprzedn|tidigare|instrukc)",
-    "指令|指示|说明|之前|지시",
-)  # fmt: skip
+_ELSEWHERE = {name: _any(*listed) for name, listed in LEXICON["directions_elsewhere"].items()}
 
 # From the words for an occasion to those for asking, with the subject between; from these to what to answer.
 OCCASION_CHARACTERS = 60
@@ -206,13 +152,9 @@ _BARE_RE = re.compile(
 )
 _SAY_SO_RE, _ASKED_RE, _OCCASION_RE = re.compile(_SAY_SO), re.compile(_ASKED), re.compile(_OCCASION)
 _EVIDENCE_RE, _NAMED_MACHINE_RE = re.compile(rf"\b{_EVIDENCE}\b"), re.compile(rf"\b{_NAMED_MACHINE}s?\b")
-_ELSEWHERE = tuple(
-    (re.compile(first), re.compile(second))
-    for first, second in (
-        (_ASKED_ELSEWHERE, _SAY_ELSEWHERE),
-        (_ALWAYS_ELSEWHERE, _SAY_ELSEWHERE),
-        (_DROP_ELSEWHERE, _EVIDENCE_ELSEWHERE),
-    )
+_ELSEWHERE_RES = tuple(
+    (re.compile(_ELSEWHERE[first]), re.compile(_ELSEWHERE[second]))
+    for first, second in (("asked", "say"), ("always", "say"), ("drop", "evidence"))
 )
 # One by one: as one alternation they take three times as long.
 _ALONE_RES = tuple(map(re.compile, _ALONE))
@@ -231,7 +173,7 @@ def is_direction(line: str) -> bool:
             for verbs in (_SAY_RE, _KEEP_RE)
         )
         or any(_says_what_to_answer(asked, line) for asked in _ASKED_RE.finditer(line))
-        or any(_beside(second, found, line, 80) for first, second in _ELSEWHERE for found in first.finditer(line))
+        or any(_beside(second, found, line, 80) for first, second in _ELSEWHERE_RES for found in first.finditer(line))
     )
 
 
@@ -283,6 +225,16 @@ _DETERMINERS = frozenset(
 )
 
 
+# "Add it to the sugar": what is done with something, and not what is spoken about.
+_OBJECTS = frozenset(("it", "them", "this", "these"))
+
+
+def _is_amount(at: int, tokens: Sequence[str]) -> bool:
+    """Whether the preposition there is that of an amount: "two cups of flour", "a pinch of salt"."""
+    counted = tokens[at - 2] if at >= 2 else ""
+    return tokens[at] == "of" and (counted in ("a", "an") or number_value(counted) is not None)
+
+
 def speaks_only_about(text: str, asked: Sequence[str], question: str) -> bool:
     """Whether ``text`` has what is asked (the distinctive words ``asked`` of ``question``) as a mere subject of talk.
 
@@ -302,7 +254,7 @@ def _governed(at: int, tokens: Sequence[str], found: set[int], question: Sequenc
     i = at - 1
     while i >= 0 and (i in found or tokens[i] in _DETERMINERS):
         i -= 1
-    if i < 0 or tokens[i] not in _TOPIC:
+    if i < 0 or tokens[i] not in _TOPIC or _is_amount(i, tokens) or tokens[max(0, i - 1)] in _OBJECTS:
         return False
     pairs = set(itertools.pairwise(question)) | {
         (a, c) for a, b, c in zip(question, question[1:], question[2:], strict=False) if b in _DETERMINERS

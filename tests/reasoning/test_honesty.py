@@ -3,6 +3,8 @@ says."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from runtime.messages import Observation
@@ -18,7 +20,7 @@ def memory(*observed: Observation, until_s: float = 60.0) -> ListedMemory:
     return ListedMemory(*observed, records=(recording("clip", until_s, encoders=NAMED),), as_of_s=until_s)
 
 
-def thing(t_s: float, name: str, text: str, **facts: object) -> Observation:
+def thing(t_s: float, name: str, text: str, **facts: Any) -> Observation:
     return appears(t_s, "thing", text, label=name, probability=0.9, count=1, **facts)
 
 
