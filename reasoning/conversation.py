@@ -130,10 +130,10 @@ class Conversations:
         conversation.turns = [_turn(o, answers[o.id], cited) for o in kept]
         if len(asked) > TURNS_KEPT:
             notes = await self._memory.scan(
-                ScanRequest(view=view, channels=("derived",), newest_first=True, limit=SOUGHT)
+                ScanRequest(view=view, channels=("derived",), kinds=(TOPIC_KIND,), newest_first=True, limit=SOUGHT)
             )
             facts = [(o.facts(DerivedFacts), o) for o in notes.observations]
-            topics = [(of.turn, o) for of, o in facts if (of.kind, of.conversation) == (TOPIC_KIND, name)]
+            topics = [(of.turn, o) for of, o in facts if of.conversation == name]
             topics.sort(key=lambda topic: topic[0])
             conversation.topics = [o.text for _, o in topics[-TOPICS_KEPT:]]
         return conversation

@@ -8,6 +8,8 @@ import anyio
 import msgspec
 
 from reasoning.backends import load_backend
+from reasoning.describe.describer import Describer
+from reasoning.leisure import Leisure
 from reasoning.query.context import Context
 from reasoning.query.memory_client import CalledMemory, MemoryClient
 from reasoning.query.question_vectors import QuestionVectors
@@ -17,8 +19,8 @@ from reasoning.turn import Turns
 from runtime.clock import MonotonicClock
 from runtime.language.times import parse_times
 from runtime.messages import (
-    PERCEIVED_CHANNELS,
     AskRequest,
+    DescribeRequest,
     Done,
     Forgotten,
     Interrupt,
@@ -65,11 +67,18 @@ async def main(service: Service) -> None:
             sender.offer(notice)
         service.report(counters=standing.counters | (sender.counters if sender else {}))
 
+    clock = MonotonicClock()
+    leisure = Leisure(config.describe.idle_s, clock)
     book = StandingQueryStore(service.folder)
-    standing = Standing(memory, backend, book, options, publish, service.log)
+    standing = Standing(memory, backend, book, options, publish, service.log, leisure)
+    describer = Describer(
+        memory, backend.model, config.describe, leisure, clock, service.log,
+        may_use=lambda model: config.describe.when == "always" or model.is_local,
+        report=lambda: service.report(counters=describer.counters),
+    )  # fmt: skip
     watchers = {name: service.caller(name) for name in service.members_of("video")}
     async with anyio.create_task_group() as tasks:
-        turns = Turns(tasks, memory, backend, config, MonotonicClock(), service.log, standing.order, watchers)
+        turns = Turns(tasks, memory, backend, config, clock, service.log, standing.order, watchers, leisure)
 
         # Source -> media time up to which what began to be said is told of only once memory has taken it.
         forgotten_s: dict[str, float] = {}
@@ -98,6 +107,7 @@ async def main(service: Service) -> None:
             if vectors is not None:
                 vectors.forget()
             turns.forget()
+            describer.forget()
             await standing.forget()
             return Done()
 
@@ -105,7 +115,7 @@ async def main(service: Service) -> None:
             await backend.open()
             service.report(notes=(f"answers: {backend.name}",))
 
-        running = (listen_for_voices, hear_of_commits, open_backend, standing.run)
+        running = (listen_for_voices, hear_of_commits, open_backend, standing.run, describer.run)
         for task in (*running, *((sender.run,) if sender else ())):
             tasks.start_soon(task)
         service.on_control(Interrupt, turns.interrupt)
@@ -116,6 +126,7 @@ async def main(service: Service) -> None:
                 AskRequest: turns.ask,
                 SearchRequest: search_memory,
                 StandingRequest: standing.serve,
+                DescribeRequest: describer.serve,
                 Forgotten: let_go,
             }
         )
@@ -126,8 +137,11 @@ async def main(service: Service) -> None:
 
 
 async def search(request: SearchRequest, memory: MemoryClient) -> RecallReply:
-    """What memory recalls for a query over the perceived channels. What it says of time and of sources narrows it ("dog
-    at 0:12", "yesterday in the yard") where anything else is left to be found."""
+    """What memory recalls for a query, of what was perceived and of descriptions of it.
+
+    What it says of time and of sources narrows it ("dog at 0:12", "yesterday in the yard") where anything else is left
+    to be found.
+    """
     view = await memory.view(ViewRequest(source=request.source, sources=request.sources))
     records = [r for r in (await memory.status(StatusRequest())).sources if r.source in view.limits]
     now = datetime.datetime.now().astimezone()
@@ -146,5 +160,5 @@ async def search(request: SearchRequest, memory: MemoryClient) -> RecallReply:
             return RecallReply()
         context = context.in_windows(windows)
     began_s = anyio.current_time()
-    hits = await context.recall(rest, PERCEIVED_CHANNELS, request.limit)
+    hits = await context.recall(rest, limit=request.limit)
     return RecallReply(hits=hits, took_s=round(anyio.current_time() - began_s, 6))

@@ -18,6 +18,7 @@ from anyio.streams.memory import MemoryObjectSendStream
 
 from reasoning.backends import Backend
 from reasoning.compose import Composed, Composer, Orders
+from reasoning.leisure import Leisure
 from reasoning.query.memory_client import MemoryClient
 from reasoning.query.present import CallsWatcher
 from runtime.clock import Clock
@@ -69,7 +70,10 @@ class _Turn:
 
 
 class Turns:
-    """The running turns, one a conversation. They run in ``tasks``, so that a slow reader holds none up."""
+    """The running turns, one a conversation. They run in ``tasks``, so that a slow reader holds none up.
+
+    While there are any, what runs in the background waits (``leisure``).
+    """
 
     def __init__(
         self,
@@ -81,7 +85,9 @@ class Turns:
         log: logging.Logger,
         orders: Orders | None = None,
         watchers: Mapping[str, CallsWatcher] | None = None,
+        leisure: Leisure | None = None,
     ) -> None:
+        self._leisure = leisure or Leisure(0.0, clock)
         self._tasks = tasks
         self._memory = memory
         self._composer = Composer(memory, backend, config, clock, orders, watchers)
@@ -120,11 +126,12 @@ class Turns:
         self._tasks.start_soon(self._run, turn, send)
         self._tasks.start_soon(self._watch, turn)
         try:
-            async with receive:
-                async for part in receive:
-                    if turn.error is not None:
-                        break  # given up: what was already made of it is not said any more
-                    yield part
+            with self._leisure.taken():
+                async with receive:
+                    async for part in receive:
+                        if turn.error is not None:
+                            break  # given up: what was already made of it is not said any more
+                        yield part
             if turn.error is None and turn.composed is not None:
                 turn.told = True
                 self._tasks.start_soon(self._remember, turn.composed.keep())

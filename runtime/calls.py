@@ -35,14 +35,15 @@ from runtime.errors import (
     RemoteError,
     root_cause,
 )
-from runtime.messages import AnswerPart, Cancel, Failure, Message, decode, encode
+from runtime.messages import AnswerPart, Cancel, DescribePart, Failure, Message, decode, encode
 
 PART, REPLY, FAILURE = b"P", b"R", b"F"
 SEND_AGAIN_AFTER_S = 1.0
 # How many calls given up before they came, or after they ended, are remembered.
 GIVEN_UP_KEPT = 64
 
-# Answers one request: a coroutine returns the reply; an async generator yields AnswerParts and last the reply.
+# Answers one request: a coroutine returns the reply; an async generator yields parts and last the reply.
+PARTS = (AnswerPart, DescribePart)
 Handler = Callable[[Any], Awaitable[Message] | AsyncGenerator[Message, None]]
 
 
@@ -249,7 +250,7 @@ class CallServer:
                 if isinstance(result, AsyncGenerator):
                     async with aclosing(result) as messages:
                         async for message in messages:
-                            if isinstance(message, AnswerPart):
+                            if isinstance(message, PARTS):
                                 await self._send(caller, call, PART, message)
                             else:
                                 last = (REPLY, message)

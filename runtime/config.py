@@ -177,6 +177,19 @@ class ModelConfig(Section, frozen=True):
     quiet_s: Positive = 20.0
 
 
+class DescribeConfig(Section, frozen=True):
+    """What a model with eyes describes in the background, and how much of it."""
+
+    when: Literal["local", "always", "never"] = "local"
+    calls_per_h: NonNegativeInt = 120
+    tokens_per_h: NonNegativeInt = 150_000
+    per_event: PositiveInt = 2
+    caption_tokens: PositiveInt = 120
+    hour_tokens: PositiveInt = 300
+    idle_s: NonNegative = 3.0
+    deadline_s: Positive = 60.0
+
+
 class StandingConfig(Section, frozen=True):
     """How standing queries ("tell me when ...") are judged and delivered."""
 
@@ -200,6 +213,7 @@ class ReasoningConfig(Section, frozen=True):
     max_citations: PositiveInt = 4
     recall_limit: PositiveInt = 20
     deadline_s: Positive = 30.0
+    describe: DescribeConfig = DescribeConfig()
     standing: StandingConfig = StandingConfig()
 
 

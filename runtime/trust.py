@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from runtime.messages import Channel, Observation
+from runtime.messages import DESCRIPTIONS, Channel, DerivedFacts, Observation
 
-Provenance = Literal["corrected", "asked", "perceived", "read", "said", "imported", "derived"]
+Provenance = Literal["corrected", "asked", "perceived", "read", "said", "described", "imported", "derived"]
 
 TRUST: dict[Provenance, float] = {
     "corrected": 1.0,  # the user said so; where it contradicts what was perceived it wins
@@ -22,6 +22,7 @@ TRUST: dict[Provenance, float] = {
     "perceived": 1.0,  # seen or heard by the agent itself
     "read": 0.6,  # written on a screen or a sign
     "said": 0.6,  # said by someone
+    "described": 0.6,  # in the words of a model that looked at a picture: it may be wrong, or repeat what a sign claims
     "imported": 0.4,  # perceived by another memory; also what rests on nothing that can be shown
 }
 # A claim about the world that rests on less than this alone is told as somebody's claim.
@@ -50,6 +51,8 @@ def provenance_of(observation: Observation) -> Provenance:
     """Where a record comes from."""
     if observation.data.imported:
         return "imported"
+    if observation.facts(DerivedFacts).kind in DESCRIPTIONS:
+        return "described"
     return _BY_CHANNEL[observation.channel]
 
 
@@ -59,8 +62,8 @@ def trust_of(observation: Observation, evidence: Iterable[float] = ()) -> float:
     ``evidence``: trust of those it rests on that are there; of something derived the least counts.
     """
     provenance = provenance_of(observation)
-    if provenance == "derived":
-        return min(observation.trust, min(evidence, default=TRUST["imported"]))
+    if provenance in ("derived", "described"):
+        return min(observation.trust, TRUST.get(provenance, 1.0), min(evidence, default=TRUST["imported"]))
     return min(observation.trust, TRUST[provenance])
 
 
@@ -77,7 +80,7 @@ def is_corroborated(observations: Iterable[Observation]) -> bool:
         provenance = provenance_of(observation)
         if observation.trust >= WORLD_TRUST and provenance not in ("read", "said", "imported"):
             return True
-        if provenance == "derived":
+        if provenance in ("derived", "described"):
             continue
         channel = "imported" if provenance == "imported" else observation.channel
         for other_channel, other in witnesses:

@@ -34,8 +34,12 @@ CHANNELS: tuple[Channel, ...] = (
     "frame", "object", "text", "speech", "sound", "question", "answer", "correction", "gap", "derived",
 )  # fmt: skip
 CODES = {channel: code for code, channel in enumerate(CHANNELS)}
-# 0: what is said, an observation's neighbours are its conversation; 1: what is written; 2: what is seen and heard.
-GROUP_OF_CODE = np.array([0 if c in SAID else 1 if c == "text" else 2 for c in CHANNELS], np.int8)
+# 0: what is said, an observation's neighbours are its conversation; 1: what is written; 2: what is seen and heard;
+# 3: what is told of that afterwards, longer than a sign and no part of a conversation.
+GROUPS = 4
+GROUP_OF_CODE = np.array(
+    [0 if c in SAID else 1 if c == "text" else 3 if c == "derived" else 2 for c in CHANNELS], np.int8
+)
 
 ROW = np.dtype(
     [

@@ -21,7 +21,7 @@ from runtime.language.stem import term_stem
 from runtime.messages import Observation, SpeechFacts
 
 # Lanes: channels whose members are one another's conversation.
-SAID = ("speech", "question", "answer", "correction", "derived")
+SAID = ("speech", "question", "answer", "correction")
 
 _ASKS = re.compile(
     r"[?？]|^(?:what|who|whose|when|where|why|how|which|did|do|does|is|are|was|were|can|could|would|have)\b", re.I

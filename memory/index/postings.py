@@ -22,6 +22,7 @@ from memory.index.blocks import (
     CHANNELS,
     CODES,
     GROUP_OF_CODE,
+    GROUPS,
     OWN,
     ROW,
     SPEAKER,
@@ -74,8 +75,8 @@ class Index:
         self._sealed = 0
         self._dead = 0
         # By group, of those that are alive: how many, and their terms together.
-        self.group_sizes = np.zeros(3, np.int64)
-        self.group_terms = np.zeros(3, np.int64)
+        self.group_sizes = np.zeros(GROUPS, np.int64)
+        self.group_terms = np.zeros(GROUPS, np.int64)
         self._orders: dict[int, TimeOrder] = defaultdict(TimeOrder)
         self._said: dict[int, TimeOrder] = defaultdict(TimeOrder)
         self._last_end_s: dict[int, float] = defaultdict(float)
@@ -209,8 +210,8 @@ class Index:
 
     def _count(self, channel: Ints, terms: Ints, sign: int) -> None:
         group = GROUP_OF_CODE[channel]
-        self.group_sizes += sign * np.bincount(group, minlength=3)
-        self.group_terms += sign * np.bincount(group, terms, minlength=3).astype(np.int64)
+        self.group_sizes += sign * np.bincount(group, minlength=GROUPS)
+        self.group_terms += sign * np.bincount(group, terms, minlength=GROUPS).astype(np.int64)
 
     def _compact(self) -> None:
         """Move the rows that are left up into the places of the removed ones."""

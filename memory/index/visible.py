@@ -8,7 +8,7 @@ import numpy as np
 from msgspec import Struct
 
 from memory.index.arrays import Bools, Floats, Ints
-from memory.index.blocks import GROUP_OF_CODE
+from memory.index.blocks import GROUP_OF_CODE, GROUPS
 from memory.index.postings import Index, link
 from memory.store.views import limits_by_number
 from runtime.messages import View
@@ -79,6 +79,6 @@ def see(connection: sqlite3.Connection, index: Index, view: View) -> Visible:
         size=index.n_alive - len(hidden),
         previous=previous,
         next=following,
-        group_sizes=index.group_sizes - np.bincount(group, minlength=3),
-        group_terms=index.group_terms - np.bincount(group, terms, minlength=3).astype(np.int64),
+        group_sizes=index.group_sizes - np.bincount(group, minlength=GROUPS),
+        group_terms=index.group_terms - np.bincount(group, terms, minlength=GROUPS).astype(np.int64),
     )

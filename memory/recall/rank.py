@@ -17,6 +17,7 @@ import numpy as np
 from msgspec import Struct
 
 from memory.index.arrays import Floats, Ints
+from memory.index.blocks import CODES
 from memory.index.keys import query_terms
 from memory.index.postings import Index
 from memory.index.vectors import VectorIndex
@@ -35,6 +36,9 @@ from runtime.config import MemoryConfig
 from runtime.messages import Hit, Observation, RecallReply, RecallRequest
 
 RECALL_LIMIT = 1000
+# Of so many of the best derived observations the kind is read; the rest cannot reach the list.
+DERIVED_READ = 2 * RECALL_LIMIT
+RETOLD = ("notice", "topic")
 
 
 class RecallOptions(Struct, frozen=True):
@@ -107,6 +111,7 @@ class Recall:
         if vectors is not None and vector.any():
             vectors.refine(at, vector, self._fuse(by_words, vector), 3 * limit)
             score = self._fuse(by_words, vector)
+        self._leave_out_retold(at, score)
         lent = (words.near > 2 * words.own) | (options.parent_weight * parent > leaf)
         limits = visible.limits
         chosen = choose(index, at, score, is_doubtful(index, at, lent, limits), limit)
@@ -128,6 +133,20 @@ class Recall:
             )
             for i, observation, of_event in zip(chosen, self._observations(at[chosen]), of_events, strict=True)
         ]
+
+    def _leave_out_retold(self, at: Ints, score: Floats) -> None:
+        """No score for what only tells again what is evidence itself: notices, and topics of conversations."""
+        derived = np.flatnonzero((self._index.column("channel")[at] == CODES["derived"]) & (score > 0))
+        derived = derived[np.argsort(-score[derived], kind="stable")[:DERIVED_READ]]
+        seqs = self._index.column("seq")[at[derived]].tolist()
+        marks = ",".join("?" * len(seqs))
+        kinds = dict(
+            self._connection.execute(
+                f"SELECT seq, json_extract(data, '$.kind') FROM observations WHERE seq IN ({marks})", seqs
+            )
+        )
+        retold = [i for i, seq in zip(derived, seqs, strict=True) if kinds.get(seq) in RETOLD]
+        score[retold] = 0.0
 
     def _fuse(self, by_words: Floats, vector: Floats) -> Floats:
         weight = self.options.vector_weight

@@ -11,7 +11,7 @@ from memory.index.arrays import Bools, Floats, Ints
 from memory.index.blocks import CODES
 from memory.index.postings import Index
 from memory.store.views import limits_by_number
-from runtime.messages import PERCEIVED_CHANNELS, RecallRequest
+from runtime.messages import EVIDENCE_CHANNELS, RecallRequest
 
 # How far beyond a window its events and conversations may reach.
 REACH_S = 128.0
@@ -34,7 +34,7 @@ class RequestFilter:
         sources = limits_by_number(connection, request.view, request.source)
         self._sources = list(sources) if request.source else None
         self._codes = np.zeros(len(CODES), np.bool_)
-        self._codes[[CODES[channel] for channel in request.channels or PERCEIVED_CHANNELS]] = True
+        self._codes[[CODES[channel] for channel in request.channels or EVIDENCE_CHANNELS]] = True
         self._window = _window(request)
         self.scope: Ints | None = None
         if self._window is not None:

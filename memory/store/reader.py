@@ -82,6 +82,10 @@ def _scan_source(
         values += request.channels
         if set(request.channels) <= set(_TALK):
             where += f" AND {_IS_TALK}"
+    if request.kinds:
+        kinds = ",".join("?" * len(request.kinds))
+        where += f" AND (o.channel!='derived' OR json_extract(o.data, '$.kind') IN ({kinds}))"
+        values += request.kinds
     if request.t1_s is not None:
         where += " AND o.t0_s<=?"
         values.append(request.t1_s)

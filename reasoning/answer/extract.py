@@ -35,6 +35,9 @@ class ExtractiveBackend:
     async def open(self) -> None:
         """Nothing to get ready."""
 
+    async def model(self) -> None:
+        """It has none."""
+
     async def respond(self, frame: Frame, context: Context) -> AsyncIterator[Claim | Verdict]:
         """The claims of the answer, then the verdict."""
         draft = await self.draft(frame, context)

@@ -114,7 +114,7 @@ def _helping(frame: Frame) -> bool:
 
 def strength(frame: Frame, row: Row) -> float:
     """How surely a row is about what is asked, 0..1."""
-    is_in_words = row.kind in ("said", "read")
+    is_in_words = row.kind in ("said", "read", "described")
     if frame.expects == "kind" and is_in_words and not any(is_asked(frame, t) for t in lexicon.THINGS.of(row.told)):
         return 0.0  # an animal was asked for, and none is named
     if not frame.matter and not frame.phrases:
@@ -122,6 +122,8 @@ def strength(frame: Frame, row: Row) -> float:
             return 0.0  # a time of what stands at a place that nothing is known of
         if row.value:
             return BARE_TYPED if row.beside or not _helping(frame) else GUESSED
+        if row.kind == "described":
+            return 0.0  # of nothing in particular everything is a description
         if row.kind not in ("said", "read"):
             return row.coverage
         return BARE if frame.expects in ("", "title", "moment") else 0.0

@@ -17,7 +17,7 @@ from runtime.language.lists import join, quote
 from runtime.language.normalise import words
 from runtime.language.numbers import counted, number_in_words
 from runtime.language.stem import stem
-from runtime.messages import FrameFacts, Observation, SoundFacts
+from runtime.messages import CAPTION, DESCRIPTIONS, HOUR, DerivedFacts, FrameFacts, Observation, SoundFacts
 from runtime.moments import Moments, label
 
 WORDS_READ = 2000
@@ -75,13 +75,15 @@ async def _told(source: str, context: Context, moments: Moments, offset: int) ->
     spoken = [o for o in await within.scan("speech", limit=WORDS_READ) if o.text.strip()]
     written = [o for o in await within.scan("text", limit=WORDS_READ) if o.text.strip()]
     frames = await within.scan("frame", limit=FRAMES_READ)
+    derived = await within.scan("derived", limit=WORDS_READ)
     lines = [
+        *_described(derived),
         *_people(source, found, frames, moments),
         *_things(source, found, moments),
         *_said(as_sentences(spoken, "speech"), len(spoken)),
         *_written(written),
         *_heard(await within.scan("sound", limit=SOUNDS_READ)),
-        *_pictures(frames, found or spoken or written),
+        *_pictures(frames, found or spoken or written or derived),
     ]
     return lines[offset:]
 
@@ -152,6 +154,16 @@ def _said(parted: Sequence[Sentence], utterances: int) -> list[Claim]:
     chosen = [parted[i] for i in sorted(best)]
     told = " ... ".join(_shortened(s.text) for s in chosen)
     return [claim(f"somebody said: {quote(told)}", *(s.observations[0] for s in chosen))]
+
+
+def _described(derived: Sequence[Observation]) -> list[Claim]:
+    """The paragraph of the newest hour that has one, else some captions from begin to end."""
+    told = {kind: [o for o in derived if o.text and o.facts(DerivedFacts).kind == kind] for kind in DESCRIPTIONS}
+    chosen = told[HOUR][-1:] or told[CAPTION][:: max(1, len(told[CAPTION]) // QUOTED)][:QUOTED]
+    if not chosen:
+        return []
+    text = " ... ".join(_shortened(o.text) for o in chosen) if not told[HOUR] else chosen[0].text
+    return [claim(f"what was to be seen is described as {quote(text)}", *chosen)]
 
 
 def _written(written: Sequence[Observation]) -> list[Claim]:

@@ -57,6 +57,8 @@ def quoted(row: Row) -> str:
     """A passage as the words of whoever said or wrote it."""
     if row.kind == "read":
         return f"on screen I read {quote(row.told)}"
+    if row.kind == "described":
+        return f"what was to be seen is described as {quote(row.told)}"
     speaker = row.observation.facts(SpeechFacts).speaker
     return f"{speaker or 'somebody'} said: {quote(row.told)}"
 
@@ -128,7 +130,7 @@ def _list_said(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
 
 
 def _told(row: Row, moments: Moments) -> str:
-    if row.kind in ("said", "read"):
+    if row.kind in ("said", "read", "described"):
         return quoted(row)
     return f"{row.told} at {moments.at(row.observation.source, row.t_s)}"
 

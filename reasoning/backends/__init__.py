@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Protocol
 
 from reasoning.answer.draft import Claim, Verdict
+from reasoning.backends.chat_model import ChatModel
 from reasoning.query.context import Context
 from reasoning.understand.frame import Frame
 from runtime.addresses import shown
@@ -37,6 +38,14 @@ class Backend(Protocol):
 
     async def open(self) -> None:
         """Get ready what takes time (find a server, load a model), beside the first questions."""
+        ...
+
+    async def model(self) -> ChatModel | None:
+        """The language model it answers with, for what else is asked of one; None where it has none.
+
+        Raises:
+            ModelError: it has one that is not there.
+        """
         ...
 
     def respond(self, frame: Frame, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:

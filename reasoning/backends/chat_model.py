@@ -74,6 +74,11 @@ class ChatModel(Protocol):
     name: str
 
     @property
+    def is_local(self) -> bool:
+        """Whether it runs on this machine, so that what it is shown stays here."""
+        ...
+
+    @property
     def abilities(self) -> Abilities:
         """What it takes; may change with what it refused."""
         ...

@@ -45,7 +45,7 @@ EPISODES_FROM_S = 3600.0
 
 _WORDS_FOR = {
     "speech": "heard", "text": "read", "object": "seen", "sound": "sound", "frame": "picture", "gap": "not watched",
-    "derived": "derived", "correction": "corrected by the user", "question": "asked", "answer": "answered",
+    "derived": "described", "correction": "corrected by the user", "question": "asked", "answer": "answered",
 }  # fmt: skip
 # Words that came from outside; the rest was put into words by the encoders.
 _QUOTED = ("speech", "text", "derived", "correction", "frame")

@@ -22,7 +22,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from reasoning.backends.chat_model import Abilities, ChatMessage, Finish, Picture, Tool, ToolCall
 from reasoning.backends.refusals import TooMuch, explain
-from runtime.addresses import shown
+from runtime.addresses import is_local, shown
 from runtime.errors import ContextTooLong, InputRefused, ModelError
 
 CONNECT_S = 3.0
@@ -114,6 +114,10 @@ class OpenAIServer:
         self._bytes_per_token = BYTES_PER_TOKEN
         self._refused: set[str] = {"max_completion_tokens"}
         self._empty_replies = 0
+
+    @property
+    def is_local(self) -> bool:
+        return is_local(self.base_url)
 
     @property
     def abilities(self) -> Abilities:

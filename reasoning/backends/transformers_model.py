@@ -123,6 +123,10 @@ class TransformersModel:
         )
 
     @property
+    def is_local(self) -> bool:
+        return True
+
+    @property
     def abilities(self) -> Abilities:
         return self._abilities
 

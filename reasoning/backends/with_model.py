@@ -84,6 +84,10 @@ class ModelBackend:
             return  # it is told with the first answer, if it still is so then
         self.name = model.name if model is not None else self._fallback.name
 
+    async def model(self) -> ChatModel | None:
+        """See `Backend`."""
+        return await self._find()
+
     async def respond(self, frame: Frame, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
         """See `Backend`."""
         until_s = anyio.current_time() + max(1.0, self._config.deadline_s - RESERVE_S)

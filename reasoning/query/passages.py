@@ -16,12 +16,12 @@ from msgspec import Struct
 from reasoning.query.captions import caption_places, captioned
 from reasoning.query.context import Context
 from reasoning.query.on_screen import last_shown, shown_in
-from reasoning.query.rows import Row, best_first, cover, unique
+from reasoning.query.rows import Kind, Row, best_first, cover, unique
 from reasoning.understand.frame import Frame
 from runtime.language.match import Text
 from runtime.language.normalise import sentences, words
 from runtime.language.values import has_finder, value_in
-from runtime.messages import Channel, Observation, SpeechFacts, TextFacts, TimeWindow
+from runtime.messages import CAPTION, Channel, DerivedFacts, Observation, SpeechFacts, TextFacts, TimeWindow
 
 # A stretch of talk or writing of a few minutes is read whole; of more, recall chooses and what is beside it joins.
 READ_WHOLE = 400
@@ -50,6 +50,7 @@ TALLER = 1.3
 CLAUSE_GAP = 1
 # Writing that came at once is one screen.
 SAME_SCREEN_S = 0.5
+_KINDS: dict[Channel, Kind] = {"speech": "said", "text": "read", "derived": "described"}
 _ROLE_WEIGHTS = {"subject": 1.0, "predicate": 0.6, "colour": 0.8}
 
 
@@ -146,7 +147,9 @@ async def _gather(
         near = [hit.observation for hit in hits[:NEIGHBOURS_OF]]
         windows = [TimeWindow(source=o.source, t0_s=o.t0_s - NEIGHBOURS_S, t1_s=o.t1_s + NEIGHBOURS_S) for o in near]
         found |= {o.id: o for o in await context.scan_windows(windows, *channels, limit=40)}
-    return [o for o in found.values() if o.text.strip()], scores
+    # Of what is derived a caption tells what was there at a moment; what else there is tells again what is read anyhow.
+    told = [o for o in found.values() if o.channel != "derived" or o.facts(DerivedFacts).kind == CAPTION]
+    return [o for o in told if o.text.strip()], scores
 
 
 def _weigh(
@@ -203,7 +206,7 @@ def _weigh(
         yield Row(
             cites=unique([_bearer(sentence, wanted.names), *cited]),
             told=told,
-            kind="read" if channel == "text" else "said",
+            kind=_KINDS[channel],
             t_s=_moment_s(sentence, own.places[0] if own.places else 0),
             covered=tuple(w for w in wanted.names if w in covered),
             missing=tuple(w for w in wanted.names if w not in covered),

@@ -41,6 +41,8 @@ class Step(Struct, frozen=True):
 async def _words(frame: Frame, context: Context) -> list[Row]:
     channels: tuple[Channel, ...] = ("speech", "text")
     pointed: tuple[Channel, ...] = tuple(c for c in frame.channels if c in channels)
+    if not (pointed or frame.clause or frame.phrases or frame.reduce == "count"):
+        channels = (*channels, "derived")  # what a picture was described as; how often is no number of what is there
     if pointed and (frame.reduce == "exists" or not frame.matter) and not (frame.expects and len(pointed) > 1):
         channels = pointed[:1] if frame.reduce != "exists" else pointed
     return await passages(frame, context, channels)

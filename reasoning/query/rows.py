@@ -13,7 +13,7 @@ from msgspec import Struct
 from runtime.language.match import Text
 from runtime.messages import Observation
 
-Kind = Literal["said", "read", "seen", "heard", "pictured"]
+Kind = Literal["said", "read", "described", "seen", "heard", "pictured"]
 # A fit below this is a guess, for which no yes is said.
 SURE = 0.75
 

@@ -18,13 +18,14 @@ from runtime.trust import WORLD_TRUST, Provenance, is_corroborated, provenance_o
 # A sentence that names its channel itself. Looked for outside of quotations, which may say anything.
 _ATTRIBUTED = re.compile(
     r"\b(?:heard|said|told me|spoken|spoke|speaks|mention(?:s|ed)?|i read|written|writing|signs?|screen|labels?|"
-    r"captions?|(?:somebody|someone) says)\b",
+    r"captions?|described|(?:somebody|someone) says)\b",
     re.IGNORECASE,
 )
 _QUOTED = re.compile(r'"[^"]*"|“[^”]*”')
 _SO: dict[Provenance, str] = {
     "read": "so it is written",
     "said": "so somebody said",
+    "described": "so a model described the picture",
     "imported": "so an imported memory has it",
 }
 _SO_SEVERAL = "so it was said or written"
@@ -54,4 +55,4 @@ def attribute(text: str, cites: Sequence[Observation], frame: Frame) -> str:
 
 def _is_claim(o: Observation) -> bool:
     provenance = provenance_of(o)
-    return provenance in ("read", "said", "imported") or (provenance == "derived" and o.trust < WORLD_TRUST)
+    return provenance in _SO or (provenance == "derived" and o.trust < WORLD_TRUST)

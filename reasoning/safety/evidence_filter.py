@@ -15,7 +15,8 @@ from runtime.messages import (
     ScanRequest,
 )
 
-_FROM_OUTSIDE = ("speech", "text")
+# Words of others, and what a model may have repeated of them.
+_FROM_OUTSIDE = ("speech", "text", "derived")
 
 
 class EvidenceFilter(MemoryOver):

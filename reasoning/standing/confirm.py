@@ -10,6 +10,7 @@ import anyio
 
 from reasoning.answer.draft import Claim
 from reasoning.backends import Backend, Verdict
+from reasoning.leisure import Leisure
 from reasoning.query.context import Context
 from reasoning.query.memory_client import MemoryClient
 from reasoning.understand.grammar import parse_question
@@ -28,7 +29,15 @@ AFTER_S = 1.0
 class Confirmer:
     """Asks ``backend``. ``over_budget`` counts what was not asked any more."""
 
-    def __init__(self, memory: MemoryClient, backend: Backend, options: StandingConfig, log: logging.Logger) -> None:
+    def __init__(
+        self,
+        memory: MemoryClient,
+        backend: Backend,
+        options: StandingConfig,
+        log: logging.Logger,
+        leisure: Leisure,
+    ) -> None:
+        self._leisure = leisure
         self._memory = memory
         self._backend = backend
         self._options = options
@@ -58,7 +67,7 @@ class Confirmer:
         context = Context(self._memory, view, t0_s=max(0.0, o.t0_s - BEFORE_S), t1_s=o.t1_s + AFTER_S, source=o.source)
         said, declined = "", False
         try:
-            with anyio.fail_after(self._options.confirm_deadline_s):
+            with self._leisure.taken(), anyio.fail_after(self._options.confirm_deadline_s):
                 async for piece in self._backend.respond(question, context):
                     if isinstance(piece, Claim):
                         said += f" {piece.text}"

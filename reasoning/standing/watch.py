@@ -23,6 +23,7 @@ import msgspec
 from reasoning.answer.citations import cite
 from reasoning.answer.draft import Draft
 from reasoning.backends import Backend
+from reasoning.leisure import Leisure
 from reasoning.query.memory_client import MemoryClient
 from reasoning.standing.being_said import BeingSaid
 from reasoning.standing.carry_out import CommandExecutor, requested
@@ -70,6 +71,7 @@ class Standing:
         options: StandingConfig,
         publish: Callable[[Notice], None],
         log: logging.Logger,
+        leisure: Leisure,
     ) -> None:
         self._memory = memory
         self._book = book
@@ -83,7 +85,7 @@ class Standing:
         self._read_to_s: dict[str, float] = {}
         self._over: set[str] = set()
         self._said = BeingSaid()
-        self._confirmer = Confirmer(memory, backend, options, log)
+        self._confirmer = Confirmer(memory, backend, options, log, leisure)
         self._orders = CommandExecutor(memory, book, options.limit, self._confirmer.has_model)
         self.counters: dict[str, float] = {"standing": 0, "notices": 0, "notices_refused": 0, "notices_over_budget": 0}
         self._watch()

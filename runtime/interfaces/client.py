@@ -16,12 +16,16 @@ from runtime.bus import Member, Subscription
 from runtime.calls import Caller, ControlSender
 from runtime.errors import CallError, DeadlineExceeded, RemoteError, StoreError, UserError
 from runtime.messages import (
+    DESCRIPTIONS,
     Answer,
     AnswerPart,
     ArchiveReply,
     AskRequest,
     BackupRequest,
     Channel,
+    DescribePart,
+    DescribeReply,
+    DescribeRequest,
     ExportRequest,
     ForeignReply,
     ForeignRequest,
@@ -70,6 +74,8 @@ LET_GO_DEADLINE_S = 2.0
 LOOK_DEADLINE_S = 2.0
 # Erasing and archives touch all of memory, and may rewrite its file.
 RULE_DEADLINE_S = 1800.0
+# A day has a thousand pictures to describe, and a small model takes seconds for each; what is done is kept.
+DESCRIBE_DEADLINE_S = 7 * 86400.0
 # Every process is heard from twice a second.
 HEARD_BY_S = 1.5
 
@@ -146,15 +152,31 @@ class Client:
         reply: StandingReply = await self._reasoning.call(request, CALL_DEADLINE_S)
         return reply
 
+    async def describe(self, request: DescribeRequest) -> AsyncGenerator[DescribePart | DescribeReply, None]:
+        """What is described, piece by piece, then what came of it all.
+
+        Raises:
+            UserError: there is no model that can, or no such source.
+        """
+        try:
+            async with aclosing(self._reasoning.stream(request, DESCRIBE_DEADLINE_S)) as parts:
+                async for part in parts:
+                    yield part
+        except RemoteError as error:
+            if error.kind == UserError.__name__:
+                raise UserError(str(error)) from error
+            raise
+
     async def status(self) -> MemoryStatus:
         status: MemoryStatus = await self._memory.call(StatusRequest(), CALL_DEADLINE_S)
         return status
 
     async def timeline(self, sources: tuple[str, ...] = (), newest: int = 20) -> tuple[Observation, ...]:
-        """The newest perceived observations but frames, oldest first."""
-        channels: tuple[Channel, ...] = ("object", "text", "speech", "sound", "gap")
+        """The newest of what was perceived, frames left out, and described; oldest first."""
+        channels: tuple[Channel, ...] = ("object", "text", "speech", "sound", "gap", "derived")
         view = await self.view(sources)
-        found = await self.scan(ScanRequest(view=view, channels=channels, newest_first=True, limit=newest))
+        request = ScanRequest(view=view, channels=channels, kinds=DESCRIPTIONS, newest_first=True, limit=newest)
+        found = await self.scan(request)
         return tuple(reversed(found))
 
     async def view(self, sources: tuple[str, ...] = ()) -> View:

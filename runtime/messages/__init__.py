@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from runtime.messages.base import (
     AWAY_MARK,
+    EVIDENCE_CHANNELS,
     LOST_MARK,
     PERCEIVED_CHANNELS,
     TRACKS,
@@ -25,6 +26,11 @@ from runtime.messages.control import (
     Cancel,
     Interrupt,
     Stop,
+)
+from runtime.messages.describing import (
+    DescribePart,
+    DescribeReply,
+    DescribeRequest,
 )
 from runtime.messages.embedding import (
     EmbedReply,
@@ -46,7 +52,10 @@ from runtime.messages.erasure import (
     TimeWindow,
 )
 from runtime.messages.facts import (
+    CAPTION,
+    DESCRIPTIONS,
     FACTS,
+    HOUR,
     AnswerFacts,
     Box,
     ChannelFacts,
@@ -139,6 +148,9 @@ __all__ = [
     "Cancel",
     "Channel",
     "Citation",
+    "DescribePart",
+    "DescribeReply",
+    "DescribeRequest",
     "Done",
     "EmbedReply",
     "EmbedRequest",
@@ -163,6 +175,10 @@ __all__ = [
     "Message",
     "Notice",
     "Observation",
+    "CAPTION",
+    "DESCRIPTIONS",
+    "EVIDENCE_CHANNELS",
+    "HOUR",
     "PERCEIVED_CHANNELS",
     "PartialTranscript",
     "PreviewRequest",

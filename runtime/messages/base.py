@@ -16,6 +16,8 @@ LOST_MARK = "lost: "
 AWAY_MARK = " cannot be "
 
 PERCEIVED_CHANNELS: tuple[Channel, ...] = ("frame", "object", "text", "speech", "sound", "gap")
+# What may be evidence: what was perceived, and descriptions of it.
+EVIDENCE_CHANNELS: tuple[Channel, ...] = (*PERCEIVED_CHANNELS, "derived")
 
 
 def round_time(t_s: float) -> float:

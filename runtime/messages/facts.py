@@ -166,13 +166,23 @@ class CorrectionFacts(ChannelFacts, frozen=True):
 
 
 class DerivedFacts(ChannelFacts, frozen=True):
-    """What was made of other observations. ``kind``: "topic" of a conversation, or "notice" of a standing query."""
+    """What was made of other observations.
+
+    ``kind``: "topic" of a conversation, "notice" of a standing query, "caption" of a picture or "hour" in a paragraph;
+    the last two were composed by ``model``, and are evidence. The others tell again what is evidence itself.
+    """
 
     kind: str = ""
     conversation: str = ""
     turn: Int64 = 0
     query: str = ""
     confirmed: bool = False
+    model: str = ""
+
+
+# Kinds of what is derived that describe what was perceived.
+CAPTION, HOUR = "caption", "hour"
+DESCRIPTIONS = (CAPTION, HOUR)
 
 
 FACTS: dict[Channel, type[Facts]] = {

@@ -71,6 +71,7 @@ class ScanRequest(Message, frozen=True, tag="scan_request"):
 
     ``ids`` asks for exactly these (still only the visible ones). Payloads only if asked for.
     ``after_generation`` leaves out what was stored up to that generation: what is new since.
+    ``kinds`` narrows the derived ones to these kinds ("caption").
     ``windows`` are read in one go, in place of ``source``, ``t0_s`` and ``t1_s``: up to ``limit`` of each, each
     observation once.
     """
@@ -78,6 +79,7 @@ class ScanRequest(Message, frozen=True, tag="scan_request"):
     view: View
     source: str = ""
     channels: tuple[Channel, ...] = ()
+    kinds: tuple[str, ...] = ()
     t0_s: float | None = None
     t1_s: float | None = None
     ids: tuple[str, ...] = ()

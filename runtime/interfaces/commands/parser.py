@@ -162,6 +162,11 @@ def build_parser() -> argparse.ArgumentParser:
     commands.add_parser(
         "reembed", parents=[common, as_json], help="describe remembered pictures anew, with the profile's encoder"
     )
+    describe = commands.add_parser(
+        "describe", parents=[common, as_json], help="have a model that sees describe the pictures in memory"
+    )
+    describe.add_argument("source", nargs="?", type=_words, default="", metavar="SOURCE", help="only this one")
+    describe.add_argument("--limit", type=_count, default=0, metavar="N", help="pictures described, at most")
     doors.add_commands(commands, common, as_json, _words)
     commands.add_parser("doctor", parents=[common], help="what works on this machine, and what each absence costs")
     return parser

@@ -157,6 +157,12 @@ def _run(args: argparse.Namespace) -> int:
             async def command() -> None:
                 await reembed(config, memory_dir, args.json)
 
+        case "describe":
+            from runtime.interfaces.commands.describe import describe
+
+            async def command() -> None:
+                await describe(args.source, args.limit, config, memory_dir, args.json)
+
         case "setup":
             from runtime.interfaces.commands.setup import set_up
 

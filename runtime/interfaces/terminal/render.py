@@ -212,7 +212,8 @@ def print_hits(reply: RecallReply, explain: bool = False) -> None:
 
 def observation_line(observation: Observation) -> str:
     until = f"-{media_time(observation.t1_s)}" if observation.t1_s - observation.t0_s >= 1 else ""
-    text = shorten(observation.text, 110) or no_words(observation)
+    nothing = "(nothing to be made out)" if observation.channel == "derived" else no_words(observation)
+    text = shorten(observation.text, 110) or nothing
     return f"[{media_time(observation.t0_s)}{until}] {observation.channel}, {observation.source}: {text}"
 
 

@@ -1,0 +1,282 @@
+"""Describing in the background, where a model with eyes answers: one picture at a time while nobody waits.
+
+The newest hour comes first, older ones when the machine is idle, within what an hour allows of calls and tokens. What
+was described is read from memory, so that a restart goes on where it was; what is under way when somebody asks, or
+something is erased, is given up at once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+
+import anyio
+from msgspec import Struct
+
+from reasoning.backends.chat_model import ChatMessage, ChatModel, Finish, Picture
+from reasoning.describe.allowance import Allowance
+from reasoning.describe.captions import (
+    CAPTION_LONGEST,
+    HOUR_LONGEST,
+    as_caption,
+    as_hour,
+    caption_messages,
+    fit_hour,
+    hour_messages,
+    is_sightless,
+    tidy,
+)
+from reasoning.describe.choose import Chooser, Hour, hours_of, is_describable
+from reasoning.leisure import Leisure
+from reasoning.query.memory_client import MemoryClient
+from reasoning.safety.untrusted import Guard
+from runtime.clock import Clock
+from runtime.config import DescribeConfig
+from runtime.errors import MindstreamError, ModelError, UserError
+from runtime.messages import (
+    DescribePart,
+    DescribeReply,
+    DescribeRequest,
+    Message,
+    Observation,
+    RememberRequest,
+    StatusRequest,
+    View,
+    ViewRequest,
+)
+
+# After this long without work memory is looked at again; a model that is away is looked for less and less often.
+LOOK_AGAIN_S = 5.0
+AWAY_S, AWAY_LONGEST_S = 30.0, 600.0
+# A picture that fails so often is left alone until a restart.
+ATTEMPTS = 3
+SIGHTLESS = "sees no pictures, so nothing can be described with it"
+NO_MODEL = "no language model answers here, so nothing can be described; `doctor` says how to get one"
+
+
+class Described(Struct, frozen=True):
+    """One thing that was described, and the observation of it; of an hour the paragraph."""
+
+    observation: Observation
+    is_hour: bool = False
+
+
+class Describer:
+    """Describes what memory holds with the model that ``find`` gives. ``may_use``: whether that may be used in the
+    background; ``report`` is told the counters whenever they change."""
+
+    def __init__(
+        self,
+        memory: MemoryClient,
+        find: Callable[[], Awaitable[ChatModel | None]],
+        options: DescribeConfig,
+        leisure: Leisure,
+        clock: Clock,
+        log: logging.Logger,
+        may_use: Callable[[ChatModel], bool] = lambda model: True,
+        report: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._memory = memory
+        self._find = find
+        self._options = options
+        self._leisure = leisure
+        self._clock = clock
+        self._log = log
+        self._may_use = may_use
+        self._report = report
+        self._chooser = Chooser(memory, options.per_event)
+        self._allowance = Allowance(options.calls_per_h, options.tokens_per_h, clock)
+        self._complete: set[tuple[str, int]] = set()
+        self._failed: dict[str, int] = {}
+        self._sightless = ""
+        self.counters: dict[str, float] = {"captions": 0, "hours_described": 0, "describing_tokens": 0}
+
+    def forget(self) -> None:
+        """Something is erased: what is known of pictures and hours is read again."""
+        self._chooser.forget()
+        self._complete.clear()
+
+    # --- in the background -------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Describe while nobody waits, until cancelled."""
+        away_s = AWAY_S
+        while self._options.when != "never" and self._options.calls_per_h:
+            await self._leisure.come()
+            wait_s = self._allowance.wait_s()
+            if not wait_s:
+                try:
+                    with self._leisure.spent() as scope:
+                        wait_s = await self._do_next()
+                        away_s = AWAY_S
+                    if scope.cancelled_caught:
+                        continue
+                except ModelError as error:
+                    self._log.info("describing: %s", error)
+                    wait_s = max(error.retry_after_s or 0.0, away_s)
+                    away_s = min(2 * away_s, AWAY_LONGEST_S)
+                except MindstreamError as error:  # memory restarts
+                    self._log.warning("describing: %s", error)
+                    wait_s = LOOK_AGAIN_S
+            await self._clock.sleep_until(self._clock.now() + wait_s)
+
+    async def _do_next(self) -> float:
+        """Describe the next thing; seconds to wait where there is none."""
+        model = await self._find()
+        if model is None or not self._may_use(model) or not model.abilities.images or model.name == self._sightless:
+            return AWAY_S
+        made, _ = await self._next(model, "")
+        return LOOK_AGAIN_S if made is None else 0.0
+
+    async def _next(self, model: ChatModel, source: str) -> tuple[Described | None, Hour]:
+        """What is described next, and the hour it is of as it was before; None where there is nothing.
+
+        Raises:
+            ModelError: the model failed.
+        """
+        view = await self._memory.view(ViewRequest())
+        async with aclosing(self._hours(view, source)) as found:
+            async for hour in found:
+                if (made := await self._describe(model, view, hour)) is not None:
+                    return made, hour
+        return None, Hour(source, 0)
+
+    async def _hours(self, view: View, source: str) -> AsyncGenerator[Hour, None]:
+        """The hours in which something is to be described, the newest first."""
+        records = (await self._memory.status(StatusRequest())).sources
+        known = [r for r in records if r.source in view.limits and source in ("", r.source) and is_describable(r)]
+        newest = max((len(hours_of(record)) for record in known), default=0)
+        for back in range(newest):  # of each source its newest, then of each the one before
+            for record in reversed(known):
+                number = len(hours_of(record)) - 1 - back
+                if number < 0 or (record.source, number) in self._complete:
+                    continue
+                skip = frozenset(id_ for id_, times in self._failed.items() if times >= ATTEMPTS)
+                hour = await self._chooser.hour(view, record, number, skip)
+                if hour.is_complete and (back or set(record.watermarks) <= set(record.ended)):
+                    self._complete.add((record.source, number))
+                if not hour.is_complete:
+                    yield hour
+
+    async def _describe(self, model: ChatModel, view: View, hour: Hour) -> Described | None:
+        """Describe the first picture of an hour that can be, or the hour; None where nothing can.
+
+        Raises:
+            ModelError: the model failed.
+        """
+        for frame in hour.frames:
+            shown = await self._chooser.with_picture(view, frame)
+            if shown is None or shown.payload is None:
+                self._failed[frame.id] = ATTEMPTS
+                continue
+            try:
+                reply = await self._ask(model, caption_messages(shown.payload), self._options.caption_tokens)
+            except ModelError:
+                self._failed[frame.id] = self._failed.get(frame.id, 0) + 1
+                raise
+            if is_sightless(reply):
+                self._sightless = model.name
+                raise ModelError(f"{model.name} {SIGHTLESS}")
+            made = Described(as_caption(frame, tidy(reply, CAPTION_LONGEST), model.name))
+            await self._keep(made)
+            self._failed.pop(frame.id, None)
+            return made
+        if hour.told:
+            told = fit_hour(hour.told)
+            reply = await self._ask(model, hour_messages(told, Guard()), self._options.hour_tokens)
+            made = Described(as_hour(told, hour.number, tidy(reply, HOUR_LONGEST), model.name), is_hour=True)
+            await self._keep(made)
+            return made
+        return None
+
+    async def _ask(self, model: ChatModel, messages: Sequence[ChatMessage], most_tokens: int) -> str:
+        """The whole reply.
+
+        Raises:
+            ModelError: there was none in time.
+        """
+        parts = [part for message in messages for part in message.content]
+        read = sum(
+            model.abilities.image_tokens if isinstance(part, Picture) else model.count_tokens(part) for part in parts
+        )
+        reply = ""
+        try:
+            with anyio.fail_after(self._options.deadline_s):
+                async with aclosing(model.stream(messages, (), most_tokens)) as pieces:
+                    async for piece in pieces:
+                        if isinstance(piece, Finish):
+                            break
+                        reply += piece if isinstance(piece, str) else ""
+        except TimeoutError:
+            raise ModelError(f"{model.name} described nothing within {self._options.deadline_s:g} s") from None
+        finally:  # what was given up half-way was read, too
+            tokens = read + model.count_tokens(reply)
+            self._allowance.spend(tokens)
+            self.counters["describing_tokens"] += tokens
+        return reply
+
+    async def _keep(self, made: Described) -> None:
+        await self._memory.remember(RememberRequest(observations=(made.observation,)))
+        self.counters["hours_described" if made.is_hour else "captions"] += 1
+        self._report()
+
+    # --- on demand ---------------------------------------------------------------------------------
+
+    async def serve(self, request: DescribeRequest) -> AsyncGenerator[Message, None]:
+        """Describe now what has no caption yet, whatever an hour allows; a question still comes first.
+
+        Raises:
+            UserError: there is no model with eyes, or no such source.
+        """
+        model = await self._model_to_use()
+        if request.source and request.source not in (await self._memory.view(ViewRequest())).limits:
+            raise UserError(f"there is no source {request.source!r} in memory")
+        self._failed.clear()
+        self._complete.clear()
+        captions = hours = failures = 0
+        trouble = ""
+        left = await self._count(request.source)
+        while (not request.limit or captions < request.limit) and failures < ATTEMPTS:
+            made: Described | None = None
+            try:
+                with self._leisure.spent() as scope:
+                    made, hour = await self._next(model, request.source)
+                    if made is not None:
+                        left[hour.source, hour.number] = len(hour.frames) - (not made.is_hour)
+            except ModelError as error:
+                failures, trouble = failures + 1, str(error)
+                if model.name == self._sightless:
+                    raise UserError(trouble) from error
+                continue
+            if scope.cancelled_caught:
+                await self._leisure.come()
+                continue
+            if made is None:
+                break
+            failures, trouble = 0, ""
+            captions, hours = captions + (not made.is_hour), hours + made.is_hour
+            o = made.observation
+            yield DescribePart(
+                source=o.source, t_s=o.t0_s, text=o.text, done=captions, total=captions + sum(left.values()),
+                is_hour=made.is_hour,
+            )  # fmt: skip
+        yield DescribeReply(
+            model=model.name, captions=captions, hours=hours, left=sum(left.values()), trouble=trouble
+        )  # fmt: skip
+
+    async def _count(self, source: str) -> dict[tuple[str, int], int]:
+        """How many pictures are to be described, by source and hour."""
+        view = await self._memory.view(ViewRequest())
+        return {(hour.source, hour.number): len(hour.frames) async for hour in self._hours(view, source)}
+
+    async def _model_to_use(self) -> ChatModel:
+        try:
+            model = await self._find()
+        except ModelError as error:
+            raise UserError(f"nothing can be described: {error}") from error
+        if model is None:
+            raise UserError(NO_MODEL)
+        if not model.abilities.images:
+            raise UserError(f"{model.name} {SIGHTLESS}")
+        return model
