@@ -9,7 +9,7 @@ from reasoning.answer.draft import Claim, Draft, claim, refusal
 from reasoning.answer.tell import plural
 from reasoning.query.context import Context
 from reasoning.query.passages import Sentence, as_sentences
-from reasoning.query.sightings import FRAMES_READ, Sighting, sightings, worn
+from reasoning.query.sightings import Sighting, sightings, worn
 from reasoning.understand.frame import Frame
 from runtime.clock import media_time
 from runtime.language.lexicon import FRAMING, STOP_WORDS
@@ -21,7 +21,8 @@ from runtime.messages import CAPTION, DESCRIPTIONS, HOUR, DerivedFacts, FrameFac
 from runtime.moments import Moments, label
 
 WORDS_READ = 2000
-SOUNDS_READ = 400
+# Of a long time so many words, and twice as many pictures, are read from all over it.
+SPREAD = 400
 # Of several recordings each gets a line; of more, the newest.
 SOURCES_TOLD = 6
 # "Most between ...": the busiest tenth of the time, where half of them came.
@@ -72,17 +73,17 @@ async def _told(source: str, context: Context, moments: Moments, offset: int) ->
     """Lines on one source, what weighs most first."""
     within = context if context.source == source or len(context.view.limits) == 1 else context.of(source)
     found = await sightings(within)
-    spoken = [o for o in await within.scan("speech", limit=WORDS_READ) if o.text.strip()]
-    written = [o for o in await within.scan("text", limit=WORDS_READ) if o.text.strip()]
-    frames = await within.scan("frame", limit=FRAMES_READ)
-    derived = await within.scan("derived", limit=WORDS_READ)
+    spoken = [o for o in await within.spread("speech", limit=SPREAD) if o.text.strip()]
+    written = [o for o in await within.spread("text", limit=SPREAD) if o.text.strip()]
+    frames = await within.spread("frame", limit=2 * SPREAD)
+    derived = await within.spread("derived", limit=SPREAD)
     lines = [
         *_described(derived),
         *_people(source, found, frames, moments),
         *_things(source, found, moments),
         *_said(as_sentences(spoken, "speech"), len(spoken)),
         *_written(written),
-        *_heard(await within.scan("sound", limit=SOUNDS_READ)),
+        *_heard(await within.spread("sound", limit=SPREAD)),
         *_pictures(frames, found or spoken or written or derived),
     ]
     return lines[offset:]
@@ -148,7 +149,10 @@ def _said(parted: Sequence[Sentence], utterances: int) -> list[Claim]:
         for word in found:
             counts[word] = counts.get(word, 0) + 1
     weight = [sum(counts[w] - 1 for w in found) / (4 + len(found)) for found in content]
-    best = sorted(range(len(parted)), key=lambda i: (-weight[i], i))[:QUOTED]
+    best: list[int] = []
+    for i in sorted(range(len(parted)), key=lambda i: (-weight[i], i)):
+        if len(best) < QUOTED and not any(2 * len(content[i] & content[j]) >= len(content[i]) > 0 for j in best):
+            best.append(i)  # what only says again what is quoted is no news
     if len(parted) > QUOTED and 0 not in best and len(content[0]) > 2:
         best = [0, *best[: QUOTED - 1]]
     chosen = [parted[i] for i in sorted(best)]
@@ -190,7 +194,7 @@ def _heard(heard: Sequence[Observation]) -> list[Claim]:
 
 def _pictures(frames: Sequence[Observation], else_told: object) -> list[Claim]:
     cuts = [o for o in frames if o.facts(FrameFacts).cut and o.facts(FrameFacts).reason != "first"]
-    if cuts:
+    if cuts and len(frames) < 2 * SPREAD:  # of those read here and there no number can be told
         return [
             claim(
                 f"the picture changes {number_in_words(len(cuts))} {'time' if len(cuts) == 1 else 'times'}", *cuts[:2]

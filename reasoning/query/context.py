@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Literal
 
 import anyio
@@ -34,6 +35,8 @@ from runtime.messages import (
 from runtime.sources import session_of
 
 READ_WHOLE = 800
+# So many that follow each other are read of each stretch of a window that has too many.
+RUN = 20
 SPANS_LIMIT = 1000
 # Times of the calendar can lie in many sessions; so many of the newest are searched one by one.
 WINDOWS_RECALLED = 12
@@ -170,6 +173,28 @@ class Context:
         if not windows:
             return ()
         return await self._scan(ScanRequest(view=self.view, channels=channels, windows=tuple(windows), limit=limit))
+
+    async def spread(self, *channels: Channel, limit: int) -> tuple[Observation, ...]:
+        """What was observed in the window on these channels; where that is more than ``limit``, as much of it from all
+        over the window, in runs of what follows each other."""
+        whole = await self.scan(*channels, limit=limit)
+        if len(whole) < limit:
+            return whole
+        bounds = self.windows or tuple(
+            TimeWindow(
+                source=name, t0_s=self.t0_s or 0.0, t1_s=limit_s if self.t1_s is None else min(limit_s, self.t1_s)
+            )
+            for name, limit_s in self.view.limits.items()
+            if self.source in ("", name)
+        )
+        total_s = sum(w.t1_s - w.t0_s for w in bounds) or 1.0
+        pieces = []
+        for w in bounds:
+            count = max(1, round(limit / RUN * (w.t1_s - w.t0_s) / total_s))
+            step_s = (w.t1_s - w.t0_s) / count
+            edges = [w.t0_s + i * step_s for i in range(count + 1)]
+            pieces += [TimeWindow(source=w.source, t0_s=a, t1_s=b) for a, b in pairwise(edges)]
+        return await self.scan_windows(pieces, *channels, limit=RUN)
 
     async def by_id(self, ids: Iterable[str]) -> tuple[Observation, ...]:
         """The visible observations among ``ids``."""
