@@ -50,6 +50,8 @@ _DOUBT_MS_PER_S, _DOUBT_TEXT_MS_PER_S = 25.0, 75.0
 _DOUBT_MAX_MS = 150.0
 # A screen full of new text is read at once: ten seconds later it is paid for.
 _DEBT_MAX_MS, _DEBT_TEXT_MAX_MS = 150.0, 2000.0
+# Where so many tiles of a picture held none, the rest may be foliage: what fades in elsewhere is still to be read.
+_IN_VAIN_MAX = 2
 _DOUBTS_MAX = 2  # so often a line is read anew because it looks different
 _EDGE_PX = 2
 # A line up to so high, in pixels of the picture, has letters of 9 px at most, and single ones are misread below this
@@ -149,17 +151,19 @@ class TextReader:
 
     def _search(self, t_s: float, bgr: np.ndarray, textual: bool, new: list[Line]) -> None:
         """Look for lines where there may be new ones, as far as the budget goes, and add them to ``new``."""
-        searched = False
+        searched, in_vain = False, 0
         for with_moving in (False, True):
             for tile in self._regions.tiles(with_moving):
                 doubtful = with_moving or not tile.is_fresh
-                if self._saved_ms <= self._least_ms(textual, new) or (doubtful and self._doubt_ms <= 0):
+                least_ms = self._least_ms(textual, new) if in_vain < _IN_VAIN_MAX else -_DEBT_MAX_MS
+                if self._saved_ms <= least_ms or (doubtful and self._doubt_ms <= 0):
                     continue
                 searched = True
                 before_ms = self._saved_ms
                 legible = self._look_into(t_s, bgr, tile, new)
                 legible |= self._read_found(t_s, bgr, textual, new)
                 self._yield += _YIELD_FOLLOWS * (legible - self._yield)
+                in_vain += not legible
                 if doubtful:
                     self._doubt_ms -= before_ms - self._saved_ms
                     self._saved_ms = before_ms

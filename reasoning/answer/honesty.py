@@ -19,6 +19,7 @@ from reasoning.query.rows import Row
 from reasoning.query.sightings import is_asked, name_of
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
+from runtime.language.normalise import words
 from runtime.language.values import has_finder
 
 Verdict = Literal["found", "nearest", "unknown", "none"]
@@ -126,6 +127,8 @@ def strength(frame: Frame, row: Row) -> float:
             return 0.0  # of nothing in particular everything is a description
         if row.kind not in ("said", "read"):
             return row.coverage
+        if frame.expects == "title" and lexicon.CREDITS & set(words(row.told)):
+            return GUESSED
         return BARE if frame.expects in ("", "title", "moment") else 0.0
     if frame.expects == "number" and not row.value:
         return 0.0

@@ -2,14 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby, pairwise
 
+from rapidfuzz.fuzz import partial_ratio
+
 from reasoning.query.context import Context
-from runtime.messages import Observation, TimeWindow
+from runtime.language.normalise import fold
+from runtime.messages import Observation, TextFacts, TimeWindow
 
 # While nothing changes the picture is looked at every ten seconds (perception.sampling.still_interval_s).
 STILL_S = 11.0
 FRAMES = 400
+# A text that is part of one read up to so much later at its place, with so many of 100 letters alike, is that one.
+GROWS_S = 4.0
+ALIKE = 88.0
+SAME_LINE = 0.05
+
+
+def grown(written: Sequence[Observation]) -> list[tuple[Observation, float]]:
+    """Each text, of one source in order of time, as it was read last, and since when it is there: what fades in or is
+    typed is read several times, at first in part or wrongly."""
+    since_s = {o.id: o.t0_s for o in written}
+    kept: list[Observation] = []
+    for o in reversed(written):
+        whole = next(
+            (
+                p
+                for p in reversed(kept)
+                if p.t0_s - o.t0_s <= GROWS_S
+                and len(p.text) >= len(o.text)
+                and any(abs(a - b) <= SAME_LINE for a in _tops(o) for b in _tops(p))
+                and partial_ratio(fold(o.text), fold(p.text)) >= ALIKE
+            ),
+            None,
+        )
+        if whole is None or whole.t0_s == o.t0_s:
+            kept.append(o)
+        else:
+            since_s[whole.id] = o.t0_s
+    return [(o, since_s[o.id]) for o in reversed(kept)]
+
+
+def region(o: Observation) -> str:
+    """Where in the picture something is written: "top left" ... "bottom right"."""
+    return o.facts(TextFacts).region
+
+
+def height(o: Observation) -> float:
+    """How tall the largest line of a text is, 0..1 of the picture."""
+    return max((line.box[3] for line in o.facts(TextFacts).lines), default=0.0)
+
+
+def top(o: Observation) -> float:
+    """How far below the top of the picture a text begins, 0..1."""
+    return min((line.box[1] for line in o.facts(TextFacts).lines), default=1.0)
+
+
+def _tops(o: Observation) -> list[float]:
+    return [line.box[1] for line in o.facts(TextFacts).lines]
 
 
 async def shown_in(context: Context) -> tuple[Observation, ...]:

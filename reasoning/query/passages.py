@@ -7,21 +7,23 @@ told with what follows it. Memory's own recall only breaks near ties: coverage i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import groupby, pairwise
+from statistics import median
 
 import msgspec
 from msgspec import Struct
 
 from reasoning.query.captions import caption_places, captioned
 from reasoning.query.context import Context
-from reasoning.query.on_screen import last_shown, shown_in
+from reasoning.query.on_screen import FRAMES, grown, height, last_shown, region, shown_in, top
 from reasoning.query.rows import Kind, Row, best_first, cover, unique
 from reasoning.understand.frame import Frame
 from runtime.language.match import Text
 from runtime.language.normalise import sentences, words
 from runtime.language.values import has_finder, value_in
-from runtime.messages import CAPTION, Channel, DerivedFacts, Observation, SpeechFacts, TextFacts, TimeWindow
+from runtime.messages import CAPTION, Channel, DerivedFacts, Observation, SpeechFacts, TimeWindow
 
 # A stretch of talk or writing of a few minutes is read whole; of more, recall chooses and what is beside it joins.
 READ_WHOLE = 400
@@ -43,8 +45,8 @@ OTHER_CHANNEL = 0.85
 PLACE_SHARE, HEAD_SHARE, ORDER_SHARE, RECALL_SHARE = 0.1, 0.1, 0.25, 0.1
 # A question repeats the words of a question; its answer is what follows it.
 IS_QUESTION = 0.7
-# A title is the tallest writing there is; where that is hardly taller than the rest of its screen, the topmost.
-SIZE_SHARE = 0.4
+# A title is the tallest writing, where it is so much taller than is usual there, or the topmost.
+SIZE_SHARE, STAYS_SHARE = 0.4, 0.2
 TALLER = 1.3
 # Words more between two words of a clause than the question has there.
 CLAUSE_GAP = 1
@@ -71,7 +73,8 @@ async def passages(frame: Frame, context: Context, channels: Sequence[Channel]) 
         sorted(gathered, key=lambda o: (o.source, o.channel, o.t0_s, o.id)), key=lambda o: (o.source, o.channel)
     ):
         parted = as_sentences(list(group), channel)
-        rows += _weigh(frame, parted, channel, scores, channels)
+        sizes = await _sizes(parted, context) if channel == "text" and frame.expects in ("title", "name") else {}
+        rows += _weigh(frame, parted, channel, scores, channels, sizes)
     places = caption_places(gathered)
     rows = [captioned(row, gathered, places) for row in best_first(rows)[:RECALLED]]
     rows = best_first({(row.told, row.observation.source): row for row in reversed(rows)}.values())
@@ -86,12 +89,13 @@ def as_sentences(observations: Sequence[Observation], channel: Channel) -> list[
     """The sentences of what was said or read in one source, in order."""
     found: list[Sentence] = []
     last: Observation | None = None
-    for o in observations:
-        if channel == "text":
+    if channel == "text":
+        for o, since_s in grown(observations):
             whole = o.text.replace(" / ", " ")
             parts = [whole] if len(whole.split()) <= QUOTE_WORDS else sentences(whole)
-            found += [Sentence(part, [o], o.t0_s, o.t1_s) for part in parts]
-            continue
+            found += [Sentence(part, [o], since_s, o.t1_s) for part in parts]
+        return found
+    for o in observations:
         for i, part in enumerate(sentences(o.text)):
             before = found[-1] if found else None
             t0_s, t1_s = _said_at(o, i, part)
@@ -153,13 +157,17 @@ async def _gather(
 
 
 def _weigh(
-    frame: Frame, parted: list[Sentence], channel: Channel, scores: dict[str, float], channels: Sequence[Channel]
+    frame: Frame,
+    parted: list[Sentence],
+    channel: Channel,
+    scores: dict[str, float],
+    channels: Sequence[Channel],
+    sizes: dict[int, float],
 ) -> Iterable[Row]:
     wanted = _Wanted(frame)
     texts = [Text(s.text, compact=channel == "text") for s in parted]
     values = [value_in(frame.expects, _lines(s, channel), wanted.asked) for s in parted]
     covers = [cover(wanted.names, text, wanted.weights) for text in texts]
-    sizes = _sizes(parted) if channel == "text" and not wanted.names else {}
     for i, sentence in enumerate(parted):
         own = covers[i]
         if (wanted.names and not own.words and not values[i]) or (frame.expects == "question" and not values[i]):
@@ -195,8 +203,7 @@ def _weigh(
             beside := cover(wanted.heads, texts[i]).share
         )
         score += RECALL_SHARE * max(scores.get(o.id, 0.0) for o in sentence.observations)
-        if frame.expects in ("title", "name"):
-            score += SIZE_SHARE * sizes.get(i, 0.0)
+        score += SIZE_SHARE * sizes.get(i, 0.0) if not wanted.names else 0.0
         score += PLACE_SHARE * bool(frame.sides and set(frame.sides) & set(region(sentence.observations[0]).split()))
         if frame.ordinal and len(parted) > 1:
             along = i / (len(parted) - 1)
@@ -245,28 +252,19 @@ class _Wanted:
         return sum(self._role.get(w, 1.0) for w in some) / (sum(self.weights) or 1.0)
 
 
-def region(o: Observation) -> str:
-    """Where in the picture something is written: "top left" ... "bottom right"."""
-    return o.facts(TextFacts).region
-
-
-def height(o: Observation) -> float:
-    """How tall the largest line of a text is, 0..1 of the picture."""
-    return max((line.box[3] for line in o.facts(TextFacts).lines), default=0.0)
-
-
-def top(o: Observation) -> float:
-    """How far below the top of the picture a text begins, 0..1."""
-    return min((line.box[1] for line in o.facts(TextFacts).lines), default=1.0)
-
-
-def _sizes(parted: Sequence[Sentence]) -> dict[int, float]:
-    """How much each text looks like a title, 0..1."""
-    tall = [height(s.observations[0]) for s in parted]
-    usual, tallest = sorted(tall)[len(tall) // 2] if tall else 0.0, max(tall, default=0.0)
-    if not tallest or len(tall) < 5 or tallest > TALLER * usual:
-        return {i: size / tallest for i, size in enumerate(tall) if tallest}
-    return {i: 1.0 - top(s.observations[0]) for i, s in enumerate(parted)}
+async def _sizes(parted: Sequence[Sentence], context: Context) -> dict[int, float]:
+    """How much each text looks like a title, 0..1: taller than the rest, high up, on screen for long."""
+    shown = Counter(id_ for o in await context.scan("frame", limit=FRAMES) for id_ in o.evidence)
+    written = [s.observations[0] for s in parted]
+    longest = max((shown[o.id] for o in written), default=0) or 1
+    usual = median(map(height, written)) if written else 0.0
+    found = {}
+    for i, o in enumerate(written):
+        taller = height(o) / usual if usual and (longest == 1 or shown[o.id] > 1) else 1.0  # else it is a glimpse
+        found[i] = (
+            min(1.0, taller - 1.0) * (taller >= TALLER) + 1.0 - top(o) + STAYS_SHARE * shown[o.id] / longest
+        ) / 2
+    return found
 
 
 def _beside(parted: Sequence[Sentence], i: int, channel: Channel) -> list[int]:

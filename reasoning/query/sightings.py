@@ -17,6 +17,7 @@ from reasoning.understand.frame import Frame, Term
 from runtime.language import lexicon
 from runtime.language.match import Text
 from runtime.language.normalise import words
+from runtime.language.numbers import number_value
 from runtime.messages import FrameFacts, ObjectFacts, Observation
 
 OBJECTS_READ = 4000
@@ -185,6 +186,8 @@ def tells(s: Sighting, event: Observation, word: str) -> bool:
     if sides := lexicon.SIDES.of(word):
         facts = [o.facts(ObjectFacts) for o in (event, s.came)]
         return any(side in words(f"{of.place} {of.side}") for side in sides for of in facts)
+    if number_value(word) is not None:
+        return False  # "one of two bottles in view" is one bottle
     return Text(f"{event.text} {s.came.text}").find(word)[0] >= SURE
 
 

@@ -16,7 +16,8 @@ from reasoning.conversation import PastTurn, frame_of
 from reasoning.query.present import together
 from reasoning.understand.follow_up import Recalled, Resolved, Unclear, resolve
 from reasoning.understand.frame import Frame
-from reasoning.understand.grammar import mend_slips, parse_question, plain_text
+from reasoning.understand.grammar import parse_question
+from reasoning.understand.slips import mend_slips, plain_text
 from reasoning.understand.talk import foreign_language
 from runtime.clock import media_time
 from runtime.language.clock_words import Bound

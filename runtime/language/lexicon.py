@@ -69,6 +69,7 @@ def _stems(text: str) -> frozenset[str]:
 
 STOP_WORDS: frozenset[str] = frozenset(LEXICON["stop"].split())
 FRAMING = _stems(LEXICON["framing"])
+SLIPS: dict[str, list[str]] = LEXICON["slips"]
 LEADS = table({"": LEXICON["leads"]})
 OPENINGS = table(LEXICON["openings"])
 MARKS = table(LEXICON["marks"])
@@ -87,6 +88,7 @@ PICTURES = table(LEXICON["pictures"])
 SIDES = table(LEXICON["sides"] | {side: [*LEXICON["sides"][side], side] for side in ("top", "bottom")})
 NOT_NAMES = frozenset(LEXICON["not_names"].split())
 ORGANISATIONS = frozenset(LEXICON["organisations"])
+CREDITS = frozenset(LEXICON["credits"])
 SPECIFIC = frozenset(LEXICON["specific"])
 ON_FOOT: frozenset[str] = frozenset(LEXICON["on_foot"])
 IMPLIES: dict[str, str] = LEXICON["implies"]

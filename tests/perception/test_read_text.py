@@ -250,3 +250,16 @@ def test_writing_too_small_to_be_read_is_known_to_be_there(
     assert width > 4 * height
     assert stage.step(1.0, plain((255, 255, 255), (1280, 720))) == []
     assert stage.unread == ()
+
+
+def test_where_two_searches_of_a_picture_found_nothing_the_rest_of_it_takes_no_credit(engine: TextEngine) -> None:
+    leaves = np.random.default_rng(5)
+    picture = plain((60, 120, 50), (1280, 720))
+    for x, y, angle, shade in zip(*leaves.integers((0, 0, 0, 20), (1280, 720, 180, 170), (9000, 4)).T, strict=True):
+        colour = (int(shade), int(shade) // 2 + 60, int(shade) // 2)
+        cv2.ellipse(picture, (int(x), int(y)), (6, 3), int(angle), 0, 360, colour, -1)
+    counting = Scripted(engine)
+    stage = reader(counting)
+    stage.step(0.0, picture, new_shot=True)
+    # In ms: what was saved, the small debt, and the tile that passed it. All of it would take 750.
+    assert counting.searches >= 2 and 0.3e-3 * counting.pixels < 300 + 150 + 170

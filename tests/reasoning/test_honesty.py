@@ -109,3 +109,34 @@ async def test_a_question_that_is_asked_first_is_a_question_and_no_other_word_of
         memory(*VIEW, button, about_gloves, about_flag), "Which is asked about first: the flag or the gloves?"
     )
     assert draft.text.startswith("The gloves come") or "gloves comes first" in draft.text, draft.text
+
+
+async def test_what_fades_in_is_told_as_it_was_read_last_and_from_when_it_began() -> None:
+    partly, wrongly = written(10.0, "GRAND RIV", height=0.08), written(10.5, "GRAND RIVEB HOT", height=0.08)
+    whole = written(12.0, "GRAND RIVER HOTEL", height=0.08)
+    draft = await answer(memory(*VIEW, partly, wrongly, whole), "What is written on the screen?")
+    assert cited(draft) == [whole] and "RIVEB" not in draft.text
+    draft = await answer(memory(*VIEW, partly, wrongly, whole), "When does GRAND RIVER HOTEL appear?")
+    assert "0:10" in draft.text and cited(draft) == [whole]
+
+
+@pytest.mark.parametrize("question", ["What is the title of the film?", "What is the name of the page?"])
+async def test_a_title_is_the_tallest_writing_or_the_topmost_and_no_credit(question: str) -> None:
+    credit = written(2.0, "HARBOUR FILMS presents", height=0.06)
+    title, body = written(8.0, "NORTH STAR", height=0.15), written(9.0, "a story of two brothers", height=0.05)
+    assert cited(await answer(memory(*VIEW, credit, title, body), question)) == [title]
+    assert (await answer(memory(*VIEW, credit), question)).abstained
+    head = observe("text", 1.0, "Notebook", lines=[["Notebook", 0.9, [0.3, 0.02, 0.2, 0.02]]], region="top")
+    button = observe("text", 1.0, "Save", k=1, lines=[["Save", 0.9, [0.8, 0.7, 0.05, 0.022]]], region="right")
+    assert cited(await answer(memory(*VIEW, head, button), question)) == [head]
+
+
+async def test_a_number_of_things_is_counted_and_not_read_off_one_of_them() -> None:
+    one = thing(3.0, "dog", "a dog at the left, one of two dogs in view", place="left", side="left")
+    leaves = observe(
+        "object", 20.0, "the dog leaves at the left, after 17 s", evidence=(one.id,), kind="thing", event="leaves",
+        label="dog", side="left", track=1,
+    )  # fmt: skip
+    assert (await answer(memory(*VIEW, one, leaves), "When did two dogs leave at the same time?")).abstained
+    draft = await answer(memory(*VIEW, one), "Were there two dogs?")
+    assert draft.text.startswith("One dog")

@@ -1,0 +1,142 @@
+"""What a question is about: the words that its reading left over, things among them, two that are to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reasoning.understand.frame import Role, Term
+from reasoning.understand.reading import AUXILIARY, MEDIA, Reading
+from runtime.language import lexicon
+from runtime.language.normalise import tokenise
+from runtime.language.numbers import number_value, ordinal_value
+
+SOURCES = lexicon.table(lexicon.SOURCE_KINDS)
+_ARTICLES = frozenset(("a", "an", "the"))
+# The first of two that are compared is sought so many words back.
+OPTION_WORDS = 6
+# "Which camera is ...", "which recordings mention ...".
+_OF_SOURCES = frozenset("you mention mentions show shows".split())
+
+
+def options(reading: Reading, begin: int) -> tuple[str, ...]:
+    """The two of "A or B", each without what stands before the first and after the second."""
+    joint = next((i for i in range(begin, len(reading)) if reading.word(i) == "or"), None)
+    if joint is None or joint == begin or joint + 1 >= len(reading):
+        return ()
+    left = joint
+    while left > begin and not _begins_option(reading, left, joint):
+        left -= 1
+    right = joint + 1
+    while right < len(reading) and (right == joint + 1 or not reading.is_parted(right - 1)):
+        if right > joint + 1 and reading.word(right) in AUXILIARY:
+            break
+        right += 1
+    if all(reading.is_framing(i) for i in (*range(left, joint), *range(joint + 1, right))):
+        return ()  # "see or hear"
+    for i in range(left, right):
+        reading.roles.setdefault(i, "subject")
+    first, second = reading.between(left, joint), reading.between(joint + 1, right)
+    return (first, second) if first and second else ()
+
+
+def _begins_option(reading: Reading, at: int, joint: int) -> bool:
+    """Whether the words of the first option begin at ``at``."""
+    before = at - 1
+    word = reading.word(before)
+    if reading.is_parted(before) or word in AUXILIARY or joint - at > OPTION_WORDS:
+        return True
+    return (before in reading.taken and word not in _ARTICLES) or reading.roles.get(before) == "predicate"
+
+
+def terms(reading: Reading, phrases: Sequence[str], counting: set[int]) -> tuple[Term, ...]:
+    """The content words and what each is for."""
+    quoted = {token.word for phrase in phrases for token in tokenise(phrase)}
+    locating = ""
+    found: list[Term] = []
+    for i, token in enumerate(reading.tokens):
+        word = token.word
+        in_clause = reading.clause_at is not None and i > reading.clause_at
+        if word in lexicon.LOCATING and not in_clause:
+            locating = word
+            continue
+        if word in AUXILIARY:
+            locating = ""
+        role = reading.roles.get(i)
+        if word in quoted or (i in reading.taken and role is None) or reading.is_empty(i):
+            continue
+        if role is None and not in_clause:
+            if reading.is_framing(i) or reading.stems[i] in MEDIA or (ordinal_value(word) and word != "second"):
+                continue
+            role = _role(reading, i, locating)
+            if _is_type_of_another(reading, i) or (number_value(word) is not None and i in counting):
+                role = "head"
+        found.append(Term(word, role or "subject", token.start, token.end))
+    return tuple(found)
+
+
+def _role(reading: Reading, at: int, locating: str) -> Role:
+    word = reading.word(at)
+    pointed_at = locating and "text" in reading.channels  # "beside the orange arrow"
+    if lexicon.colour_of(word) and not pointed_at:
+        return "colour"
+    worn = locating == "in" and lexicon.CLOTHES.of(word)  # "in a red top", and not "at the top"
+    return "place" if locating and not worn else "subject"
+
+
+def _is_type_of_another(reading: Reading, at: int) -> bool:
+    """Whether a word is only what another one is: "the city of London"."""
+    kind = lexicon.TYPES.at(reading.stems, at)
+    if kind is None or reading.word(at + 1) != "of":
+        return False
+    return bool(set(lexicon.places_in(kind.value, reading.text)) - {reading.word(at)})
+
+
+def things(reading: Reading, expects: str) -> tuple[str, ...]:
+    """Things named as the matter of the question, not as who speaks; of a kind that is asked for, the kind."""
+    found = lexicon.KINDS.of(reading.text)[:1] if expects == "kind" else []
+    for thing in lexicon.THINGS.find(reading.stems):
+        at = range(thing.start, thing.start + thing.length)
+        roles = {i: reading.roles.get(i) for i in at}
+        free = all(role != "speaker" and (i not in reading.taken or role == "head") for i, role in roles.items())
+        if free and (reading.clause_at is None or thing.start < reading.clause_at):
+            found.append(thing.value)
+    return tuple(dict.fromkeys(found))
+
+
+def sides(found: Sequence[Term]) -> tuple[str, ...]:
+    """Sides of the picture that are named; "top" and "bottom" are clothes where no place is told."""
+    named = [t for t in found if t.role == "place" or not lexicon.CLOTHES.of(t.word)]
+    return tuple(dict.fromkeys(side for t in named for side in lexicon.SIDES.of(t.word)))
+
+
+def about_sources(reading: Reading, reduce: str, expects: str, begin: int, named: bool) -> str:
+    """Whether it asks of recordings and cameras as such ("sources"), or whether they were there ("presence").
+
+    ``named``: one is named in the question.
+    """
+    present = {i for i in range(begin, len(reading)) if lexicon.PRESENCE.at(reading.stems, i)}
+    content = [i for i in range(begin, len(reading)) if i in present or not reading.is_empty(i)]
+    kinds = [i for i in content if SOURCES.at([reading.stems[i]], 0)]
+    matter = [i for i in content if reading.is_matter(i)]
+    if present and (named or kinds) and set(matter) <= present | set(kinds):
+        return "presence"
+    if set(matter) - set(kinds) and expects != "duration":
+        return ""
+    first = next((i for i in content if i not in reading.taken or reading.roles.get(i)), None)
+    of_kind = bool(kinds) and (first == kinds[0] or expects in ("duration", "moment"))
+    if of_kind and reduce in ("count", "list", "value", "exists") and _asks_which(reading, reduce, expects, kinds[0]):
+        return "sources"
+    it = {"it", "this", "that"} & {t.word for t in reading.tokens}
+    if expects == "duration" and (named or it) and not matter:
+        return "sources"
+    recorded = "record" in reading.stems and (expects in ("moment", "date", "hour") or reduce == "first")
+    return "sources" if recorded else ""
+
+
+def _asks_which(reading: Reading, reduce: str, expects: str, kind: int) -> bool:
+    """Whether it asks how many, how long, or which sources there are."""
+    if expects == "duration" or reduce in ("count", "list"):
+        return True
+    if not {"which", "what"} & {reading.word(i) for i in range(kind)}:
+        return False
+    return kind + 1 >= len(reading) or reading.word(kind + 1) in AUXILIARY | _OF_SOURCES
