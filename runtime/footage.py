@@ -107,6 +107,13 @@ def mark(root: Path, source: str, t0_s: float, t1_s: float) -> None:
     (folder / segment_name(t0_s, t1_s).removesuffix(".mkv")).touch()
 
 
+def mark_beside(root: Path, source: str, t0_s: float, t1_s: float) -> None:
+    """`mark` of a stretch in all sources of its session that footage is kept of: picture and sound go together."""
+    moment = session_of(source)[1]
+    for folder in [path for path in root.iterdir() if session_of(path.name)[1] == moment]:
+        mark(root, folder.name, t0_s, t1_s)
+
+
 def _marks(folder: Path) -> list[tuple[Path, float, float]]:
     found = []
     for path in sorted((folder / MARKS).glob("*")) if (folder / MARKS).is_dir() else ():

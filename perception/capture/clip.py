@@ -56,6 +56,7 @@ class ClipOrder(Struct, frozen=True, kw_only=True):
     stretches    (t0_s, t1_s) of media time in order, shown one after the other.
     pieces       the recording, or what was kept of a stream, in order of time.
     fingerprint  the recording must have it still; "" asks for none.
+    sound        what is heard instead of the pieces' own sound: of the microphone that listened beside.
     pictures     (t_s, JPEG) kept of the source, in order: shown where there is no piece.
     mask         private regions [x, y, width, height] in 0..1.
     """
@@ -63,6 +64,7 @@ class ClipOrder(Struct, frozen=True, kw_only=True):
     stretches: tuple[tuple[float, float], ...]
     out: str
     pieces: tuple[Piece, ...] = ()
+    sound: tuple[Piece, ...] = ()
     fingerprint: str = ""
     pictures: tuple[tuple[float, bytes], ...] = ()
     mask: tuple[Rect, ...] = ()
@@ -133,7 +135,7 @@ def _write(order: ClipOrder) -> ClipMade:
         first = next(_pictures(order, LONGEST_PX), None)
         if first is not None:
             picture_out = _picture_stream(out, first[1].shape, order.threads)
-        has_sound = any(_has_sound(piece) for piece in order.pieces)
+        has_sound = any(_has_sound(piece) for piece in order.sound or order.pieces)
         sound_out: Any = out.add_stream("aac", rate=SOUND_HZ, layout="stereo") if has_sound else None
         if picture_out is None and sound_out is None:
             # A container without a track cannot be closed.
@@ -278,7 +280,7 @@ def _sound(order: ClipOrder) -> Iterator[tuple[float, np.ndarray]]:
     begun_s = 0.0
     for t0_s, t1_s in order.stretches:
         at, end = 0, round((t1_s - t0_s) * SOUND_HZ)
-        for piece in order.pieces:
+        for piece in order.sound or order.pieces:
             for t_s, samples in _piece_sound(piece, t0_s, t1_s):
                 place = round((t_s - t0_s) * SOUND_HZ)
                 if place > at + _JITTER_S * SOUND_HZ:

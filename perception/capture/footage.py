@@ -1,8 +1,9 @@
 """Keeping the footage of a live source: a stream's own packets, put into files as they come, nothing encoded anew.
 
 Where private regions are to be blanked, and of cameras and screens, which give no packets, the pictures that are
-attended to are encoded instead, small and a few a second. Each file begins with a picture that can be decoded by
-itself. A stage it is not: it writes files; nothing of perception depends on it, and what fails here costs footage only.
+attended to are encoded instead, small and a few a second; and of microphones the sound, as it is heard. Each file
+begins with a picture that can be decoded by itself. A stage it is not: it writes files; nothing of perception depends
+on it, and what fails here costs footage only.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from typing import Any
 import av
 import cv2
 import numpy as np
+from av.audio.frame import AudioFrame
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
+from perception.capture.blocks import CHUNK_S, SAMPLE_RATE_HZ, AudioBlock
 from perception.capture.file_video import Picture
 from runtime.footage import Keeping, close_abandoned, folder_of, note_keeping, segment_name, trim
 from runtime.messages import TimeWindow
@@ -31,6 +34,7 @@ from runtime.sources import LiveSource, Rect
 SEGMENT_S = 10.0
 # What is encoded here.
 ENCODED_HZ, ENCODED_PX = 5.0, 640
+SOUND_BITS_PER_S = 24_000  # of Opus: a quarter of a MiB a minute
 _CLOCK_HZ = 1000
 _OPTIONS = {"preset": "ultrafast", "tune": "zerolatency", "crf": "28"}
 
@@ -84,6 +88,11 @@ class FootageKeeper:
         with self._lock:
             if not self._takes_packets:
                 self._guarded(self._keep_picture, picture)
+
+    def sound(self, block: AudioBlock) -> None:
+        """Keep what a microphone heard; blocks follow each other without a hole, or a new file begins."""
+        with self._lock:
+            self._guarded(self._keep_sound, block)
 
     def set_mask(self, mask: Sequence[Rect]) -> None:
         """Have other regions be private: what is being written shows them, and goes."""
@@ -158,6 +167,16 @@ class FootageKeeper:
             self._file = _File(self._new_path(t_s), t_s)
         if self._file.is_due(t_s):
             self._file.picture(picture.bgr(), t_s)
+
+    def _keep_sound(self, block: AudioBlock) -> None:
+        file = self._file
+        if file is not None and (abs(block.t0_s - file.t1_s) > CHUNK_S or block.t0_s - file.t0_s >= SEGMENT_S):
+            self._finish()
+        if self._file is None:
+            if block.t0_s <= self._not_before_s:
+                return
+            self._file = _File(self._new_path(block.t0_s), block.t0_s)
+        self._file.sound(block)
 
     def _new_path(self, t_s: float) -> Path:
         assert self._root is not None
@@ -238,6 +257,16 @@ class _File:
         frame.pts, frame.time_base = round((t_s - self.t0_s) * _CLOCK_HZ), Fraction(1, _CLOCK_HZ)
         self._out.mux(self._encoder.encode(frame))
         self.t1_s = t_s
+
+    def sound(self, block: AudioBlock) -> None:
+        if self._encoder is None:
+            self._encoder = self._out.add_stream("libopus", rate=SAMPLE_RATE_HZ, layout="mono")
+            self._encoder.bit_rate = SOUND_BITS_PER_S
+        frame = AudioFrame.from_ndarray(np.clip(block.samples, -1.0, 1.0)[None], format="flt", layout="mono")
+        frame.sample_rate, frame.time_base = SAMPLE_RATE_HZ, Fraction(1, SAMPLE_RATE_HZ)
+        frame.pts = round((block.t0_s - self.t0_s) * SAMPLE_RATE_HZ)
+        self._out.mux(self._encoder.encode(frame))
+        self.t1_s = block.t1_s
 
     def finish(self) -> None:
         """Close it and give it its name; where it was erased meanwhile nothing is left."""

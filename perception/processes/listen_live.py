@@ -16,12 +16,13 @@ from perception.capture.blocks import CHUNK_S, AudioBlock
 from perception.capture.microphone import open_sound
 from perception.capture.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage, away_notes
 from perception.capture.reopening import LOOK_UP_S, STALLS, CaptureThread, Inbox, Taken
+from perception.processes.keep_footage import keeper_of, mark_noticed
 from perception.processes.live_track import tell_track
 from perception.speech.publish import AudioPublisher
 from perception.speech.recogniser import Recogniser
 from runtime.calls import Handler
 from runtime.errors import MindstreamError
-from runtime.messages import Done, Forgotten, Message, Observation
+from runtime.messages import Done, Forgotten, Message, Observation, TimeWindow
 from runtime.service import Service
 from runtime.sources import LiveSource
 
@@ -88,6 +89,8 @@ class LiveAudioPipeline:
         self.hearing: Hearing | None = None
         # Set where hearing is to begin anew, and what it has heard half of is let go.
         self.anew = threading.Event()
+        # Of a stream the process that watches it keeps sound and picture together.
+        self._footage = keeper_of(service, source, ()) if source.kind == "microphone" else None
         self._outage = Outage(source.source, "audio")
         self._connection = 0
         self._heard_s = max(0.0, watermark_s)
@@ -142,6 +145,8 @@ class LiveAudioPipeline:
             assert self.hearing is not None
             heard += self.hearing.step(block)
             gaps += self._holes(block)
+            if self._footage is not None:
+                self._footage.sound(block)
             self._heard_s, self._unheard = block.t1_s, STOPPED
         settled_s = None if self.hearing is None else self.hearing.settled_s
         return _Step(tuple(heard), tuple(gaps), self._heard_s, settled_s)
@@ -150,12 +155,24 @@ class LiveAudioPipeline:
         """Let what waits be, in a pause of the user's; its time goes by. The outbox tells of it."""
         heard = [] if self.hearing is None else self.hearing.finish()
         self.hearing, self._lost_from_s = None, None
+        self.close()
         now_s = max(self._heard_s, self._service.clock.now())
         gaps = self._outage.finish(now_s)
         self._heard_s, self._unheard = now_s, RESUMED
         while self.inbox.take(0.0).item is not None:
             self._service.drop("audio:paused")
         return _Step(tuple(heard), tuple(gaps), now_s, now_s)
+
+    def forget(self, windows: tuple[TimeWindow, ...]) -> None:
+        """Keep nothing of what the user had forgotten; what is said from now on begins anew."""
+        self.anew.set()
+        if self._footage is not None:
+            self._footage.forget(windows)
+
+    def close(self) -> None:
+        """Finish the footage: no sound comes for now, or any more."""
+        if self._footage is not None:
+            self._footage.close()
 
     def _begin(self, block: AudioBlock, gaps: list[Observation]) -> list[Heard]:
         """Hear anew from ``block`` on; what was being said when the sound went away."""
@@ -225,6 +242,8 @@ class _LiveListener:
         try:
             async with self._teller.telling(), anyio.create_task_group() as tasks:
                 tasks.start_soon(service.serve, handlers)
+                if self._source.kind == "microphone":
+                    tasks.start_soon(mark_noticed, service, self._source.source)
                 while not over and not service.stopping.is_set():
                     if service.paused:
                         capture.pause()
@@ -239,12 +258,12 @@ class _LiveListener:
                 tasks.cancel_scope.cancel()
         finally:
             capture.stop()
+            self._ears.close()
         return over
 
     async def _let_go(self, forgotten: Forgotten) -> Done:
-        """Keep nothing of what the user had forgotten; what is said from now on begins anew."""
         if any(window.source == self._source.source for window in forgotten.windows):
-            self._ears.anew.set()
+            await self._service.in_thread(self._ears.forget, forgotten.windows)
         return Done()
 
     async def _tell(self, step: _Step) -> None:

@@ -151,9 +151,12 @@ async def make_clip(
             return await _cut(clips, order, record.source, t0_s, t1_s, "recording", note)
         except MediaError as error:
             note = "; ".join(filter(None, (str(error), note)))
+    sound = tuple(clips.Piece(str(s.path), s.t0_s) for s in await _heard_beside(client, memory_dir, record, t0_s, t1_s))
     if kept := footage_of(memory_dir, record.source, t0_s, t1_s):
         pieces = tuple(clips.Piece(str(segment.path), segment.t0_s) for segment in kept)
-        order = clips.ClipOrder(stretches=_covered(stretches, kept), out=str(out), pieces=pieces, mask=mask)
+        order = clips.ClipOrder(
+            stretches=_covered(stretches, kept), out=str(out), pieces=pieces, sound=sound, mask=mask
+        )
         whole = kept[0].t0_s <= t0_s + 1.0 and kept[-1].t1_s >= t1_s - 1.0
         told = "; ".join(filter(None, (note, "" if whole else "footage is kept of a part of it only")))
         try:
@@ -161,9 +164,22 @@ async def make_clip(
         except MediaError as error:  # it was erased or given up meanwhile
             note = "; ".join(filter(None, (str(error), note)))
     pictures = await _kept_pictures(client, view, record.source, t0_s, t1_s)
-    order = clips.ClipOrder(stretches=stretches, out=str(out), pictures=pictures)
-    note = "; ".join(filter(None, ("made of the pictures memory kept, without sound", note)))
+    order = clips.ClipOrder(stretches=stretches, out=str(out), pictures=pictures, sound=sound)
+    made_of = "made of the pictures memory kept" + ("" if sound else ", without sound")
+    note = "; ".join(filter(None, (made_of, note)))
     return await _cut(clips, order, record.source, t0_s, t1_s, "kept pictures", note)
+
+
+async def _heard_beside(
+    client: Client, memory_dir: Path, record: SourceRecord, t0_s: float, t1_s: float
+) -> list[Segment]:
+    """Footage of the microphone that listened while a camera or screen watched, which have no sound of their own."""
+    if record.kind not in ("camera", "screen"):
+        return []
+    moment = session_of(record.source)[1]
+    beside = [other.source for other in (await client.status()).sources if other.kind == "microphone"]
+    found = (footage_of(memory_dir, name, t0_s, t1_s) for name in beside if session_of(name)[1] == moment)
+    return next(filter(None, found), [])
 
 
 async def _cut(clips: Any, order: Any, source: str, t0_s: float, t1_s: float, made_of: MadeOf, note: str) -> Clip:

@@ -8,10 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from memory.store.database import Store
+from perception.capture.blocks import SAMPLE_RATE_HZ, level_db
 from perception.capture.file import probe
+from perception.capture.file_tracks import open_sound
 from runtime.config import Config
 from runtime.errors import UserError
 from runtime.footage import FOOTAGE, folder_of, segment_name
@@ -25,7 +28,7 @@ from runtime.interfaces.commands.evidence import (
     window_of,
 )
 from runtime.interfaces.titles import drop_titles, named, set_title, titles
-from runtime.messages import SourceEnded, SourceOpened
+from runtime.messages import SourceEnded, SourceOpened, Track
 from runtime.sources import MASKS_NAME, keep_mask
 from tests.fixtures.drawn_recording import decoded, draw_recording, second_of, shown_in
 from tests.fixtures.memory_cases import gather_all, progress, remember, say
@@ -171,6 +174,29 @@ async def test_of_a_live_source_what_was_kept_of_it_is_shown_on_its_clock_and_ma
     keep_mask(tmp_path / MASKS_NAME, "door", ((0.0, 0.0, 1.0, 1.0),))
     await clip(client, Config(), tmp_path, "0:23-0:25", "", out)
     assert max(image.max() for _, image in shown_in(out)) < 24
+    client.close()
+
+
+async def test_a_camera_without_sound_is_shown_with_what_the_microphone_beside_it_heard(tmp_path: Path) -> None:
+    moment = "2026-11-30T10:00:00"
+    store = Store(tmp_path)
+    kinds: tuple[tuple[str, Track, Any], ...] = (("door", "video", "camera"), ("mic", "audio", "microphone"))
+    for label, track, kind in kinds:
+        source = f"{label}@{moment}"
+        opened = SourceOpened(source=source, track=track, kind=kind, started_wall_s=1_700_000_000.0)
+        remember(store, gather_all(opened, progress(60.0, track, source)))
+        folder_of(tmp_path / FOOTAGE, source).mkdir(parents=True)
+    door, mic = (folder_of(tmp_path / FOOTAGE, f"{label}@{moment}") for label in ("door", "mic"))
+    draw_recording(door / "x.mp4", tone_s=(0.0, 0.0)).rename(door / segment_name(20.0, 30.0))
+    draw_recording(mic / "x.mp4", tone_s=(4.0, 5.0)).rename(mic / segment_name(21.0, 31.0))
+    client: Any = StoredClient(store)
+    out = tmp_path / "out.mp4"
+    await clip(client, Config(), tmp_path, "0:24-0:26", f"door@{moment}", out)
+    assert {second_of(image) for _, image in shown_in(out)} == {4, 5}
+    with open_sound(out) as reader:
+        sound = np.concatenate([block.samples for block in reader])
+    before, after = np.split(sound[: 2 * SAMPLE_RATE_HZ], 2)
+    assert level_db(before) < -60 < -20 < level_db(after)
     client.close()
 
 

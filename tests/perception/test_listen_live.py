@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import anyio
+import msgspec
 import numpy as np
 import pytest
 
+from perception.capture import footage
 from perception.capture import microphone as live_sound
+from perception.capture.blocks import AudioBlock
+from perception.capture.file_tracks import open_sound
+from perception.capture.footage import FootageKeeper
 from perception.capture.microphone import Microphone
 from perception.capture.reopening import CaptureFailed
 from perception.processes import listen
 from perception.speech.recogniser import Recogniser
 from runtime.config import LiveConfig, parse_config
-from runtime.messages import SoundFacts, SourceEnded, SourceOpened
+from runtime.footage import Keeping, segments
+from runtime.messages import SoundFacts, SourceEnded, SourceOpened, TimeWindow
 from runtime.service import Service
-from tests.fixtures.live_world import QUICK, World
+from runtime.sources import parse_source
+from tests.fixtures.live_world import FILMED, QUICK, World
 from tests.fixtures.loopback import SOUND_RATE_HZ, Loopback, moving_square
 
 pytestmark = pytest.mark.anyio
@@ -141,8 +150,8 @@ def knocks_heard(world: World) -> list[float]:
     return [sound.t0_s for sound in world.observations("sound") if sound.facts(SoundFacts).kind == "impulse"]
 
 
-async def listening(where: str, then: Callable[[World], Any]) -> World:
-    world = World(where, parse_config(QUICK, "test"))
+async def listening(where: str, then: Callable[[World], Any], kept_in: Path | None = None) -> World:
+    world = World(where, parse_config(QUICK, "test"), kept_in)
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listen.main, cast(Service, world))
@@ -192,6 +201,45 @@ async def test_in_a_pause_the_microphone_is_closed_and_then_opened_again(monkeyp
     world = await listening("mic", then)
     assert not [note for note in world.notes if "cannot be heard" in note]
     assert not [gap for gap in world.observations("gap") if "stopped sending" in gap.text]
+
+
+async def test_what_a_microphone_hears_is_kept_to_be_played_and_forgotten(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    portaudio = PortAudio()
+    monkeypatch.setattr(live_sound, "load_sounddevice", lambda: portaudio)
+    monkeypatch.setattr(footage, "SEGMENT_S", 1.0)
+    tone = 0.3 * np.sin(2 * np.pi * 440 * np.arange(512 * 80) / RATE_HZ)
+
+    async def then(world: World) -> None:
+        await world.until(lambda: portaudio.streams)
+        for block in np.split(tone, 80):
+            portaudio.record(block)
+            await anyio.sleep(512 / RATE_HZ)
+        await world.until(lambda: [s for s in segments(tmp_path) if not s.is_open])
+
+    world = await listening("mic", then, tmp_path)
+    kept = segments(tmp_path)
+    assert {segment.source for segment in kept} == {world.work.source.source} and not any(s.is_open for s in kept)
+    with open_sound(kept[0].path) as reader:
+        sound = np.concatenate([block.samples for block in reader])
+    assert len(sound) / RATE_HZ == pytest.approx(kept[0].t1_s - kept[0].t0_s, abs=0.1)
+    loudest = np.argmax(np.abs(np.fft.rfft(sound))) * RATE_HZ / len(sound)
+    assert loudest == pytest.approx(440, abs=5)
+
+
+def test_a_hole_in_the_sound_begins_a_new_file_and_what_is_forgotten_goes(tmp_path: Path) -> None:
+    source = msgspec.structs.replace(parse_source("door=mic"), source=FILMED)
+    keeper = FootageKeeper(tmp_path, source, Keeping(bytes=1 << 20, age_s=1e9), (), lambda: 9.0, logging.getLogger())
+    block = np.zeros(RATE_HZ, np.float32)
+    keeper.sound(AudioBlock(0, block))
+    keeper.sound(AudioBlock(RATE_HZ, block))
+    keeper.sound(AudioBlock(5 * RATE_HZ, block))
+    assert [(s.t0_s, s.is_open) for s in segments(tmp_path)] == [(0.0, False), (5.0, True)]
+    keeper.forget((TimeWindow(source=FILMED, t0_s=5.5, t1_s=6.0),))
+    keeper.sound(AudioBlock(6 * RATE_HZ, block))
+    keeper.close()
+    assert [(s.t0_s, s.t1_s) for s in segments(tmp_path)] == [(0.0, 2.0)]
 
 
 async def test_a_source_is_heard_while_its_recogniser_loads(monkeypatch: pytest.MonkeyPatch) -> None:

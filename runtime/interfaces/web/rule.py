@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from runtime.errors import UserError
-from runtime.footage import FOOTAGE, mark, touching
+from runtime.footage import FOOTAGE, mark_beside, touching
 from runtime.interfaces.commands.erasure import Wish, erase, forget_request, preview
 from runtime.interfaces.titles import drop_titles, named, set_title, titles
 from runtime.interfaces.web.api import Endpoint, as_json, body_of, get
@@ -156,7 +156,7 @@ async def keep_footage(served: Served, request: Request) -> Response:
     root = served.memory_dir / FOOTAGE
     if not touching(root, wanted.source, wanted.t0_s, wanted.t1_s):
         raise NotThere("no footage is kept of that stretch")
-    await anyio.to_thread.run_sync(mark, root, wanted.source, wanted.t0_s, wanted.t1_s)
+    await anyio.to_thread.run_sync(mark_beside, root, wanted.source, wanted.t0_s, wanted.t1_s)
     return as_json(wanted)
 
 
