@@ -28,6 +28,7 @@ from memory.transactions import MemoryWriter
 from memory.upkeep.repair import find_damage
 from memory.upkeep.rows import BadRow, find_bad_rows
 from runtime import program
+from runtime.encryption import held
 from runtime.errors import StoreError
 from runtime.footage import FOOTAGE, trim_all
 from runtime.messages import (
@@ -164,7 +165,7 @@ class Remembering:
             with anyio.CancelScope(shield=True):
                 await self._write(self._store.scrub_if_needed)
             await self._mended()
-            damage = await self._beside(find_damage, self._store.path, CHECK_S)
+            damage = await self._beside(find_damage, self._store.path, CHECK_S, self._store.key)
             if damage:
                 note = f"memory is damaged ({damage}); stop the agent, then run `{program.name()} repair`"
                 self._service.log.error(note)
@@ -317,7 +318,8 @@ async def open_store(service: Service) -> Store | None:
 
         tasks.start_soon(stop)
         try:
-            store = await anyio.to_thread.run_sync(Store, service.folder, budget, progress, abandon_on_cancel=True)
+            key = held(service.folder)
+            store = await anyio.to_thread.run_sync(Store, service.folder, budget, progress, key, abandon_on_cancel=True)
         except StoreError as error:  # here, where it is not yet in a group
             failure = error
         tasks.cancel_scope.cancel()

@@ -22,6 +22,7 @@ from msgspec.structs import replace
 
 from runtime.bus import Member
 from runtime.config import Config, ServeConfig
+from runtime.encryption import held
 from runtime.errors import ProcessFailed, StoreError, UserError
 from runtime.plan import OnFolder, PerceiveFiles, PerceiveLive, Serve, ServePage
 from runtime.processes import CORE, EMBEDDING, FILE_PERCEIVERS, NAME_MAX, SERVER
@@ -68,8 +69,10 @@ class Agent:
     async def start(self, card_path: Path) -> None:
         """Start memory and reasoning; once they are ready, tell other terminals."""
         async with anyio.create_task_group() as starting:
-            for role in ("memory", "reasoning"):
-                starting.start_soon(self.supervisor.start, role, role, OnFolder(path=str(self.memory_dir)))
+            folder = OnFolder(path=str(self.memory_dir))
+            locked = replace(folder, locked=held(self.memory_dir) is not None)
+            for role, work in (("memory", locked), ("reasoning", folder)):
+                starting.start_soon(self.supervisor.start, role, role, work)
             if EMBEDDING in self.members:
                 starting.start_soon(self._start_embedding)
         card = AgentCard(os.getpid(), str(self.run_dir), self.members, self.answer_deadline_s)

@@ -161,6 +161,7 @@ class MemoryConfig(Section, frozen=True):
     neighbour_window_s: NonNegative = 12.0
     budget: BudgetConfig = BudgetConfig()
     retention: RetentionConfig = RetentionConfig()
+    passphrase_file: str = ""
 
 
 class ModelConfig(Section, frozen=True):

@@ -32,9 +32,10 @@ class _Work(Struct, frozen=True, kw_only=True, tag_field="work"):
 
 
 class OnFolder(_Work, frozen=True, tag="folder"):
-    """Work on the memory in this folder."""
+    """Work on the memory in this folder. ``locked``: it is encrypted, and its key comes on standard input."""
 
     path: str
+    locked: bool = False
 
 
 class PerceiveFiles(_Work, frozen=True, tag="files"):

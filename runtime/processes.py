@@ -42,8 +42,8 @@ SPACES = "perception.clip.spaces"
 REDESCRIBE = "perception.vision.redescribe"
 # The module whose ``spaces_in(folder)`` tells what a stored memory holds of each vector space.
 STORED = "memory.store.reader"
-# Repair and restore work on a folder that no agent has open.
-REPAIR, BACKUP = "memory.upkeep.repair", "memory.upkeep.backup"
+# Repair, restore and encryption work on a folder that no agent has open.
+REPAIR, BACKUP, ENCRYPTION = "memory.upkeep.repair", "memory.upkeep.backup", "memory.upkeep.encryption"
 # The module whose ``examine(reasoning)`` says by what answers are composed here.
 ANSWERS = "reasoning.backends"
 # The module whose ``cut(order)`` makes a playable clip of a stretch of a source.

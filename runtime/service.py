@@ -31,6 +31,7 @@ import zmq.asyncio
 from runtime.bus import Member, Outbox, Publisher, Subscription, endpoint
 from runtime.calls import Caller, CallServer, Handler
 from runtime.clock import Clock, LiveClock, MonotonicClock, ReplayClock
+from runtime.encryption import Key, hold
 from runtime.errors import CallError, DecodeError, UserError, root_cause
 from runtime.logs import open_log
 from runtime.messages import (
@@ -354,7 +355,7 @@ def _resident_bytes() -> int:
 
 
 def _die_with_parent(log_line: Callable[[str], None]) -> None:
-    """Wait on standard input, the lifeline the supervisor never writes to: its end is the parent's end.
+    """Wait on standard input, the lifeline that brings nothing more: its end is the parent's end.
 
     A thread, not a task, so that it works even when the event loop is stuck.
     """
@@ -371,6 +372,8 @@ def main(argv: list[str]) -> None:
     os.umask(0o077)  # what is remembered, recorded or exported is its owner's alone, wherever it is put
     run_dir, name = Path(argv[1]), argv[2]
     plan = msgspec.json.decode(plan_path(run_dir, name).read_bytes(), type=Plan)
+    if isinstance(plan.work, OnFolder) and plan.work.locked:
+        hold(Path(plan.work.path), Key.receive(0))
     # What the one before us was stuck in stays to be read; open as long as we live.
     stacks = open(run_dir / f"{name}.stacks", "a", encoding="utf-8")  # noqa: SIM115
     if stacks.tell() > STACKS_BYTES:

@@ -28,10 +28,11 @@ from runtime import program
 from runtime.bus import Member, Subscription
 from runtime.calls import ControlSender
 from runtime.config import Config
+from runtime.encryption import held
 from runtime.errors import ConfigError, ProcessFailed, UserError
 from runtime.logs import open_log
 from runtime.messages import TRACKS, Heartbeat, Stop
-from runtime.plan import Plan, Work, plan_path
+from runtime.plan import OnFolder, Plan, Work, plan_path
 from runtime.processes import PROCESSES, ProcessRow
 from runtime.service import USER_ERROR_MARK
 
@@ -155,17 +156,29 @@ class Supervisor:
         with open(self.run_dir / f"{child.plan.name}.stderr", "ab") as stderr:
             child.process = subprocess.Popen(
                 program.command("runtime.service", str(self.run_dir), child.plan.name),
-                stdin=subprocess.PIPE,  # the lifeline: never written to, broken by our end
+                stdin=subprocess.PIPE,  # the lifeline: a key at most is written to it, it is broken by our end
                 stdout=stderr,
                 stderr=stderr,
                 cwd=program.ROOT,
                 env={**program.environment(), **pools, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,  # Ctrl-C reaches us alone, and we stop them in order
             )
+        self._hand_over_key(child)
         (self.run_dir / f"{child.plan.name}.pid").write_text(str(child.process.pid), encoding="ascii")
         child.heard = child.ready_at_s = None
         child.started_at_s = child.heard_at_s = time.monotonic()
         self._log.info("started %s", child.plan.name, extra={"pid": child.process.pid})
+
+    @staticmethod
+    def _hand_over_key(child: _Child) -> None:
+        """The key of an encrypted memory, to the process that opens it: over a pipe, which nobody else reads."""
+        work, process = child.plan.work, child.process
+        if isinstance(work, OnFolder) and work.locked and (key := held(Path(work.path))) is not None:
+            assert process is not None
+            assert process.stdin is not None
+            with suppress(OSError):  # it died at once; that is seen
+                process.stdin.write(key.send())
+                process.stdin.flush()
 
     async def _watch(self, child: _Child) -> None:
         """Keep one process alive, or give it up."""

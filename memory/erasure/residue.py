@@ -15,7 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -24,6 +23,7 @@ from msgspec import Struct, field
 from memory.index.analysis import terms
 from memory.index.vocabulary import term_counts
 from memory.spans.consolidate import told_in_state
+from memory.store.decrypted import Readable
 from memory.store.told import told_in
 
 PIECE_BYTES = 4
@@ -121,7 +121,7 @@ def program_words() -> frozenset[bytes]:
 
 
 def find_residue(
-    file: BinaryIO, pieces: frozenset[bytes], progressed: Callable[[], None] = lambda: None
+    file: Readable, pieces: frozenset[bytes], progressed: Callable[[], None] = lambda: None
 ) -> Counter[bytes]:
     """How often each of these pieces (of at least `PIECE_BYTES`) stands in an open file, from its begin."""
     found: Counter[bytes] = Counter()

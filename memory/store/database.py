@@ -14,24 +14,28 @@ import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from memory.index.blocks import reindex
+from memory.store.connect import BUSY_TIMEOUT_S, OPERATIONAL_ERRORS, SQL_ERRORS, connect, open_reader
+from memory.store.decrypted import Decrypted, Readable
 from memory.store.free_space import zero_unused
 from memory.store.levels import Budget
 from memory.store.migrations import SCHEMA, migrate, schema_version
 from memory.store.pending import PendingErasure
 from memory.store.writing import Writing
 from runtime import program
+from runtime.encryption import Key
 from runtime.errors import StoreError
 
 FILE_NAME = "memory.db"
 LOCK_NAME = "memory.lock"
+# Whole memories that are being made beside this one; of a process that was killed they stay until it is opened.
+REWRITTEN, RESTORED, REPAIRED = ".rewritten.db", ".restored", "repaired"
 # For so long a file is looked through at opening (a few ms each MiB); what is left is the hourly check's.
 CHECK_S = 1.0
-BUSY_TIMEOUT_S = 5.0
 # Steps of SQLite's virtual machine, some milliseconds, after each of which it says that it gets on.
 PROGRESS_STEPS = 100_000
 # A disk with less room than this is full: the index of the write-ahead log grows by as much.
@@ -52,21 +56,24 @@ _WRITER_PRAGMAS = (
     # What is deleted is overwritten, also where the full-text index merges its segments.
     "PRAGMA secure_delete=ON",
 )
-# mmap: pages of the index are read without copying them through our own cache.
-_READER_PRAGMAS = ("PRAGMA query_only=ON", f"PRAGMA cache_size=-{8 << 10}", f"PRAGMA mmap_size={2 << 30}")
 
 
 class Store:
     """An open memory folder. One thread writes; readers have connections of their own."""
 
     def __init__(
-        self, directory: Path, budget: Budget | None = None, progress: Callable[[str], None] = lambda text: None
+        self,
+        directory: Path,
+        budget: Budget | None = None,
+        progress: Callable[[str], None] = lambda text: None,
+        key: Key | None = None,
     ) -> None:
         """Open the folder, made if it is not there. After a commit the files are no larger than ``budget`` allows,
         if what is in them is not.
 
         ``progress`` is called again and again while anything is done here that may take long: with a text where there
-        is something to tell of it, else with "". A file of an older version takes minutes.
+        is something to tell of it, else with "". A file of an older version takes minutes. ``key``: memory is encrypted
+        by it.
 
         Raises:
             StoreError: a file is in the way, it cannot be written, another process has it, it is damaged,
@@ -76,10 +83,12 @@ class Store:
         self.path = directory / FILE_NAME
         self.where = str(directory)
         self.budget = budget or Budget()
+        self.key = key
         self._progress = progress
         with explained(self.where):
             self._lock = _lock(directory)
             try:
+                _remove_unfinished(directory)
                 self._connection = self._open()
             except BaseException:
                 os.close(self._lock)
@@ -92,15 +101,15 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         if self.path.exists() and self.path.stat().st_size:
-            with _closing(connect(self.path, "ro")) as reader:
+            with closing(connect(self.path, "ro", self.key)) as reader:
                 schema_version(reader, self.where)
                 until_s = time.monotonic() + CHECK_S
                 reader.set_progress_handler(lambda: int(time.monotonic() > until_s), 10_000)
-                with suppress(sqlite3.OperationalError):  # out of time
+                with suppress(*OPERATIONAL_ERRORS):  # out of time
                     verdict = reader.execute("PRAGMA quick_check(1)").fetchone()[0]
                     if verdict != "ok":
                         raise sqlite3.DatabaseError(f"malformed: {verdict}")
-        connection = connect(self.path, "rwc")
+        connection = connect(self.path, "rwc", self.key)
         try:
             version = schema_version(connection, self.where)
             if version == 0:
@@ -147,19 +156,20 @@ class Store:
     def reader(self) -> sqlite3.Connection:
         """A new read-only connection; it never blocks the writer nor is blocked."""
         with explained(self.where):
-            return open_reader(self.path)
+            return open_reader(self.path, self.key)
 
     def maintainer(self) -> sqlite3.Connection:
         """A new connection that writes beside the writer, in transactions so short that this hardly waits."""
         with explained(self.where):
-            connection = connect(self.path, "rw")
+            connection = connect(self.path, "rw", self.key)
             for pragma in _WRITER_PRAGMAS:
                 connection.execute(pragma)
             return connection
 
     def scrub(self, rewrite: bool = False) -> None:
         """Take out of the file, byte for byte, what was deleted: free pages are given back, the write-ahead log is
-        emptied and what lies unused inside of pages is zeroed. ``rewrite`` copies the whole file anew instead.
+        emptied and what lies unused inside of pages is zeroed. ``rewrite`` copies the whole file anew instead; an
+        encrypted one always, whose pages nobody but SQLCipher writes, and through the log alone.
 
         Raises:
             StoreError: it could not be done, disk full or another program reading the file; it is done at the next
@@ -167,10 +177,11 @@ class Store:
         """
         with explained(self.where):
             # As a script: of a single statement without columns the module makes one step, which frees one page.
-            self._connection.executescript("VACUUM" if rewrite else "PRAGMA incremental_vacuum")
+            self._connection.executescript("VACUUM" if rewrite or self.key else "PRAGMA incremental_vacuum")
             self._begin_with_empty_log()
             try:
-                zero_unused(self._file_descriptor().fileno(), self.progressed)
+                if not self.key:
+                    zero_unused(self._file_descriptor().fileno(), self.progressed)
                 # Also tells connections that maintain the index that what they have read is out of date.
                 self._connection.execute("UPDATE memory SET value=0 WHERE key='unscrubbed'")
                 self._connection.execute("COMMIT")
@@ -194,17 +205,18 @@ class Store:
             " end it, then forget once more"
         )
 
-    def raw(self) -> Iterator[BinaryIO]:
-        """The file and its write-ahead log as the bytes they are.
+    def raw(self) -> Iterator[Readable]:
+        """The file and its write-ahead log as the bytes they are, or would be if they were not encrypted.
 
         The file stays open until the store is closed: closing any descriptor of it would let go of SQLite's own locks
         on it (POSIX locks belong to the process), and the next program that looked into it and closed would take
         itself for the last one and remove the log that is written here
         (sqlite.org/howtocorrupt.html, "Posix advisory locks canceled by a separate thread doing close()").
         """
-        yield self._file_descriptor()
+        file = self._file_descriptor()
+        yield Decrypted(file, self.key) if self.key else file
         with suppress(FileNotFoundError), self.path.with_name(FILE_NAME + "-wal").open("rb") as log:
-            yield log
+            yield Decrypted(log, self.key, is_log=True) if self.key else log
 
     def _file_descriptor(self) -> BinaryIO:
         if self._raw is None:
@@ -269,7 +281,7 @@ def explained(where: str) -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except SQL_ERRORS as error:
         problem = str(error)
         # SQLite says so where its index of the log finds no room.
         if "disk I/O error" in problem:
@@ -278,15 +290,6 @@ def explained(where: str) -> Iterator[None]:
         raise StoreError(f"memory {where}: {_account(problem)}") from error
     except OSError as error:
         raise StoreError(f"memory {where}: {_account(os.strerror(error.errno or errno.EIO))}") from error
-
-
-def open_reader(path: Path, is_idle: bool = False) -> sqlite3.Connection:
-    """A read-only connection to a memory file; to one that is ``is_idle``, which nobody writes, none that makes files
-    beside it."""
-    connection = connect(path, "ro&immutable=1" if is_idle else "ro")
-    for pragma in _READER_PRAGMAS:
-        connection.execute(pragma)
-    return connection
 
 
 def _account(problem: str) -> str:
@@ -336,6 +339,12 @@ def _lock(directory: Path) -> int:
     return lock
 
 
+def _remove_unfinished(directory: Path) -> None:
+    for name in (REWRITTEN, f"{REWRITTEN}-journal", RESTORED):
+        (directory / name).unlink(missing_ok=True)
+    shutil.rmtree(directory / REPAIRED, ignore_errors=True)
+
+
 @contextmanager
 def locked(directory: Path) -> Iterator[None]:
     """Keep every other process from opening the folder.
@@ -348,23 +357,3 @@ def locked(directory: Path) -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def connect(path: Path, mode: str) -> sqlite3.Connection:
-    # One thread at a time uses a connection, but not always the same one of a pool.
-    return sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}",
-        uri=True,
-        timeout=BUSY_TIMEOUT_S,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=256,
-    )
-
-
-@contextmanager
-def _closing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    try:
-        yield connection
-    finally:
-        connection.close()

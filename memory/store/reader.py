@@ -15,11 +15,13 @@ from typing import Any
 import msgspec
 
 from memory.index.blocks import index_bytes
-from memory.store.database import FILE_NAME, explained, open_reader
+from memory.store.connect import open_reader
+from memory.store.database import FILE_NAME, explained
 from memory.store.levels import Budget, share_out
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from memory.store.size_accounting import LEVELS, charged
 from memory.store.views import limits_by_number
+from runtime.encryption import Key
 from runtime.messages import (
     LevelBytes,
     MemoryStatus,
@@ -71,8 +73,9 @@ def scan(connection: sqlite3.Connection, request: ScanRequest) -> tuple[Observat
 def _scan_source(
     connection: sqlite3.Connection, request: ScanRequest, source: int, limit_s: float, limit: int
 ) -> list[tuple[Any, ...]]:
-    # The + keeps SQLite from looking by end, where nearly everything is before the limit.
-    where = "o.source=? AND +o.t1_s<=? AND o.generation<=?"
+    # Indexes are named: some versions of SQLite look by end, where nearly everything is before the limit, and sort it.
+    index, index_of_long = "observations_by_begin", "observations_long"
+    where = "o.source=? AND o.t1_s<=? AND o.generation<=?"
     values: list[Any] = [source, limit_s, request.view.generation]
     if request.after_generation:
         where += " AND o.generation>?"
@@ -82,6 +85,7 @@ def _scan_source(
         values += request.channels
         if set(request.channels) <= set(_TALK):
             where += f" AND {_IS_TALK}"
+            index = index_of_long = "observations_of_talk"
     if request.kinds:
         kinds = ",".join("?" * len(request.kinds))
         where += f" AND (o.channel!='derived' OR json_extract(o.data, '$.kind') IN ({kinds}))"
@@ -90,13 +94,17 @@ def _scan_source(
         where += " AND o.t0_s<=?"
         values.append(request.t1_s)
     order = "DESC" if request.newest_first else "ASC"
-    select = f"SELECT {OBSERVATION_COLUMNS}, o.seq FROM {OBSERVATION_JOIN} WHERE {where}"
+
+    def select(index: str) -> str:
+        join = OBSERVATION_JOIN.replace("observations o", f"observations o INDEXED BY {index}")
+        return f"SELECT {OBSERVATION_COLUMNS}, o.seq FROM {join} WHERE {where}"
+
     ordered = f" ORDER BY t0_s {order}, t1_s {order}, channel {order}, id {order} LIMIT ?"
     if request.t0_s is None:
-        return connection.execute(select + ordered, (*values, limit)).fetchall()
+        return connection.execute(select(index) + ordered, (*values, limit)).fetchall()
     # The window by its begin through the index, and the few long ones that reach into it.
-    short = f"{select} AND o.t0_s>=? AND +o.t1_s>=? AND o.t1_s - o.t0_s <= {LONG_S:.0f}"
-    long = f"{select} AND +o.t1_s>=? AND o.t1_s - o.t0_s > {LONG_S:.0f}"
+    short = f"{select(index)} AND o.t0_s>=? AND o.t1_s>=? AND o.t1_s - o.t0_s <= {LONG_S:.0f}"
+    long = f"{select(index_of_long)} AND o.t1_s>=? AND o.t1_s - o.t0_s > {LONG_S:.0f}"
     parameters = (*values, request.t0_s - LONG_S, request.t0_s, *values, request.t0_s, limit)
     return connection.execute(f"SELECT * FROM ({short} UNION ALL {long}) {ordered}", parameters).fetchall()
 
@@ -177,7 +185,7 @@ def read_spaces(connection: sqlite3.Connection) -> dict[str, SpaceRecord]:
     return {space: SpaceRecord(vectors=n, pictures=pictures.get(space, 0)) for space, n in sorted(vectors.items())}
 
 
-def spaces_in(directory: Path) -> dict[str, SpaceRecord]:
+def spaces_in(directory: Path, key: Key | None = None) -> dict[str, SpaceRecord]:
     """`read_spaces` of a memory folder, whether an agent runs on it or not; nothing where there is none.
 
     Raises:
@@ -187,7 +195,7 @@ def spaces_in(directory: Path) -> dict[str, SpaceRecord]:
     if not path.exists():
         return {}
     is_idle = not path.with_name(FILE_NAME + "-wal").exists()
-    with explained(str(directory)), closing(open_reader(path, is_idle)) as connection:
+    with explained(str(directory)), closing(open_reader(path, key, is_idle)) as connection:
         return read_spaces(connection)
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
-from memory.store.database import FILE_NAME, Store, connect, explained, locked
+from memory.store.connect import DATABASE_ERRORS, connect
+from memory.store.database import FILE_NAME, RESTORED, Store, explained, locked
+from memory.store.decrypted import PAGE_BYTES
 from memory.store.migrations import schema_version
 from memory.upkeep.repair import find_damage
+from runtime.encryption import Key, read_locks, relock, salt_of, write_locks
 from runtime.errors import StoreError
 from runtime.messages import ArchiveReply, BackupRequest
 
@@ -34,10 +36,10 @@ def back_up(store: Store, request: BackupRequest) -> ArchiveReply:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.unlink(missing_ok=True)
-        with explained(str(path)), closing(connect(store.path, "ro")) as connection:
+        with explained(str(path)), closing(connect(store.path, "ro", store.key)) as connection:
             connection.execute("VACUUM INTO ?", (str(beside),))
         os.chmod(beside, 0o600)
-        counts = _looked_through(beside)
+        counts = _looked_through(beside, beside, store.key)
         beside.replace(path)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}") from error
@@ -47,8 +49,18 @@ def back_up(store: Store, request: BackupRequest) -> ArchiveReply:
     return _account(path, counts)
 
 
-def restore(directory: Path, path: Path, replace: bool) -> ArchiveReply:
-    """Put a backup in the place of a memory that nobody has open; ``replace`` one that is there.
+def salt_of_backup(path: Path) -> bytes | None:
+    """The salt of an encrypted backup; None of a plain one, and of what is no file of ours."""
+    try:
+        head = salt_of(path)
+    except OSError:
+        return None
+    return head if head and path.stat().st_size % PAGE_BYTES == 0 else None
+
+
+def restore(directory: Path, path: Path, replace: bool, key: Key | None = None) -> ArchiveReply:
+    """Put a backup, which ``key`` opens if it is encrypted, in the place of a memory that nobody has open; ``replace``
+    one that is there.
 
     Raises:
         StoreError: there is no backup, it is damaged or of a newer program, or a memory is there already or in use.
@@ -59,14 +71,17 @@ def restore(directory: Path, path: Path, replace: bool) -> ArchiveReply:
     with locked(directory):
         if target.exists() and not replace:
             raise StoreError(f"memory {directory}: there is a memory already; --replace deletes it for the backup")
-        beside = directory / ".restored"
+        beside = directory / RESTORED
         try:
             shutil.copyfile(path, beside)
             os.chmod(beside, 0o600)
-            counts = _looked_through(beside, path)
+            counts = _looked_through(beside, path, key)
+            lock = (relock(key),) if key else ()
+            write_locks(directory, (*lock, *read_locks(directory)))  # whichever file is there after a crash
             for suffix in ("-wal", "-shm"):  # of the memory that is replaced
                 target.with_name(FILE_NAME + suffix).unlink(missing_ok=True)
             beside.replace(target)
+            write_locks(directory, lock)
         except OSError as error:
             raise StoreError(f"memory {directory} cannot be written: {error.strerror or error}") from error
         finally:
@@ -81,20 +96,19 @@ def _account(path: Path, counts: tuple[int, int, int]) -> ArchiveReply:
     )
 
 
-def _looked_through(copy: Path, named: Path | None = None) -> tuple[int, int, int]:
+def _looked_through(copy: Path, name: Path, key: Key | None) -> tuple[int, int, int]:
     """How many sources, observations and pictures a whole copy holds.
 
     Raises:
         StoreError: it is damaged, or no memory of this program.
     """
-    name = named or copy
     try:
-        with closing(connect(copy, "ro&immutable=1")) as connection:
+        with closing(connect(copy, "ro&immutable=1", key)) as connection:
             if not schema_version(connection, str(name)):
                 raise StoreError(f"backup {name}: it is empty")
             counts: tuple[int, int, int] = connection.execute(_COUNTS).fetchone()
-        damage = find_damage(copy)
-    except sqlite3.DatabaseError as error:
+        damage = find_damage(copy, key=key)
+    except DATABASE_ERRORS as error:
         damage = str(error)
     if damage:
         raise StoreError(f"backup {name}: damaged ({damage}); nothing was put in its place")

@@ -20,10 +20,13 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from memory.store.database import FILE_NAME, Store, connect, explained, locked
+from memory.store.connect import DATABASE_ERRORS, OPERATIONAL_ERRORS, VALUE_ERRORS, connect
+from memory.store.database import FILE_NAME, REPAIRED, Store, explained, locked
+from memory.store.decrypted import Decrypted
 from memory.store.migrations import schema_version
 from memory.store.size_accounting import charge, charge_since, level_of
 from memory.upkeep.rows import BadRow, find_bad_rows, quarantine
+from runtime.encryption import Key
 from runtime.errors import StoreError
 
 # In the order in which they refer to each other; the number of a row, where it has one.
@@ -51,7 +54,7 @@ class Repaired(Struct, frozen=True):
         return bool(self.bad or self.unread or self.kept)
 
 
-def find_damage(path: Path, limit_s: float = 60.0) -> str:
+def find_damage(path: Path, limit_s: float = 60.0, key: Key | None = None) -> str:
     """What is wrong with a memory file, in a line; "" where nothing is found in the time. Nothing is changed.
 
     Raises:
@@ -59,23 +62,23 @@ def find_damage(path: Path, limit_s: float = 60.0) -> str:
     """
     is_idle = not path.with_name(path.name + "-wal").exists()  # then no file is made beside it, either
     try:
-        with closing(connect(path, "ro&immutable=1" if is_idle else "ro")) as connection:
+        with closing(connect(path, "ro&immutable=1" if is_idle else "ro", key)) as connection:
             version = schema_version(connection, str(path.parent))
             until_s = time.monotonic() + limit_s
             connection.set_progress_handler(lambda: int(time.monotonic() > until_s), 10_000)
-            with suppress(sqlite3.OperationalError):  # out of time
+            with suppress(*OPERATIONAL_ERRORS):  # out of time
                 if (verdict := connection.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
                     return " ".join(str(verdict).split())
             connection.set_progress_handler(None, 0)
             if version >= 12:  # rows have checksums
                 bad = Counter(row.why for row in find_bad_rows(connection, until_s))
                 return ", ".join(f"{n} x {why}" for why, n in bad.items())
-    except sqlite3.DatabaseError as error:
+    except DATABASE_ERRORS as error:
         return str(error)
     return ""
 
 
-def repair(directory: Path, wall_s: float) -> Repaired:
+def repair(directory: Path, wall_s: float, key: Key | None = None) -> Repaired:
     """Mend what is damaged, so that the memory opens again and holds nothing that differs from what was stored.
 
     Raises:
@@ -86,15 +89,15 @@ def repair(directory: Path, wall_s: float) -> Repaired:
         raise StoreError(f"no memory in {directory}; give its folder with --memory")
     with explained(str(directory)):
         try:
-            return _repair_in_place(directory, wall_s)
-        except (StoreError, sqlite3.DatabaseError) as error:
+            return _repair_in_place(directory, wall_s, key)
+        except (StoreError, *DATABASE_ERRORS) as error:
             if not _is_damage(error):
                 raise
-        return _repair_into_new(directory, wall_s)
+        return _repair_into_new(directory, wall_s, key)
 
 
-def _repair_in_place(directory: Path, wall_s: float) -> Repaired:
-    store = Store(directory)
+def _repair_in_place(directory: Path, wall_s: float, key: Key | None) -> Repaired:
+    store = Store(directory, key=key)
     try:
         with closing(store.reader()) as reader:
             verdict = reader.execute("PRAGMA integrity_check(1)").fetchone()[0]
@@ -111,16 +114,16 @@ def _repair_in_place(directory: Path, wall_s: float) -> Repaired:
     return Repaired(bad=dict(Counter(row.why for row in bad)))
 
 
-def _repair_into_new(directory: Path, wall_s: float) -> Repaired:
+def _repair_into_new(directory: Path, wall_s: float, key: Key | None) -> Repaired:
     path = directory / FILE_NAME
     stamp = datetime.fromtimestamp(wall_s).astimezone().strftime("%Y%m%d-%H%M%S")
     kept = directory / f"damaged-{stamp}.db"
-    fresh = directory / "repaired"
+    fresh = directory / REPAIRED
     shutil.rmtree(fresh, ignore_errors=True)
     with locked(directory):
-        new = Store(fresh)
+        new = Store(fresh, key=key)
         try:
-            with closing(connect(path, "ro")) as damaged:
+            with closing(_damaged(path, key)) as damaged:
                 damaged.text_factory = lambda data: data.decode(errors="replace")
                 # A table whose entry in the schema cannot be read is passed over, not everything for its sake.
                 damaged.execute("PRAGMA writable_schema=ON")
@@ -140,6 +143,18 @@ def _repair_into_new(directory: Path, wall_s: float) -> Repaired:
         bad=dict(Counter(row.why for row in bad)), unread=dict(salvage.unread), lost=salvage.lost, saved=salvage.saved,
         kept=kept.name,
     )  # fmt: skip
+
+
+def _damaged(path: Path, key: Key | None) -> sqlite3.Connection:
+    if key is None:
+        return connect(path, "ro")
+    with suppress(*DATABASE_ERRORS), closing(connect(path, "rw", key)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    with open(path, "rb") as file:
+        image = Decrypted(file, key).image()
+    connection = sqlite3.connect(":memory:", isolation_level=None)
+    connection.deserialize(image)
+    return connection
 
 
 class _Salvage:
@@ -186,7 +201,7 @@ class _Salvage:
         for row in rows:
             try:
                 target.execute(insert, row)
-            except (sqlite3.IntegrityError, sqlite3.InterfaceError, OverflowError):
+            except VALUE_ERRORS:
                 self.unread[table] += 1
 
     def _by_number(self, table: str, columns: list[str], key: str) -> Iterator[tuple[Any, ...]]:
@@ -198,7 +213,7 @@ class _Salvage:
                 rows = self._damaged.execute(
                     f"{select} WHERE {key}>=? ORDER BY {key} LIMIT ?", (number, 1 if stride else _AT_ONCE)
                 ).fetchall()
-            except sqlite3.DatabaseError:
+            except DATABASE_ERRORS:
                 stride = max(1, 2 * stride)
                 number += stride
                 continue
@@ -214,7 +229,7 @@ class _Salvage:
         for number in numbers:
             try:
                 row = self._damaged.execute(select, (number,)).fetchone()
-            except sqlite3.DatabaseError:
+            except DATABASE_ERRORS:
                 self.unread[table] += 1
                 continue
             if row is not None:
@@ -222,7 +237,7 @@ class _Salvage:
 
     def _last(self, table: str, key: str) -> int:
         for sql in (f"SELECT max({key}) FROM {table}", f"SELECT seq FROM sqlite_sequence WHERE name='{table}'"):
-            with suppress(sqlite3.DatabaseError):
+            with suppress(*DATABASE_ERRORS):
                 if (row := self._damaged.execute(sql).fetchone()) and row[0] is not None:
                     return int(row[0])
         return 1 << 24
@@ -234,7 +249,7 @@ class _Salvage:
             try:
                 yield from self._damaged.execute(f"{select} {order}")
                 return
-            except sqlite3.DatabaseError:
+            except DATABASE_ERRORS:
                 self.unread[table] += order == "ASC"
 
     def _note_lost(self, target: sqlite3.Connection) -> None:
@@ -242,7 +257,7 @@ class _Salvage:
         held = {seq for (seq,) in target.execute("SELECT seq FROM observations")}
         names = dict(target.execute("SELECT source, name FROM sources"))
         missing: dict[int, list[float]] = {}
-        with suppress(sqlite3.DatabaseError):
+        with suppress(*DATABASE_ERRORS):
             listed = self._damaged.execute(
                 "SELECT seq, source, t0_s FROM observations INDEXED BY observations_by_begin"
             )

@@ -137,7 +137,7 @@ def test_each_fact_that_is_words_is_sought_in_or_named_by_the_program() -> None:
     named = {
         "imported", "reason", "transition", "colours", "regions", "patches", "kind", "event", "side", "direction",
         "shape", "size", "region", "engine", "doubt", "unheard", "language", "track", "conversation", "question",
-        "query", "place",
+        "query", "place", "model",
     }  # fmt: skip
 
     def is_text(hint: object) -> bool:

@@ -181,6 +181,7 @@ def _open_beside(directory: Path) -> Store:
     """The store as another program would read it, without the lock."""
     store = object.__new__(Store)
     store.directory, store.path, store.where = directory, directory / "memory.db", str(directory)
+    store.key = None
     return store
 
 

@@ -20,11 +20,13 @@ from rich.text import Text
 from runtime import program
 from runtime.agent import MAX_RUN_DIR_BYTES, RUN_DIR_PREFIX
 from runtime.config import Config
-from runtime.errors import StoreError, WeightsError
+from runtime.encryption import Key, lock_of
+from runtime.errors import ConfigError, StoreError, WeightsError
 from runtime.interfaces.commands.abilities import Finding, abilities
 from runtime.interfaces.commands.reembed import configured_space, mismatch
 from runtime.interfaces.commands.setup import wanted_weights
 from runtime.interfaces.terminal.render import OUT, byte_size
+from runtime.interfaces.unlock import without_asking
 from runtime.processes import DEVICES, REPAIR, STORED
 from runtime.weights.checkpoints import check_checkpoint
 from runtime.weights.known import Located, located, origin_of, remedy
@@ -185,10 +187,14 @@ def _storage(config: Config, memory_dir: Path) -> list[Finding]:
 def _described_by(config: Config, memory_dir: Path) -> list[Finding]:
     """By which encoders the pictures in memory were described."""
     try:
-        if damage := _damage(memory_dir):
+        lock = lock_of(memory_dir)
+        key = without_asking(lock, config) if lock else None
+        if lock and not key:
+            return [Finding("ok", "memory", f"{memory_dir} is encrypted; not looked through, for want of a passphrase")]
+        if damage := _damage(memory_dir, key):
             return [Finding("broken", "memory", f"{memory_dir}: {damage}; run `{program.name()} repair`")]
-        spaces = importlib.import_module(STORED).spaces_in(memory_dir)
-    except StoreError as error:
+        spaces = importlib.import_module(STORED).spaces_in(memory_dir, key)
+    except (StoreError, ConfigError) as error:
         return [Finding("broken", "memory", str(error))]
     if not spaces:
         return []
@@ -197,10 +203,10 @@ def _described_by(config: Config, memory_dir: Path) -> list[Finding]:
     return [Finding("ok", "pictures in memory", ", ".join(f"{held.vectors} by {s}" for s, held in spaces.items()))]
 
 
-def _damage(memory_dir: Path) -> str:
+def _damage(memory_dir: Path, key: Key | None) -> str:
     """What is wrong with the file, in a line."""
     path = memory_dir / "memory.db"
-    return str(importlib.import_module(REPAIR).find_damage(path, LOOKED_AT_S)) if path.exists() else ""
+    return str(importlib.import_module(REPAIR).find_damage(path, LOOKED_AT_S, key)) if path.exists() else ""
 
 
 def _abilities(config: Config, memory_dir: Path) -> list[Finding]:

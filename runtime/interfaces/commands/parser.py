@@ -156,6 +156,11 @@ def build_parser() -> argparse.ArgumentParser:
     restore.add_argument("path", type=Path, metavar="FILE")
     restore.add_argument("--replace", action="store_true", help="delete the memory that is there for it")
     commands.add_parser("repair", parents=[common, as_json], help="save what can be saved of a damaged memory")
+    encrypt = commands.add_parser(
+        "encrypt", parents=[common, as_json], help="encrypt memory by a passphrase, or change that"
+    )
+    encrypt.add_argument("--keyring", action="store_true", help="keep the passphrase in the system's keyring too")
+    commands.add_parser("decrypt", parents=[common, as_json], help="write an encrypted memory as a plain one")
 
     commands.add_parser("status", parents=[common, as_json], help="what runs and what is remembered")
     commands.add_parser("setup", parents=[common], help="fetch the weights that the profile names, and check them")

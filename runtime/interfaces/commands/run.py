@@ -12,6 +12,8 @@ from runtime.interfaces.commands.parser import build_parser
 from runtime.printable import printable, say
 
 EXIT_INTERRUPTED = 130
+# What opens no memory, or one of another passphrase.
+LOCKED_OUT = ("pause", "resume", "restore", "setup", "doctor")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -44,7 +46,7 @@ def _run(args: argparse.Namespace) -> int:
     """Dispatch to the command; everything heavy is imported only now."""
     import anyio
 
-    from runtime.agent import default_memory_dir
+    from runtime.agent import default_memory_dir, find_agent
     from runtime.config import load_config
     from runtime.interfaces.commands import doors
     from runtime.interfaces.commands import erasure as erasure_commands
@@ -54,9 +56,13 @@ def _run(args: argparse.Namespace) -> int:
     from runtime.interfaces.commands.paths import absolute
     from runtime.interfaces.terminal.render import is_interactive
     from runtime.interfaces.terminal.standard_streams import let_go, readable
+    from runtime.interfaces.unlock import unlock
 
     config = load_config(args.config)
     memory_dir = absolute(args.memory or default_memory_dir())
+    # Before any event loop runs, so that Ctrl-C ends the question. Of a memory in use nobody needs the passphrase.
+    if args.command not in LOCKED_OUT and find_agent(memory_dir) is None:
+        unlock(memory_dir, config)
     command: Callable[[], Awaitable[object]]
     match args.command:
         case "replay":
@@ -139,11 +145,19 @@ def _run(args: argparse.Namespace) -> int:
                 await upkeep_commands.back_up(absolute(args.path), config, memory_dir, args.json)
 
         case "restore":
-            upkeep_commands.restore(absolute(args.path), memory_dir, args.replace, args.json)
+            upkeep_commands.restore(absolute(args.path), config, memory_dir, args.replace, args.json)
             return 0
 
         case "repair":
             upkeep_commands.repair(memory_dir, args.json)
+            return 0
+
+        case "encrypt":
+            upkeep_commands.encrypt(config, memory_dir, args.keyring, args.json)
+            return 0
+
+        case "decrypt":
+            upkeep_commands.decrypt(memory_dir, args.json)
             return 0
 
         case "status":
