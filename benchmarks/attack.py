@@ -90,7 +90,7 @@ class NoGuard(Guard):
     def closing(self) -> str:
         return "</evidence>"
 
-    def quote(self, text: str, longest: int = 2000) -> str:
+    def quote(self, text: str, longest: int = 2000, shown: str = "") -> str:
         return f'"{text[:longest]}"'
 
 

@@ -24,6 +24,7 @@ from reasoning.conversation import Conversation, Conversations, PastTurn, as_obs
 from reasoning.query.context import Context
 from reasoning.query.memory_client import MemoryClient
 from reasoning.query.present import CallsWatcher, Present
+from reasoning.query.recordings import Recordings
 from reasoning.safety.attribution import attribute
 from reasoning.standing.commands import parse_command
 from reasoning.understand.corrections import (
@@ -120,6 +121,7 @@ class Composer:
         clock: Clock,
         orders: Orders | None = None,
         watchers: Mapping[str, CallsWatcher] | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
         self.conversations = Conversations(memory)
         self.struck = 0  # citations, ever
@@ -129,6 +131,7 @@ class Composer:
         self._clock = clock
         self._orders = orders
         self._watchers = watchers or {}
+        self._recordings = recordings
 
     async def compose(
         self, request: AskRequest, being_said: Collection[PartialTranscript], tell: Callable[[AnswerPart], None]
@@ -162,6 +165,7 @@ class Composer:
             present=self._present(request, asked),
             now_wall_s=request.asked_wall_s,
             status=status,
+            recordings=self._recordings,
         )
         if len(asked.windows) == 1 and len(asked.view.limits) == 1:
             context = context.within(asked.windows[0].t0_s, asked.windows[0].t1_s)

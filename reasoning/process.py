@@ -13,6 +13,7 @@ from reasoning.leisure import Leisure
 from reasoning.query.context import Context
 from reasoning.query.memory_client import CalledMemory, MemoryClient
 from reasoning.query.question_vectors import QuestionVectors
+from reasoning.query.recordings import Recordings
 from reasoning.standing.store import StandingQueryStore
 from reasoning.standing.watch import Standing
 from reasoning.turn import Turns
@@ -78,7 +79,10 @@ async def main(service: Service) -> None:
     )  # fmt: skip
     watchers = {name: service.caller(name) for name in service.members_of("video")}
     async with anyio.create_task_group() as tasks:
-        turns = Turns(tasks, memory, backend, config, clock, service.log, standing.order, watchers, leisure)
+        recordings = Recordings(service.config.perception.vision.mask)
+        turns = Turns(
+            tasks, memory, backend, config, clock, service.log, standing.order, watchers, leisure, recordings
+        )
 
         # Source -> media time up to which what began to be said is told of only once memory has taken it.
         forgotten_s: dict[str, float] = {}

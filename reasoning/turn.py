@@ -21,6 +21,7 @@ from reasoning.compose import Composed, Composer, Orders
 from reasoning.leisure import Leisure
 from reasoning.query.memory_client import MemoryClient
 from reasoning.query.present import CallsWatcher
+from reasoning.query.recordings import Recordings
 from runtime.clock import Clock
 from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, MindstreamError, UserError
@@ -86,11 +87,12 @@ class Turns:
         orders: Orders | None = None,
         watchers: Mapping[str, CallsWatcher] | None = None,
         leisure: Leisure | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
         self._leisure = leisure or Leisure(0.0, clock)
         self._tasks = tasks
         self._memory = memory
-        self._composer = Composer(memory, backend, config, clock, orders, watchers)
+        self._composer = Composer(memory, backend, config, clock, orders, watchers, recordings)
         self._deadline_s = config.deadline_s
         self._clock = clock
         self._log = log

@@ -170,12 +170,12 @@ class ModelConfig(Section, frozen=True):
     base_url: str = ""
     name: str = ""
     context_tokens: NonNegativeInt = 0
-    image_tokens: PositiveInt = 600
+    image_tokens: NonNegativeInt = 0
     answer_tokens: PositiveInt = 400
-    max_images: Annotated[int, Meta(ge=0, le=32)] = 4
+    max_images: Annotated[int, Meta(ge=0, le=32)] = 10
     max_steps: Annotated[int, Meta(ge=0, le=32)] = 6
     max_citations: PositiveInt = 12
-    quiet_s: Positive = 20.0
+    quiet_s: NonNegative = 0.0
 
 
 class DescribeConfig(Section, frozen=True):

@@ -97,6 +97,18 @@ class InputRefused(ModelError):
         self.what = what
 
 
+class TooManyPictures(ModelError):
+    """The model takes no more than ``most`` pictures at once, 1 or more."""
+
+    def __init__(self, message: str, most: int) -> None:
+        super().__init__(message)
+        self.most = most
+
+
+class OutOfTokens(ModelError):
+    """The model thought aloud until its reply had no room left, and said nothing."""
+
+
 class DecodeError(MindstreamError):
     """Bytes from a socket or a recording are not a message of ours."""
 

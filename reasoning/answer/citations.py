@@ -2,9 +2,6 @@
 
 What does not exist is struck out and counted, and a `[m:ss]` mark that no remaining citation of its
 sentence covers goes with it. A sentence that claimed evidence and has none left is not said at all.
-
-A model only writes marks. `resolve_marks` finds what each stands for among the observations the model was
-shown: a mark of anything else is a guess, even where something happens to have been observed at that second.
 """
 
 from __future__ import annotations
@@ -14,13 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from reasoning.answer.draft import Claim, mark
+from reasoning.answer.draft import Claim
 from reasoning.query.memory_client import MemoryClient
-from reasoning.query.rows import unique
 from runtime.clock import media_time
-from runtime.language.lexicon import STOP_WORDS
-from runtime.language.normalise import words
-from runtime.language.stem import stem
 from runtime.messages import Citation, Observation, ScanRequest, View
 
 # A mark and the little words that lead to it, which would dangle without it.
@@ -28,10 +21,6 @@ _MARK = re.compile(r"(?:,|\s+(?:and|at|from|to|until))*\s*\[(?:(\d+):)?(\d{1,3})
 
 # A mark of any kind, of media time or of the clock ("[today 06:47:20, yard]").
 _ANY_MARK = re.compile(r"\[[^\[\]\n]{0,60}\d:\d{2}[^\[\]\n]{0,60}\]")
-
-# What a model writes for a mark: [0:12], (0:12), [0:12-0:15], [0:12, 1:40], [talk.mp4 0:12].
-_TIME = re.compile(r"(?:(\d{1,2}):)?(\d{1,3}):(\d{2})(?:\.\d+)?")
-_WRITTEN = re.compile(r"\[([^\[\]\n]{0,80}?\d:\d{2}[^\[\]\n]{0,40})\]|\((\d{1,3}:\d{2}(?::\d{2})?)\)")
 
 
 class Checked(Struct, frozen=True):
@@ -80,47 +69,6 @@ def strike_marks(text: str, cites: Sequence[Observation]) -> tuple[str, int]:
         return ""
 
     return _MARK.sub(keep, text), struck
-
-
-def resolve_marks(sentence: str, shown: Sequence[Observation]) -> Claim:
-    """The sentence with its marks written as ours are, resting on the ``shown`` observations they name.
-
-    Of several at that second the one whose words the sentence shares is meant. A mark that names none stays in the
-    text, for `check_claim` to strike and count.
-    """
-    cites: list[Observation] = []
-    asked = _content(sentence)
-
-    def named(t_s: int, source: str) -> Observation | None:
-        at = [o for o in shown if int(o.t0_s) <= t_s <= int(o.t1_s) and (not source or o.source.startswith(source))]
-        return max(at, key=lambda o: (len(asked & _content(o.text)), -abs(o.t0_s - t_s), o.id), default=None)
-
-    def rewrite(found: re.Match[str]) -> str:
-        inside = found[1] or found[2]
-        # The name of a live source has a time of day in it.
-        whole = next((o.source for o in shown if o.source in inside), "")
-        inside = inside.replace(whole, " ") if whole else inside
-        times = list(_TIME.finditer(inside))
-        source = whole or _TIME.sub("", inside).strip(" ,;-–—")
-        if source.lower() in ("", "and", "to", "at", "from", "until"):
-            source = ""
-        elif not any(o.source.startswith(source) for o in shown):
-            return found[0]
-        ranged = len(times) == 2 and re.search(r"\d\s*(?:[-–—]|to)\s*\d", inside)
-        out = []
-        for time in times[:1] if ranged else times:
-            t_s = int(time[1] or 0) * 3600 + int(time[2]) * 60 + int(time[3])
-            if observation := named(t_s, source):
-                cites.append(observation)
-            out.append(mark(t_s))
-        return " ".join(out)
-
-    text = _WRITTEN.sub(rewrite, sentence)
-    return Claim(text, unique(cites))
-
-
-def _content(text: str) -> frozenset[str]:
-    return frozenset(stem(word) for word in words(text) if word not in STOP_WORDS)
 
 
 def cite(observations: Iterable[Observation]) -> tuple[Citation, ...]:

@@ -22,11 +22,15 @@ class Picture(Struct, frozen=True):
 
 
 class ToolCall(Struct, frozen=True):
-    """The model asks for a tool. ``arguments`` are as it wrote them: parsed JSON, nothing checked yet."""
+    """The model asks for a tool. ``arguments`` are as it wrote them: parsed JSON, nothing checked yet.
+
+    ``broken``: how its arguments begin, where they could not be read at all.
+    """
 
     id: str
     name: str
     arguments: dict[str, Any]
+    broken: str = ""
 
 
 class ChatMessage(Struct, frozen=True):
@@ -51,21 +55,32 @@ class Tool(Struct, frozen=True):
 
 
 class Finish(Struct, frozen=True):
-    """The end of one reply: said all, out of room for more (``max_tokens``), or waiting for tools."""
+    """The end of one reply: said all, out of room for more (``max_tokens``), or waiting for tools.
+
+    ``thought``: it thought aloud, which took tokens of the reply and is no part of what was said.
+    """
 
     reason: Literal["stop", "length", "tools"]
+    thought: bool = False
 
 
 class Abilities(Struct, frozen=True):
     """What a model takes, as far as is known.
 
-    context_tokens  prompt and reply together. image_tokens  what one picture costs, about.
+    context_tokens  prompt and reply together.
+    most_images     pictures it takes at once; 0 where that is not known.
+    thinks          it has been seen to think aloud, which takes tokens of its replies.
+    billions        of its parameters; 0 where that is not known.
+    schema          its replies can be held to a JSON schema.
     """
 
     context_tokens: int
-    image_tokens: int
     images: bool
     tools: bool
+    most_images: int = 0
+    thinks: bool = False
+    billions: float = 0.0
+    schema: bool = False
 
 
 class ChatModel(Protocol):
@@ -87,10 +102,21 @@ class ChatModel(Protocol):
         """Tokens of ``text``: by the model's own tokenizer, else an estimate that errs upward."""
         ...
 
+    def count_picture(self, jpeg: bytes) -> int:
+        """Tokens of a picture, about."""
+        ...
+
     def stream(
-        self, messages: Sequence[ChatMessage], tools: Sequence[Tool], max_tokens: int
+        self,
+        messages: Sequence[ChatMessage],
+        tools: Sequence[Tool],
+        max_tokens: int,
+        schema: dict[str, Any] | None = None,
     ) -> AsyncGenerator[str | ToolCall | Finish, None]:
         """The reply as it is made: pieces of text and calls of tools, then one `Finish`.
+
+        Only what it says is given: its thinking aloud is left out, calls it wrote as text are calls. ``schema``: of
+        the JSON object that the reply has to be, where ``abilities`` say that it can be held to one.
 
         Raises:
             ModelError: no reply, or it broke off; one line says why. `ContextTooLong` and `InputRefused`

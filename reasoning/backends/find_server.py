@@ -37,6 +37,8 @@ MOST_CONTEXT_TOKENS = 100_000_000
 # Accounts of the system, under which it runs services, have numbers below this; people's are above.
 FIRST_PERSON = 1000
 _LISTENS = "0A"
+# "qwen2.5vl:7b", "gemma-3-4b-it", "SmolVLM-500M-Instruct", "mixtral-8x7b" (its experts' size: small enough to tell).
+_SIZE = re.compile(r"(?<![a-zA-Z0-9.])(?:\d+x|e)?(\d{1,4}(?:\.\d+)?)([bBmM])(?![a-zA-Z0-9])")
 _NO_CHAT = re.compile(r"embed|rerank|whisper|\btts\b|\bbge\b|moderation|dall-e|transcribe|speech", re.IGNORECASE)
 
 
@@ -50,6 +52,7 @@ class ServerFinder:
     """
 
     def __init__(self, config: ModelConfig, required: bool) -> None:
+        self.waiting = "the model server has not said yet which models it has"
         self._config = config
         self._required = required
         self._server: OpenAIServer | None = None
@@ -69,6 +72,8 @@ class ServerFinder:
         if anyio.current_time() >= self._search_from_s:
             self._server = await find_server(self._config)
             self._search_from_s = anyio.current_time() + SEARCH_AGAIN_S
+        if self._server is None and is_gguf(self._config.name):
+            raise ModelError(serve_gguf(self._config.name))
         if self._server is None and self._required:
             raise ModelError(f"no model server: {NONE_FOUND}")
         return self._server
@@ -126,6 +131,32 @@ def context_of(entry: dict[str, Any]) -> int:
     return next((int(value) for value in told if isinstance(value, int) and 0 < value < MOST_CONTEXT_TOKENS), 0)
 
 
+def billions_of(entry: dict[str, Any], name: str) -> float:
+    """How many billions of parameters a model has, by what its server says of it or by its name; 0 where neither
+    does. A mixture of experts counts whole."""
+    meta = entry.get("meta")
+    count = meta.get("n_params") if isinstance(meta, dict) else None
+    if isinstance(count, int) and not isinstance(count, bool) and count > 0:
+        return count / 1e9
+    sizes = [float(n) / (1.0 if unit in "bB" else 1000.0) for n, unit in _SIZE.findall(name)]
+    return max(sizes, default=0.0)
+
+
+def is_gguf(name: str) -> bool:
+    """Whether a model is named by a file for llama.cpp."""
+    return name.lower().endswith(".gguf")
+
+
+def serve_gguf(name: str) -> str:
+    """What to do with such a file, in one line."""
+    if not Path(name).is_file():
+        return f"reasoning.model.name: there is no file {name}"
+    return (
+        f"{name} is a model for llama.cpp, which runs it in a server: start `llama-server -m {name}` (one that sees"
+        " needs --mmproj, too), and it is found here"
+    )
+
+
 def _checked(base_url: str) -> str:
     parts = urlsplit(base_url if "//" in base_url else f"http://{base_url}")
     if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -138,13 +169,15 @@ def _checked(base_url: str) -> str:
 
 
 async def _open(base_url: str, config: ModelConfig, key: str) -> OpenAIServer:
-    from reasoning.backends.openai_server import OpenAIServer, list_models, open_client  # a second to import
+    from reasoning.backends.openai_server import OpenAIServer  # a second to import
+    from reasoning.backends.server_client import list_models, open_client
 
     client = open_client(base_url, key, config.quiet_s, is_local(base_url))
     with anyio.move_on_after(ASK_S):
         entry = choose_model(await list_models(client, base_url), config, base_url)
         tokens = config.context_tokens or context_of(entry) or UNKNOWN_CONTEXT_TOKENS
-        return OpenAIServer(client, base_url, str(entry["id"]), tokens, config.image_tokens)
+        name = str(entry["id"])
+        return OpenAIServer(client, base_url, name, tokens, config.image_tokens, billions_of(entry, name))
     raise ModelError(f"the server at {shown(base_url)} does not say which models it has (waited {ASK_S:g} s)", 1.0)
 
 

@@ -10,15 +10,19 @@ from __future__ import annotations
 import asyncio
 import importlib
 import io
-import json
+import logging
 import threading
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from reasoning.backends import InThread
 from reasoning.backends.chat_model import Abilities, ChatMessage, Finish, Picture, Tool, ToolCall
-from reasoning.backends.sentences import Tagged
+from reasoning.backends.find_server import is_gguf, serve_gguf
+from reasoning.backends.picture_tokens import size_of
+from reasoning.backends.reply_text import ReplyText
 from runtime import program
 from runtime.config import ModelConfig
 from runtime.errors import ContextTooLong, ModelError
@@ -27,6 +31,7 @@ from runtime.weights.known import locate_repository
 if TYPE_CHECKING:
     import torch
 
+_LOG = logging.getLogger(__name__)
 # More than this is slow on what runs here, whatever the model could take.
 LONGEST_CONTEXT_TOKENS = 16384
 # The size of the kept pictures (perception.vision.thumbnail_width_px), by which the cost of one is measured.
@@ -37,21 +42,20 @@ class ModelLoader:
     """Loads the model once, in the model thread; called for every question."""
 
     def __init__(self, config: ModelConfig, in_thread: InThread) -> None:
+        self.waiting = f"the model {config.name} is still being loaded"
         self._config = config
         self._in_thread = in_thread
         self._loading: asyncio.Future[TransformersModel] | None = None
 
     async def __call__(self) -> TransformersModel:
-        """The model.
+        """The model, when it is loaded; whoever stops waiting does not stop that.
 
         Raises:
-            ModelError: it is not on this machine, cannot be loaded, or is not loaded yet.
+            ModelError: it is not on this machine, or cannot be loaded.
         """
         if self._loading is None:
             self._loading = asyncio.ensure_future(self._load())
-            await asyncio.wait({self._loading})
-        if not self._loading.done():
-            raise ModelError(f"the model {self._config.name} is still being loaded; ask again in a moment")
+        await asyncio.wait({self._loading})
         return self._loading.result()
 
     async def _load(self) -> TransformersModel:
@@ -65,6 +69,8 @@ def locate_model(config: ModelConfig) -> Path:
     Raises:
         ModelError: none is named, or it is not on this machine.
     """
+    if is_gguf(config.name):
+        raise ModelError(f"{serve_gguf(config.name)} with reasoning.backend auto")
     folder = locate_repository(config.name) if config.name else None
     if folder is None:
         lacking = f"{config.name} is not on this machine; run `{program.name()} setup`"
@@ -81,7 +87,7 @@ def load_model(config: ModelConfig, in_thread: InThread) -> TransformersModel:
     """
     folder = locate_model(config)
     try:
-        torch: Any = importlib.import_module("torch")
+        importlib.import_module("torch")
         transformers: Any = importlib.import_module("transformers")
     except ImportError as error:
         raise ModelError(f"reasoning.backend transformers needs packages that are not installed: {error}") from error
@@ -95,8 +101,9 @@ def load_model(config: ModelConfig, in_thread: InThread) -> TransformersModel:
         model = kind.from_pretrained(folder, local_files_only=True, dtype=dtype).to(device).eval()
         made_by = transformers.AutoProcessor if sees else transformers.AutoTokenizer
         processor = made_by.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError, torch.OutOfMemoryError) as error:
-        raise ModelError(f"the model {config.name} cannot be loaded: {_short(error)}") from error
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
+        _LOG.warning("the model %s cannot be loaded", config.name, exc_info=True)
+        raise ModelError(f"the model {config.name} cannot be loaded: {_why(error)}") from error
     return TransformersModel(config, in_thread, model, processor, sees)
 
 
@@ -117,10 +124,13 @@ class TransformersModel:
             raise ModelError(f"the model {config.name} has no chat template; take one that was made to chat")
         self._abilities = Abilities(
             context_tokens=min(longest, LONGEST_CONTEXT_TOKENS),
-            image_tokens=self._cost_of_picture() if sees else config.image_tokens,
             images=sees,
             tools="tool_call" in template,  # the form they are parsed by here
+            billions=model.num_parameters() / 1e9,
         )
+        self._picture_tokens = (config.image_tokens or self._cost_of_picture()) if sees else 0
+        # Whether its thinking, if it thinks, has a begin: None until a whole reply was seen.
+        self._is_plain: bool | None = None
 
     @property
     def is_local(self) -> bool:
@@ -130,11 +140,20 @@ class TransformersModel:
     def abilities(self) -> Abilities:
         return self._abilities
 
+    def count_picture(self, jpeg: bytes) -> int:
+        """At the cost of a kept picture, by its size where it is larger."""
+        width, height = size_of(jpeg) or PICTURE_SIZE_PX
+        return int(self._picture_tokens * max(1.0, width * height / (PICTURE_SIZE_PX[0] * PICTURE_SIZE_PX[1])))
+
     def count_tokens(self, text: str) -> int:
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     async def stream(
-        self, messages: Sequence[ChatMessage], tools: Sequence[Tool], max_tokens: int
+        self,
+        messages: Sequence[ChatMessage],
+        tools: Sequence[Tool],
+        max_tokens: int,
+        schema: dict[str, Any] | None = None,
     ) -> AsyncGenerator[str | ToolCall | Finish, None]:
         """See `ChatModel`."""
         words: asyncio.Queue[str | None] = asyncio.Queue()
@@ -148,21 +167,24 @@ class TransformersModel:
 
         work = asyncio.ensure_future(self._in_thread(self._generate, messages, tools, max_tokens, deliver, stop))
         work.add_done_callback(lambda _: words.put_nowait(None))
-        tagged, calls = Tagged("<tool_call>", "</tool_call>"), 0
+        reply = ReplyText(not self._is_plain, [tool.name for tool in tools])
         try:
             while (text := await words.get()) is not None:
-                outside, asked = tagged.feed(text)
-                if outside:
-                    yield outside
-                for call in filter(None, map(parse_call, asked)):
-                    calls += 1
-                    yield ToolCall(f"call_{calls}", *call)
-            if left := tagged.rest():
-                yield left
+                if said := reply.feed(text):
+                    yield said
             used: int = await work
-            yield Finish("tools" if calls else "length" if used >= max_tokens else "stop")
+            said, calls = reply.end()
+            if said:
+                yield said
+            for call in calls:
+                yield call
+            self._is_plain = not reply.lone and (self._is_plain is not False) and used < max_tokens
+            if reply.thought:
+                self._abilities = msgspec.structs.replace(self._abilities, thinks=True)
+            yield Finish("tools" if calls else "length" if used >= max_tokens else "stop", reply.thought)
         except (RuntimeError, ValueError, TypeError, IndexError, OSError) as error:
-            raise ModelError(f"{self.name} failed: {_short(error)}") from error
+            _LOG.warning("%s failed", self.name, exc_info=True)
+            raise ModelError(f"{self.name} failed: {_why(error)}") from error
         finally:
             stop.set()
 
@@ -255,18 +277,6 @@ class TransformersModel:
         return int(with_picture["input_ids"].shape[1]) - int(without["input_ids"].shape[1])
 
 
-def parse_call(text: str) -> tuple[str, dict[str, Any]] | None:
-    """Name and arguments of a call in the form of Hermes and Qwen, `{"name": ..., "arguments": {...}}`."""
-    try:
-        call = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(call, dict) or not isinstance(call.get("name"), str):
-        return None
-    arguments = call.get("arguments")
-    return call["name"], arguments if isinstance(arguments, dict) else {}
-
-
 def _device() -> tuple[str, torch.dtype]:
     """Where and how exactly to compute: halves on a GPU, whole floats on the processor, where they are quicker."""
     import torch
@@ -276,6 +286,12 @@ def _device() -> tuple[str, torch.dtype]:
     return "cpu", torch.float32
 
 
-def _short(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200]
+def _why(error: BaseException) -> str:
+    """What went wrong in words of ours; what the libraries say of it is in the log."""
+    if "out of memory" in str(error).lower() or isinstance(error, MemoryError):
+        return (
+            "there is not enough memory; take a smaller model, or show it fewer pictures (reasoning.model.max_images)"
+        )
+    if isinstance(error, ImportError):
+        return f"it needs a package that is not installed ({error.name or 'see the log'})"
+    return "its files are damaged, or not in a form that is known here (see the log)"

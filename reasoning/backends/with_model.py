@@ -1,74 +1,58 @@
 """The back end that lets a language model answer, and answers from evidence alone where the model cannot.
 
-evidence packed into the model's context -> reply, streamed by the sentence -> tools it asks for -> reply ...
-Every sentence is a claim whose moments are checked like those of any other. What goes wrong with the model is
-mended while the question's time lasts (waited out, asked with less, asked without pictures or tools), else told
-in one line, and the extractive answer takes its place.
+Every sentence is a claim whose moments are checked like those of any other, and one that points nowhere is no answer.
+What goes wrong with the model is mended while the question's time lasts (waited out, asked with less, asked without
+pictures or tools, given room to think), else told in one line, and the extractive answer takes its place.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from typing import Protocol
 
 import anyio
-from msgspec import Struct
 
-from reasoning.answer.citations import resolve_marks
 from reasoning.answer.draft import Claim
-from reasoning.backends import Backend, Verdict, prompts
-from reasoning.backends.chat_model import ChatMessage, ChatModel, Finish, Picture, ToolCall
-from reasoning.backends.evidence import Gathered, Packed, gather_evidence, pack
-from reasoning.backends.sentences import Sentences
-from reasoning.backends.tools import Toolbox
+from reasoning.backends import Backend, Verdict
+from reasoning.backends.chat_model import ChatModel
+from reasoning.backends.converse import Conversation
+from reasoning.backends.plans import THINKING_FACTOR, plan_for
+from reasoning.backends.replies import Said
 from reasoning.query.anchored import narrow
 from reasoning.query.context import Context
-from reasoning.safety.evidence_filter import bears_witness
-from reasoning.safety.untrusted import Guard, clean
+from reasoning.safety.untrusted import Guard
 from reasoning.understand.frame import Frame
-from runtime.clock import media_time
 from runtime.config import ReasoningConfig
-from runtime.errors import ContextTooLong, InputRefused, ModelError
-from runtime.messages import Observation, TraceStep
+from runtime.errors import ContextTooLong, InputRefused, MindstreamError, ModelError, OutOfTokens, TooManyPictures
+from runtime.messages import TraceStep
 
-# Kept back for the answer without the model, which takes milliseconds, and for the way back to the asker.
-RESERVE_S = 2.0
-ATTEMPTS = 5
+# Kept back for the answer without the model, which takes milliseconds, and for the way back to the asker: so much, and
+# no more than this share of a short deadline.
+RESERVE_S, RESERVE_SHARE = 2.0, 0.25
+ATTEMPTS = 6
 LONGEST_BACK_OFF_S = 8.0
-# More evidence than this makes small models worse and all of them slow; the tools bring the rest.
-EVIDENCE_TOKENS = 6000
-# Of what is left for evidence where tools may add to it.
-WITH_TOOLS_SHARE = 0.6
-# Template tokens around a message, and what counting by estimate may be off.
-SLACK_TOKENS = 64
-HISTORY = 4
-HISTORY_CHARACTERS = 600
+# How many times as long as usual a reply may become to hold what is thought before it.
+MOST_PATIENCE = THINKING_FACTOR**2
 SURE = 0.9
 
 
-class _Said(Struct):
-    """What became of one attempt."""
+class Finder(Protocol):
+    """Gives the model, if there is one. ``waiting``: what whoever calls it waits for, in a clause."""
 
-    sentences: int = 0
-    cited: bool = False
-    refused: bool = False
-    struck: int = 0
+    waiting: str
+
+    async def __call__(self) -> ChatModel | None: ...
 
 
 class ModelBackend:
-    """Answers with the model that ``find`` gives, if any.
+    """Answers with the model that ``find`` gives, if any; ``find`` may raise `ModelError`.
 
-    ``find`` may raise `ModelError`. ``guard`` makes the delimiters of a question.
+    ``guard`` makes the delimiters of a question.
     """
 
-    def __init__(
-        self,
-        find: Callable[[], Awaitable[ChatModel | None]],
-        fallback: Backend,
-        config: ReasoningConfig,
-        guard: type[Guard] = Guard,
-    ) -> None:
+    def __init__(self, find: Finder, fallback: Backend, config: ReasoningConfig, guard: type[Guard] = Guard) -> None:
         self.name = fallback.name
         self.max_citations = config.model.max_citations
         self._find = find
@@ -90,29 +74,33 @@ class ModelBackend:
 
     async def respond(self, frame: Frame, context: Context) -> AsyncIterator[Claim | TraceStep | Verdict]:
         """See `Backend`."""
-        until_s = anyio.current_time() + max(1.0, self._config.deadline_s - RESERVE_S)
+        deadline_s = self._config.deadline_s
+        until_s = anyio.current_time() + deadline_s - min(RESERVE_S, RESERVE_SHARE * deadline_s)
         notice = ""
-        said = _Said()
+        said = Said()
         model: ChatModel | None = None
         try:
-            model = await self._find()
+            model = await self._ready(until_s)
             if model is not None:
                 async with aclosing(self._ask(model, frame, context, until_s, said)) as pieces:
                     async for piece in pieces:
-                        yield piece
+                        if isinstance(piece, str):
+                            notice = piece
+                        else:
+                            yield piece
         except ModelError as error:
-            notice = str(error)
+            notice = str(error) + ("; the answer is cut short" if said.sentences else "")
+        except MindstreamError:
+            raise
+        except Exception:  # whatever a model made us trip over, the asker gets an answer and the log what it was
+            logging.getLogger(__name__).exception("answering with %s failed", model.name if model else "a model")
+            notice = f"answering with {model.name if model else 'a model'} failed (see the log)"
         if model is not None and said.sentences:
-            answered = said.cited and not said.refused
-            told = f"{notice}; the answer is cut short" if notice else ""
-            yield Verdict(SURE if answered else 0.0, not answered, model.name, told)
+            answered = said.cited and not said.declined
+            yield Verdict(SURE if answered else 0.0, not answered, model.name, notice)
             return
         if model is not None and not notice:
-            notice = (
-                f"{model.name} pointed to nothing that was seen or heard"
-                if said.struck
-                else f"{model.name} said nothing"
-            )
+            notice = _why_not(model.name, said)
         async for instead in self._fallback.respond(frame, context):
             if isinstance(instead, Verdict):
                 told = f"{notice}; answered from the evidence itself" if notice else ""
@@ -120,177 +108,67 @@ class ModelBackend:
             else:
                 yield instead
 
+    async def _ready(self, until_s: float) -> ChatModel | None:
+        """The model, waited for while the question's time lasts.
+
+        Raises:
+            ModelError: there is none, or it is not ready in time.
+        """
+        with anyio.move_on_after(until_s - anyio.current_time()) as patience:
+            model = await self._find()
+        if patience.cancelled_caught:
+            raise ModelError(f"{self._find.waiting}; ask again in a moment")
+        self.name = model.name if model is not None else self._fallback.name
+        return model
+
     async def _ask(
-        self, model: ChatModel, frame: Frame, context: Context, until_s: float, said: _Said
-    ) -> AsyncGenerator[Claim | TraceStep, None]:
-        """Ask until something was said, mending between attempts what can be mended."""
+        self, model: ChatModel, frame: Frame, context: Context, until_s: float, said: Said
+    ) -> AsyncGenerator[Claim | TraceStep | str, None]:
+        """Ask until something was said, mending between attempts what can be mended; a text is for the user to know."""
         # The event that the question hangs on may not be found by rule; the model may find it.
         window = await narrow(frame, context) or context
-        wait_s = 0.0
+        wait_s, patience = 0.0, 1
         for attempt in range(ATTEMPTS):
             began_s = anyio.current_time()
+            plan = plan_for(model.abilities, self._config.model, patience)
+            conversation = Conversation(model, plan, frame, window, self._guard, until_s, said)
             try:
-                async with aclosing(self._converse(model, frame, window, until_s, said)) as pieces:
+                async with aclosing(conversation.run()) as pieces:
                     async for piece in pieces:
                         yield piece
+                if conversation.cut:
+                    yield (
+                        f"{model.name} reached its {plan.answer_tokens} tokens: the answer is cut short"
+                        " (reasoning.model.answer_tokens)"
+                    )
                 return
             except ModelError as error:
                 now_s = anyio.current_time()
-                mended = isinstance(error, ContextTooLong | InputRefused)
-                wait_s = 0.0 if mended else max(error.retry_after_s or 0.0, min(2 * wait_s, LONGEST_BACK_OFF_S))
-                again = mended or error.retry_after_s is not None
+                failed: ModelError = error
+                mended = isinstance(error, ContextTooLong | InputRefused | TooManyPictures)
+                if isinstance(error, OutOfTokens):
+                    longer = plan_for(
+                        model.abilities, self._config.model, min(MOST_PATIENCE, THINKING_FACTOR * patience)
+                    )
+                    mended = longer.answer_tokens > plan.answer_tokens
+                    patience = min(MOST_PATIENCE, THINKING_FACTOR * patience)
+                    if not mended:
+                        failed = ModelError(
+                            f"{error} and said nothing; turn its thinking off, or give it more room"
+                            " (reasoning.model.answer_tokens, context_tokens)"
+                        )
+                wait_s = 0.0 if mended else max(failed.retry_after_s or 0.0, min(2 * wait_s, LONGEST_BACK_OFF_S))
+                again = mended or failed.retry_after_s is not None
                 if said.sentences or not again or attempt == ATTEMPTS - 1 or now_s + wait_s >= until_s:
-                    raise
-                told = "asked again with less" if mended else f"asked again after {wait_s:.1f} s"
+                    raise failed from error
+                how = "with more" if isinstance(error, OutOfTokens) else "with less"
+                told = f"asked again {how}" if mended else f"asked again after {wait_s:.1f} s"
                 yield TraceStep(tool="model", found=f"{error}; {told}", took_s=round(now_s - began_s, 3))
             await anyio.sleep(wait_s)
 
-    async def _converse(
-        self, model: ChatModel, frame: Frame, context: Context, until_s: float, said: _Said
-    ) -> AsyncGenerator[Claim | TraceStep, None]:
-        """One attempt: evidence, then replies and tools in turn until the model has answered."""
-        abilities, options = model.abilities, self._config.model
-        guard = self._guard(trusts=lambda text: bears_witness(text, frame))
-        steps_left = options.max_steps if abilities.tools else 0
-        began_s = anyio.current_time()
-        gathered = await gather_evidence(frame, context, options.max_images if abilities.images else 0)
-        messages, packed = self._compose(model, frame, context, gathered, guard, steps_left > 0)
-        took_s = round(anyio.current_time() - began_s, 4)
-        yield TraceStep(tool="recall", arguments={"text": frame.query or frame.text}, found=str(packed), took_s=took_s)
-        shown: dict[str, Observation] = {o.id: o for o in packed.shown}
-        toolbox = Toolbox(context, guard, abilities.images and options.max_images > 0)
-        while True:
-            calls: list[ToolCall] = []
-            offered = prompts.TOOLS if steps_left > 0 else ()
-            reply = _Reply(shown, bool(offered), said)
-            stream = model.stream(messages, offered, options.answer_tokens)
-            async with aclosing(stream) as pieces:
-                while True:
-                    with anyio.move_on_after(until_s - anyio.current_time()) as patience:
-                        piece = await anext(pieces, None)
-                    if patience.cancelled_caught:
-                        raise ModelError(f"{model.name} did not answer in time")
-                    if piece is None or isinstance(piece, Finish):
-                        break
-                    if isinstance(piece, ToolCall):
-                        calls.append(piece)
-                        continue
-                    for claim in reply.feed(piece):
-                        yield claim
-            for claim in reply.end(bool(calls)):
-                yield claim
-            if not calls or not offered:
-                return
-            messages.append(ChatMessage("assistant", (reply.text,), tuple(calls[:steps_left])))
-            pictures: list[str | Picture] = []
-            for call in calls[:steps_left]:
-                began_s = anyio.current_time()
-                result = await toolbox.use(call)
-                steps_left -= 1
-                shown.update((o.id, o) for o in result.shown)
-                messages.append(ChatMessage("tool", (result.text,), answers=call.id))
-                pictures += result.pictures
-                took_s = round(anyio.current_time() - began_s, 4)
-                yield TraceStep(tool=call.name, arguments=_told(call.arguments), found=result.found, took_s=took_s)
-            if pictures:  # most servers take no pictures in a tool's result
-                messages.append(ChatMessage("user", (prompts.PICTURE_FOLLOWS, *pictures)))
-            if steps_left <= 0 or not self._room(model, messages):
-                steps_left = 0
-                messages.append(ChatMessage("user", (prompts.ASK_AGAIN,)))
 
-    def _compose(
-        self, model: ChatModel, frame: Frame, context: Context, gathered: Gathered, guard: Guard, tools: bool
-    ) -> tuple[list[ChatMessage], Packed]:
-        """The messages of a question, with as much evidence as the model has room for."""
-        abilities = model.abilities
-        system = prompts.system_prompt(guard.opening, guard.closing, tools, bool(gathered.frames))
-        view = context.view
-        now_s = view.as_of_s if gathered.now_s is None else gathered.now_s
-        now = prompts.now_line(media_time(now_s), clean(view.source, 80), max(0, len(view.limits) - 1))
-        if gathered.paused:
-            now += f"\n{gathered.paused} The asker was told so; tell what was there last, and how long ago."
-        history = [
-            message
-            for exchange in context.history[-HISTORY:]
-            for message in (
-                ChatMessage("user", (clean(exchange.question, HISTORY_CHARACTERS),)),
-                ChatMessage("assistant", (clean(exchange.answer, HISTORY_CHARACTERS),)),
-            )
-        ]
-        if context.being_said:
-            so_far = guard.enclose(guard.quote(context.being_said))
-            now += f"\nBeing said now, not finished and not to be cited:\n{so_far}"
-        asked = f"{now}\nQuestion: {frame.text}"
-        fixed = [system, asked, *(message.text for message in history)]
-        if tools:
-            fixed += [f"{tool.name}{tool.description}{tool.parameters}" for tool in prompts.TOOLS]
-        taken = sum(model.count_tokens(text) for text in fixed) + SLACK_TOKENS * (2 + len(history))
-        left = abilities.context_tokens - self._config.model.answer_tokens - taken
-        budget = min(EVIDENCE_TOKENS, int(left * (WITH_TOOLS_SHARE if tools else 1.0)))
-        packed = pack(gathered, guard, max(0, budget), model.count_tokens, abilities.image_tokens)
-        user = ChatMessage("user", (*packed.content, f"\n{asked}"))
-        return [ChatMessage("system", (system,)), *history, user], packed
-
-    def _room(self, model: ChatModel, messages: list[ChatMessage]) -> bool:
-        """Whether another tool's result would still fit."""
-        taken = sum(
-            model.count_tokens(part) if isinstance(part, str) else model.abilities.image_tokens
-            for message in messages
-            for part in message.content
-        )
-        taken += SLACK_TOKENS * len(messages) + sum(model.count_tokens(str(tool)) for tool in prompts.TOOLS)
-        return taken + 2 * self._config.model.answer_tokens < model.abilities.context_tokens
-
-
-class _Reply:
-    """One reply of a model as claims.
-
-    While tools are offered, words without a citation wait until the reply ends: "let me look that up", before
-    a call, is no answer.
-    """
-
-    def __init__(self, shown: dict[str, Observation], hold: bool, said: _Said) -> None:
-        self.text = ""
-        self._shown = shown
-        self._hold = hold
-        self._held: list[Claim] = []
-        self._said = said
-        self._sentences = Sentences()
-
-    def feed(self, piece: str) -> list[Claim]:
-        """The claims that ``piece`` completes."""
-        self.text += piece
-        return [claim for sentence in self._sentences.feed(piece) for claim in self._claims(sentence)]
-
-    def end(self, calls: bool) -> list[Claim]:
-        """The claims that are left; with ``calls`` following, those that waited are dropped."""
-        claims = [claim for sentence in self._sentences.rest() for claim in self._claims(sentence)]
-        if calls:
-            return claims
-        released, self._held = self._held, []
-        return [*self._count(released), *claims]
-
-    def _claims(self, sentence: str) -> list[Claim]:
-        claim = resolve_marks(sentence, tuple(self._shown.values()))
-        unfounded = not claim.cites and bool(re.search(r"\[\d", claim.text))
-        if unfounded:
-            self._said.struck += 1
-            return [claim]  # the check strikes it out, and counts it
-        if self._hold and not claim.cites:
-            self._held.append(claim)
-            return []
-        released, self._held = self._held, []
-        self._hold = False
-        return self._count([*released, claim])
-
-    def _count(self, claims: list[Claim]) -> list[Claim]:
-        if claims and not self._said.sentences:
-            self._said.refused = claims[0].text.startswith(prompts.REFUSAL)
-        self._said.sentences += len(claims)
-        self._said.cited = self._said.cited or any(claim.cites for claim in claims)
-        return claims
-
-
-def _told(arguments: dict[str, object]) -> dict[str, object]:
-    """The arguments of a call as they are kept in the trace: short, plain values."""
-    return {clean(str(key), 40): clean(str(value), 200) for key, value in list(arguments.items())[:8]}
+def _why_not(name: str, said: Said) -> str:
+    """Why what a model said is no answer."""
+    if said.struck:
+        return f"{name} pointed to nothing that was seen or heard"
+    return f"{name} pointed to nothing that shows what it said" if said.uncited else f"{name} said nothing"

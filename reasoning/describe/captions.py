@@ -31,7 +31,6 @@ _SIGHTLESS = re.compile(
     r"(?:only|just) a (?:text|language)[- ](?:based )?model)\b",
     re.IGNORECASE,
 )
-_THOUGHT = re.compile(r"<think(?:ing)?>.*?(?:</think(?:ing)?>|$)|^.*?</think(?:ing)?>", re.DOTALL | re.IGNORECASE)
 _MARKUP = re.compile(r"\*\*|__|`|^\s*(?:[-*•#]+|\d{1,2}[.)])\s+", re.MULTILINE)
 _WHOLLY_QUOTED = re.compile(r'^["“]([^"“”]*)["”]$')
 _LEAD = re.compile(
@@ -89,8 +88,8 @@ def is_sightless(reply: str) -> bool:
 
 
 def tidy(reply: str, longest: int) -> str:
-    """What of a reply is kept: whole sentences on one line, no thinking aloud, no markup; "" where nothing is told."""
-    text = _LEAD.sub("", _MARKUP.sub("", _THOUGHT.sub("", reply)).strip())
+    """What of a reply is kept: whole sentences on one line, no markup; "" where nothing is told."""
+    text = _LEAD.sub("", _MARKUP.sub("", reply).strip())
     text = _WHOLLY_QUOTED.sub(r"\1", text)
     text = clean(text, 4 * longest)
     if not re.search(r"\w{2}", text) or text.startswith(NOTHING):

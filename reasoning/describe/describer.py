@@ -198,7 +198,7 @@ class Describer:
         """
         parts = [part for message in messages for part in message.content]
         read = sum(
-            model.abilities.image_tokens if isinstance(part, Picture) else model.count_tokens(part) for part in parts
+            model.count_picture(part.jpeg) if isinstance(part, Picture) else model.count_tokens(part) for part in parts
         )
         reply = ""
         try:

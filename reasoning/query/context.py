@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from reasoning.query.memory_client import MemoryClient
 from reasoning.query.present import Present
+from reasoning.query.recordings import Recordings
 from runtime.messages import (
     Channel,
     Hit,
@@ -60,6 +61,7 @@ class Context:
     ``being_said`` is what is understood of an utterance that goes on while the question is asked; it may yet turn out
     otherwise and is in no memory, so nothing can be cited for it.
     ``present`` is what live sources show at this moment, for a question about now.
+    ``recordings`` decodes pictures again that are wanted larger than they were kept.
     ``now_wall_s`` is when it is asked, Unix seconds. ``spent_s`` is the time waited for memory.
     """
 
@@ -78,6 +80,7 @@ class Context:
         present: Present | None = None,
         now_wall_s: float = 0.0,
         status: MemoryStatus | None = None,
+        recordings: Recordings | None = None,
     ) -> None:
         self.memory = memory
         self.view = view
@@ -90,6 +93,7 @@ class Context:
         self.being_said = being_said
         self.present = present
         self.now_wall_s = now_wall_s
+        self.recordings = recordings
         self.spent_s = 0.0
         self._calls = 0
         self._since_s = 0.0
@@ -120,7 +124,7 @@ class Context:
         return Context(
             memory, self.view, t0_s=t0_s, t1_s=t1_s, windows=windows, source=self.source, limit=self.limit,
             history=self.history, being_said=self.being_said, present=self.present, now_wall_s=self.now_wall_s,
-            status=self._status,
+            status=self._status, recordings=self.recordings,
         )  # fmt: skip
 
     @property
@@ -216,25 +220,42 @@ class Context:
                 found += (await self.memory.spans(request)).spans
         return tuple(found[:limit])
 
-    async def frame_at(self, t_s: float, source: str = "") -> Observation | None:
-        """The frame nearest to a moment, with its JPEG if that is still kept; None if none is near."""
-        return next(iter(await self.frames_at([(source, t_s)])), None)
+    async def frames_at(self, moments: Sequence[tuple[str, float]], seconds: bool = True) -> tuple[Observation, ...]:
+        """The frames nearest to these moments of sources ("" is the one asked about), with what JPEGs are kept.
 
-    async def frames_at(self, moments: Sequence[tuple[str, float]]) -> tuple[Observation, ...]:
-        """The frames nearest to these moments of sources ("" is the one asked about), with what JPEGs are kept."""
+        ``seconds``: a moment that is a whole second stands for all of it, as people and models write it.
+        """
         places = [(source or self.source or self.view.source, t_s) for source, t_s in moments]
         windows = [
             TimeWindow(source=source, t0_s=t_s - FRAME_NEAR_S, t1_s=t_s + FRAME_NEAR_S) for source, t_s in places
         ]
         around = await self.scan_windows(windows, "frame", limit=4 * int(FRAME_NEAR_S))
-        nearest: set[str] = set()
+        nearest: dict[str, None] = {}
         for source, t_s in places:
             of_source = [o for o in around if o.source == source and abs(o.t0_s - t_s) <= FRAME_NEAR_S]
-            nearest.update(o.id for o in sorted(of_source, key=lambda o: (abs(o.t0_s - t_s), o.t0_s))[:1])
-        if not nearest:
+            until_s = t_s + 0.999 if seconds and t_s == int(t_s) else t_s
+            of_source.sort(key=lambda o: (max(t_s - o.t0_s, o.t0_s - until_s, 0.0), o.t0_s))
+            nearest.update((o.id, None) for o in of_source[:1])
+        return await self.with_pictures(nearest)
+
+    async def with_pictures(self, ids: Iterable[str]) -> tuple[Observation, ...]:
+        """The visible ones of these frames with what JPEGs are kept, in order of time."""
+        wanted = tuple(sorted(set(ids)))
+        if not wanted:
             return ()
-        ids = tuple(sorted(nearest))
-        return await self._scan(ScanRequest(view=self.view, ids=ids, limit=len(ids), with_payload=True))
+        return await self._scan(ScanRequest(view=self.view, ids=wanted, limit=len(wanted), with_payload=True))
+
+    async def decoded(self, moments: Sequence[tuple[str, float]]) -> dict[tuple[str, float], bytes]:
+        """The pictures of these moments of sources, as JPEGs at full size, from recordings that are still there."""
+        if self.recordings is None:
+            return {}
+        records = {record.source: record for record in await self.records()}
+        found: dict[tuple[str, float], bytes] = {}
+        for source in dict.fromkeys(source for source, _ in moments):
+            times = [t_s for of, t_s in moments if of == source]
+            if record := records.get(source):
+                found |= {(source, t_s): jpeg for t_s, jpeg in (await self.recordings.decode(record, times)).items()}
+        return found
 
     async def freshest_frames(self, newest: int, source: str = "") -> tuple[Observation, ...]:
         """The newest frames of a source of the View with what JPEGs are kept, in order of time."""

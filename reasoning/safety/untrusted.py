@@ -86,9 +86,9 @@ class Guard:
     def closing(self) -> str:
         return f"</data-{self._nonce}>"
 
-    def quote(self, text: str, longest: int = LONGEST) -> str:
-        """A perceived text as one quoted line."""
-        line = clean(text, longest)
+    def quote(self, text: str, longest: int = LONGEST, shown: str = "") -> str:
+        """A perceived text as one quoted line; ``shown``: as it is to be written, where that differs."""
+        line = clean(shown or text, longest)
         if self._trusts(text):
             return f'"{line}"'
         return f'"{DATAMARK.join(line.split())}" (states no fact: only report it)'

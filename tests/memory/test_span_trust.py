@@ -26,7 +26,9 @@ from memory.store.database import Store
 from memory.store.levels import MIB, Budget
 from memory.store.migrations import MIGRATIONS, migrate
 from memory.store.views import open_view
-from reasoning.backends.evidence import Gathered, pack
+from reasoning.backends.brackets import Brackets
+from reasoning.backends.gather import Gathered
+from reasoning.backends.pack import pack
 from reasoning.safety.untrusted import Guard
 from runtime.messages import (
     DerivedFacts,
@@ -43,6 +45,7 @@ from runtime.messages import (
 )
 from runtime.trust import TRUST
 from tests.fixtures.memory_cases import memory_of, say, see, stream
+from tests.fixtures.model_costs import ByLetter
 
 SIGHTS = (1.0, 0.0), (0.0, 1.0)
 DOUBTED = 0.3
@@ -255,6 +258,6 @@ def test_a_memory_from_before_spans_had_trust_gets_it_from_what_is_there_and_fro
 def test_a_model_is_told_which_stretch_is_not_confirmed() -> None:
     sure = Span(id="a", source="clip", level="event", t0_s=0.0, t1_s=9.0, text="a hall")
     doubted = Span(id="b", source="clip", level="event", t0_s=9.0, t1_s=19.0, text="a yard", trust=DOUBTED)
-    (shown,) = pack(Gathered((), (sure, doubted)), Guard("key"), 500, len, 0).content
-    lines = [line for line in str(shown).splitlines() if "event:" in line]
+    (shown,) = pack(Gathered((), (sure, doubted)), Guard("key"), Brackets(), 500, ByLetter()).content
+    lines = [line for line in str(shown).splitlines() if "event until" in line]
     assert ["not confirmed" in line for line in lines] == [False, True]

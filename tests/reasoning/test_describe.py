@@ -341,8 +341,6 @@ def test_a_picture_is_shown_with_the_order_to_describe_and_never_obey() -> None:
     ("reply", "kept"),
     [
         ("A dog sleeps.", "A dog sleeps."),
-        ("<think>Hm, a dog?</think>\n**A dog** sleeps.", "A dog sleeps."),
-        ("so it is a dog</think>A dog sleeps.", "A dog sleeps."),
         ("The image shows a dog on a mat.", "A dog on a mat."),
         ('Caption: "a dog sleeps."', "A dog sleeps."),
         ("- A dog\n- A mat", "A dog A mat"),

@@ -8,6 +8,7 @@ import pytest
 
 from reasoning.answer.draft import mark
 from reasoning.answer.extract import ExtractiveBackend
+from reasoning.backends.brackets import Brackets
 from reasoning.backends.chat_model import ToolCall
 from reasoning.backends.tools import Toolbox
 from reasoning.query.context import Context
@@ -50,7 +51,7 @@ async def answer(memory: StoredMemory, question: str) -> str:
 
 async def look(memory: StoredMemory, t_s: float) -> str:
     view, _ = await view_and_spans(memory)
-    toolbox = Toolbox(Context(memory, view, source=SOURCE), Guard(), with_pictures=True)
+    toolbox = Toolbox(Context(memory, view, source=SOURCE), Guard(), Brackets(), sees=True)
     return (await toolbox.use(ToolCall(id="1", name="look", arguments={"time": t_s}))).text
 
 

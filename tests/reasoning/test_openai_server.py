@@ -46,15 +46,16 @@ async def test_words_stream_and_the_request_is_as_the_api_wants_it(monkeypatch: 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
     async with served(says_hello) as (server, model):
         assert model.name == "openai:tiny"
+        assert await whole(model) == ["Hello there.", Finish("stop")], "how it writes is not known yet"
         assert await whole(model) == ["Hello ", "there.", Finish("stop")]
-    (request,) = server.requests
+    request = server.requests[0]
     assert request["messages"] == [
         {"role": "system", "content": "You answer."},
         {"role": "user", "content": "What was said?"},
     ]
     assert (request["model"], request["stream"], request["max_tokens"]) == ("tiny", True, 50)
     assert "tools" not in request
-    assert server.keys == ["Bearer sk-mine"]
+    assert server.keys == ["Bearer sk-mine"] * 2
 
 
 async def test_pictures_stand_where_they_are_read() -> None:
@@ -83,12 +84,12 @@ async def test_a_tool_call_is_put_together_and_its_result_sent_back() -> None:
     assert (answered["tool_call_id"], answered["content"]) == ("c7", "[0:12] heard")
 
 
-async def test_arguments_that_are_no_json_reach_the_tool_as_none() -> None:
+async def test_arguments_that_are_no_json_reach_the_tool_as_broken() -> None:
     async def script(request: Json, reply: Reply) -> None:
-        await reply.call("search", '{"text": ')
+        await reply.call("search", "the lighthouse")
 
     async with served(script) as (_, model):
-        assert (await whole(model, tools=(SEARCH,)))[0] == ToolCall("call_1", "search", {})
+        assert (await whole(model, tools=(SEARCH,)))[0] == ToolCall("call_1", "search", {}, "the lighthouse")
 
 
 @pytest.mark.parametrize(
@@ -178,7 +179,9 @@ async def test_a_dropped_connection_is_told() -> None:
         await reply.begin_stream()
         await reply.event({"content": "It was"})
 
-    async with served(script) as (_, model):
+    async with served(says_hello) as (server, model):
+        await whole(model)
+        server.script = script
         with pytest.raises(ModelError, match="broke off") as caught:
             await whole(model)
         assert caught.value.retry_after_s is None, "half an answer was given; it is not asked again"
@@ -232,7 +235,9 @@ async def test_cancelling_hangs_up_on_the_server() -> None:
         await reply.event({"content": "One"})
         await anyio.sleep_forever()
 
-    async with served(script) as (server, model):
+    async with served(says_hello) as (server, model):
+        await whole(model)
+        server.script = script
         with anyio.CancelScope() as scope:
             async with aclosing(model.stream(ASKED, (), 50)) as pieces:
                 async for piece in pieces:
@@ -381,7 +386,7 @@ DEEP = b'{"choices": ' + b"[" * 100_000 + b"]" * 100_000 + b"}"
         [chunk(content={"a": 1})],
         [chunk(content=["a"])],
         [call("first", name="search")],
-        [call(0, {"text": "x"}, name="search")],
+        [call(0, ["x"], name="search")],
         [call(0, name=7)],
         [chunk() | {"usage": {"prompt_tokens": "many", "completion_tokens": 1, "total_tokens": 1}}],
         [DEEP],
@@ -404,7 +409,7 @@ async def test_a_call_far_along_is_a_call_like_any_other() -> None:
 
 @pytest.mark.parametrize("path", ["chat", "models"])
 async def test_a_reply_without_end_is_given_up(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reasoning.backends.openai_server.MAX_REPLY_BYTES", 100_000)
+    monkeypatch.setattr("reasoning.backends.server_client.MAX_REPLY_BYTES", 100_000)
 
     async def endless(request: Json, reply: Reply) -> None:
         await reply.begin_stream()

@@ -89,7 +89,7 @@ async def test_where_no_picture_comes_in_time_the_newest_kept_one_is_shown_with_
         watch(turns, {"video:clip": Eye(None)})
         await ask(turns, "What do you see now?")
     assert pictures(server.requests[0]) == [kept.payload]
-    assert '[0:50] picture, 10 s old: "grey; one person"' in prompt(server.requests[0])
+    assert "[0:50] picture, 10 s old:\n<picture>" in prompt(server.requests[0])
 
 
 async def test_a_question_about_an_earlier_moment_is_not_shown_this_one() -> None:

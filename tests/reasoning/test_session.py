@@ -9,7 +9,7 @@ import anyio
 import msgspec
 import pytest
 
-from reasoning.answer.citations import resolve_marks
+from reasoning.backends.brackets import Brackets
 from reasoning.query.present import CallsWatcher, together
 from reasoning.turn import Turns
 from runtime.messages import Answer, AskRequest, LookReply, LookRequest, Message, Observation, View
@@ -201,7 +201,8 @@ async def test_whether_a_camera_was_away_is_told_from_when_nothing_came(question
 
 
 def test_a_model_may_cite_a_live_source_by_its_name_though_a_time_of_day_is_in_it() -> None:
-    shown = tuple(of(source, frame(4.5, "a square")) for source in (GARDEN, DOOR))
-    claim = resolve_marks(f"I see a square [{GARDEN} 0:04].", shown)
+    brackets = Brackets(named=True)
+    brackets.add(of(source, frame(4.5, "a square")) for source in (GARDEN, DOOR))
+    claim = brackets.claim(f"I see a square [{GARDEN} 0:04].")
     assert claim.text == "I see a square [0:04]."
     assert [o.source for o in claim.cites] == [GARDEN]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reasoning.backends.evidence import observation_line as evidence_line
+from reasoning.backends.told import observation_line as evidence_line
 from reasoning.safety.untrusted import Guard
 from runtime.interfaces.terminal.render import observation_line
 from runtime.messages import no_words
@@ -26,7 +26,7 @@ async def test_an_answer_says_what_was_not_listened_to_and_why(question: str) ->
 def test_a_line_of_it_says_why_there_are_no_words() -> None:
     assert observation_line(MUMBLED) == "[0:09-0:11] speech, clip: (no words understood)"
     assert observation_line(BUSY) == "[0:20-0:22] speech, clip: (not listened to: the recogniser was busy)"
-    assert evidence_line(BUSY, Guard()) == "[0:20] heard: (not listened to: the recogniser was busy)"
+    assert evidence_line(BUSY, Guard(), "0:20") == "[0:20] heard: (not listened to: the recogniser was busy)"
 
 
 def test_words_of_another_program_are_no_reason() -> None:

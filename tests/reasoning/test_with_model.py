@@ -103,7 +103,7 @@ async def test_it_may_use_tools_and_cite_what_they_found() -> None:
     assert answer.trace[1].arguments == {"text": "morning", "to": "0:10"}
     assert answer.trace[1].found == "1 observations"
     assert {tool["function"]["name"] for tool in server.requests[0]["tools"]} == {
-        "search", "look", "listen", "timeline", "count",
+        "search", "look", "zoom", "compare", "listen", "timeline", "count",
     }  # fmt: skip
 
 
