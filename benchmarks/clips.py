@@ -1,6 +1,7 @@
 """Ask annotated clips their questions and see how many answers are right.
 
     python -m benchmarks.clips [--media DIR] [--memories DIR] [--json] [--verbose] [--no-history]
+                               [--answers DIR|URL [--weak]]
 
 Every clip DIR/video/NAME.annotations.json whose file is there is replayed by a fresh agent with a memory
 of its own, at full speed (with --memories the memories are kept there, and a clip that is in one is only asked
@@ -18,24 +19,44 @@ Columns, all numbers of questions but the first and the last two:
                (an abstention may cite the nearest evidence there is, and that counts in both)
     %right, %cited
 Questions of an agent that failed, or that gave no answer, count in n alone.
+
+With --answers a model answers: a live server at a URL, or replies that a reader prepared in a folder
+(benchmarks/prepared_replies.py; what nobody has answered yet is written out there, and is left out of the figures).
+--weak has the prepared model say that it is a small one: 4 billion parameters, 4,096 tokens. Then come, over the
+questions, the columns
+    steps 50, 90   calls of tools an answer took: median and 90th percentile
+    tokens         of all prompts of an answer, by estimate, median
+    pictures       shown for an answer, median
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import statistics
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks import harness
 from benchmarks.clips_scoring import Score, score
+from benchmarks.prepared_replies import Asked, ReplyServer, serve_replies
 
 KINDS = ("spoken", "read", "when", "what", "who", "count", "order", "now", "absent")
 PUBLISHED_AIMS = ("spoken", "read", "when")
+# Nothing is described in the background, which would make answers depend on how long a run takes.
+PROFILE = """
+reasoning:
+  backend: openai
+  deadline_s: 600
+  model: {{base_url: "{address}"}}
+  describe: {{when: never}}
+"""
 
 
 @dataclass(frozen=True)
@@ -64,6 +85,7 @@ class Row:
     question: Question
     answer: dict[str, Any] | None
     score: Score | None
+    asked: Asked | None = None
 
 
 def find_clips(media: Path) -> tuple[list[Clip], list[str]]:
@@ -83,15 +105,24 @@ def find_clips(media: Path) -> tuple[list[Clip], list[str]]:
     return clips, absent
 
 
-def ask_clip(clip: Clip, memories: Path | None = None) -> tuple[list[Row], harness.AgentRun]:
-    """Replay a clip into a fresh memory, or one kept in ``memories``, and ask its questions."""
+def ask_clip(
+    clip: Clip, memories: Path | None = None, model: ReplyServer | None = None
+) -> tuple[list[Row], harness.AgentRun]:
+    """Replay a clip into a fresh memory, or one kept in ``memories``, and ask its questions, of ``model`` if any."""
     # The agent answers timed questions first, in order of time: the order in which answers come back.
     order = sorted(clip.questions, key=lambda q: (q.at_s is None, q.at_s or 0.0))
     asked = [{"question": q.text} | ({"at_s": q.at_s} if q.at_s is not None else {}) for q in order]
     with tempfile.TemporaryDirectory(prefix="mindstream-clips-") as folder:
         memory_dir = memories / clip.path.stem if memories else Path(folder, "memory")
-        run = harness.replay([clip.path], memory_dir, asked)
-    return [_row(clip, question, answer) for question, answer in pair(order, run.answers)], run
+        profile = ""
+        if model is not None:
+            model.clip = clip.path.stem
+            profile = PROFILE.format(address=model.address)
+        run = harness.replay([clip.path], memory_dir, asked, profile)
+    rows = [_row(clip, question, answer) for question, answer in pair(order, run.answers)]
+    if model is not None:
+        rows = [replace(row, asked=model.asked.get((clip.path.stem, row.question.text))) for row in rows]
+    return rows, run
 
 
 def pair(
@@ -151,6 +182,28 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
     }
 
 
+def model_figures(rows: Sequence[Row]) -> dict[str, Any]:
+    """What answering through a model took, over all questions and those that are not absent."""
+    answered = [row for row in rows if row.asked and not row.asked.is_open]
+    result: dict[str, Any] = {"open": sum(bool(row.asked and row.asked.is_open) for row in rows)}
+    result["changed"] = sum(row.asked.is_changed for row in answered if row.asked)
+    there = [row for row in answered if row.question.kind != "absent"]
+    for name, some in (("there", there), ("absent", [r for r in answered if r.question.kind == "absent"])):
+        took = [row.asked for row in some if row.asked]
+        steps = sorted(asked.steps for asked in took)
+        right = sum(row.score.right for row in some if row.score)
+        result[name] = {
+            "n": len(some),
+            "right": right,
+            "%right": round(100.0 * right / len(some)) if some else None,
+            "steps 50": statistics.median(steps) if steps else None,
+            "steps 90": steps[min(len(steps) - 1, int(0.9 * len(steps)))] if steps else None,
+            "tokens": round(statistics.median(asked.tokens for asked in took)) if took else None,
+            "pictures": statistics.median(asked.pictures for asked in took) if took else None,
+        }
+    return result
+
+
 def as_table(result: dict[str, Any]) -> str:
     """The figures as the table that is printed and published."""
     lines = [(kind, *tallied.values()) for kind, tallied in result["kinds"].items()]
@@ -182,11 +235,57 @@ def print_row(row: Row) -> None:
         print(f"    [{citation['t0_s']:.2f}-{citation['t1_s']:.2f}] {citation['channel']}: {citation['text'][:140]}")
 
 
+def _told(clip: Clip, found: Sequence[Row], run: harness.AgentRun) -> list[Any]:
+    """How it went, told while it goes."""
+    pace = f"{clip.duration_s / run.wall_s:.1f}x real time"
+    unanswered = sum(row.answer is None for row in found)
+    trouble = f", {unanswered} unanswered" if unanswered else ""
+    if run.code:
+        trouble += f", exit code {run.code}: {run.errors.strip().splitlines()[-1:]}"
+    harness.progress(f"{clip.path.name}: {len(found)} questions, {run.wall_s:.1f} s, {pace}{trouble}")
+    return [clip.path.name, clip.duration_s, run.wall_s, clip.duration_s / run.wall_s]
+
+
+@contextmanager
+def _model(answers: str | None, weak: bool) -> Iterator[ReplyServer | None]:
+    """The model that --answers names."""
+    if not answers:
+        yield None
+        return
+    is_live = answers.startswith(("http://", "https://"))
+    server = ReplyServer(None if is_live else Path(answers), answers.rstrip("/") if is_live else "", weak)
+    with serve_replies(server):
+        yield server
+
+
+def _print_model(rows: Sequence[Row], args: argparse.Namespace) -> int:
+    """The figures of a model; questions that nobody has answered yet are in none of them."""
+    result = model_figures(rows)
+    answered = [row for row in rows if row.asked and not row.asked.is_open]
+    result |= {"clips": sorted({row.clip for row in answered}), "kinds": figures(answered)["kinds"]}
+    if args.verbose and not args.json:
+        for row in answered:
+            print_row(row)
+        print()
+    if args.json:
+        print(json.dumps(result))
+        return 0
+    print(as_table(figures(answered)), "\n")
+    print(harness.table(("", *result["there"]), [(name, *result[name].values()) for name in ("there", "absent")]))
+    if result["open"]:
+        print(f"{result['open']} requests wait for a reader in {args.answers}")
+    if result["changed"]:
+        print(f"{result['changed']} replies were written to requests that have changed since")
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = harness.parser(__doc__)
     parser.add_argument("--media", type=Path, default=harness.DEFAULT_MEDIA, metavar="DIR", help="folder of clips")
     parser.add_argument("--memories", type=Path, metavar="DIR", help="keep the clips' memories here and use them again")
     parser.add_argument("--clip", action="append", metavar="NAME", help="only clips whose name contains this")
+    parser.add_argument("--answers", metavar="DIR|URL", help="a model answers: replies in a folder, or a live server")
+    parser.add_argument("--weak", action="store_true", help="with --answers DIR: as a small model")
     parser.add_argument("--verbose", action="store_true", help="show every question, answer and citation")
     args = parser.parse_args(argv)
     clips, absent = find_clips(args.media) if args.media.is_dir() else ([], [])
@@ -199,16 +298,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         harness.progress(f"{name} is annotated but not there")
     rows: list[Row] = []
     speeds = []
-    for clip in clips:
-        found, run = ask_clip(clip, args.memories)
-        rows += found
-        pace = f"{clip.duration_s / run.wall_s:.1f}x real time"
-        speeds.append([clip.path.name, clip.duration_s, run.wall_s, clip.duration_s / run.wall_s])
-        unanswered = sum(row.answer is None for row in found)
-        trouble = f", {unanswered} unanswered" if unanswered else ""
-        if run.code:
-            trouble += f", exit code {run.code}: {run.errors.strip().splitlines()[-1:]}"
-        harness.progress(f"{clip.path.name}: {len(found)} questions, {run.wall_s:.1f} s, {pace}{trouble}")
+    with _model(args.answers, args.weak) as model:
+        for clip in clips:
+            found, run = ask_clip(clip, args.memories, model)
+            rows += found
+            speeds.append(_told(clip, found, run))
+    if model is not None:
+        return _print_model(rows, args)
     result = figures(rows)
     if args.verbose and not args.json:
         for row in rows:

@@ -56,11 +56,18 @@ class AgentRun:
     peak_rss_bytes: int = 0
 
 
-def replay(files: Sequence[Path], memory_dir: Path, questions: Sequence[Mapping[str, Any]] = ()) -> AgentRun:
-    """Replay files at full speed into ``memory_dir``, asking ``questions`` (objects of a questions file)."""
+def replay(
+    files: Sequence[Path], memory_dir: Path, questions: Sequence[Mapping[str, Any]] = (), profile: str = ""
+) -> AgentRun:
+    """Replay files at full speed into ``memory_dir``, asking ``questions`` (objects of a questions file). ``profile``:
+    YAML of one, in place of the default."""
     command = [sys.executable, str(PROJECT / "run_agent.py"), "replay", *(str(file) for file in files)]
     command += ["--memory", str(memory_dir), "--json"]
     with tempfile.TemporaryDirectory(prefix="mindstream-questions-") as scratch:
+        if profile:
+            path = Path(scratch, "profile.yaml")
+            path.write_text(profile, encoding="utf-8")
+            command += ["--config", str(path)]
         if questions:
             path = Path(scratch, "questions.jsonl")
             path.write_text("".join(json.dumps(question) + "\n" for question in questions), encoding="utf-8")

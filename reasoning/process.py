@@ -80,9 +80,7 @@ async def main(service: Service) -> None:
     watchers = {name: service.caller(name) for name in service.members_of("video")}
     async with anyio.create_task_group() as tasks:
         recordings = Recordings(service.config.perception.vision.mask)
-        turns = Turns(
-            tasks, memory, backend, config, clock, service.log, standing.order, watchers, leisure, recordings
-        )
+        turns = Turns(tasks, memory, backend, config, clock, service.log, standing.order, watchers, leisure, recordings)
 
         # Source -> media time up to which what began to be said is told of only once memory has taken it.
         forgotten_s: dict[str, float] = {}
