@@ -21,6 +21,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +32,12 @@ from benchmarks.known_words import english, misheard, without_speech, words_of
 from perception.audio.pipeline import Hearing
 from perception.audio.vad import Utterance, load_silero
 from perception.capture.blocks import SAMPLE_RATE_HZ, Samples
-from perception.capture.file import open_container
-from perception.capture.file_audio import AudioReader, sound_to_hear
+from perception.capture.file_tracks import open_sound
 from perception.speech.language import NOTHING_KNOWN
 from perception.speech.models import find_whisper, load_whisper
 from perception.speech.whisper import Whisper
 from runtime.config import HearingConfig
-from runtime.errors import MediaError
+from runtime.errors import MediaError, NoSoundError
 
 
 class Heard(Struct, frozen=True):
@@ -58,12 +58,9 @@ def pipeline(whisper: Whisper) -> Hear:
     def hear(path: Path) -> Heard:
         began_s = time.process_time()
         hearing, spoken, texts, end_s = Hearing(config, model), NOTHING_KNOWN, [], 0.0
-        with open_container(path) as container:
-            stream = sound_to_hear(container, path)
-            if stream is None:
-                return Heard("", 0.0, 0.0)
-            utterances: list[Utterance] = []
-            for block in AudioReader(container, stream):
+        utterances: list[Utterance] = []
+        with suppress(NoSoundError), open_sound(path) as reader:
+            for block in reader:
                 utterances += [event for event in hearing.step(block) if isinstance(event, Utterance)]
                 end_s = block.t1_s
         utterances += [event for event in hearing.finish() if isinstance(event, Utterance)]
@@ -90,9 +87,9 @@ def plain(whisper: Whisper) -> Hear:
 
 
 def sound_of(path: Path) -> Samples:
-    with open_container(path) as container:
-        stream = sound_to_hear(container, path)
-        blocks = [block.samples for block in AudioReader(container, stream)] if stream is not None else []
+    blocks: list[Samples] = []
+    with suppress(NoSoundError), open_sound(path) as reader:
+        blocks = [block.samples for block in reader]
     return np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
 
 

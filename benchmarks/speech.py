@@ -21,8 +21,7 @@ from benchmarks import harness
 from perception.audio.pipeline import Hearing
 from perception.audio.vad import SpeechModel, VoiceStart, load_silero
 from perception.capture.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples
-from perception.capture.file import audio_stream, open_container
-from perception.capture.file_audio import AudioReader
+from perception.capture.file_tracks import open_sound
 from runtime.config import HearingConfig
 
 SNR_DB = (40, 20, 10)
@@ -68,9 +67,8 @@ def without_speech(media: Path) -> set[Path]:
 def sound_of(path: Path) -> Samples:
     """All of a recording, 16 kHz mono; empty if it holds no sound."""
     try:
-        with open_container(path) as container:
-            stream = audio_stream(container)
-            blocks = [block.samples for block in AudioReader(container, stream)] if stream is not None else []
+        with open_sound(path) as reader:
+            blocks = [block.samples for block in reader]
     except (OSError, ValueError, av.FFmpegError):
         return np.zeros(0, np.float32)
     except Exception as error:  # a side file is no media, which is no news

@@ -40,6 +40,10 @@ class MediaError(UserError):
     """A file or a device cannot be perceived (missing, not media, no permission, ...)."""
 
 
+class NoSoundError(MediaError):
+    """A file holds no sound that can be decoded."""
+
+
 class WeightsError(UserError):
     """Weights of a model are absent, damaged, of another model, or cannot be fetched."""
 

@@ -3,9 +3,12 @@ whether its crests were cut off."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from perception.capture.blocks import CHUNK_SAMPLES, Samples
+from perception.capture.channels import DEAD
 
 # Two channels say different things where neither their samples agree, at whatever delay up to 2 ms either way, nor
 # their loudness. Correlations seen, over 4 s: two sentences .03 and .27; music and films in stereo .21 and .46 at the
@@ -48,9 +51,10 @@ def say_different_things(left: Samples, right: Samples) -> bool:
     one speaker in each."""
     count = len(left) // CHUNK_SAMPLES * CHUNK_SAMPLES
     size = 1 << max(1, 2 * count - 1).bit_length()
-    energy = float(np.sqrt(np.sum(left * left, dtype=np.float64) * np.sum(right * right, dtype=np.float64)))
-    if not count or energy <= 0.0:
+    powers = [float(np.sum(channel * channel, dtype=np.float64)) for channel in (left, right)]
+    if not count or min(powers) <= DEAD * max(powers):
         return False
+    energy = math.sqrt(powers[0] * powers[1])
     agreement = np.fft.irfft(np.fft.rfft(left, size) * np.conj(np.fft.rfft(right, size)), size)
     near = np.abs(np.concatenate((agreement[-_DELAY_SAMPLES:], agreement[: _DELAY_SAMPLES + 1])))
     if float(near.max()) / energy >= _ALIKE:

@@ -17,7 +17,7 @@ from perception.capture.blocks import SAMPLE_RATE_HZ, Samples
 _CHANNEL_WEIGHT = {"FC": 1.0, "FL": 0.707, "FR": 0.707, "LFE": 0.0, "LFE2": 0.0}
 _SURROUND_WEIGHT = 0.5
 # A channel that is 40 dB weaker than the strongest says nothing that is not in that.
-_DEAD = 1e-4
+DEAD = 1e-4
 # One that follows the strongest upside down, by the correlation of their samples.
 _INVERTED = -0.5
 # How long channels are compared over. What is loud weighs more, so a voice after silence settles it at once.
@@ -65,7 +65,7 @@ class MixChannels:
         if power[loudest] <= 0:
             plain: npt.NDArray[np.float64] = self._weights / self._weights.sum()
             return plain
-        alive = power > _DEAD * power[loudest]
+        alive = power > DEAD * power[loudest]
         alike = self._products[loudest] / np.sqrt(np.maximum(power * power[loudest], 1e-20))
         shares = self._weights * alive * np.where(alike < _INVERTED, -1.0, 1.0)
         mixed: npt.NDArray[np.float64] = shares / np.abs(shares).sum()

@@ -21,7 +21,7 @@ from perception.capture.fingerprint import fingerprint
 from perception.capture.timestamps import JOINED_AT_WILL, MendedPackets
 from runtime.errors import MediaError
 
-_FOR_OTHERS = Disposition.comment | Disposition.karaoke | Disposition.visual_impaired | Disposition.hearing_impaired
+FOR_OTHERS = Disposition.comment | Disposition.karaoke | Disposition.visual_impaired | Disposition.hearing_impaired
 
 # Playlists name other files and addresses; only the recordings themselves are perceived.
 _PLAYLISTS = frozenset({"hls", "concat", "dash", "imf", "sdp", "rtsp"})
@@ -152,7 +152,7 @@ def audio_stream(container: InputContainer) -> Any | None:
 def _worth(stream: Any) -> tuple[bool, bool, int, int, int]:
     context = stream.codec_context
     default = bool(stream.disposition & Disposition.default)
-    return not stream.disposition & _FOR_OTHERS, default, context.sample_rate or 0, context.channels or 0, -stream.index
+    return not stream.disposition & FOR_OTHERS, default, context.sample_rate or 0, context.channels or 0, -stream.index
 
 
 def _check_readable(name: str) -> tuple[int, float]:

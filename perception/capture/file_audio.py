@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +11,8 @@ from av.audio.resampler import AudioResampler
 from av.container import InputContainer
 from av.error import FFmpegError
 
-from perception.capture.blocks import CHUNK_SAMPLES, DIGITAL_SILENCE, SAMPLE_RATE_HZ, AudioBlock, Samples, seconds
+from perception.capture.blocks import CHUNK_SAMPLES, SAMPLE_RATE_HZ, AudioBlock, Samples, seconds
 from perception.capture.channels import MixChannels
-from perception.capture.file import audio_stream, open_container
 from perception.capture.timestamps import MendedPackets
 
 # A quarter of a second: short enough to report a voice at once, long enough to run the models in batches.
@@ -26,47 +24,6 @@ _JITTER_S = 0.06
 _PACKETS_LOST_MAX = 2000
 # Rows of samples: the mix, the left and the right channel (the mix again where there are no such).
 _ROWS = 3
-
-
-def describe_audio(container: InputContainer, stream: Any) -> str:
-    """The chosen stream in words, e.g. "aac 16000 Hz stereo (stream 4 of 2 with sound)"."""
-    context = stream.codec_context
-    channels = {1: "mono", 2: "stereo"}.get(context.channels, f"{context.channels} channels")
-    count = len(container.streams.audio)
-    which = f" (stream {stream.index}, one of {count} with sound)" if count > 1 else ""
-    return f"{context.name} {context.sample_rate} Hz {channels}{which}"
-
-
-def sound_to_hear(container: InputContainer, path: str | os.PathLike[str]) -> Any | None:
-    """The stream to listen to, of ``container`` opened from ``path``: `audio_stream`, unless that is silent throughout
-    and another one is not (a recorder with the microphone on a track of its own)."""
-    first = audio_stream(container)
-    others = [stream for stream in container.streams.audio if stream is not first and stream.codec_context is not None]
-    if first is None or not others:
-        return first
-    loudest = dict.fromkeys((stream.index for stream in (first, *others)), 0.0)
-    with open_container(path) as probed:
-        try:
-            for packet in probed.demux([probed.streams[index] for index in loudest]):
-                try:
-                    frames: Any = packet.decode()
-                except (FFmpegError, MemoryError):
-                    continue
-                loudest[packet.stream.index] = max(loudest[packet.stream.index], *map(_peak, frames), 0.0)
-                if loudest[first.index] > DIGITAL_SILENCE:
-                    return first
-        except (FFmpegError, OSError):
-            pass  # told when it is heard
-    return max((first, *others), key=lambda stream: (loudest[stream.index], stream is first))
-
-
-def _peak(frame: AudioFrame) -> float:
-    """The highest sample, full scale 1."""
-    samples: Any = frame.to_ndarray()
-    if samples.dtype.kind == "f":
-        return float(np.nan_to_num(np.abs(samples)).max(initial=0.0))
-    middle, scale = (128, 128) if samples.dtype == np.uint8 else (0, np.iinfo(samples.dtype).max)
-    return float(np.abs(samples.astype(np.float64) - middle).max(initial=0.0)) / scale
 
 
 class AudioReader:
@@ -89,6 +46,13 @@ class AudioReader:
         self._sides: tuple[int, int] | None = None
         self.reason = "end"
         self.end_s = 0.0
+
+    @property
+    def words(self) -> str:
+        """The stream in words, e.g. "aac 16000 Hz stereo (stream 4)"."""
+        context = self._stream.codec_context
+        channels = {1: "mono", 2: "stereo"}.get(context.channels, f"{context.channels} channels")
+        return f"{context.name} {context.sample_rate} Hz {channels} (stream {self._stream.index})"
 
     def seek(self, t_s: float) -> None:
         """Begin at ``t_s``, rounded down to the grid of chunks. The decoder starts a little earlier to settle."""

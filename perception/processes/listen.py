@@ -18,14 +18,13 @@ from perception.audio.pipeline import Heard, Hearing
 from perception.audio.sound_events import SoundEvents, load_sound_events
 from perception.audio.vad import SpeechModel, load_silero
 from perception.capture.blocks import AudioBlock
-from perception.capture.file import open_container
-from perception.capture.file_audio import AudioReader, describe_audio, sound_to_hear
+from perception.capture.file_tracks import SoundReader, open_sound
 from perception.processes.listen_live import listen_live
 from perception.speech.models import choose_recogniser
 from perception.speech.publish import COUNTED, AudioPublisher
 from perception.speech.recogniser import Recogniser
 from runtime.clock import ReplayClock
-from runtime.errors import MediaError
+from runtime.errors import MediaError, NoSoundError
 from runtime.messages import Observation, SourceEnded, SourceOpened, round_time
 from runtime.plan import FileSource, PerceiveFiles, PerceiveLive
 from runtime.service import Service, remembered
@@ -121,19 +120,16 @@ class _FileListener:
         send = self._service.outbox.send
         with ExitStack() as stack:
             try:
-                container = await self._service.in_thread(stack.enter_context, open_container(self._source.path))
+                reader = await self._service.in_thread(stack.enter_context, open_sound(self._source.path))
                 # Before it is closed the model thread must have let go of it, even if its result is not awaited.
                 stack.callback(self._decoding.acquire)
+            except NoSoundError as error:
+                await send(self._opened(missing=str(error)), self._ended(0.0))
+                return
             except MediaError as error:
                 await send(self._opened(missing=str(error)), self._ended(0.0, str(error)))
                 return
-            stream = await self._service.in_thread(sound_to_hear, container, self._source.path)
-            if stream is None:
-                lacks = "no decoder for its sound" if container.streams.audio else "no audio track"
-                await send(self._opened(missing=lacks), self._ended(0.0))
-                return
-            self._service.log.info("%s: hearing %s", self._name, describe_audio(container, stream))
-            reader = AudioReader(container, stream)
+            self._service.log.info("%s: hearing %s", self._name, reader.words)
             if self._watermark_s > 0:
                 await self._service.in_thread(reader.seek, self._watermark_s - _WARM_UP_S)
             await send(self._opened(duration_s=self._source.duration_s))
@@ -142,7 +138,7 @@ class _FileListener:
                 await self._hear(reader)
                 tasks.cancel_scope.cancel()
 
-    async def _hear(self, reader: AudioReader) -> None:
+    async def _hear(self, reader: SoundReader) -> None:
         teller = self._teller
         async with teller.telling():
             blocks = iter(reader)

@@ -12,11 +12,10 @@ from msgspec.structs import replace
 
 from perception.audio.pipeline import Heard, Hearing
 from perception.audio.vad import Utterance, load_silero
-from perception.capture.file import audio_stream, open_container
-from perception.capture.file_audio import AudioReader
+from perception.capture.file_tracks import SoundReader, open_sound
 from perception.speech.models import choose_recogniser
 from runtime.config import HearingConfig
-from runtime.errors import MediaError, UserError
+from runtime.errors import UserError
 
 
 class SpokenWord(Struct, frozen=True):
@@ -57,11 +56,7 @@ async def transcribe_file(path: Path, hearing: HearingConfig) -> FileTranscript:
     if not recogniser.there_is:
         raise UserError(recogniser.lacking or "speech is not transcribed under this profile")
     model = await anyio.to_thread.run_sync(load_silero)
-    with open_container(path) as container:
-        stream = audio_stream(container)
-        if stream is None:
-            raise MediaError("there is no sound in it that can be decoded")
-        reader = AudioReader(container, stream)
+    with open_sound(path) as reader:
         # What is not speech needs no name here.
         heard = _heard(reader, Hearing(replace(hearing, sounds=False), model))
         spoken: list[Spoken] = []
@@ -79,7 +74,7 @@ async def transcribe_file(path: Path, hearing: HearingConfig) -> FileTranscript:
         return FileTranscript(recogniser.engine, reader.end_s, tuple(spoken))
 
 
-def _heard(reader: AudioReader, hearing: Hearing) -> Iterator[Heard]:
+def _heard(reader: SoundReader, hearing: Hearing) -> Iterator[Heard]:
     for block in reader:
         yield from hearing.step(block)
     yield from hearing.finish()

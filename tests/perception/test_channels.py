@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,15 +16,14 @@ from perception.audio.sounds import Sound
 from perception.audio.vad import Utterance, VoiceActivity, load_silero
 from perception.capture.blocks import SAMPLE_RATE_HZ, AudioBlock, Samples, level_db
 from perception.capture.channels import MixChannels
-from perception.capture.file import audio_stream, open_container
-from perception.capture.file_audio import AudioReader, sound_to_hear
+from perception.capture.file_tracks import open_sound
 from runtime.config import HearingConfig
 from tests.fixtures.agent_runs import SAMPLE
 
 
 def read(path: Path) -> list[AudioBlock]:
-    with open_container(path) as container:
-        return list(AudioReader(container, sound_to_hear(container, path)))
+    with open_sound(path) as reader:
+        return list(reader)
 
 
 def joined(blocks: Sequence[AudioBlock]) -> Samples:
@@ -37,13 +37,16 @@ def voices() -> tuple[Samples, Samples]:
     return tuple(sound[round(t0_s * SAMPLE_RATE_HZ) :][: 4 * SAMPLE_RATE_HZ] for t0_s in (7.0, 25.0))  # type: ignore[return-value]
 
 
-def write(path: Path, *tracks: Samples) -> Path:
-    """A recording whose tracks are (channels, n); the first is the default one."""
+def write(path: Path, *tracks: Samples, languages: Sequence[str] = (), second: int = 0) -> Path:
+    """A recording whose tracks are (channels, n); the first is the default, ``second`` marks the others."""
     with av.open(str(path), "w") as out:
         streams = []
         for track in tracks:
             stream = out.add_stream("pcm_s16le", rate=SAMPLE_RATE_HZ, layout="mono" if len(track) == 1 else "stereo")
+            stream.disposition = av.stream.Disposition(second)
             streams.append(stream)
+        for stream, language in zip(streams, languages, strict=False):
+            stream.metadata["language"] = language
         streams[0].disposition = av.stream.Disposition.default
         for stream, track in zip(streams, tracks, strict=True):
             pcm = (np.clip(track, -1, 1) * 32767).astype(np.int16).T.reshape(1, -1)
@@ -120,18 +123,43 @@ def test_a_voice_in_the_middle_is_found_behind_music_at_the_sides(voices: tuple[
     assert most(np.stack((left, right))) > most(None) + 0.05
 
 
-def test_a_voice_on_a_second_track_is_heard_where_the_first_is_silent(
+def test_a_voice_on_a_second_track_is_heard_as_well_as_alone_beside_a_silent_one(
     voices: tuple[Samples, Samples], tmp_path: Path
 ) -> None:
     voice = voices[0]
-    silent = np.zeros((2, len(voice)), np.float32)
-    recorded = write(tmp_path / "recorder.mkv", silent, voice[None])
-    assert len(utterances(read(recorded))) == 1
-    with open_container(recorded) as container:
-        assert audio_stream(container) is container.streams.audio[0]
-    spoken = write(tmp_path / "dubbed.mkv", voice[None], voices[1][None])
-    with open_container(spoken) as container:
-        assert sound_to_hear(container, spoken) is container.streams.audio[0]
+    nothing = np.zeros((2, len(voice)), np.float32)
+    # What an encoder leaves of digital silence.
+    hiss = 3e-5 * np.random.default_rng(1).standard_normal((2, len(voice))).astype(np.float32)
+    for silent in (nothing, hiss):
+        recorded = read(write(tmp_path / "recorder.mkv", silent, voice[None]))
+        assert [utterance.side for utterance in utterances(recorded)] == [""]
+        assert level_db(joined(recorded)) == pytest.approx(level_db(voice), abs=0.5)
+
+
+def test_who_speaks_on_a_track_of_his_own_is_heard_though_the_others_speak_too(
+    voices: tuple[Samples, Samples], tmp_path: Path
+) -> None:
+    desktop, microphone = voices
+    both = utterances(read(write(tmp_path / "call.mkv", desktop[None], microphone[None])))
+    assert {utterance.side for utterance in both} == {"left", "right"}
+
+
+def test_tracks_of_different_length_are_heard_each_to_its_end(voices: tuple[Samples, Samples], tmp_path: Path) -> None:
+    voice = voices[0]
+    begun = voice[: SAMPLE_RATE_HZ // 2]
+    for tracks in ((begun, voice), (voice, begun)):
+        blocks = read(write(tmp_path / "short.mkv", *(track[None] for track in tracks)))
+        assert sum(len(block.samples) for block in blocks) == len(voice)
+        assert all(a.t1_s == b.t0_s for a, b in itertools.pairwise(blocks))
+
+
+def test_of_a_film_in_two_languages_with_commentary_one_track_is_heard(
+    voices: tuple[Samples, Samples], tmp_path: Path
+) -> None:
+    voice = voices[0]
+    for languages, flags in ((("eng", "deu"), 0), (("eng", "eng"), int(av.stream.Disposition.comment))):
+        film = write(tmp_path / "film.mkv", voice[None], voices[1][None], languages=languages, second=flags)
+        assert np.corrcoef(joined(read(film))[: len(voice)], voice)[0, 1] > 0.999
 
 
 def test_an_offset_is_no_noise_and_takes_nothing_from_a_voice(voices: tuple[Samples, Samples], tmp_path: Path) -> None:

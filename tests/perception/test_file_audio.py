@@ -12,7 +12,7 @@ import pytest
 
 from perception.capture.blocks import DIGITAL_SILENCE, SAMPLE_RATE_HZ, AudioBlock, Samples, level_db
 from perception.capture.file import audio_stream, open_container
-from perception.capture.file_audio import AudioReader, describe_audio
+from perception.capture.file_audio import AudioReader
 
 MEDIA = Path(os.environ.get("MINDSTREAM_MEDIA", Path(__file__).parents[3] / "shared" / "media"))
 needs_media = pytest.mark.skipif(not MEDIA.is_dir(), reason=f"real media not found at {MEDIA}")
@@ -119,7 +119,7 @@ def test_of_two_streams_the_richer_one_is_chosen_and_named() -> None:
         stream = audio_stream(container)
         assert stream is not None
         assert stream.codec_context.sample_rate == 16_000
-        assert describe_audio(container, stream) == "aac 16000 Hz stereo (stream 4, one of 2 with sound)"
+        assert AudioReader(container, stream).words == "aac 16000 Hz stereo (stream 4)"
 
 
 @needs_media
