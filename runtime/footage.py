@@ -26,6 +26,8 @@ FOOTAGE = "footage"
 MARKS = "marks"
 KEEPING = "keeping.json"
 OPEN = "open"
+# What is to take a file's place, while it is made.
+PART = ".part"
 _NAME = re.compile(rf"(?P<t0>\d{{9,}})-(?P<t1>\d{{9,}}|{OPEN})(?P<suffix>\.mkv)?")
 # A stretch that was marked is kept with as much before and after it.
 AROUND_S = 10.0
@@ -92,6 +94,7 @@ def erase(root: Path, windows: Iterable[TimeWindow]) -> int:
     for window in windows:
         for segment in touching(root, window.source, window.t0_s, window.t1_s) if session_of(window.source)[0] else ():
             segment.path.unlink(missing_ok=True)
+            segment.path.with_suffix(PART).unlink(missing_ok=True)
             gone += 1
         for mark in _marks(root / window.source) if session_of(window.source)[0] else ():
             if mark[1] <= window.t1_s and mark[2] >= window.t0_s:

@@ -59,6 +59,7 @@ class ClipOrder(Struct, frozen=True, kw_only=True):
     sound        what is heard instead of the pieces' own sound: of the microphone that listened beside.
     pictures     (t_s, JPEG) kept of the source, in order: shown where there is no piece.
     mask         private regions [x, y, width, height] in 0..1.
+    container    "mp4", or as FFmpeg calls another.
     """
 
     stretches: tuple[tuple[float, float], ...]
@@ -69,6 +70,7 @@ class ClipOrder(Struct, frozen=True, kw_only=True):
     pictures: tuple[tuple[float, bytes], ...] = ()
     mask: tuple[Rect, ...] = ()
     threads: int = 1
+    container: str = "mp4"
 
 
 class ClipMade(Struct, frozen=True):
@@ -130,7 +132,8 @@ def _check_same(path: str, wanted: str) -> None:
 def _write(order: ClipOrder) -> ClipMade:
     """Encode everything, picture and sound side by side in the order of time."""
     shown, heard_s = 0, 0.0
-    with av.open(order.out, "w", format="mp4", options={"movflags": "+faststart"}) as out:
+    index_first = {"movflags": "+faststart"} if order.container == "mp4" else {}
+    with av.open(order.out, "w", format=order.container, options=index_first) as out:
         picture_out: Any = None
         first = next(_pictures(order, LONGEST_PX), None)
         if first is not None:

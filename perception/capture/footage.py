@@ -24,9 +24,10 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
+from perception.capture.blank_footage import BlankFootage, note_blanked
 from perception.capture.blocks import CHUNK_S, SAMPLE_RATE_HZ, AudioBlock
 from perception.capture.file_video import Picture
-from runtime.footage import Keeping, close_abandoned, folder_of, note_keeping, segment_name, trim
+from runtime.footage import Keeping, close_abandoned, erase, folder_of, note_keeping, segment_name, trim
 from runtime.messages import TimeWindow
 from runtime.sources import LiveSource, Rect
 
@@ -69,12 +70,24 @@ class FootageKeeper:
         # Nothing that began up to then is kept: it was forgotten while it was being seen.
         self._not_before_s = -1.0
         self._failed = ""
+        self._blanking = BlankFootage(root, source.label, self._lock, log) if root is not None else None
         if root is not None:
             close_abandoned(root, source.source)
             if keeping.bytes or root.is_dir():
                 with suppress(OSError):  # without room for this there is none for footage
                     note_keeping(root, source.source, keeping)
             trim(root, source.label, keeping, time.time())
+            self._blank(mask)
+
+    def _blank(self, mask: Sequence[Rect]) -> None:
+        """Have what is kept already be black there; what is to come is from its begin."""
+        if self._root is None or self._blanking is None or not mask or not self._root.is_dir():
+            return
+        own = folder_of(self._root, self._source)
+        if not any(own.glob("*.mkv")):
+            with suppress(OSError):
+                note_blanked(own, mask)
+        self._blanking.want(mask)
 
     def packet(self, packet: Packet[Any], streams: list[Any], stamp_s: float | None, t_s: float) -> None:
         """Keep a packet of a connection with these streams: its time stamp by the sender's clock, which all of them
@@ -99,6 +112,7 @@ class FootageKeeper:
         with self._lock:
             self._takes_packets = self._is_stream and not mask
             self._abandon(self._now())
+        self._blank(mask)
 
     def discard(self, since_s: float, until_s: float | None = None) -> None:
         """Delete what is being written, if it touches ``since_s`` or later; begin again after ``until_s``."""
@@ -115,9 +129,12 @@ class FootageKeeper:
             self._file = None
 
     def forget(self, windows: tuple[TimeWindow, ...]) -> None:
-        """Let go of what is being written and was forgotten; the finished files are memory's to erase."""
+        """Let go of what is being written and was forgotten. The finished files are memory's to erase; but one that
+        was just blanked may have taken the place of an erased one."""
         own = [window for window in windows if window.source == self._source]
-        if own:
+        if own and self._root is not None:
+            with self._lock:
+                erase(self._root, own)
             self.discard(min(window.t0_s for window in own), max(window.t1_s for window in own))
 
     def close(self) -> None:

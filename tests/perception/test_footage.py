@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import logging
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,12 @@ import numpy as np
 import pytest
 
 from perception.capture import footage as keeping
+from perception.capture.blank_footage import BlankFootage
 from perception.capture.clip import ClipOrder, Piece, cut
 from runtime.config import parse_config
-from runtime.footage import segments
+from runtime.footage import segment_name, segments
 from runtime.messages import Citation, Forgotten, MaskRequest, Notice, TimeWindow
-from tests.fixtures.drawn_recording import shown_in
+from tests.fixtures.drawn_recording import draw_recording, shown_in
 from tests.fixtures.live_world import FILMED, QUICK, SIZE, World, watching
 from tests.fixtures.loopback import Loopback, beeps
 
@@ -83,6 +86,47 @@ async def test_where_regions_are_private_no_packet_is_kept_and_the_pictures_are_
     for segment in world.masked:  # type: ignore[attr-defined]
         for _, image in shown_in(segment.path):
             assert image[:, : SIZE[0] // 2 - 16].max() < 24 < image[:, SIZE[0] // 2 + 16 :].min()
+
+
+async def test_what_was_kept_before_a_region_was_private_is_black_there_soon_after(tmp_path: Path) -> None:
+    with Loopback(clock_face, rate_hz=10.0, clip_s=4.0, sound=beeps(4.0)) as camera:
+
+        async def then(world: World) -> None:
+            await world.until(lambda: len(finished(tmp_path)) >= 2)
+            await world.handlers[MaskRequest](MaskRequest(mask=((0.0, 0.0, 0.5, 1.0),)))
+            world.raw = finished(tmp_path)  # type: ignore[attr-defined]
+            await world.until(lambda: (tmp_path / FILMED / "blanked.json").exists())
+
+        world = await watching(camera.url("ts"), then, footage=tmp_path)
+    for segment in world.raw:  # type: ignore[attr-defined]
+        shown = shown_in(segment.path)
+        assert len(shown) >= 5
+        for _, image in shown:
+            assert image[:, : SIZE[0] // 2 - 16].max() < 24 < image[:, SIZE[0] // 2 + 16 :].min()
+        with av.open(str(segment.path)) as container:
+            assert container.streams.audio
+    assert not list((tmp_path / FILMED).glob("*.part"))
+
+
+def test_footage_is_blanked_once_in_all_sessions_and_what_cannot_be_is_deleted(tmp_path: Path) -> None:
+    earlier, root = FILMED.replace("30T", "29T"), tmp_path
+    for source in (earlier, "yard@2026-11-29T10:00:00"):
+        (root / source).mkdir()
+        draw_recording(root / source / "x.mp4", length_s=2).rename(root / source / segment_name(0.0, 2.0))
+    (root / earlier / segment_name(5.0, 6.0)).write_bytes(b"no film")
+    whole = ((0.0, 0.0, 1.0, 1.0),)
+    blanking = BlankFootage(root, "door", threading.Lock(), logging.getLogger())
+    blanking.want(whole)
+    blanking.join()
+    (kept,) = segments(root, earlier)
+    assert max(image.max() for _, image in shown_in(kept.path)) < 24
+    (others,) = segments(root, "yard@2026-11-29T10:00:00")
+    assert max(image.max() for _, image in shown_in(others.path)) > 30
+    blanked_at = kept.path.stat().st_ino
+    again = BlankFootage(root, "door", threading.Lock(), logging.getLogger())
+    again.want(whole)
+    again.join()
+    assert kept.path.stat().st_ino == blanked_at
 
 
 async def test_a_camera_without_packets_is_kept_small_and_a_few_a_second(tmp_path: Path) -> None:
