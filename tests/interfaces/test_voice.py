@@ -20,6 +20,7 @@ from runtime.interfaces.voice import synthesis
 from runtime.interfaces.voice.addressed import Addressed, AddressOptions, after_phrase, asks
 from runtime.interfaces.voice.converse import VoiceConversation
 from runtime.interfaces.voice.echo import EchoGate, Spoken
+from runtime.interfaces.voice.phonemes import load_phonemizer, phonemes
 from runtime.interfaces.voice.player import Loudspeaker
 from runtime.interfaces.voice.sentences import SentenceSplitter
 from runtime.interfaces.voice.synthesis import Speech, load_synthesizer, sound_starts_s
@@ -370,30 +371,43 @@ def piper(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> synthesis.Piper:
         "phoneme_id_map": {phoneme: [k] for k, phoneme in enumerate(known)} | {"\u0303": [99]},
     }
     (tmp_path / "voice.onnx.json").write_text(json.dumps(config), encoding="utf-8")
-    monkeypatch.setattr(synthesis, "locate", lambda name: (tmp_path / "voice.onnx", tmp_path / "voice.onnx.json"))
-    monkeypatch.setattr(synthesis, "find_espeak", lambda: "espeak-ng")
+    monkeypatch.setattr(synthesis, "require", lambda name: (tmp_path / "voice.onnx", tmp_path / "voice.onnx.json"))
+    monkeypatch.setattr(synthesis, "load_phonemizer", lambda: lambda voice, clause: "hə")
     return synthesis.Piper()
 
 
 def test_piper_is_given_marks_between_clauses_and_neither_flags_of_languages_nor_whole_accents(
-    piper: synthesis.Piper, monkeypatch: pytest.MonkeyPatch
+    piper: synthesis.Piper,
 ) -> None:
     given = {"Hello,": "həlˈoʊ\n", "3.5 worlds:": "3 wɜːld\n", 'it is "Dr. Blanc"?': "ɪt ɪz\n(fr)blˈɑ̃(en-us)\n"}
-    monkeypatch.setattr(synthesis, "_run", lambda command, text: given[text].encode())
-    said = piper.phonemes('Hello, 3.5 worlds: it is "Dr. Blanc"?')
+    said = phonemes(lambda voice, clause: given[clause], "en-us", 'Hello, 3.5 worlds: it is "Dr. Blanc"?')
     assert said == "həlˈoʊ, 3 wɜːld: ɪt ɪz blˈɑ\u0303?"
     # Begin and a pad, each known phoneme and a pad, the end; what the voice does not know is left out.
     assert piper.phoneme_ids("ha\u0303ʊ?") == [1, 0, 8, 0, 22, 0, 99, 0, 6, 0, 2]
 
 
-def test_piper_speaks_the_ids_of_a_sentence_at_the_rate_of_its_voice(
-    piper: synthesis.Piper, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(synthesis, "_run", lambda command, text: "hə\n".encode())
+def test_piper_speaks_the_ids_of_a_sentence_at_the_rate_of_its_voice(piper: synthesis.Piper) -> None:
     speech = piper.speak("Huh.")
     ids = np.array([1, 0, 8, 0, 9, 0, 5, 0, 2], np.float32)
     assert speech.sample_rate_hz == 22050
     assert speech.samples == pytest.approx(ids / ids.max())  # as loud as may be
+
+
+def test_espeaks_library_gives_phonemes_of_all_of_a_clause_and_refuses_no_voice_it_has() -> None:
+    pytest.importorskip("espeakng_loader", reason="no package carries espeak-ng's library here")
+    phonemize = load_phonemizer()
+    assert phonemes(phonemize, "en-us", "The train leaves, at seven.") == "ðə tɹˈeɪn lˈiːvz, æt sˈɛvən."
+    said = phonemes(phonemize, "en-us", 'It is "Dr. Blanc"!')
+    assert "dˈɑːktɚ" in said and said.endswith("!")
+    with pytest.raises(MindstreamError, match="no voice 'nobody'"):
+        phonemize("nobody", "one")
+
+
+def test_without_espeaks_library_its_command_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with pytest.raises(MindstreamError, match="espeak-ng is not installed"):
+        load_phonemizer()
 
 
 def test_a_piper_voice_that_is_damaged_is_told_in_one_line(piper: synthesis.Piper, tmp_path: Path) -> None:
@@ -413,6 +427,7 @@ def test_espeak_speaks_a_sentence_and_takes_nothing_in_it_for_an_option() -> Non
 
 def test_without_anything_to_speak_with_it_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
     synthesizer, why = load_synthesizer("auto")
     assert synthesizer is None
     assert "espeak-ng is not installed" in why

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
-import shutil
-import subprocess
-import unicodedata
 import wave
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -16,19 +12,13 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from runtime import program
 from runtime.errors import ConfigError, MindstreamError, WeightsError
-from runtime.weights.known import locate
+from runtime.interfaces.voice.phonemes import find_espeak, load_phonemizer, phonemes, run_espeak
+from runtime.weights.known import require
 
 Samples = npt.NDArray[np.float32]
 
-_TIMEOUT_S = 20.0
-VOICE = "piper/en_US-lessac-medium"
-# Where a clause ends within a sentence, and the mark that a clause ends with, whatever closes after it.
-_CLAUSE_END = re.compile(r"(?<=[,;:])\s+")
-_MARK = re.compile(r"""([.,;:?!])["')\]”’]*$""")
-# espeak-ng's flags around words of another language: "(fr)" before, "(en)" behind.
-_LANGUAGE_FLAG = re.compile(r"\([^)]+\)")
+VOICE = "piper/en_US-joe-medium"
 
 
 class Speech(Struct, frozen=True):
@@ -60,8 +50,7 @@ class EspeakNg:
         self._command = find_espeak()
 
     def speak(self, sentence: str) -> Speech:
-        """The sentence goes over standard input, so that nothing in it is an option."""
-        ran = _run([self._command, "--stdout", "--stdin"], sentence)
+        ran = run_espeak([self._command, "--stdout", "--stdin"], sentence)
         try:
             with wave.open(io.BytesIO(ran)) as sound:
                 rate_hz = sound.getframerate()
@@ -85,11 +74,8 @@ class Piper:
     def __init__(self) -> None:
         import onnxruntime
 
-        self._command = find_espeak()
-        files = locate(VOICE)
-        if files is None:
-            raise WeightsError(f"weights {VOICE} are not on this machine; `{program.name()} setup`")
-        model, config = files
+        self._phonemize = load_phonemizer()
+        model, config = require(VOICE)
         try:
             self._config = json.loads(config.read_text(encoding="utf-8"))
             self._ids: dict[str, list[int]] = self._config["phoneme_id_map"]
@@ -99,7 +85,8 @@ class Piper:
             raise WeightsError(f"{model}: damaged, or no Piper voice ({' '.join(str(error).split())[:100]})") from error
 
     def speak(self, sentence: str) -> Speech:
-        ids = self.phoneme_ids(self.phonemes(sentence))
+        voice = str(self._config.get("espeak", {}).get("voice", "en-us"))
+        ids = self.phoneme_ids(phonemes(self._phonemize, voice, sentence))
         inference = self._config.get("inference", {})
         scales = [
             inference.get("noise_scale", 0.667),
@@ -119,17 +106,6 @@ class Piper:
             raise MindstreamError(f"{VOICE} failed: {' '.join(str(error).split())[:100]}") from error
         # As loud as it may be, as Piper's own program has it: voices differ.
         return Speech(sound / max(1e-8, float(np.abs(sound).max(initial=0.0))), self._rate_hz)
-
-    def phonemes(self, sentence: str) -> str:
-        """IPA with the marks between clauses and at the end, which voices are trained to hear; decomposed, so that
-        each accent is a phoneme of its own."""
-        voice = str(self._config.get("espeak", {}).get("voice", "en-us"))
-        clauses = []
-        for clause in _CLAUSE_END.split(sentence.strip()):
-            ipa = _run([self._command, "-q", "--ipa", "-v", voice, "--stdin"], clause).decode(errors="replace")
-            mark = _MARK.search(clause)
-            clauses.append(" ".join(_LANGUAGE_FLAG.sub("", ipa).split()) + (mark[1] if mark else ""))
-        return unicodedata.normalize("NFD", " ".join(clauses))
 
     def phoneme_ids(self, phonemes: str) -> list[int]:
         """Begin, each known phoneme with a pad behind it, end; phonemes the voice does not know are left out."""
@@ -161,21 +137,6 @@ def load_synthesizer(which: str) -> tuple[Synthesizer | None, str]:
         except (MindstreamError, ImportError) as error:
             why = str(error)
     return None, f"answers are written, not spoken: {why}"
-
-
-def find_espeak() -> str:
-    found = shutil.which("espeak-ng")
-    if found is None:
-        raise MindstreamError("espeak-ng is not installed (Debian, Ubuntu: apt install espeak-ng)")
-    return found
-
-
-def _run(command: list[str], text: str) -> bytes:
-    try:
-        ran = subprocess.run(command, input=text.encode(), capture_output=True, timeout=_TIMEOUT_S, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise MindstreamError(f"{command[0]} failed: {error}") from error
-    return ran.stdout
 
 
 def sound_starts_s(speech: Speech, quiet: float = 0.01, pause_s: float = 0.3) -> tuple[float, ...]:
