@@ -36,9 +36,17 @@ async def speak_slowly(request: Json, reply: Reply) -> None:
 
 
 async def measure_cancel(
-    reasoning: Caller, server: ChatServer, interrupt: Callable[[str], None], asked: Sequence[str], seed: int = 7
+    reasoning: Caller,
+    server: ChatServer,
+    interrupt: Callable[[str], None],
+    asked: Sequence[str],
+    seed: int = 7,
+    rest_s: float = 0.0,
 ) -> dict[str, float]:
-    """``cancel_p50_ms``, ``cancel_p99_ms``; ``said_after`` counts parts that came after the silence (must be 0)."""
+    """``cancel_p50_ms``, ``cancel_p99_ms``; ``said_after`` counts parts that came after the silence (must be 0).
+
+    ``rest_s``: before each question nobody asks for so long, so that what runs in the background begins.
+    """
     server.script = speak_slowly
     instants = random.Random(seed)
     silence_ms: list[float] = []
@@ -48,6 +56,7 @@ async def measure_cancel(
         text = question if i % 4 else "And before that?"
         after_s = instants.uniform(0.0, THINKS_S + PIECES * SPEAKS_S if i % 4 else 0.01)
         interrupted_s = 0.0
+        await anyio.sleep(rest_s)
 
         async def interrupt_later(name: str = conversation, wait_s: float = after_s) -> None:
             nonlocal interrupted_s

@@ -38,29 +38,35 @@ from benchmarks.memory_process import MEMBERS, publisher, run_directory, start_m
 from benchmarks.turn_cancel import measure_cancel, measure_fairness
 from runtime.bus import Member
 from runtime.calls import Caller, ControlSender
-from runtime.config import Config, ModelConfig, ReasoningConfig
+from runtime.config import Config, DescribeConfig, ModelConfig, ReasoningConfig
 from runtime.messages import Answer, AnswerPart, AskRequest, Interrupt
 from runtime.plan import OnFolder, Plan
+from runtime.service import Service
 from tests.fixtures.chat_server import ChatServer, Json, Reply, serve_chat
 
 QUESTIONS = 200
 DEADLINE_S = 30.0
 WARM_UP = 5
+# Nothing is described beside what is measured.
+QUIET = DescribeConfig(when="never")
 
 
 class Agent(Struct):
     """Memory and reasoning running, and the server that reasoning's model is behind.
 
-    ``interrupt`` gives up what a conversation is being told, over reasoning's control socket.
+    ``interrupt`` gives up what a conversation is being told, over reasoning's control socket; ``service`` publishes as
+    what perceives would.
     """
 
     reasoning: Caller
+    memory: Caller
     server: ChatServer
     interrupt: Callable[[str], None]
+    service: Service
 
 
 @asynccontextmanager
-async def running(memory_dir: Path) -> AsyncIterator[Agent]:
+async def running(memory_dir: Path, backend: str = "openai", describe: DescribeConfig = QUIET) -> AsyncIterator[Agent]:
     """An agent on this memory, without eyes and ears."""
 
     async def answer_at_once(request: Json, reply: Reply) -> None:
@@ -71,7 +77,11 @@ async def running(memory_dir: Path) -> AsyncIterator[Agent]:
     model = [{"id": "instant", "object": "model", "max_model_len": 16384}]
     with run_directory() as run_dir:
         async with serve_chat(answer_at_once, model) as server:
-            config = Config(reasoning=ReasoningConfig(backend="openai", model=ModelConfig(base_url=server.base_url)))
+            config = Config(
+                reasoning=ReasoningConfig(
+                    backend=backend, model=ModelConfig(base_url=server.base_url), describe=describe
+                )
+            )
             async with publisher(run_dir, config) as service:
                 try:
                     processes.append(start_memory(run_dir, memory_dir, config))
@@ -91,11 +101,7 @@ async def running(memory_dir: Path) -> AsyncIterator[Agent]:
                     def interrupt(conversation: str) -> None:
                         control.send(Interrupt(conversation=conversation))
 
-                    yield Agent(
-                        service.caller("reasoning"),
-                        server,
-                        interrupt,
-                    )
+                    yield Agent(service.caller("reasoning"), service.caller("memory"), server, interrupt, service)
                 finally:
                     context.destroy(linger=0)
                     for process in reversed(processes):

@@ -49,14 +49,19 @@ class Outcome(Struct, frozen=True):
 
 
 def judge(frame: Frame, matter: Matter, rows: Sequence[Row], known: Known, abstain_below: float) -> Outcome:
-    """What these rows, in the order of the plan, entitle the answer to."""
+    """What these rows, in the order of the plan, entitle the answer to.
+
+    A description that lacks a word of the question is of something else: "the nurse with the ladder" is neither the
+    nurse nor the man with the ladder.
+    """
     step = PLAN[frame.reduce, matter]
     if step.need == "all":
         kept = [row for row in rows if not row.missing and (matter != "words" or strength(frame, row) > 0)]
         kept = [row for row in kept if _says_more(frame, row)] or _only_kind(frame, rows)
     else:
-        best = max((strength(frame, row) for row in rows), default=0.0)
-        kept = [row for row in rows if strength(frame, row) >= max(abstain_below, 0.6 * best)]
+        whole = [row for row in rows if row.kind != "described" or not row.missing]
+        best = max((strength(frame, row) for row in whole), default=0.0)
+        kept = [row for row in whole if strength(frame, row) >= max(abstain_below, 0.6 * best)]
         if _is_anywhere(frame) and len({row.told for row in rows}) > 1:
             kept = []
     if kept and len(kept) >= (frame.ordinal if frame.reduce == "exists" else 1):

@@ -72,6 +72,8 @@ class Chooser:
         self._memory = memory
         self._per_event = per_event
         self._vectors: OrderedDict[str, tuple[float, ...]] = OrderedDict()
+        # By frame: the distance to the likest of those that it was compared with.
+        self._nearest: dict[str, tuple[float, frozenset[str]]] = {}
         self._further: dict[str, tuple[Observation, ...]] = {}
 
     async def hour(self, view: View, record: SourceRecord, number: int, skip: frozenset[str]) -> Hour:
@@ -129,6 +131,7 @@ class Chooser:
     def forget(self) -> None:
         """Something was erased: nothing of a picture is known any more."""
         self._vectors.clear()
+        self._nearest.clear()
         self._further.clear()
 
     async def _by_id(self, view: View, ids: Sequence[str]) -> list[Observation]:
@@ -158,12 +161,18 @@ class Chooser:
         cannot be compared, the newest first."""
         self._note(frames)
         self._note(await self._by_id(view, [id_ for id_ in described if id_ not in self._vectors]))
-        known = [self._vectors[id_] for id_ in described if id_ in self._vectors]
+        known = frozenset(id_ for id_ in described if id_ in self._vectors)
         novelty: dict[str, float] = {}
         for frame in frames:
             mine = self._vectors.get(frame.id, ())
-            novelty[frame.id] = min((1.0 - likeness(mine, other) for other in known), default=1.0)
-            await anyio.lowlevel.checkpoint()  # 64 comparisons take 1.5 ms, and somebody may ask
+            distance, compared = self._nearest.get(frame.id, (1.0, frozenset()))
+            if new := known - compared:
+                distance = min(distance, *(1.0 - likeness(mine, self._vectors[id_]) for id_ in new))
+                self._nearest[frame.id] = distance, compared | new
+                await anyio.lowlevel.checkpoint()  # 64 comparisons take 1.5 ms, and somebody may ask
+            novelty[frame.id] = distance
+        while len(self._nearest) > VECTORS_KEPT:
+            del self._nearest[next(iter(self._nearest))]
         return sorted(frames, key=lambda o: (-round(novelty[o.id], 2), -o.t0_s, o.id))
 
     def _note(self, frames: Iterable[Observation]) -> None:
