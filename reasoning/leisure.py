@@ -1,4 +1,8 @@
-"""When nobody waits for an answer: background work runs only then, and is given up the moment somebody asks."""
+"""When nobody waits for an answer: background work runs only then, and is given up the moment somebody asks.
+
+Three claims on the model, the first before the second before the third: somebody waits for an answer (`taken`),
+something must be looked at while it is there (`errand`), and what can be done at any time (`spent`).
+"""
 
 from __future__ import annotations
 
@@ -17,41 +21,62 @@ class Leisure:
         self._idle_s = idle_s
         self._clock = clock
         self._waiting = 0
-        self._nobody_waits = anyio.Event()
-        self._nobody_waits.set()
+        self._is_free = anyio.Event()
+        self._is_free.set()
         self._since_s = clock.now()
+        self._errands: set[anyio.CancelScope] = set()
         self._at_work: set[anyio.CancelScope] = set()
 
     @contextmanager
     def taken(self) -> Iterator[None]:
-        """Somebody waits for an answer while this lasts; what runs in the background is cancelled at once."""
+        """Somebody waits for an answer while this lasts; all else is cancelled at once."""
         self._waiting += 1
-        if self._waiting == 1:
-            self._nobody_waits = anyio.Event()
-        for scope in self._at_work:
-            scope.cancel()
+        self._busy(*self._errands, *self._at_work)
         try:
             yield
         finally:
             self._waiting -= 1
             self._since_s = self._clock.now()
-            if not self._waiting:
-                self._nobody_waits.set()
-
-    async def come(self) -> None:
-        """Wait until nobody has waited for an answer for ``idle_s`` seconds."""
-        while self._waiting or self._clock.now() < self._since_s + self._idle_s:
-            await self._nobody_waits.wait()
-            await self._clock.sleep_until(self._since_s + self._idle_s)
+            self._freed()
 
     @contextmanager
-    def spent(self) -> Iterator[anyio.CancelScope]:
-        """Background work: cancelled as soon as somebody asks, and at once where somebody waits already."""
+    def errand(self) -> Iterator[anyio.CancelScope]:
+        """Something that cannot wait, but comes after whoever asks: cancelled then, and at once where somebody does."""
         with anyio.CancelScope() as scope:
-            self._at_work.add(scope)
+            self._errands.add(scope)
+            self._busy(*self._at_work)
             if self._waiting:
                 scope.cancel()
             try:
                 yield scope
             finally:
+                self._errands.discard(scope)
+                self._freed()
+
+    async def come(self) -> None:
+        """Wait until nobody has waited for an answer for ``idle_s`` seconds, and no errand is under way."""
+        while not self._is_free.is_set() or self._clock.now() < self._since_s + self._idle_s:
+            await self._is_free.wait()
+            await self._clock.sleep_until(self._since_s + self._idle_s)
+
+    @contextmanager
+    def spent(self) -> Iterator[anyio.CancelScope]:
+        """Background work: cancelled as soon as anything else comes, and at once where something is under way."""
+        with anyio.CancelScope() as scope:
+            self._at_work.add(scope)
+            if not self._is_free.is_set():
+                scope.cancel()
+            try:
+                yield scope
+            finally:
                 self._at_work.discard(scope)
+
+    def _busy(self, *scopes: anyio.CancelScope) -> None:
+        if self._is_free.is_set():
+            self._is_free = anyio.Event()
+        for scope in scopes:
+            scope.cancel()
+
+    def _freed(self) -> None:
+        if not (self._waiting or self._errands):
+            self._is_free.set()

@@ -117,7 +117,7 @@ async def main(service: Service) -> None:
             await backend.open()
             service.report(notes=(f"answers: {backend.name}",))
 
-        running = (listen_for_voices, hear_of_commits, open_backend, standing.run, describer.run)
+        running = (listen_for_voices, hear_of_commits, open_backend, standing.run, standing.look_out.run, describer.run)
         for task in (*running, *((sender.run,) if sender else ())):
             tasks.start_soon(task)
         service.on_control(Interrupt, turns.interrupt)

@@ -199,6 +199,8 @@ class StandingConfig(Section, frozen=True):
     limit: PositiveInt = 32
     confirmations_per_h: NonNegativeInt = 60
     confirm_deadline_s: Positive = 15.0
+    look_every_s: Positive = 10.0
+    looks_per_h: NonNegativeInt = 120
     bell: bool = True
     webhook: Annotated[str, Meta(pattern=r"^(https?://\S+)?$")] = ""
     webhook_private: bool = False

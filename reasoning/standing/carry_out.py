@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
 from reasoning.answer.draft import Claim, Draft, refusal
+from reasoning.backends.chat_model import ChatModel
+from reasoning.query.known import known_of
 from reasoning.query.memory_client import MemoryClient
+from reasoning.standing.alarms import Alarms
+from reasoning.standing.beyond_signs import with_eyes
 from reasoning.standing.commands import StandingCommand, bare_condition, parse_command
 from reasoning.standing.conditions import account, parse_condition
 from reasoning.standing.store import StandingQueryStore
@@ -15,16 +20,29 @@ from runtime.clock import media_time
 from runtime.language.lists import quote, sentence
 from runtime.language.normalise import fold, words
 from runtime.language.stem import stem
-from runtime.messages import StandingQuery, StandingRequest, StatusRequest
+from runtime.messages import Decision, StandingQuery, StandingRequest, StatusRequest
+
+# So many of the newest decisions are told.
+TOLD = 10
 
 
 class CommandExecutor:
     """Writes commands into ``book``, which is on disk only after `StandingQueryStore.save`; at most ``limit`` are
     kept."""
 
-    def __init__(self, memory: MemoryClient, book: StandingQueryStore, limit: int, has_model: bool) -> None:
+    def __init__(
+        self,
+        memory: MemoryClient,
+        book: StandingQueryStore,
+        alarms: Alarms,
+        limit: int,
+        has_model: Callable[[], bool],
+        eyes: Callable[[], Awaitable[ChatModel | None]],
+    ) -> None:
         self._memory = memory
         self._book = book
+        self._alarms = alarms
+        self._eyes = eyes
         self._limit = limit
         self._has_model = has_model
 
@@ -41,6 +59,10 @@ class CommandExecutor:
                 which = "" if not queries else f"Which one? There are {len(queries)}."
                 return Draft((*((Claim(which),) if which else ()), *_listing(queries).claims)), False
             return Draft((Claim(f"None of these is {quote(order.which)}."), *_listing(queries).claims)), False
+        if order.action == "why":
+            return Draft(tuple(Claim(line) for line in self._decided(chosen))), True
+        if order.action == "wrong":
+            return await self._mark(chosen)
         if order.action == "remove":
             self._book.remove(*(query.id for query in chosen))
         else:
@@ -51,6 +73,9 @@ class CommandExecutor:
 
     async def _add(self, order: StandingCommand, conversation: str) -> tuple[Draft, bool]:
         condition = parse_condition(order.condition)
+        sources = (await self._memory.status(StatusRequest())).sources
+        if await self._eyes() is not None:
+            condition = with_eyes(condition, known_of(sources))
         if not condition.signs:
             return refusal(condition.unsupported), False
         same = [
@@ -62,9 +87,8 @@ class CommandExecutor:
             return Draft((Claim(f"I am already waiting for that: {_named(same[0])}."),)), True
         if len(self._book.queries) >= self._limit:
             return refusal(f"I already wait for {self._limit} things; remove one first"), False
-        sources = (await self._memory.status(StatusRequest())).sources
         encoders = sources[-1].encoders if sources else {}
-        promise = account(condition, encoders, order.every, self._has_model)
+        promise = account(condition, encoders, order.every, self._has_model())
         query = StandingQuery(
             id=self._book.next_id(),
             text=order.condition,
@@ -76,6 +100,25 @@ class CommandExecutor:
         )
         self._book.put(query)
         return Draft((Claim(f"All right, that is {query.id}."), Claim(promise))), True
+
+    async def _mark(self, chosen: Sequence[StandingQuery]) -> tuple[Draft, bool]:
+        """What these told last was a false alarm; one that was to tell once waits again."""
+        claims, done = [], False
+        for query in chosen:
+            said = await self._alarms.mark(query)
+            done = done or bool(said)
+            claims.append(Claim(f"{_named(query)}: {said or 'it has told nothing that could be wrong'}."))
+            if said and query.state == "done":
+                self._book.put(msgspec.structs.replace(query, state="active"))
+        return Draft(tuple(claims)), done
+
+    def _decided(self, chosen: Sequence[StandingQuery]) -> list[str]:
+        """A line for each of the newest decisions about these."""
+        ids = {query.id for query in chosen}
+        found = [d for d in self._book.decisions if d.query in ids][-TOLD:]
+        if not found:
+            return ["Nothing has come up for it yet."]
+        return [_decision_line(d) for d in found]
 
     def _chosen(self, order: StandingCommand) -> list[StandingQuery]:
         queries = list(self._book.queries.values())
@@ -111,6 +154,15 @@ def _line(query: StandingQuery) -> str:
     times = "once" if query.told == 1 else f"{query.told} times"
     often = f"; told {times}, last at {media_time(query.last_t_s)} of {query.last_source}" if query.told else ""
     return f"{_named(query)}{state}{often}"
+
+
+def _decision_line(decision: Decision) -> str:
+    """When, whether and why, and what became of it."""
+    by = {"sign": "by a sign", "confirm": "a model that was asked", "look": "a model that looked"}[decision.by]
+    what = "yes" if decision.yes else "no"
+    end = "; you called it a false alarm" if decision.mistaken else "; told" if decision.told else ""
+    reason = f": {decision.reason.rstrip('.')}" if decision.reason else ""
+    return f"{decision.query} at {media_time(decision.t_s)} of {decision.source}, {by}, {what}{reason}{end}."
 
 
 def _named(query: StandingQuery) -> str:

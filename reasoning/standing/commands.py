@@ -14,7 +14,7 @@ from msgspec import Struct
 from reasoning.standing.unsupported import is_past
 from runtime.language.normalise import fold
 
-Action = Literal["add", "list", "pause", "resume", "remove"]
+Action = Literal["add", "list", "pause", "resume", "remove", "wrong", "why"]
 
 
 class StandingCommand(Struct, frozen=True):
@@ -74,6 +74,11 @@ _REMOVE = re.compile(
 _REMOVE_ALL = re.compile(
     r"^(?:stop|remove|cancel|delete|drop) all (?:the |my )?(?:alerts|standing queries|watches|notifications)$"
 )
+# "That was a false alarm", "q2 was wrong": of the only query that told something, or of one by its name.
+_WRONG = re.compile(
+    rf"^(?:(?:that|this|it) (?:is|was) (?:a )?false alarm|false alarm)(?: (?:for|of|about) {_WHICH})?$|"
+    r"^(?:query )?(?P<id>q\d+) (?:is|was) (?:wrong|(?:a )?false alarm|mistaken)$"
+)
 # An order that breaks off; but "tell me when" may well be about what was just said.
 _NOTHING_WHEN = re.compile(
     rf"^{_POLITE}(?:let me know|(?:warn|alert|notify|inform|ping|wake|call) me)(?: please)?,?\s+(?:{_EVERY}|{_ONCE})$"
@@ -96,6 +101,9 @@ def parse_command(text: str) -> StandingCommand | None:
         if found := pattern.match(low):
             which = _which(found["which"])
             return StandingCommand(action, which="" if which == "all" else which, all=which == "all")  # type: ignore[arg-type]
+    if found := _WRONG.match(low):
+        which = _which(found["which"]) if found["which"] else found["id"] or ""
+        return StandingCommand("wrong", which="" if which == "all" else which, all=which == "all")
     if _NOTHING_WHEN.match(low):
         return StandingCommand("add")
     if text.rstrip().endswith("?") and not re.match(r"(?:could|can|will|would) you\b", low):

@@ -24,7 +24,7 @@ from runtime.language.normalise import fold, words
 from runtime.language.numbers import number_value
 from runtime.language.stem import stem
 
-Sign = Literal["voice", "said", "read", "person", "moving", "cut", "dark", "bright", "sound", "thing"]
+Sign = Literal["voice", "said", "read", "person", "moving", "cut", "dark", "bright", "sound", "thing", "look"]
 
 # What ends, or is not there, is no observation: only beginnings are noticed.
 _ENDS = re.compile(
@@ -198,7 +198,7 @@ def _content(frame: Frame) -> list[str]:
 def _names(text: str) -> tuple[str, ...]:
     """What of the condition names a thing, or tells what it does beyond coming and going."""
     stems = [stem(w) for w in words(text)]
-    going = [p for p in lexicon.PREDICATES.find(stems) if p.value in _GOING]
+    going = [p for p in lexicon.PREDICATES.find(stems) if p.value in GOING]
     weak = {stems[i] for p in going for i in range(p.start, p.start + p.length)} | _WEAK | _MOVES | _PICTURE_WORDS
     return tuple(
         w
@@ -210,7 +210,7 @@ def _names(text: str) -> tuple[str, ...]:
     )
 
 
-_GOING = frozenset(("enter", "leave", "pass", "move", "stay"))
+GOING = frozenset(("enter", "leave", "pass", "move", "stay"))
 _PICTURE_WORDS = frozenset(map(stem, "picture image screen scene light dark black bright thing".split()))
 
 
@@ -234,10 +234,13 @@ def account(condition: Condition, encoders: Mapping[str, str], every: bool, has_
         "bright": "I see a dark picture become bright",
         "sound": f"I hear {join(_SOUNDS.get(kind, kind) for kind in condition.sounds) or 'a sound'}",
         "thing": f"I recognise {recognised}{_coming(condition)}",
+        "look": "a language model that I show the picture to, now and then, says that it is so",
     }
     knows_things = recognises_things(encoders)
     signs = [sign for sign in condition.signs if sign != "thing" or (knows_things and condition.beyond)]
     promise = f"I will tell you {'each time' if every else 'once, when'} {join([by[sign] for sign in signs], 'or')}."
+    if "look" in condition.signs:
+        return promise
     if "thing" in condition.signs and condition.beyond:
         if "moving" in condition.signs and not knows_things:
             return f"{promise} I cannot tell {with_article(condition.names[0])} from other moving things."

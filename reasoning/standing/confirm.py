@@ -49,9 +49,11 @@ class Confirmer:
     def has_model(self) -> bool:
         return self._backend.name != EXTRACTIVE
 
-    async def confirm(self, query: StandingQuery, o: Observation, generation: int) -> bool | None:
-        """Whether the model agrees that ``o`` is what the query waits for; None where it was not, or could not be,
-        asked."""
+    async def confirm(
+        self, query: StandingQuery, o: Observation, generation: int, note: str = ""
+    ) -> tuple[bool, str] | None:
+        """Whether the model agrees that ``o`` is what the query waits for, and its words; None where it was not, or
+        could not be, asked. ``note``: what it is told besides."""
         asked = self._asked.setdefault(o.source, deque())
         while asked and o.t0_s - asked[0] >= HOUR_S:
             asked.popleft()
@@ -60,10 +62,8 @@ class Confirmer:
             return None
         asked.append(o.t0_s)
         view = View(generation=generation, limits={o.source: o.t1_s}, source=o.source, as_of_s=o.t1_s)
-        question = parse_question(
-            f"Is this happening between {o.t0_s:.0f} and {o.t1_s + 1:.0f} s: {query.text}? Begin with yes or no.",
-            datetime.datetime.now(datetime.UTC),
-        )
+        is_so = f"Is this happening between {o.t0_s:.0f} and {o.t1_s + 1:.0f} s: {query.text}? Begin with yes or no."
+        question = parse_question(f"{is_so} {note}".strip(), datetime.datetime.now(datetime.UTC))
         context = Context(self._memory, view, t0_s=max(0.0, o.t0_s - BEFORE_S), t1_s=o.t1_s + AFTER_S, source=o.source)
         said, declined = "", False
         try:
@@ -78,4 +78,4 @@ class Confirmer:
         except (TimeoutError, MindstreamError) as error:
             self._log.warning("standing query %s was not confirmed: %s", query.id, error or "no answer in time")
             return None
-        return not declined and words(said)[:1] == ["yes"]
+        return not declined and words(said)[:1] == ["yes"], said.strip()

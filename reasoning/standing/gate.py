@@ -93,6 +93,10 @@ class Gate:
         """Remember nothing that was noticed; how long queries still cool down stays."""
         self._seen_s.clear()
 
+    def notice(self, query: str, observation: Observation, thing: str) -> bool:
+        """Whether a thing that was found otherwise is new to a query, and not within its cool-down."""
+        return self._is_new(query, observation, thing)
+
     def told(self, candidate: Candidate) -> None:
         """The user was told of it: its query cools down."""
         self._told_s[candidate.query, candidate.observation.source] = candidate.observation.t0_s
@@ -157,6 +161,10 @@ def _judge(condition: Condition, o: Observation, turned: str, close_up: bool) ->
                 kind = o.facts(SoundFacts).kind
                 if kind in condition.sounds or (not condition.sounds and kind != "silence"):
                     return f"sound {kind}", (True, f"I hear {o.text} {at}")
+            case "thing" | "person" if o.channel == "derived":
+                if condition.event == "appears" and _is_described(condition, o):
+                    told = f"what I see is described as {quote(_around(o.text.split(), ()))} {at}"
+                    return f"described {' '.join(condition.beyond or condition.names)}", (True, told)
             case "thing":
                 if recognised := _recognised(condition, o):
                     named, complete = recognised
@@ -212,6 +220,13 @@ def _moves_like_a_vehicle(o: Observation) -> bool:
     facts = o.facts(ObjectFacts)
     large_enough = facts.size != "small" or facts.event == "leaves"
     return facts.shape != "tall" and large_enough and facts.straight >= STRAIGHT_LEAST
+
+
+def _is_described(condition: Condition, o: Observation) -> bool:
+    """Whether a caption has every word for the thing and its colours; what nothing but a word names."""
+    text = Text(o.text)
+    wanted = (*condition.beyond, *condition.colours)
+    return bool(condition.beyond) and all(text.find(word)[0] >= NEAR for word in wanted)
 
 
 def _recognised(condition: Condition, o: Observation) -> tuple[str, bool] | None:

@@ -13,11 +13,12 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from reasoning.standing.learned import KEPT_PER_QUERY, Mistake
 from runtime.errors import StoreError
-from runtime.messages import Notice, StandingQuery
+from runtime.messages import Decision, Notice, StandingQuery
 
 FILE = "standing.json"
-NOTICES_KEPT = 64
+NOTICES_KEPT, DECISIONS_KEPT = 64, 128
 
 
 class Page(Struct, frozen=True, forbid_unknown_fields=False):
@@ -27,6 +28,8 @@ class Page(Struct, frozen=True, forbid_unknown_fields=False):
     numbered: int = 0
     queries: tuple[StandingQuery, ...] = ()
     notices: tuple[Notice, ...] = ()
+    decisions: tuple[Decision, ...] = ()
+    mistakes: tuple[Mistake, ...] = ()
 
 
 class StandingQueryStore:
@@ -37,6 +40,8 @@ class StandingQueryStore:
         page = _read(self._path)
         self.queries: dict[str, StandingQuery] = {query.id: query for query in page.queries}
         self.notices: tuple[Notice, ...] = page.notices
+        self.decisions: tuple[Decision, ...] = page.decisions
+        self.mistakes: tuple[Mistake, ...] = page.mistakes
         self.generation = page.generation
         self._numbered = page.numbered
 
@@ -52,6 +57,8 @@ class StandingQueryStore:
     def remove(self, *ids: str) -> None:
         for id_ in ids:
             del self.queries[id_]
+        self.decisions = tuple(d for d in self.decisions if d.query not in ids)
+        self.mistakes = tuple(m for m in self.mistakes if m.query not in ids)
 
     def add_notice(self, notice: Notice, query: StandingQuery) -> None:
         """Keep what was told, together with the state its query is in after it."""
@@ -62,9 +69,23 @@ class StandingQueryStore:
         """A notice whose evidence is known by now."""
         self.notices = tuple(notice if kept.id == notice.id else kept for kept in self.notices)
 
+    def decide(self, decision: Decision) -> None:
+        """Keep what was decided; the oldest makes room."""
+        self.decisions = (*self.decisions, decision)[-DECISIONS_KEPT:]
+
+    def replace(self, before: Decision, after: Decision) -> None:
+        """A decision of which more is known."""
+        self.decisions = tuple(after if d is before else d for d in self.decisions)
+
+    def add_mistake(self, mistake: Mistake) -> None:
+        """Keep a false alarm; of one query the oldest make room."""
+        mine = [m for m in self.mistakes if m.query == mistake.query]
+        dropped = mine[: max(0, len(mine) + 1 - KEPT_PER_QUERY)]
+        self.mistakes = (*(m for m in self.mistakes if m not in dropped), mistake)
+
     def forget_told(self) -> None:
-        """Drop what was told; the queries stay."""
-        self.notices = ()
+        """Drop what was told and decided; the queries stay."""
+        self.notices, self.decisions = (), ()
         self.put(*(msgspec.structs.replace(query, last_text="") for query in self.queries.values()))
 
     def save(self) -> None:
@@ -73,7 +94,8 @@ class StandingQueryStore:
         Raises:
             StoreError: it cannot be written.
         """
-        page = Page(self.generation, self._numbered, tuple(self.queries.values()), self.notices)
+        queries = tuple(self.queries.values())
+        page = Page(self.generation, self._numbered, queries, self.notices, self.decisions, self.mistakes)
         beside = self._path.with_suffix(".new")
         try:
             with beside.open("wb") as file:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import math
-import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -25,25 +24,28 @@ from reasoning.answer.draft import Draft
 from reasoning.backends import Backend
 from reasoning.leisure import Leisure
 from reasoning.query.memory_client import MemoryClient
+from reasoning.standing.alarms import Alarms
 from reasoning.standing.being_said import BeingSaid
 from reasoning.standing.carry_out import CommandExecutor, requested
 from reasoning.standing.commands import StandingCommand, parse_command
 from reasoning.standing.conditions import parse_condition
 from reasoning.standing.confirm import Confirmer
-from reasoning.standing.gate import Candidate, Gate, GateOptions, tell
+from reasoning.standing.gate import Candidate, Gate, GateOptions
+from reasoning.standing.look import Looker
+from reasoning.standing.look_out import LookOut
+from reasoning.standing.notice import as_notice, as_observation
 from reasoning.standing.store import StandingQueryStore
 from runtime.config import StandingConfig
 from runtime.errors import MindstreamError
 from runtime.messages import (
+    CAPTION,
     PERCEIVED_CHANNELS,
-    DerivedFacts,
+    Channel,
     Notice,
     Observation,
     PartialTranscript,
     RememberRequest,
     ScanRequest,
-    SoundFacts,
-    SpeechFacts,
     SpeechStarted,
     StandingQuery,
     StandingReply,
@@ -51,13 +53,14 @@ from runtime.messages import (
     StatusRequest,
     Stored,
     View,
-    observation_id,
 )
 
 READ_AT_ONCE = 2000
 # A listing waits this long for what is being looked at; then it tells what is known.
 CATCH_UP_S = 5.0
-NOTICE_KIND = "notice"
+COUNTED = ("standing", "notices", "notices_refused", "notices_over_budget", "notices_like_false_alarms")
+# A caption made later than this after its picture is no news.
+CAPTION_FRESH_S = 120.0
 
 
 class Standing:
@@ -86,11 +89,16 @@ class Standing:
         self._over: set[str] = set()
         self._said = BeingSaid()
         self._confirmer = Confirmer(memory, backend, options, log, leisure)
-        self._orders = CommandExecutor(memory, book, options.limit, self._confirmer.has_model)
-        self.counters: dict[str, float] = {"standing": 0, "notices": 0, "notices_refused": 0, "notices_over_budget": 0}
+        self._alarms = Alarms(memory, book)
+        self.look_out = LookOut(
+            memory, Looker(memory, backend.model, options, leisure, log), self._alarms, self._gate, self._active,
+            self._alone, self._decide, log,
+        )  # fmt: skip
+        self._orders = CommandExecutor(
+            memory, book, self._alarms, options.limit, lambda: self._confirmer.has_model, self.look_out.looker.model
+        )
+        self.counters: dict[str, float] = dict.fromkeys(COUNTED, 0)
         self._watch()
-
-    # --- orders ------------------------------------------------------------------------------------
 
     async def order(self, text: str, conversation: str) -> Draft | None:
         """What is said to a sentence that gives or takes back a query; None where ``text`` is no such thing."""
@@ -105,6 +113,7 @@ class Standing:
             done=done,
             queries=tuple(self._book.queries.values()),
             notices=self._book.notices,
+            decisions=self._book.decisions if request.action in ("why", "wrong") else (),
         )
 
     async def forget(self) -> None:
@@ -113,7 +122,10 @@ class Standing:
         async with self._looking:
             self._said.forget()
             self._gate.forget()
+            self.look_out.looker.forget()
             self._book.forget_told()
+            await self._save()
+            await self._alarms.let_go()
             await self._save()
         self._arrived.set()
 
@@ -121,17 +133,16 @@ class Standing:
         with anyio.move_on_after(CATCH_UP_S):
             await self.catch_up()
         draft, done = await self._orders.obey(order, conversation)
-        if done and order.action != "list":
+        if done and order.action not in ("list", "why"):
             await self._save()
             self._watch()
         return draft, done
-
-    # --- looking -----------------------------------------------------------------------------------
 
     def hear_of(self, stored: Stored) -> None:
         """Memory has committed more."""
         self._newest = stored
         self._arrived.set()
+        self.look_out.hear_of(stored)
 
     def hear(self, voice: SpeechStarted) -> None:
         """Somebody began to speak."""
@@ -194,14 +205,21 @@ class Standing:
         return [record.source for record in (await self._memory.status(StatusRequest())).sources]
 
     async def _look(self, source: str, generation: int) -> None:
+        # Nothing is stored any more that ends before what memory had announced as complete, but for captions.
+        await self._look_through(source, generation, PERCEIVED_CHANNELS, self._read_to_s.get(source))
+        fresh_s = self._newest.watermarks.get(source, 0.0) - CAPTION_FRESH_S
+        await self._look_through(source, generation, ("derived",), fresh_s)
+
+    async def _look_through(
+        self, source: str, generation: int, channels: tuple[Channel, ...], t0_s: float | None
+    ) -> None:
+        """Look at what is new of these channels, of the derived at captions alone."""
         # What is seen need not wait for what is heard: no limit but the generation.
         view = View(generation=generation, limits={source: math.inf}, source=source)
-        # Nothing is stored any more that ends before what memory had announced as complete.
-        t0_s = self._read_to_s.get(source)
         while True:
             reply = await self._memory.scan(
                 ScanRequest(
-                    view=view, source=source, channels=PERCEIVED_CHANNELS, t0_s=t0_s, limit=READ_AT_ONCE,
+                    view=view, source=source, channels=channels, kinds=(CAPTION,), t0_s=t0_s, limit=READ_AT_ONCE,
                     after_generation=self._book.generation,
                 )
             )  # fmt: skip
@@ -218,25 +236,38 @@ class Standing:
         if query is None or query.state != "active":
             return
         o = candidate.observation
-        is_stored = bool(o.id)
         has_model = self._confirmer.has_model
-        if has_model and not is_stored and o.text:
+        if has_model and not o.id and o.text:
             return  # a model confirms what was said when all of it is known
-        verdict = await self._confirmer.confirm(query, o, generation) if has_model and is_stored else None
+        judged = None
+        if has_model and o.id:
+            judged = await self._confirmer.confirm(query, o, generation, self._alarms.notes([query])[query.id])
         self.counters["notices_over_budget"] = self._confirmer.over_budget
-        if verdict is False or (verdict is None and not candidate.sure):
+        yes = candidate.sure if judged is None else judged[0]
+        how, reason = ("sign", candidate.said) if judged is None else ("confirm", judged[1])
+        await self._decide(candidate, query, yes, how, reason, confirmed=judged is not None)
+
+    async def _decide(
+        self, candidate: Candidate, query: StandingQuery, yes: bool, by: str, reason: str, confirmed: bool
+    ) -> None:
+        """Keep what was decided of a candidate, and tell it where it is so and is not what was called a false alarm."""
+        o = candidate.observation
+        picture = await self._alarms.picture_of(o)
+        decision = await self._alarms.decide(query, o, yes, by, reason, picture)
+        if not yes:
             self.counters["notices_refused"] += 1
+        elif await self._alarms.is_mistaken_again(query, picture):
+            self.counters["notices_like_false_alarms"] += 1
+        else:
+            self._book.replace(decision, msgspec.structs.replace(decision, told=True))
+            await self._tell(candidate, query, confirmed)
             return
+        await self._save()
+
+    async def _tell(self, candidate: Candidate, query: StandingQuery, confirmed: bool) -> None:
+        o = candidate.observation
         self._gate.told(candidate)
-        notice = Notice(
-            id=f"{query.id}/{o.id or observation_id(o.source, o.channel, o.t0_s)}",
-            query=query.id,
-            text=tell(candidate, query, verdict is True),
-            citation=cite([o])[0],
-            conversation=query.conversation,
-            confirmed=verdict is True,
-            known_s=_known_s(o),
-        )
+        notice = as_notice(candidate, query, confirmed)
         told = msgspec.structs.replace(
             query, told=query.told + 1, last_source=o.source, last_t_s=o.t0_s, last_text=notice.text,
             state="active" if query.every else "done",
@@ -247,8 +278,8 @@ class Standing:
         if told.state == "done":
             self._watch()
         await self._save()
-        if is_stored:
-            await self._memory.remember(RememberRequest(observations=(_as_observation(notice, o),)))
+        if o.id:
+            await self._memory.remember(RememberRequest(observations=(as_observation(notice, o),)))
         else:
             self._said.told(notice)
 
@@ -256,7 +287,7 @@ class Standing:
         """Cite an utterance, now that it is in memory, for what was told when it began."""
         for notice in self._said.found(o):
             self._book.cite(msgspec.structs.replace(notice, citation=cite([o])[0]))
-            await self._memory.remember(RememberRequest(observations=(_as_observation(notice, o),)))
+            await self._memory.remember(RememberRequest(observations=(as_observation(notice, o),)))
 
     def _active(self) -> list[StandingQuery]:
         return [query for query in self._book.queries.values() if query.state == "active"]
@@ -269,25 +300,3 @@ class Standing:
         # Never abandoned half-way, and the event loop does not wait for the disk.
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(self._book.save)
-
-
-def _as_observation(notice: Notice, o: Observation) -> Observation:
-    """What was told unasked, as memory keeps it: derived from what it rests on."""
-    k = zlib.crc32(notice.id.encode()) or 1
-    return Observation(
-        id=observation_id(o.source, "derived", o.t0_s, k),
-        source=o.source,
-        channel="derived",
-        t0_s=o.t0_s,
-        t1_s=o.t1_s,
-        text=notice.text,
-        data=DerivedFacts(kind=NOTICE_KIND, query=notice.query, confirmed=notice.confirmed),
-        evidence=(o.id,),
-    )
-
-
-def _known_s(o: Observation) -> float:
-    """Media time by which enough was perceived to tell it."""
-    facts = o.data
-    known_s = facts.known_s if isinstance(facts, SpeechFacts | SoundFacts) else None
-    return o.t1_s if known_s is None else known_s

@@ -127,6 +127,7 @@ from runtime.messages.reasoning import (
     TraceStep,
 )
 from runtime.messages.standing import (
+    Decision,
     Notice,
     StandingQuery,
     StandingReply,
@@ -148,6 +149,7 @@ __all__ = [
     "Cancel",
     "Channel",
     "Citation",
+    "Decision",
     "DescribePart",
     "DescribeReply",
     "DescribeRequest",

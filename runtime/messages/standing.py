@@ -51,15 +51,35 @@ class Notice(Message, frozen=True, kw_only=True, tag="notice"):
     known_s: float = 0.0
 
 
+class Decision(Message, frozen=True, tag="standing_decision"):
+    """What was decided of a query, and by what.
+
+    t_s, picture  the moment of ``source`` it is about, and the id of the frame that was looked at, "" for none.
+    by            "sign", "confirm" where a model judged a sign, "look" where a model looked of its own accord.
+    reason        the model's, or how the sign was told. told: the user was. mistaken: he says that it was not so.
+    """
+
+    query: str
+    source: str
+    t_s: float
+    yes: bool
+    by: Literal["sign", "confirm", "look"]
+    reason: str = ""
+    picture: str = ""
+    told: bool = False
+    mistaken: bool = False
+
+
 class StandingRequest(Message, frozen=True, kw_only=True, tag="standing_request"):
-    """List, add, pause, resume or remove standing queries.
+    """List, add, pause, resume or remove standing queries; "wrong": what a query told last was a false alarm; "why":
+    what was decided of it, and by what.
 
     ``text`` is a sentence ("tell me when ...", or what follows "when") to add. ``which`` names a query by its
     id or by words of it; "" is the only one there is. Everything that memory held when the request arrived
     has been looked at by the time of the reply.
     """
 
-    action: Literal["list", "add", "pause", "resume", "remove"] = "list"
+    action: Literal["list", "add", "pause", "resume", "remove", "wrong", "why"] = "list"
     text: str = ""
     which: str = ""
     all: bool = False
@@ -67,12 +87,16 @@ class StandingRequest(Message, frozen=True, kw_only=True, tag="standing_request"
 
 
 class StandingReply(Message, frozen=True, kw_only=True, tag="standing_reply"):
-    """``said`` is what was done, in words; ``done`` whether it was. ``notices`` are the newest, oldest first."""
+    """``said`` is what was done, in words; ``done`` whether it was.
+
+    ``notices`` and ``decisions`` are the newest, oldest first; the latter only where they are asked for.
+    """
 
     said: str
     done: bool = True
     queries: tuple[StandingQuery, ...] = ()
     notices: tuple[Notice, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
 
 def notice_json(notice: Notice) -> dict[str, Any]:

@@ -130,7 +130,9 @@ def build_parser() -> argparse.ArgumentParser:
     standing = commands.add_parser(
         "standing", parents=[common, as_json], help='what to speak up about ("tell me when")'
     )
-    standing.add_argument("action", nargs="?", default="list", choices=("list", "add", "pause", "resume", "remove"))
+    standing.add_argument(
+        "action", nargs="?", default="list", choices=("list", "add", "pause", "resume", "remove", "wrong", "why")
+    )
     standing.add_argument(
         "words", nargs="*", type=_words, metavar="WHEN|ID", help="what to wait for; or an id (q1), words of one, all"
     )

@@ -6,6 +6,7 @@ import json
 import sys
 from typing import Any
 
+import msgspec
 from rich.text import Text
 
 from runtime.clock import media_time
@@ -15,7 +16,7 @@ from runtime.interfaces.terminal.render import OUT, shorten
 from runtime.messages import Notice, StandingQuery, StandingReply, StandingRequest, notice_json
 from runtime.printable import say
 
-ACTIONS = ("list", "add", "pause", "resume", "remove")
+ACTIONS = ("list", "add", "pause", "resume", "remove", "wrong", "why")
 
 
 class Notices:
@@ -91,7 +92,7 @@ def standing_json(reply: StandingReply) -> str:
         "said": reply.said,
         "queries": [_query_json(query) for query in reply.queries],
         "notices": [notice_json(notice) for notice in reply.notices],
-    }
+    } | ({"decisions": [msgspec.structs.asdict(d) for d in reply.decisions]} if reply.decisions else {})
     return json.dumps(built, ensure_ascii=False)
 
 

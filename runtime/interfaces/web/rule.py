@@ -27,7 +27,7 @@ from runtime.sources import MASKS_NAME, checked_mask, keep_mask, kept_masks, ses
 class Standing(Struct, forbid_unknown_fields=True):
     """A change of the standing queries, as in `StandingRequest`."""
 
-    action: Literal["add", "pause", "resume", "remove"]
+    action: Literal["add", "pause", "resume", "remove", "wrong", "why"]
     text: str = ""
     which: str = ""
     all: bool = False
@@ -216,7 +216,8 @@ _PUT: dict[str, Any] = {"method": "PUT", "group": "rule"}
 ENDPOINTS = (
     get("/api/standing", "Standing queries and the newest notices", standing, "rule", StandingReply),
     Endpoint(
-        path="/api/standing", about="Add, pause, resume or remove a standing query", handle=change_standing,
+        path="/api/standing", about="Add, pause, resume or remove a standing query, or call a notice a false alarm",
+        handle=change_standing,
         body=Standing, reply=StandingReply, **_POST,
     ),
     Endpoint(
