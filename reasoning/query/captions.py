@@ -1,15 +1,19 @@
 """Captions: writing that repeats what is said is spelled better than it is heard.
 
 A recording is taken to be captioned once two of its texts repeat the utterances they come with. From then on what is
-written in the same place while somebody speaks is what is said.
+written in the same place while somebody speaks is what is said. Elsewhere single names are: what is written large while
+something that sounds like it is said.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 import msgspec
+from rapidfuzz.fuzz import ratio
 
 from reasoning.query.rows import Row, unique
 from runtime.language.match import Text
@@ -23,6 +27,15 @@ HEARD_SHARE = 0.6
 CAPTIONS = 2
 # A word or two may be heard by chance.
 WORDS = 3
+
+# A name is on screen up to so long before it is said.
+NAMED_S = 10.0
+# Consonants that are heard for each other, as in Soundex (Russell 1918); vowels and the rest only part them.
+_SOUNDS = {c: str(n) for n, letters in enumerate(("bfpv", "cgjkqsxz", "dt", "l", "mn", "r")) for c in letters}
+# So many of them are no coincidence; of fewer so many of 100 letters have to be alike.
+SOUNDS, LETTERS_ALIKE = 4, 66.0
+SHORTEST = 4
+_WORD = re.compile(r"[^\W_]+")
 
 Place = tuple[str, str]
 
@@ -50,6 +63,51 @@ def captioned(row: Row, among: Sequence[Observation], places: set[Place]) -> Row
     ):
         return row
     return msgspec.structs.replace(row, told=given, cites=unique([*row.cites, *captions]))
+
+
+def spelled(row: Row, among: Sequence[Observation]) -> Row:
+    """What was said with the names in it as they are written: "Zarvox" where "Sarfox" was heard."""
+    if row.kind != "said":
+        return row
+    written = [o for o in among if o.channel == "text" and any(_is_shown(o, u) for u in row.cites)]
+    told, shown = row.told, []
+    for o in written:
+        for name in _names(o.text):
+            if (better := _with_name(told, name)) != told:
+                told = better
+                shown.append(o)
+    return msgspec.structs.replace(row, told=told, cites=unique([*row.cites, *shown])) if shown else row
+
+
+def _is_shown(written: Observation, spoken: Observation) -> bool:
+    return written.source == spoken.source and spoken.t0_s - NAMED_S <= written.t0_s <= spoken.t1_s
+
+
+def _names(text: str) -> Iterator[str]:
+    """Words written with a capital that are long enough to be told by their sound."""
+    for word in _WORD.findall(text):
+        if len(word) >= SHORTEST and word[0].isupper() and word.isalpha():
+            yield word if not word.isupper() else word.capitalize()
+
+
+def _with_name(told: str, name: str) -> str:
+    """``told`` with ``name`` for up to three words of it in a row that sound the same."""
+    heard = list(_WORD.finditer(told))
+    if any(word[0].casefold() == name.casefold() for word in heard):
+        return told
+    wanted = _sound(name)
+    for count in (1, 2, 3):
+        for first, last in zip(heard, heard[count - 1 :], strict=False):
+            part = told[first.start() : last.end()]
+            alike = ratio(part.replace(" ", "").casefold(), name.casefold())
+            if _sound(part) == wanted and alike >= LETTERS_ALIKE * (len(wanted) < SOUNDS):
+                return told[: first.start()] + name + told[last.end() :]
+    return told
+
+
+def _sound(text: str) -> str:
+    """The consonants of a text by their sound, those that follow each other as one."""
+    return "".join(code for code, _ in groupby(_SOUNDS.get(letter, "") for letter in text.casefold()))
 
 
 def _place(o: Observation) -> Place:

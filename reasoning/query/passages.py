@@ -15,7 +15,7 @@ from statistics import median
 import msgspec
 from msgspec import Struct
 
-from reasoning.query.captions import caption_places, captioned
+from reasoning.query.captions import caption_places, captioned, spelled
 from reasoning.query.context import Context
 from reasoning.query.on_screen import FRAMES, grown, height, last_shown, region, shown_in, top
 from reasoning.query.rows import Kind, Row, best_first, cover, unique
@@ -76,7 +76,7 @@ async def passages(frame: Frame, context: Context, channels: Sequence[Channel]) 
         sizes = await _sizes(parted, context) if channel == "text" and frame.expects in ("title", "name") else {}
         rows += _weigh(frame, parted, channel, scores, channels, sizes)
     places = caption_places(gathered)
-    rows = [captioned(row, gathered, places) for row in best_first(rows)[:RECALLED]]
+    rows = [spelled(captioned(row, gathered, places), gathered) for row in best_first(rows)[:RECALLED]]
     rows = best_first({(row.told, row.observation.source): row for row in reversed(rows)}.values())
     if rows and rows[0].kind == "read" and frame.reduce in ("first", "last"):
         until = await last_shown(context, rows[0].observation)
