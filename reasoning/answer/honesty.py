@@ -56,12 +56,15 @@ def judge(frame: Frame, matter: Matter, rows: Sequence[Row], known: Known, absta
     """
     step = PLAN[frame.reduce, matter]
     if step.need == "all":
-        kept = [row for row in rows if not row.missing and (matter != "words" or strength(frame, row) > 0)]
+        kept = [row for row in rows if not row.missing and (matter != "words" or strength(frame, row) >= abstain_below)]
         kept = [row for row in kept if _says_more(frame, row)] or _only_kind(frame, rows)
     else:
         whole = [row for row in rows if row.kind != "described" or not row.missing]
         best = max((strength(frame, row) for row in whole), default=0.0)
         kept = [row for row in whole if strength(frame, row) >= max(abstain_below, 0.6 * best)]
+        typed = [row for row in whole if row.value and strength(frame, row) >= abstain_below]
+        if typed and has_finder(frame.expects) and frame.expects not in _LOOSE:
+            kept = typed  # "how long" is answered by a length, however much of the rest another passage has
         if _is_anywhere(frame) and len({row.told for row in rows}) > 1:
             kept = []
     if kept and len(kept) >= (frame.ordinal if frame.reduce == "exists" else 1):
@@ -134,9 +137,13 @@ def strength(frame: Frame, row: Row) -> float:
             return row.coverage
         if frame.expects == "title" and lexicon.CREDITS & set(words(row.told)):
             return GUESSED
+        if not (frame.channels or frame.expects == "title" or frame.times.said or frame.times.anchor):
+            return GUESSED  # nothing says what of all there is
         return BARE if frame.expects in ("", "title", "moment") else 0.0
     if frame.expects == "number" and not row.value:
         return 0.0
+    if is_in_words and frame.predicate in ("wear", "hold") and set(frame.of("predicate")) & set(row.missing):
+        return 0.0  # what somebody has on him or with him is told by who says so
     if has_finder(frame.expects) and not row.value:
         return 0.8 * row.coverage  # it tells of the matter, and not what was asked of it
     return row.coverage

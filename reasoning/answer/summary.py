@@ -76,15 +76,15 @@ async def _told(source: str, context: Context, moments: Moments, offset: int) ->
     spoken = [o for o in await within.spread("speech", limit=SPREAD) if o.text.strip()]
     written = [o for o in await within.spread("text", limit=SPREAD) if o.text.strip()]
     frames = await within.spread("frame", limit=2 * SPREAD)
-    derived = await within.spread("derived", limit=SPREAD)
+    described = _described(await within.spread("derived", limit=SPREAD))
     lines = [
-        *_described(derived),
+        *described,
         *_people(source, found, frames, moments),
         *_things(source, found, moments),
         *_said(as_sentences(spoken, "speech"), len(spoken)),
         *_written(written),
         *_heard(await within.spread("sound", limit=SPREAD)),
-        *_pictures(frames, found or spoken or written or derived),
+        *_pictures(frames, found or spoken or written or described),
     ]
     return lines[offset:]
 

@@ -68,7 +68,8 @@ def _quote_best(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]
     also = [row for row in outcome.rows[1:] if not frame.matter and row.value == best.value and row.told != best.told]
     told = [best, *(also[: TOLD - 1] if not frame.expects else ())]
     if not frame.matter and not frame.expects:
-        told = sorted(outcome.rows[: max(TOLD, frame.wanted)], key=lambda row: row.t_s)
+        near = [row for row in outcome.rows if row.beside >= best.beside]
+        told = sorted(near[: max(TOLD, frame.wanted)], key=lambda row: row.t_s)
         told = told[-2:] if frame.times.lately or frame.ordinal < 0 else told
     if frame.expects == "reason" and not any(row.value for row in told):
         return [claim(f"Nobody gave a reason that I heard or read; {quoted(best)}", *best.cites)]
@@ -187,13 +188,16 @@ def plural(noun: str) -> str:
     first, _, rest = noun.partition(" ")
     if first == "person" and rest:
         return f"people {rest}"
+    if is_plural(noun):
+        return noun
     if noun.endswith(("s", "x", "ch", "sh")):
         return f"{noun}es"
     if noun.endswith("y") and noun[-2:-1] not in "aeiou":
         return f"{noun[:-1]}ies"
-    return {"person": "people", "knife": "knives", "sheep": "sheep", "mouse": "mice", "child": "children"}.get(
-        noun, f"{noun}s"
-    )
+    return _PLURALS.get(noun, f"{noun}s")
+
+
+_PLURALS = {"person": "people", "knife": "knives", "sheep": "sheep", "mouse": "mice", "child": "children"}
 
 
 def _list_seen(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:

@@ -38,6 +38,7 @@ from runtime.sources import session_of
 READ_WHOLE = 800
 # So many that follow each other are read of each stretch of a window that has too many.
 RUN = 20
+NEVER_S = -1.0
 SPANS_LIMIT = 1000
 # Times of the calendar can lie in many sessions; so many of the newest are searched one by one.
 WINDOWS_RECALLED = 12
@@ -116,6 +117,9 @@ class Context:
         """The evidence of one source alone."""
         narrowed = self.through(self.memory)
         narrowed.source = source
+        if self.windows:  # of a source that none is of, nothing is meant
+            mine = tuple(window for window in self.windows if window.source in ("", source))
+            narrowed.windows = mine or (TimeWindow(source=source, t0_s=NEVER_S, t1_s=NEVER_S),)
         return narrowed
 
     def _again(

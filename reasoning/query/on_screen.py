@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import groupby, pairwise
+from statistics import median
 
 from rapidfuzz.fuzz import partial_ratio
 
@@ -14,6 +16,9 @@ from runtime.messages import Observation, TextFacts, TimeWindow
 # While nothing changes the picture is looked at every ten seconds (perception.sampling.still_interval_s).
 STILL_S = 11.0
 FRAMES = 400
+# A title is the tallest writing, where it is so much taller than is usual there, or the topmost.
+SIZE_SHARE, STAYS_SHARE = 0.4, 0.2
+TALLER = 1.3
 # A text that is part of one read up to so much later at its place, with so many of 100 letters alike, is that one.
 GROWS_S = 4.0
 ALIKE = 88.0
@@ -61,6 +66,19 @@ def top(o: Observation) -> float:
 
 def _tops(o: Observation) -> list[float]:
     return [line.box[1] for line in o.facts(TextFacts).lines]
+
+
+async def looks_of(written: Sequence[Observation], context: Context) -> dict[int, float]:
+    """How much each text looks like a title, 0..1: taller than the rest, high up, on screen for long."""
+    shown = Counter(id_ for o in await context.scan("frame", limit=FRAMES) for id_ in o.evidence)
+    longest = max((shown[o.id] for o in written), default=0) or 1
+    usual = median(map(height, written)) if written else 0.0
+    found = {}
+    for i, o in enumerate(written):
+        taller = height(o) / usual if usual and (longest == 1 or shown[o.id] > 1) else 1.0  # else it is a glimpse
+        looks = min(1.0, taller - 1.0) if taller >= TALLER else 0.0
+        found[i] = (looks + 1.0 - top(o) + STAYS_SHARE * shown[o.id] / longest) / 2
+    return found
 
 
 async def shown_in(context: Context) -> tuple[Observation, ...]:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from itertools import groupby, pairwise
-from statistics import median
+from itertools import groupby
 
 import msgspec
 from msgspec import Struct
 
 from reasoning.query.captions import caption_places, captioned, spelled
 from reasoning.query.context import Context
-from reasoning.query.on_screen import FRAMES, grown, height, last_shown, region, shown_in, top
+from reasoning.query.on_screen import SIZE_SHARE, grown, last_shown, looks_of, region, shown_in
 from reasoning.query.rows import Kind, Row, best_first, cover, unique
+from reasoning.query.wanted import Wanted
 from reasoning.understand.frame import Frame
 from runtime.language.match import Text
-from runtime.language.normalise import sentences, words
+from runtime.language.normalise import sentences
 from runtime.language.values import has_finder, value_in
 from runtime.messages import CAPTION, Channel, DerivedFacts, Observation, SpeechFacts, TimeWindow
 
@@ -42,18 +42,14 @@ QUOTE_WORDS = 45
 # How much what a question asks for weighs: a value of its type, the channel it points to, its place, recall.
 TYPED, UNTYPED = 0.2, 0.75
 OTHER_CHANNEL = 0.85
-PLACE_SHARE, HEAD_SHARE, ORDER_SHARE, RECALL_SHARE = 0.1, 0.1, 0.25, 0.1
+PLACE_SHARE, HEAD_SHARE, ORDER_SHARE, RECALL_SHARE, RARE_SHARE = 0.1, 0.1, 0.25, 0.1, 0.1
+# What a sentence begins with is what it tells something of.
+FIRST_SHARE, FIRST_WORDS = 0.05, 2
 # A question repeats the words of a question; its answer is what follows it.
 IS_QUESTION = 0.7
-# A title is the tallest writing, where it is so much taller than is usual there, or the topmost.
-SIZE_SHARE, STAYS_SHARE = 0.4, 0.2
-TALLER = 1.3
-# Words more between two words of a clause than the question has there.
-CLAUSE_GAP = 1
 # Writing that came at once is one screen.
 SAME_SCREEN_S = 0.5
 _KINDS: dict[Channel, Kind] = {"speech": "said", "text": "read", "derived": "described"}
-_ROLE_WEIGHTS = {"subject": 1.0, "predicate": 0.6, "colour": 0.8}
 
 
 class Sentence(Struct):
@@ -73,7 +69,11 @@ async def passages(frame: Frame, context: Context, channels: Sequence[Channel]) 
         sorted(gathered, key=lambda o: (o.source, o.channel, o.t0_s, o.id)), key=lambda o: (o.source, o.channel)
     ):
         parted = as_sentences(list(group), channel)
-        sizes = await _sizes(parted, context) if channel == "text" and frame.expects in ("title", "name") else {}
+        sizes = (
+            await looks_of([s.observations[0] for s in parted], context)
+            if channel == "text" and frame.expects in ("title", "name")
+            else {}
+        )
         rows += _weigh(frame, parted, channel, scores, channels, sizes)
     places = caption_places(gathered)
     rows = [spelled(captioned(row, gathered, places), gathered) for row in best_first(rows)[:RECALLED]]
@@ -153,7 +153,12 @@ async def _gather(
         found |= {o.id: o for o in await context.scan_windows(windows, *channels, limit=40)}
     # Of what is derived a caption tells what was there at a moment; what else there is tells again what is read anyhow.
     told = [o for o in found.values() if o.channel != "derived" or o.facts(DerivedFacts).kind == CAPTION]
-    return [o for o in told if o.text.strip()], scores
+    return [o for o in told if o.text.strip() and not _is_speck(o.text)], scores
+
+
+def _is_speck(text: str) -> bool:
+    """Whether it is a single letter, as is read off lamp posts and railings."""
+    return len(text) == 1 and text.isascii() and text.isalpha()
 
 
 def _weigh(
@@ -164,10 +169,15 @@ def _weigh(
     channels: Sequence[Channel],
     sizes: dict[int, float],
 ) -> Iterable[Row]:
-    wanted = _Wanted(frame)
+    wanted = Wanted(frame)
     texts = [Text(s.text, compact=channel == "text") for s in parted]
     values = [value_in(frame.expects, _lines(s, channel), wanted.asked) for s in parted]
-    covers = [cover(wanted.names, text, wanted.weights) for text in texts]
+    speakers = wanted.speakers if channel == "speech" else ()
+    covers = [cover(wanted.names, text, wanted.weights, speakers) for text in texts]
+    # Which of the words are rare here: what few sentences have tells more.
+    held = Counter(word for found in covers for word in found.words)
+    common = sum(1.0 / held[word] for word in held) or 1.0
+    rarity = {word: 1.0 / held[word] / common for word in held}
     for i, sentence in enumerate(parted):
         own = covers[i]
         if (wanted.names and not own.words and not values[i]) or (frame.expects == "question" and not values[i]):
@@ -202,6 +212,8 @@ def _weigh(
         score += PLACE_SHARE * cover(wanted.places, texts[i]).share + HEAD_SHARE * (
             beside := cover(wanted.heads, texts[i]).share
         )
+        score += RARE_SHARE * sum(rarity[w] for w in own.words)
+        score += FIRST_SHARE * bool(own.places and own.places[0] <= FIRST_WORDS)
         score += RECALL_SHARE * max(scores.get(o.id, 0.0) for o in sentence.observations)
         score += SIZE_SHARE * sizes.get(i, 0.0) if not wanted.names else 0.0
         score += PLACE_SHARE * bool(frame.sides and set(frame.sides) & set(region(sentence.observations[0]).split()))
@@ -228,43 +240,6 @@ def _lines(sentence: Sentence, channel: Channel) -> str:
     """A sentence as it is written, its lines apart; what is only part of a text as it is told."""
     whole = sentence.observations[0].text
     return whole if channel == "text" and len(whole.split()) <= QUOTE_WORDS else sentence.text
-
-
-class _Wanted:
-    """The words of a question that passages are weighed by."""
-
-    def __init__(self, frame: Frame) -> None:
-        terms = [term for term in frame.terms if term.role in _ROLE_WEIGHTS]
-        self._role = {term.word: _ROLE_WEIGHTS[term.role] for term in terms}
-        self.names = list(
-            dict.fromkeys((*(term.word for term in terms), *(w for p in frame.phrases for w in words(p))))
-        )
-        self.weights = [self._role.get(name, 1.0) for name in self.names]
-        self.places, self.heads = frame.of("place"), frame.of("head")
-        asked = words(frame.times.rest)
-        self.asked = set(words(frame.text))
-        # How many words may stand between two of the names, where they are a clause.
-        places = [asked.index(name) if name in asked else 0 for name in self.names]
-        self.gaps = [max(0, b - a - 1) + CLAUSE_GAP for a, b in pairwise(places)]
-
-    def share(self, some: Iterable[str]) -> float:
-        """The weight of these words in all of them."""
-        return sum(self._role.get(w, 1.0) for w in some) / (sum(self.weights) or 1.0)
-
-
-async def _sizes(parted: Sequence[Sentence], context: Context) -> dict[int, float]:
-    """How much each text looks like a title, 0..1: taller than the rest, high up, on screen for long."""
-    shown = Counter(id_ for o in await context.scan("frame", limit=FRAMES) for id_ in o.evidence)
-    written = [s.observations[0] for s in parted]
-    longest = max((shown[o.id] for o in written), default=0) or 1
-    usual = median(map(height, written)) if written else 0.0
-    found = {}
-    for i, o in enumerate(written):
-        taller = height(o) / usual if usual and (longest == 1 or shown[o.id] > 1) else 1.0  # else it is a glimpse
-        found[i] = (
-            min(1.0, taller - 1.0) * (taller >= TALLER) + 1.0 - top(o) + STAYS_SHARE * shown[o.id] / longest
-        ) / 2
-    return found
 
 
 def _beside(parted: Sequence[Sentence], i: int, channel: Channel) -> list[int]:

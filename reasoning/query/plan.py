@@ -16,7 +16,7 @@ from reasoning.query.context import Context
 from reasoning.query.known import Known
 from reasoning.query.passages import passages
 from reasoning.query.rows import Row, best_first
-from reasoning.understand.frame import Frame, Reduce
+from reasoning.understand.frame import VISIBLE, Frame, Reduce
 from runtime.language import lexicon
 from runtime.messages import Channel
 
@@ -26,8 +26,6 @@ Order = Literal["best", "first", "last"]
 # What a row must cover: every content word, or so much that it is no chance (`reasoning.abstain_below`).
 Need = Literal["all", "most"]
 Gather = Callable[[Frame, Context], Awaitable[list[Row]]]
-
-_VISIBLE = frozenset(("enter", "leave", "pass", "move", "stay", "wear", "hold"))
 
 
 class Step(Struct, frozen=True):
@@ -81,18 +79,20 @@ def matters(frame: Frame) -> tuple[Matter, ...]:
     spoken_or_written = bool(pointed & {"speech", "text"})
     if frame.expects == "colour":
         return ("colours", "words")
+    if frame.expects in ("title", "email", "web", "phone"):
+        return ("words",)
     if frame.clause or (spoken_or_written and not pointed & {"object"}) or frame.phrases:
         return ("words", "sounds") if "sound" in pointed else ("words",)
     if "sound" in pointed and not frame.things and not pointed & {"object"}:
         return ("sounds", "words")
     pictures = lexicon.PICTURES.of(frame.text)
-    if frame.predicate == "change" or (
+    if (frame.predicate == "change" and (pictures or not frame.matter)) or (
         "shot" in pictures and not frame.things and (frame.reduce == "count" or frame.predicate == "begin")
     ):
         return ("changes",) if not frame.things else ("changes", "things")
     if set(pictures) & {"dark", "bright"} and not frame.things and "frame" in pointed:
         return ("light",)
-    if frame.things or frame.predicate in _VISIBLE or (frame.expects == "name" and not frame.matter):
+    if frame.things or frame.predicate in VISIBLE or (frame.expects == "name" and not frame.matter):
         return ("things", "words")
     return ("words", "things") if frame.things else ("words",)
 

@@ -5,17 +5,18 @@ Coverage is what the one rule of honesty (`reasoning.answer.honesty`) judges; th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from runtime.language.match import Text
+from runtime.language.match import RELATED, Text
 from runtime.messages import Observation
 
 Kind = Literal["said", "read", "described", "seen", "heard", "pictured"]
 # A fit below this is a guess, for which no yes is said.
 SURE = 0.75
+_FIRST_PERSON = frozenset("i i'm i've i'll i'd me my mine myself we we're we've we'll our ours us".split())
 
 
 class Row(Struct, frozen=True):
@@ -56,18 +57,24 @@ class Covered(Struct, frozen=True):
     places: tuple[int, ...]
 
 
-def cover(wanted: Sequence[str], text: Text, weights: Sequence[float] = ()) -> Covered:
-    """How far ``text`` answers for the words ``wanted``, each with its weight (1 where there are none)."""
+def cover(wanted: Sequence[str], text: Text, weights: Sequence[float] = (), speakers: Collection[str] = ()) -> Covered:
+    """How far ``text`` answers for the words ``wanted``, each with its weight (1 where there are none).
+
+    ``speakers``: those of them that name who may speak, and so be the "I" of it.
+    """
     if not wanted:
         return Covered(0.0, (), (), ())
     weights = weights or (1.0,) * len(wanted)
     found = [text.find(word) for word in wanted]
+    others = any(fit >= SURE for word, (fit, _) in zip(wanted, found, strict=True) if word not in speakers)
+    if speakers and others and not _FIRST_PERSON.isdisjoint(text.words):
+        found = [max(fit, (RELATED, -1)) if word in speakers else fit for word, fit in zip(wanted, found, strict=True)]
     total = sum(weights)
     return Covered(
         sum(weight * fit for weight, (fit, _) in zip(weights, found, strict=True)) / total if total else 0.0,
         tuple(word for word, (fit, _) in zip(wanted, found, strict=True) if fit >= SURE),
         tuple(word for word, (fit, _) in zip(wanted, found, strict=True) if fit < SURE),
-        tuple(sorted({place for fit, place in found if fit > 0})),
+        tuple(sorted({place for fit, place in found if fit > 0 and place >= 0})),
     )
 
 

@@ -18,6 +18,8 @@ LONGEST = 60
 _VERBS = frozenset("is are was were be been do does did has have had can could will would".split())
 _ARTICLES = frozenset("a an the any his her their my your this that".split())
 
+# Predicates that eyes tell of.
+VISIBLE = frozenset(("enter", "leave", "pass", "move", "stay", "wear", "hold"))
 Reduce = Literal["exists", "first", "last", "list", "count", "order", "value", "summary", "now"]
 # What of a question a word is: its matter, what is done, where, the noun that asks for a value, who speaks, a colour.
 Role = Literal["subject", "predicate", "place", "head", "speaker", "colour"]

@@ -13,12 +13,12 @@ from collections.abc import Collection
 
 import msgspec
 
-from reasoning.understand.frame import Frame, Reduce
+from reasoning.understand.frame import Frame
 from reasoning.understand.matter import SOURCES, about_sources, options, sides, terms, things
 from reasoning.understand.reading import AUXILIARY, Reading
+from reasoning.understand.settle import settle
 from reasoning.understand.slips import plain_text
 from runtime.language import lexicon
-from runtime.language.normalise import words
 from runtime.language.numbers import number_value, ordinal_value
 from runtime.language.stem import stem
 from runtime.language.times import TimeWords, parse_times
@@ -41,14 +41,11 @@ _CHANNELS: dict[str, tuple[Channel, ...]] = {
     "object": ("object", "frame"),
 }  # fmt: skip
 _WORDS_IN = frozenset(("speech", "told", "text"))
-_SIGHT = frozenset(("object", "frame"))
 # Predicates that give way to another, and those whose words say no more than the frame does.
 _WEAK = frozenset(("begin", "end", "move", "happen", "write", "stay", "say", "speak", "change"))
 _SAID_BY_FRAME = frozenset(("happen", "say", "write", "speak", "begin", "end"))
-_VISIBLE = frozenset(("enter", "leave", "pass", "move", "stay", "wear", "hold"))
 _EMPTY_TELLING = frozenset(map(stem, "mention ask named refer bring state quote describe".split()))
 _GOES_ON = frozenset(map(stem, "going on happening you see hear here".split()))
-_ANYTHING = frozenset(("anything", "something", "everything", "nothing"))
 _PEOPLE = ("person", "face")
 
 
@@ -85,6 +82,7 @@ class _Reader(Reading):
         counting = {i: n for i, n in numbers.items() if n is not None} if reduce in ("value", "list") else {}
         if opening is not None and reduce == "value" and not expects:
             expects, after = self._noun_asked(after)
+            expects = expects or ("number" if lexicon.MEASURED & set(self.stems) else "")  # "what does it cost?"
         elif opening is not None and reduce in ("count", "list") and self.word(after) not in AUXILIARY:
             after = self.skip(after, _OF_ALL)
         marks = self._marks(after)
@@ -119,7 +117,7 @@ class _Reader(Reading):
             wanted=int(max(counting.values(), default=0)),
             fragment=opening is None,
         )
-        return _settled(frame, marks)
+        return settle(frame, marks)
 
     # --- the opening -----------------------------------------------------------------------------------------
 
@@ -158,6 +156,9 @@ class _Reader(Reading):
                     and not self._of_person(after)
                 ):
                     # Of things it is what is written on them; a person has one that is known as such.
+                    self.roles |= {
+                        i: "head" for i in range(after, after + 3) if not self.is_empty(min(i, len(self) - 1))
+                    }
                     return "" if self.word(noun.start) == "names" else "title", after
                 return "kind" if noun is kind else noun.value, after
             if named is not None:
@@ -247,54 +248,3 @@ class _Reader(Reading):
 
 
 _BEFORE_NTH = frozenset(("the", "a", "his", "her"))
-
-
-def _settled(frame: Frame, marks: Collection[str]) -> Frame:
-    """What follows from all of it together."""
-    reduce: Reduce = frame.reduce
-    expects = frame.expects
-    if not frame.matter and "text" not in frame.channels and expects not in ("name", "kind"):
-        # "What is on the kitchen table?": the place is all there is to go by.
-        terms = tuple(msgspec.structs.replace(t, role="subject") if t.role == "place" else t for t in frame.terms)
-        frame = msgspec.structs.replace(frame, terms=terms)
-    if frame.about == "transcript":
-        reduce = "list"
-    numbers = {t for t in frame.terms if t.role == "subject" and number_value(t.word) is not None}
-    if reduce == "exists" and numbers and frame.things and not set(frame.channels) - _SIGHT:
-        reduce = "count"  # "were there two dogs?": as many as there were are told
-        frame = msgspec.structs.replace(frame, terms=tuple(t for t in frame.terms if t not in numbers))
-    matter = bool(frame.matter or frame.phrases or frame.things)
-    if frame.options and (set(marks) & {"first", "last"} or frame.predicate in ("begin", "end")) and reduce != "count":
-        reduce = "order"
-    elif frame.times.anchor is not None and reduce == "exists" and frame.times.anchor.relation != "during" and matter:
-        reduce = "order"  # "did the car come before the bus?"
-    elif (
-        reduce == "value"
-        and expects in ("name", "thing", "")
-        and frame.ordinal
-        and frame.predicate in _VISIBLE | {"say", "speak"}
-    ):
-        reduce = "last" if frame.ordinal < 0 else "first"
-    elif reduce == "value" and not expects and frame.predicate == "happen" and not frame.of("subject"):
-        reduce = "summary"
-    elif (
-        reduce in ("value", "list", "exists")
-        and not (expects or matter or frame.of("place") or set(frame.channels) - _SIGHT)
-        and (frame.channels if reduce != "exists" else _ANYTHING & set(words(frame.text)))
-    ):
-        reduce = "summary"  # "what was seen in the last hour?", "was there anything?"
-    elif reduce == "summary" and frame.of("subject") and frame.about == "":
-        reduce = "value" if frame.predicate == "happen" and "to" in words(frame.text) else "list"
-    elif reduce == "first" and frame.ordinal < 0:
-        reduce = "last"
-    elif reduce == "now" and frame.of("subject"):
-        reduce = "value"
-    if (
-        reduce in ("exists", "value", "summary", "list")
-        and frame.is_now
-        and not matter
-        and (set(frame.channels) <= _SIGHT or (frame.channels == ("text",) and not frame.predicate))
-        and expects in ("", "thing", "name")
-    ):
-        reduce = "now"
-    return msgspec.structs.replace(frame, reduce=reduce, expects=expects)

@@ -34,6 +34,8 @@ _DONE = frozenset(LEXICON["times"]["done"])
 _PART_LEADS = frozenset(
     "in during within over for the at near toward towards by to initially halfway midway from since right".split()
 )
+# "Until when", "after that": no event follows.
+_NO_ANCHOR = frozenset(("that", "this", "it", "all", "", "you", "me", "when", "what", "which"))
 _RELATIONS: dict[str, Literal["before", "after", "during"]] = {
     "before": "before", "until": "before", "while": "during", "during": "during", "after": "after", "once": "after",
     "following": "after",
@@ -336,7 +338,7 @@ class _Reader(MomentReader):
         taken = {i for a, b in self._taken for i in range(a, b)}
         for i, word in enumerate(self.words):
             relation = _RELATIONS.get(word)
-            if relation is None or i in taken or self.word(i + 1) in ("that", "this", "it", "all", "", "you", "me"):
+            if relation is None or i in taken or self.word(i + 1) in _NO_ANCHOR:
                 continue
             end = next(
                 (j for j in range(i + 1, len(self.words)) if self.words[j] in ",;:?!." or j in taken), len(self.words)

@@ -14,6 +14,7 @@ _WEB = re.compile(
     r"\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|io|tv|info|uk|de|fr|eu|ai|app)\b(?:/[\w./-]*)?",
     re.IGNORECASE,
 )
+_EMAIL = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _HOUR = re.compile(
     r"\b\d{1,2}(?:[:.]\d{2})?\s?(?:[ap]\.?\s?m\b\.?|o'?clock)|\b\d{1,2}:\d{2}\b|\b(?:noon|midnight)\b|"
     r"\bat (?:half past |quarter (?:past|to) )?(?:one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve)\b",
@@ -28,6 +29,10 @@ _DURATION = re.compile(
 )
 _MONEY = re.compile(
     r"[$€£]\s?\d[\d,.]*(?:\s?(?:million|billion|k))?|\b\d[\d,.]*\s?(?:dollars?|euros?|pounds?|cents?)\b", re.IGNORECASE
+)
+_WHERE = re.compile(
+    r"\b(?:in|at|on|under|behind|beside|near|inside|above|below|next to|into|onto|between|from|outside|around|to)\s+"
+    r"(?:(?:the|an?|this|that)\s+(?:\w+\s+)?[a-z]\w+|[A-Z]\w+)"
 )
 _PHONE = re.compile(r"(?:\+?\d[\d\s().-]{5,}\d)")
 _REASON = re.compile(r"\b(?:because|since|due to|so that|in order to|that is why|the reason)\b", re.IGNORECASE)
@@ -96,12 +101,13 @@ _FINDERS: dict[str, Callable[[str], list[str]]] = {
     "state": _listed("state"),
     "city": _listed("city"),
     "country": _listed("country"),
-    "place": lambda text: [*lexicon.places_in("place", text), *names_in(text)],
+    "place": lambda text: [*lexicon.places_in("place", text), *_matches(_WHERE)(text)],
     "date": lambda text: [*lexicon.places_in("date", text), *_matches(re.compile(r"\b\d{4}\b"))(text)],
     "hour": _matches(_HOUR),
     "duration": _matches(_DURATION),
     "number": lambda text: [*_matches(_MONEY)(text), *_numbers(text)],
     "phone": _matches(_PHONE),
+    "email": _matches(_EMAIL),
     "colour": lambda text: list(lexicon.colours_in(text)),
     "name": people_in,
     "organisation": organisations_in,
