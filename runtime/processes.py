@@ -52,6 +52,8 @@ CLIPS = "perception.capture.clip"
 TRANSCRIBE = "perception.speech.transcribe_file"
 # The module whose ``embed_picture(vision, data)`` gives the vector of a picture.
 LIKENESS = "perception.vision.likeness"
+# The module whose ``load_detector(vision, threads)`` gives what names things, or says why it cannot.
+DETECT = "perception.vision.detector"
 # The module that tells which cameras and microphones there are.
 DEVICES = "perception.capture.devices"
 

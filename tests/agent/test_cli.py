@@ -183,7 +183,7 @@ def test_doctor_names_the_weights_a_profile_lacks_and_what_that_costs(
     )
     assert lacks in result.out
     assert "(605 MB; image and text vectors, tags, by laion, licence MIT)" in result.out
-    assert "not things by name" in result.out
+    assert "sees: things by SSD MobileNet v2" in result.out
     assert "cameras:" in result.out
 
 

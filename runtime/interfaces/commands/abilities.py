@@ -11,7 +11,7 @@ from runtime.config import Config
 from runtime.errors import MindstreamError, UserError
 from runtime.interfaces.voice.player import Loudspeaker
 from runtime.interfaces.voice.synthesis import load_synthesizer
-from runtime.processes import ANSWERS, PREPARE, PREPARE_HEARING
+from runtime.processes import ANSWERS, DETECT, PREPARE, PREPARE_HEARING
 from runtime.weights.checkpoints import check_checkpoint
 
 
@@ -29,12 +29,23 @@ def abilities(config: Config) -> list[Finding]:
 
 def _sees(config: Config) -> Finding:
     vision = config.perception.vision
-    can, by_name, lacks = "change, motion, colours, layout, people and faces", "", "; not things by name"
+    can, by_name, lacks = "change, motion, colours, layout, people and faces", "", ""
+    if vision.detect == "off":
+        lacks = "; not things by name"
+    else:
+        try:
+            detector = importlib.import_module(DETECT).load_detector(vision, 1)
+            by_name = f"things by {detector.meaning}, "
+        except UserError as error:
+            if vision.detect != "ssd":
+                return Finding("broken", "sees", f"nothing: {error}")
+            lacks = f"; not things by name: {error}"
     if vision.describe != "layout":
         try:
             checkpoint = importlib.import_module(PREPARE).usable_checkpoint(vision.open_clip)
             looked = check_checkpoint(checkpoint, "open_clip")
-            by_name, lacks = f"things by name (open_clip {vision.open_clip.model}), ", f"; {checkpoint}: {looked}"
+            by_name += f"what pictures show (open_clip {vision.open_clip.model}), "
+            lacks += f"; {checkpoint}: {looked}"
         except UserError as error:
             if vision.describe != "auto":
                 return Finding("broken", "sees", f"nothing: {error}")

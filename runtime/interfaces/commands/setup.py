@@ -11,8 +11,10 @@ from runtime.interfaces.terminal.render import OUT
 from runtime.interfaces.voice.synthesis import VOICE
 from runtime.processes import PREPARE, PREPARE_HEARING
 from runtime.weights.fetch import CTRANSLATE2_FILES, TRANSFORMERS_FILES, fetch, fetch_repository
-from runtime.weights.known import absent, locate_repository, located, origin_of
+from runtime.weights.known import absent, locate_repository, located, origin_of, remedy
 from runtime.weights.table import WEIGHTS, Weights
+
+DETECTOR = "ssd-mobilenet-v2-coco"
 
 
 def wanted_weights(config: Config) -> list[Weights]:
@@ -21,6 +23,8 @@ def wanted_weights(config: Config) -> list[Weights]:
     names = []
     if vision.describe != "layout":
         names.append(f"open_clip/{vision.open_clip.model}/{vision.open_clip.weights}")
+    if vision.detect == "ssd":
+        names.append(DETECTOR)
     if hearing.transcribe:
         names.append(f"whisper/{hearing.whisper}")
     if hearing.sounds and hearing.sound_events == "auto":
@@ -49,7 +53,10 @@ def set_up(config: Config) -> None:
     """
     for row in wanted_weights(config):
         found = located(row.name)
-        if found is None and any(file.repo for file in row.files):
+        if found is None and not any(file.repo for file in row.files):
+            OUT.print(f"{row.name} ({row.used_for}): not here, so {row.lacking}; {remedy(row)}")
+            continue
+        if found is None:
             OUT.print(f"{row.name} ({row.used_for}): fetching {row.size_mb} MB")
             fetch(row)
         OUT.print(f"{row.name} ({row.used_for}): {_whence(row)}")
