@@ -22,7 +22,7 @@ async def tell_foreign(frame: Frame, context: Context) -> Draft:
     sought = Frame(text=frame.text, reduce="value", times=frame.times, terms=terms)
     found = await passages(sought, context, ("speech", "text"))
     rows = [row for row in found if len(set(asked) & set(words(row.told))) >= LEAST * len(asked)][:TOLD]
-    lead = Claim(says_foreign(frame.language))
+    lead = Claim(says_foreign(frame.language, bool(rows)))
     return Draft(
         (lead, *(claim(quote(row.told), *row.cites) for row in rows)), 0.4 if rows else 0.0, abstained=not rows
     )

@@ -6,6 +6,7 @@ lean on the answer before it as if nothing had been said between.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -15,6 +16,9 @@ from runtime import program
 from runtime.language import lexicon
 from runtime.language.normalise import fold, words
 from runtime.language.stem import stem
+
+# Between that questions are understood in English only, and what was found.
+_CLAUSE = re.compile(r"\s*([;；؛。])\s*")
 
 WHAT_I_DO = (
     "I am Mindstream: I remember what I see, hear and read, and answer from that with the moments I go by. Ask what "
@@ -82,10 +86,14 @@ def foreign_language(text: str) -> str:
     return name if len(plain) >= SIGNS and len(signs[name]) > english else ""
 
 
-def says_foreign(language: str) -> str:
-    """The line that is said to a question in that language."""
+def says_foreign(language: str, found: bool) -> str:
+    """The line that is said to a question in that language, with what was found by its words below or nothing."""
     entry = lexicon.LANGUAGES.get(language)
-    return entry["says"] if entry else "I understand questions in English only; by its words I found:"
+    line = str(entry["says"]) if entry else "I understand questions in English only; by its words I found:"
+    if found:
+        return line
+    clause, mark, _ = _CLAUSE.split(line, maxsplit=1)
+    return clause + ("。" if mark in "。；" else ".")
 
 
 def without_function_words(asked: Sequence[str], language: str) -> tuple[str, ...]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, get_args
 
 from runtime.clock import media_time
-from runtime.messages import Observation, SpeechFacts, no_words
+from runtime.messages import Observation, SpeechFacts, SpokenWord, no_words
 
 Format = Literal["txt", "srt", "vtt", "json"]
 FORMATS: tuple[Format, ...] = get_args(Format)
@@ -17,6 +17,9 @@ MEDIA_TYPES: dict[Format, str] = {
     "vtt": "text/vtt; charset=utf-8",
     "json": "application/json",
 }
+# Two lines of subtitles as television has them (EBU-TT-D, Netflix: 42 letters a line); a sentence shorter than the
+# second goes on with the next.
+CUE_LETTERS, SENTENCE_LETTERS, PAUSE_S = 84, 20, 1.0
 
 
 def transcript(said: Sequence[Observation], form: Format, from_s: float = 0.0) -> str:
@@ -39,17 +42,37 @@ def transcript(said: Sequence[Observation], form: Format, from_s: float = 0.0) -
             for o in said
         )
     # Subtitles show only what was understood.
-    cues = [o for o in said if o.text.strip() and o.t1_s > from_s]
+    cues = [cue for o in said if o.text.strip() for cue in _cues(o) if cue[1] > from_s]
     mark = "," if form == "srt" else "."
     blocks = [] if form == "srt" else ["WEBVTT\n"]
-    for number, o in enumerate(cues, 1):
+    for number, (t0_s, t1_s, text) in enumerate(cues, 1):
         head = f"{number}\n" if form == "srt" else ""
-        begin, end = (_stamp(max(0.0, t_s - from_s), mark) for t_s in (o.t0_s, max(o.t1_s, o.t0_s + 0.5)))
-        text = _on_one_line(o.text)
+        begin, end = (_stamp(max(0.0, t_s - from_s), mark) for t_s in (t0_s, max(t1_s, t0_s + 0.5)))
         if form == "vtt":  # a tag or an arrow in what was said is text
             text = text.replace("&", "&amp;").replace("<", "&lt;").replace("-->", "--&gt;")
         blocks.append(f"{head}{begin} --> {end}\n{text}\n")
     return "\n".join(blocks)
+
+
+def _cues(o: Observation) -> Iterator[tuple[float, float, str]]:
+    """(t0_s, t1_s, text) of an utterance's subtitles: as much as is read at a glance, sentences apart where they are
+    long enough, each from its first word to its last."""
+    text, words = _on_one_line(o.text), o.facts(SpeechFacts).words
+    if len(text) <= CUE_LETTERS or _on_one_line(" ".join(word.text for word in words)) != text:
+        yield o.t0_s, o.t1_s, text
+        return
+    cue: list[SpokenWord] = []
+    for word in words:
+        so_far = " ".join(w.text for w in cue)
+        if cue and (
+            len(so_far) + 1 + len(word.text) > CUE_LETTERS
+            or (len(so_far) >= SENTENCE_LETTERS and so_far[-1] in ".?!")
+            or word.t0_s - cue[-1].t1_s >= PAUSE_S
+        ):
+            yield cue[0].t0_s, cue[-1].t1_s, so_far
+            cue = []
+        cue.append(word)
+    yield cue[0].t0_s, cue[-1].t1_s, " ".join(w.text for w in cue)
 
 
 def _on_one_line(text: str) -> str:

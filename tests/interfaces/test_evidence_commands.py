@@ -28,6 +28,7 @@ from runtime.interfaces.commands.evidence import (
     window_of,
 )
 from runtime.interfaces.titles import drop_titles, named, set_title, titles
+from runtime.interfaces.transcript import transcript
 from runtime.messages import SourceEnded, SourceOpened, Track
 from runtime.sources import MASKS_NAME, keep_mask
 from tests.fixtures.drawn_recording import decoded, draw_recording, second_of, shown_in
@@ -131,6 +132,29 @@ async def test_transcripts_are_of_all_or_of_a_stretch(tmp_path: Path, capsys: py
         assert "00:00:07,000 --> 00:00:07,500\ngood night" in (tmp_path / "x.srt").read_text()
         with pytest.raises(UserError, match="no source"):
             await tell_transcript(client, tmp_path, "", "b.mp4", "txt", None)  # type: ignore[arg-type]
+
+
+def test_long_utterances_become_subtitles_that_are_read_at_a_glance() -> None:
+    spoken = "The train to London leaves at seven. My sister will come home on Friday and bring the bread".split()
+    words = [[word, 2.0 + k / 2, 2.4 + k / 2, 0.9] for k, word in enumerate(spoken)]
+    one = say(2.0, 11.0, " ".join(spoken), source="a.mp4", words=words)
+    srt = transcript((one,), "srt").split("\n\n")
+    assert srt == [
+        "1\n00:00:02,000 --> 00:00:05,400\nThe train to London leaves at seven.",
+        "2\n00:00:05,500 --> 00:00:10,900\nMy sister will come home on Friday and bring the bread\n",
+    ]
+    # Words that do not make up the text say nothing of its parts.
+    other = say(2.0, 11.0, " ".join(spoken), source="a.mp4", words=words[1:])
+    assert transcript((other,), "vtt").count("-->") == 1
+
+
+def test_of_words_without_an_end_each_cue_is_short_and_a_pause_parts_them() -> None:
+    words = [["word", k + (5.0 if k >= 6 else 0.0), k + 0.9 + (5.0 if k >= 6 else 0.0), 0.9] for k in range(40)]
+    one = say(0.0, 60.0, " ".join(["word"] * 40), source="a.mp4", words=words)
+    lines = transcript((one,), "vtt").splitlines()
+    shown = [line for line in lines if line.startswith("word")]
+    assert " ".join(shown) == one.text and all(len(line) <= 84 for line in shown)
+    assert shown[0] == " ".join(["word"] * 6)
 
 
 async def test_recordings_are_listed_with_their_times_and_titles(

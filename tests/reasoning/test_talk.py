@@ -1,0 +1,16 @@
+"""What is said to questions in other languages."""
+
+from __future__ import annotations
+
+import pytest
+
+from reasoning.understand.talk import says_foreign
+from runtime.language import lexicon
+
+
+@pytest.mark.parametrize("language", [*lexicon.LANGUAGES, "a language without a name"])
+def test_a_question_in_another_language_announces_what_was_found_only_where_something_was(language: str) -> None:
+    assert says_foreign(language, found=True).rstrip()[-1] in ":："
+    alone = says_foreign(language, found=False)
+    assert alone[-1] in ".。" and ":" not in alone and "：" not in alone
+    assert says_foreign(language, found=True).startswith(alone[:-1])
