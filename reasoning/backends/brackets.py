@@ -20,7 +20,7 @@ from runtime.language.stem import stem
 from runtime.messages import Observation
 
 # What a model writes for a mark: [0:12], (0:12), 【0:12】, [0:12-0:15], [0:12, 1:40], [talk.mp4 0:12], [0:12†source].
-_TIME = re.compile(r"(?:(\d{1,2}):)?(\d{1,3}):(\d{2})(?:\.\d+[a-z]?)?")
+_TIME = re.compile(r"(?:(\d{1,2}):)?(\d{1,3}):(\d{2})(?:\.\d+(?:[a-z]|\d*)?)?")
 _WRITTEN = re.compile(
     r"[\[【]([^\[\]【】\n]{0,80}?\d:\d{2}[^\[\]【】\n]{0,40})[\]】]|\((\d{1,3}:\d{2}(?::\d{2})?(?:\.\d+[a-z]?)?)\)"
 )
@@ -67,15 +67,10 @@ class Brackets:
 
     def _moment(self, o: Observation, is_shared: bool) -> str:
         plain = self._second(o)
-        tenths, thousandths = (
-            f"{plain}.{int(round(o.t0_s % 1, 3) * scale):0{n}d}" for n, scale in ((1, 10), (3, 1000))
-        )
-        labels = [
-            *(() if is_shared else (plain,)),
-            tenths,
-            *(f"{thousandths}{letter}" for letter in ("", *"abcdefghijklmnopqrstuvwxyz")),
-        ]
-        return next((label for label in labels if label not in self._by_label), f"{thousandths}{len(self._by_label)}")
+        tenths = f"{plain}.{int(round(o.t0_s % 1, 3) * 10)}"
+        lettered = (f"{tenths}{letter}" for letter in "bcdefghijklmnopqrstuvwxyz")
+        labels = (*(() if is_shared else (plain,)), tenths, *lettered)
+        return next((label for label in labels if label not in self._by_label), f"{tenths}{len(self._by_label)}")
 
     def _exact(self, label: str, asked: frozenset[str]) -> Observation | None:
         """What has this bracket; of a second in which something else has come to light since, what fits ``asked``."""

@@ -11,6 +11,7 @@ import anyio
 from msgspec import Struct
 
 from reasoning.backends.chosen_pictures import choose_pictures
+from reasoning.backends.told import beside_pictures
 from reasoning.query.context import Context
 from reasoning.understand.frame import Frame
 from runtime.messages import EVIDENCE_CHANNELS, ObjectFacts, Observation, Span, TimeWindow
@@ -69,7 +70,8 @@ async def gather_evidence(frame: Frame, context: Context, pictures: int) -> Gath
         near.extend(await context.scan_windows(windows, "speech", "text", "object", "derived", limit=20))
 
     async def look_over() -> None:
-        spans.extend(await _overview(context))
+        found_spans = await _overview(context)
+        spans.extend(beside_pictures(found_spans) if pictures else found_spans)
 
     async def look_at() -> None:
         beside = [hit.observation for hit in hits]

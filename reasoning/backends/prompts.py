@@ -87,7 +87,7 @@ def _small_prompt(opening: str, closing: str, plan: Plan, with_pictures: bool) -
 def now_line(as_of: str, source: str, others: int) -> str:
     """When the question is asked, by the clock of what is watched."""
     beside = f", {others} more sources are in memory" if others else ""
-    return f"It is now [{as_of}] in {source}{beside}." if source else f"It is now [{as_of}]."
+    return f"It is now {as_of} in {source}{beside}." if source else f"It is now {as_of}."
 
 
 NOTHING_FOUND = "nothing was found"

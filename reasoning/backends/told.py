@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+import msgspec
 
 from reasoning.backends.brackets import Brackets
 from reasoning.query.evicted import span_text
@@ -17,6 +20,9 @@ _WORDS_FOR = {
 }  # fmt: skip
 # Words that came from outside; the rest was put into words by the encoders.
 _QUOTED = ("speech", "text", "derived", "correction", "frame")
+# What pictures are described by in the sketch of an event, and where the sketch of one begins in that of an episode.
+_SEEN = re.compile(r"\bseen: .*?(?: \| |(?=; \[\d)|$)")
+_ENTRY = re.compile(r"(?:; )?\[[\d:]+\]")
 # 0..1: of Whisper base, half of the words it is less sure of are wrong.
 LOW_CONFIDENCE = 0.35
 UNSURE = "(?)"
@@ -53,6 +59,16 @@ def span_line(span: Span, guard: Guard, bracket: str) -> str:
     """A stretch of time as a line, with what it was about."""
     until = media_time(span.t1_s)
     return f"[{bracket}] {span.level} until {until}: {guard.quote(span_text(span), SPAN_CHARACTERS)}{doubt(span.trust)}"
+
+
+def beside_pictures(spans: Sequence[Span]) -> list[Span]:
+    """The stretches as they are told to a model that sees: without what their pictures are described by, and without
+    those of which nothing else is known."""
+    told = [
+        span if span.stage == "tombstone" else msgspec.structs.replace(span, text=_SEEN.sub("", span.text).strip(" |"))
+        for span in spans
+    ]
+    return [span for span in told if re.search(r"\w{2}", _ENTRY.sub("", span.text))]
 
 
 def doubt(trust: float) -> str:

@@ -19,7 +19,7 @@ from reasoning.backends.brackets import Brackets
 from reasoning.backends.chat_model import ToolCall
 from reasoning.backends.gather import fold
 from reasoning.backends.looking import Looking
-from reasoning.backends.told import span_line
+from reasoning.backends.told import beside_pictures, span_line
 from reasoning.backends.tool_results import BadArguments, ToolResult, enclose, lines_of, time_in
 from reasoning.query.context import Context
 from reasoning.safety.untrusted import Guard, clean
@@ -41,6 +41,7 @@ class Toolbox:
         self._context = context
         self._guard = guard
         self._brackets = brackets
+        self._sees = sees
         self._channels = tuple(c for c in EVIDENCE_CHANNELS if c != "frame") if sees else ()
         looking = Looking(context, guard, brackets, sees)
         self._tools: dict[str, Callable[[dict[str, Any]], Awaitable[ToolResult]]] = {
@@ -89,6 +90,8 @@ class Toolbox:
         spans = await context.spans("event", LINES_LIMIT + 1)
         if len(spans) > LINES_LIMIT:
             spans = await context.spans("episode", LINES_LIMIT)
+        if self._sees:
+            spans = tuple(beside_pictures(spans))
         # A span is no observation: what may be cited of it is its keyframe.
         keyframes = {o.id: o for o in await context.by_id(span.keyframe for span in spans if span.keyframe)}
         lines = []
