@@ -16,11 +16,13 @@ from msgspec import Struct, field
 from memory.spans.segment import Segmenter, SegmentOptions, SegmentState, surprise_of, threshold
 from memory.spans.summarise import sketch_episode, sketch_event
 from memory.store.size_accounting import belongs_at_s
-from runtime.messages import Channel, Observation, Span, observation_id, round_time
+from runtime.messages import Channel, FrameFacts, Observation, Span, observation_id, round_time
 
 # An episode holds at least one longest event, and ends after sixteen at the latest.
 EPISODE_MAX_EVENTS = 16
 EVENT_SURPRISES_NEEDED = 4
+# A frame this much further from the mean of its event (cosine) stands for it as well.
+_AS_GOOD = 0.05
 # The channels that moments are made of, and the last part of the moment's id.
 MOMENT_OF: dict[Channel, int] = {"frame": 0, "speech": 1}
 
@@ -157,14 +159,19 @@ def moments(event: Span, members: Sequence[Observation]) -> list[Span]:
 
 
 def choose_keyframe(frames: Sequence[Observation], mean: np.ndarray | None) -> str:
-    """Id of the frame nearest the event's mean vector, the earliest of equals; the middle one without vectors."""
+    """Id of the frame nearest the event's mean vector, the earliest of equals; the middle one without vectors.
+
+    One whose picture is kept large takes the place of one that is as good as like it.
+    """
     if not frames:
         return ""
     if mean is None:
         return frames[len(frames) // 2].id
     space = _newest_space(frames)
-    best = min(frames, key=lambda o: (round(_distance(o, mean, space), 6), o.t0_s, o.id))
-    return best.id
+    apart = {o.id: round(_distance(o, mean, space), 6) for o in frames}
+    best = min(frames, key=lambda o: (apart[o.id], o.t0_s, o.id))
+    large = [o for o in frames if o.facts(FrameFacts).large and apart[o.id] <= apart[best.id] + _AS_GOOD]
+    return min(large, key=lambda o: (apart[o.id], o.t0_s, o.id), default=best).id
 
 
 def resketch_event(event: Span, perceived: Sequence[Observation], is_last: bool) -> tuple[Span, list[Span]]:

@@ -36,6 +36,10 @@ _MOTION_TOLD = 0.004  # share of the picture that must move to be mentioned
 # is should be known soon.
 _YOUNG_LOOKS = 12
 _GLANCE_S = 0.4
+# A picture is kept large where it begins a shot, or differs so much from the last one that was, and, while something
+# goes on, once in a while: so all 21 events of seven clips have one that can be their keyframe (at .15, 17).
+_LARGE_DISTANCE = 0.06
+_LARGE_APART_S, _LARGE_AGAIN_S = 1.0, 16.0
 _MOVEMENT, _STILL = "movement at the ", "nothing moves"
 
 
@@ -139,6 +143,8 @@ class FrameAnalyser:
         self._encoder = encoder
         options = TextOptions(source=source, min_confidence=vision.read_text_min_confidence)
         self._reader = TextReader(options, engine) if engine is not None else None
+        # The vector of the last picture that was kept large, and when that was.
+        self._large: tuple[np.ndarray, float] | None = None
         self._finder = ObjectFinder(
             ObjectOptions(
                 source=source, faces=vision.faces, motion=vision.motion, detect_width_px=vision.detect_width_px
@@ -196,7 +202,9 @@ class FrameAnalyser:
         unread: tuple[Box, ...],
     ) -> Observation:
         t_s = round_time(keyframe.picture.t_s)
+        is_large = self._is_kept_large(keyframe, description, t_s)
         facts = FrameFacts(
+            large=is_large,
             cut=bool(keyframe.transition),
             transition=keyframe.transition,
             reason=keyframe.reason,
@@ -225,14 +233,26 @@ class FrameAnalyser:
             data=facts,
             vector=description.vector,
             vector_space=self._encoder.space,
-            payload=self._thumbnail(bgr),
+            payload=self._coded(bgr, self._vision.keyframe_width_px if is_large else self._vision.thumbnail_width_px),
             evidence=visible,
         )
 
-    def _thumbnail(self, bgr: np.ndarray) -> bytes:
-        """JPEG of the picture, no wider than configured and no higher than twice that."""
+    def _is_kept_large(self, keyframe: Keyframe, description: Description, t_s: float) -> bool:
+        """Whether this picture is one to read and look closer at later, as an event's keyframe or beside it."""
+        vector = np.frombuffer(description.vector, np.float16).astype(np.float32)
+        if self._large is not None:
+            before, since_s = self._large[0], t_s - self._large[1]
+            is_new = before.size != vector.size or 1.0 - float(before @ vector) >= _LARGE_DISTANCE
+            goes_on = since_s >= _LARGE_AGAIN_S and not keyframe.still
+            if not keyframe.transition and not goes_on and (not is_new or since_s < _LARGE_APART_S):
+                return False
+        self._large = (vector, t_s)
+        return True
+
+    def _coded(self, bgr: np.ndarray, width_px: int) -> bytes:
+        """JPEG of the picture, no wider than that and no higher than twice that."""
         height, width = bgr.shape[:2]
-        scale = min(1.0, self._vision.thumbnail_width_px / width, 2 * self._vision.thumbnail_width_px / height)
+        scale = min(1.0, width_px / width, 2 * width_px / height)
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         small = bgr if scale == 1.0 else cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
         coded, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, self._vision.thumbnail_quality])

@@ -12,7 +12,7 @@ from reasoning.backends import prompts
 from reasoning.backends.brackets import Brackets
 from reasoning.backends.chat_model import ChatMessage, ChatModel, Finish, Picture, Tool, ToolCall
 from reasoning.backends.gather import Gathered, gather_evidence
-from reasoning.backends.pack import Packed, pack
+from reasoning.backends.pack import Packed, merged, pack
 from reasoning.backends.plans import Plan
 from reasoning.backends.replies import Reply, Said
 from reasoning.backends.tools import Toolbox
@@ -142,7 +142,7 @@ class Conversation:
                 tool=clean(call.name, 40), arguments=_told(call.arguments), found=result.found, took_s=took_s
             )
         if pictures:  # most servers take no pictures in a tool's result
-            messages.append(ChatMessage("user", (prompts.PICTURE_FOLLOWS, *(_line(part) for part in pictures))))
+            messages.append(ChatMessage("user", merged([prompts.PICTURE_FOLLOWS, *pictures])))
 
     def _tools(self) -> tuple[Tool, ...]:
         return prompts.tools(self._plan.pictures > 0)
@@ -190,10 +190,6 @@ class Conversation:
             SLACK_TOKENS + MESSAGE_TOKENS * len(messages) + sum(model.count_tokens(str(tool)) for tool in self._tools())
         )
         return taken + 2 * self._plan.answer_tokens < model.abilities.context_tokens
-
-
-def _line(part: str | Picture) -> str | Picture:
-    return f"\n{part}" if isinstance(part, str) else part
 
 
 def _told(arguments: dict[str, object]) -> dict[str, object]:

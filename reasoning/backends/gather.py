@@ -11,7 +11,7 @@ import anyio
 from msgspec import Struct
 
 from reasoning.backends.chosen_pictures import choose_pictures
-from reasoning.backends.told import beside_pictures
+from reasoning.backends.told import beside_pictures, uncoloured
 from reasoning.query.context import Context
 from reasoning.understand.frame import Frame
 from runtime.messages import EVIDENCE_CHANNELS, ObjectFacts, Observation, Span, TimeWindow
@@ -29,6 +29,7 @@ EPISODES_FROM_S = 3600.0
 # Things that move and have no name mislead more than they tell: so many at most, of what is alike one.
 UNNAMED = 2
 UNNAMED_SCORE = 0.2
+_WITH_THE_SHOT = "as the picture changes"
 _SEEN_FOR_ITSELF = tuple(channel for channel in EVIDENCE_CHANNELS if channel != "frame")
 
 
@@ -88,7 +89,8 @@ async def gather_evidence(frame: Frame, context: Context, pictures: int) -> Gath
     for o in near:
         if o.id not in found:
             found[o.id], scores[o.id] = o, NEIGHBOUR_SCORE
-    kept, again = fold(list(found.values()), scores)
+    told = [uncoloured(o) for o in found.values() if not is_cut_off(o)] if pictures else list(found.values())
+    kept, again = fold(told, scores)
     keyframes = {o.id: o for o in await context.by_id(span.keyframe for span in spans if span.keyframe)}
     return Gathered(tuple((o, scores[o.id]) for o in kept), tuple(spans), tuple(frames), keyframes, again)
 
@@ -119,6 +121,11 @@ def fold(
     return [*rest, *kept.values()], again
 
 
+def is_cut_off(o: Observation) -> bool:
+    """Whether it tells only that a thing went with the shot it was in."""
+    return o.channel == "object" and _WITH_THE_SHOT in o.text
+
+
 def _is_nameless(o: Observation) -> bool:
     facts = o.facts(ObjectFacts)
     return o.channel == "object" and facts.kind == "moving" and not facts.label
@@ -144,7 +151,7 @@ async def _gather_now(context: Context, pictures: int) -> Gathered:
         before = tuple(channel for channel in channels if channel != "gap")
         recent += await around.scan(*before, newest_first=True, limit=20)
     scores = {o.id: max(0.05, 1.0 - (now_s - o.t1_s) / NOW_S) for o in recent}
-    told, again = fold(recent, scores)
+    told, again = fold([uncoloured(o) for o in recent] if pictures else recent, scores)
     paused = await context.present.told_of_pause() if context.present else ""
     return Gathered(tuple((o, scores[o.id]) for o in told), (), (*kept, *live), {}, again, now_s, paused)
 

@@ -106,10 +106,15 @@ def pack(
 
 
 def joined(parts: Sequence[str | Picture], guard: Guard) -> tuple[str | Picture, ...]:
-    """Lines and pictures between the delimiters, neighbouring lines as one text."""
-    out: list[str | Picture] = [guard.opening]
-    for part in (*parts, guard.closing):
-        if isinstance(part, str) and isinstance(out[-1], str):
+    """Lines and pictures between the delimiters."""
+    return merged((guard.opening, *parts, guard.closing))
+
+
+def merged(parts: Sequence[str | Picture]) -> tuple[str | Picture, ...]:
+    """The same with neighbouring lines as one text."""
+    out: list[str | Picture] = []
+    for part in parts:
+        if out and isinstance(part, str) and isinstance(out[-1], str):
             out[-1] = f"{out[-1]}\n{part}"
         else:
             out.append(part)

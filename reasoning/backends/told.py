@@ -11,7 +11,7 @@ from reasoning.backends.brackets import Brackets
 from reasoning.query.evicted import span_text
 from reasoning.safety.untrusted import LONGEST, Guard
 from runtime.clock import media_time
-from runtime.messages import Observation, Span, SpeechFacts, TextFacts, no_words
+from runtime.messages import ObjectFacts, Observation, Span, SpeechFacts, TextFacts, no_words
 from runtime.trust import LOW_TRUST
 
 _WORDS_FOR = {
@@ -23,6 +23,10 @@ _QUOTED = ("speech", "text", "derived", "correction", "frame")
 # What pictures are described by in the sketch of an event, and where the sketch of one begins in that of an episode.
 _SEEN = re.compile(r"\bseen: .*?(?: \| |(?=; \[\d)|$)")
 _ENTRY = re.compile(r"(?:; )?\[[\d:]+\]")
+# "in a pink top, black below", "in beige clothes"
+_CLOTHES = re.compile(r" in (?:an? )?\w+ (?:top|clothes)(?:, \w+ below)?| in \w+ below")
+# Seconds: of a shorter utterance it is enough to know when it began.
+LONG_UTTERANCE_S = 4.0
 # 0..1: of Whisper base, half of the words it is less sure of are wrong.
 LOW_CONFIDENCE = 0.35
 UNSURE = "(?)"
@@ -57,8 +61,8 @@ def observation_line(o: Observation, guard: Guard, bracket: str, longest: int = 
 
 def span_line(span: Span, guard: Guard, bracket: str) -> str:
     """A stretch of time as a line, with what it was about."""
-    until = media_time(span.t1_s)
-    return f"[{bracket}] {span.level} until {until}: {guard.quote(span_text(span), SPAN_CHARACTERS)}{doubt(span.trust)}"
+    when = f"from {media_time(span.t0_s)} to {media_time(span.t1_s)}"
+    return f"[{bracket}] {span.level} {when}: {guard.quote(span_text(span), SPAN_CHARACTERS)}{doubt(span.trust)}"
 
 
 def beside_pictures(spans: Sequence[Span]) -> list[Span]:
@@ -77,16 +81,31 @@ def doubt(trust: float) -> str:
 
 
 def _marked(speech: Observation) -> str:
-    """The words of an utterance, those marked that were hardly understood; "" where they are sure."""
-    text, at, unsure = speech.text, 0, False
+    """The words of an utterance, with what a reader should know of them: those marked that were hardly understood, and,
+    in a long one, when each of its sentences begins; "" where there is nothing of that."""
+    text, at, changed = speech.text, 0, False
+    is_long, begins = speech.t1_s - speech.t0_s >= LONG_UTTERANCE_S, False
     for word in speech.facts(SpeechFacts).words:
         plain = word.text.strip()
         found = text.find(plain, at) if plain else -1
         if found < 0:
             continue
-        at = found + len(plain)
+        if is_long and begins and int(word.t0_s) > int(speech.t0_s):
+            when = f"({media_time(word.t0_s)}) "
+            text, found, changed = f"{text[:found]}{when}{text[found:]}", found + len(when), True
+        at, begins = found + len(plain), plain.endswith((".", "!", "?"))
         if word.confidence < LOW_CONFIDENCE:
-            bare = len(plain.rstrip(".,;:!?"))
-            text = f"{text[: found + bare]}{UNSURE}{text[found + bare :]}"
-            at, unsure = at + len(UNSURE), True
-    return text if unsure else ""
+            bare = found + len(plain.rstrip(".,;:!?"))
+            text, at, changed = f"{text[:bare]}{UNSURE}{text[bare:]}", at + len(UNSURE), True
+    return text if changed else ""
+
+
+def uncoloured(o: Observation) -> Observation:
+    """A thing that was seen, told without its colours, which a model that sees the picture tells better itself."""
+    colours = o.facts(ObjectFacts).colours
+    if o.channel != "object" or not colours:
+        return o
+    text = _CLOTHES.sub("", o.text)
+    for colour in () if isinstance(colours, dict) else colours:
+        text = re.sub(rf"\b{re.escape(colour)} ", "", text)
+    return msgspec.structs.replace(o, text=re.sub(r"\ba (?=[aeio])", "an ", text))

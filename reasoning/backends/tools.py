@@ -19,7 +19,7 @@ from reasoning.backends.brackets import Brackets
 from reasoning.backends.chat_model import ToolCall
 from reasoning.backends.gather import fold
 from reasoning.backends.looking import Looking
-from reasoning.backends.told import beside_pictures, span_line
+from reasoning.backends.told import beside_pictures, span_line, uncoloured
 from reasoning.backends.tool_results import BadArguments, ToolResult, enclose, lines_of, time_in
 from reasoning.query.context import Context
 from reasoning.safety.untrusted import Guard, clean
@@ -74,7 +74,8 @@ class Toolbox:
             raise BadArguments(f'"channel" is one of {", ".join(_CHANNELS)}')
         channels = _CHANNELS.get(str(channel), self._channels)
         hits = await self._window(arguments).recall(text[:300], channels, 2 * FOUND_LIMIT)
-        found, again = fold([hit.observation for hit in hits], {hit.observation.id: hit.score for hit in hits})
+        told = [uncoloured(hit.observation) if self._sees else hit.observation for hit in hits]
+        found, again = fold(told, {hit.observation.id: hit.score for hit in hits})
         found.sort(key=lambda o: next(-hit.score for hit in hits if hit.observation.id == o.id))
         return lines_of(found[:FOUND_LIMIT], self._guard, self._brackets, again)
 

@@ -53,7 +53,8 @@ class ChannelFacts(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=Fal
 
 
 class FrameFacts(ChannelFacts, frozen=True):
-    """A sampled picture. None where it was not measured. ``unread``: where there is writing too small to be read."""
+    """A sampled picture. None where it was not measured. ``unread``: where there is writing too small to be read;
+    ``large``: its picture is kept large."""
 
     reason: str = ""
     cut: bool = False
@@ -72,6 +73,7 @@ class FrameFacts(ChannelFacts, frozen=True):
     width: Int64 = 0
     height: Int64 = 0
     unread: tuple[Box, ...] = ()
+    large: bool = False
 
 
 class ObjectFacts(ChannelFacts, frozen=True):

@@ -259,5 +259,5 @@ def test_a_model_is_told_which_stretch_is_not_confirmed() -> None:
     sure = Span(id="a", source="clip", level="event", t0_s=0.0, t1_s=9.0, text="a hall")
     doubted = Span(id="b", source="clip", level="event", t0_s=9.0, t1_s=19.0, text="a yard", trust=DOUBTED)
     (shown,) = pack(Gathered((), (sure, doubted)), Guard("key"), Brackets(), 500, ByLetter()).content
-    lines = [line for line in str(shown).splitlines() if "event until" in line]
+    lines = [line for line in str(shown).splitlines() if "event from" in line]
     assert ["not confirmed" in line for line in lines] == [False, True]

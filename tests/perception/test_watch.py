@@ -11,7 +11,7 @@ import pytest
 from runtime.config import parse_config
 from runtime.messages import FrameFacts, Message, Observation, Progress, SourceEnded, SourceOpened, SourceRecord, encode
 from tests.fixtures.clocked_clips import clocked_clip
-from tests.fixtures.drawn_clips import at_rate, decoded, street, with_text, write_clip
+from tests.fixtures.drawn_clips import at_rate, decoded, plain, street, with_text, write_clip
 from tests.fixtures.watched_files import observations, perceive
 
 SIZE = (320, 240)
@@ -249,3 +249,16 @@ def test_stages_can_be_switched_off(clip: Path) -> None:
     assert {observation.channel for observation in observations(sent)} == {"frame"}
     assert isinstance(sent[0], SourceOpened)
     assert set(sent[0].encoders) == {"frame"}
+
+
+def test_the_picture_that_begins_a_shot_is_kept_large_and_those_like_it_small(tmp_path: Path) -> None:
+    size = (1280, 720)
+    first, second = street(size), plain((30, 160, 60), size)
+    clip = write_clip(tmp_path / "two.mp4", at_rate(5, 6, lambda t_s: first if t_s < 3 else second), size=size)
+    seeing = {"read_text": False, "faces": False, "detect": "off"}
+    sent = perceive(clip, config=parse_config({"perception": {"vision": seeing}}, "test")).outbox.sent
+    frames = observations(sent, "frame")
+    assert {decoded(frame.payload).shape[1] for frame in frames} == {768, 384}
+    for frame in frames:
+        assert frame.facts(FrameFacts).large == (decoded(frame.payload).shape[1] == 768)
+    assert [frame.t0_s for frame in frames if frame.facts(FrameFacts).large] == [0.0, 3.0]
