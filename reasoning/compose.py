@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 
-import msgspec
 from msgspec import Struct
 
 from reasoning.answer.again import answer_again
-from reasoning.answer.citations import check_claim, cite, has_mark
+from reasoning.answer.citations import check_claim, has_mark
 from reasoning.answer.draft import Claim, Draft, Verdict, mark
 from reasoning.answer.foreign import tell_foreign
+from reasoning.answer.told import Told, name_source
 from reasoning.backends import Backend
 from reasoning.conversation import Conversation, Conversations, PastTurn, as_observations, as_topic
 from reasoning.query.context import Context
@@ -53,9 +53,8 @@ from runtime.messages import (
     View,
     ViewRequest,
 )
-from runtime.moments import Moments, label
+from runtime.moments import Moments
 
-UNSUPPORTED = "I cannot support an answer with anything I remember."
 # Who composed what no back end was asked for.
 CONVERSATION = "conversation"
 
@@ -173,7 +172,7 @@ class Composer:
             context = context.in_windows(asked.windows)
         moments = Moments(records, request.asked_wall_s)
         said = await self._said(request, asked, questions[-1] if questions else None, view, moments)
-        told = _Told(tell, lambda: self._clock.now() - began_s)
+        told = Told(tell, lambda: self._clock.now() - began_s)
         if asked.in_full and said is None:
             told.step(TraceStep(tool=UNDERSTOOD, found=asked.in_full))
         understood_s = self._clock.now() - began_s
@@ -241,7 +240,7 @@ class Composer:
             yield piece
 
     async def _say(
-        self, claim: Claim, asked: Asked, is_said: bool, context: Context, moments: Moments, told: _Told
+        self, claim: Claim, asked: Asked, is_said: bool, context: Context, moments: Moments, told: Told
     ) -> None:
         """Tell what of a claim stands, with the moments of what it cites at its end where it names none itself."""
         view, room_for = context.view, self._backend.max_citations - len(told.cited)
@@ -257,7 +256,7 @@ class Composer:
                 text = text.replace(mark(o.t0_s), f"[{moments.mark(o)}]")
         if checked.cites and not has_mark(text):
             text = re.sub(r"([.!?]?)$", rf" {moments.marks(checked.cites)}\1", text, count=1)
-        told.say(name_source(text, checked.cites, asked, moments), checked.cites)
+        told.say(name_source(text, checked.cites, moments), checked.cites)
 
     async def _cited(self, turn: PastTurn, view: View) -> tuple[Observation, ...]:
         """What a past turn cited, as far as it still exists."""
@@ -265,61 +264,6 @@ class Composer:
         if not ids:
             return ()
         return (await self._memory.scan(ScanRequest(view=view, ids=ids, limit=len(ids)))).observations
-
-
-class _Told:
-    """What has been told of an answer. ``since_s`` gives the seconds since the question."""
-
-    def __init__(self, tell: Callable[[AnswerPart], None], since_s: Callable[[], float]) -> None:
-        self.cited: dict[str, Observation] = {}
-        self.latency_s: dict[str, float] = {}
-        self.verdict = Verdict(0.0, abstained=True)
-        self._tell = tell
-        self._since_s = since_s
-        self._said: list[str] = []
-        self._trace: list[TraceStep] = []
-
-    def step(self, step: TraceStep) -> None:
-        self._trace.append(step)
-        self._tell(AnswerPart(text="", step=step))
-
-    def say(self, text: str, cites: Sequence[Observation] = ()) -> None:
-        text = text if not self._said or text.startswith("\n") else f" {text}"
-        self._tell(AnswerPart(text=text))
-        self._said.append(text)
-        self.cited.update((o.id, o) for o in cites)
-        self.latency_s.setdefault("first_part", self._since_s())
-
-    def answer(self, request: AskRequest, in_full: str, view: View, backend: str, moments: Moments) -> Answer:
-        """The whole; one that nothing was said of says so."""
-        if not self._said:
-            self.say(UNSUPPORTED)
-            self.verdict = Verdict(0.0, True, self.verdict.backend, self.verdict.notice)
-        total_s = self._since_s()
-        took_s = {name: self.latency_s.get(name, total_s) for name in ("recall", "first_part", "total")}
-        return Answer(
-            question=request.question,
-            answer="".join(self._said),
-            abstained=self.verdict.abstained,
-            as_of_s=max([view.as_of_s, *(o.t1_s for o in self.cited.values() if o.source == view.source)]),
-            citations=tuple(
-                msgspec.structs.replace(c, at=moments.mark(self.cited[c.id])) for c in cite(self.cited.values())
-            ),
-            latency_s={name: round(seconds, 4) for name, seconds in took_s.items()},
-            backend=self.verdict.backend or backend,
-            confidence=round(self.verdict.confidence, 4),
-            trace=tuple(self._trace),
-            notice=self.verdict.notice,
-            understood=in_full,
-        )
-
-
-def name_source(text: str, cites: Sequence[Observation], asked: Asked, moments: Moments) -> str:
-    """``text`` with the recording it is of, where there are several; of a live source its moments say which."""
-    sources = {o.source for o in cites}
-    if not moments.several or len(sources) != 1 or moments.is_live(name := sources.pop()) or label(name) in text:
-        return text
-    return re.sub(r"([.!?]?)$", rf" (in {label(name)})\1", text, count=1)
 
 
 def _is_visible(turn: PastTurn, view: View) -> bool:

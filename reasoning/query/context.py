@@ -7,6 +7,7 @@ windows are not read. It asks memory at most once for the same thing.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -103,33 +104,28 @@ class Context:
 
     def within(self, t0_s: float | None, t1_s: float | None) -> Context:
         """The same evidence in another window, of every source alike."""
-        return self._again(self.memory, t0_s, t1_s, ())
+        return self._with(t0_s=t0_s, t1_s=t1_s, windows=())
 
     def in_windows(self, windows: tuple[TimeWindow, ...]) -> Context:
         """The same evidence in these windows alone."""
-        return self._again(self.memory, None, None, windows)
+        return self._with(t0_s=None, t1_s=None, windows=windows)
 
     def through(self, memory: MemoryClient) -> Context:
         """The same question through another client of memory."""
-        return self._again(memory, self.t0_s, self.t1_s, self.windows)
+        return self._with(memory=memory)
 
     def of(self, source: str) -> Context:
-        """The evidence of one source alone."""
-        narrowed = self.through(self.memory)
-        narrowed.source = source
-        if self.windows:  # of a source that none is of, nothing is meant
-            mine = tuple(window for window in self.windows if window.source in ("", source))
-            narrowed.windows = mine or (TimeWindow(source=source, t0_s=NEVER_S, t1_s=NEVER_S),)
-        return narrowed
+        """The evidence of one source alone. In windows none of which is of it, that is nothing."""
+        mine = tuple(window for window in self.windows if window.source in ("", source))
+        never = (TimeWindow(source=source, t0_s=NEVER_S, t1_s=NEVER_S),) if self.windows else ()
+        return self._with(source=source, windows=mine or never)
 
-    def _again(
-        self, memory: MemoryClient, t0_s: float | None, t1_s: float | None, windows: tuple[TimeWindow, ...]
-    ) -> Context:
-        return Context(
-            memory, self.view, t0_s=t0_s, t1_s=t1_s, windows=windows, source=self.source, limit=self.limit,
-            history=self.history, being_said=self.being_said, present=self.present, now_wall_s=self.now_wall_s,
-            status=self._status, recordings=self.recordings,
-        )  # fmt: skip
+    def _with(self, **changes: object) -> Context:
+        changed = copy.copy(self)
+        changed.spent_s, changed._scanned, changed._calls = 0.0, {}, 0
+        for name, value in changes.items():
+            setattr(changed, name, value)
+        return changed
 
     @property
     def bounded(self) -> bool:

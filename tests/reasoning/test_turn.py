@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from reasoning.answer.draft import Claim, Draft, one
+from reasoning.answer.told import UNSUPPORTED
 from reasoning.backends import Verdict
-from reasoning.compose import UNSUPPORTED
 from reasoning.query.context import Context
 from reasoning.turn import Turns
 from reasoning.understand.frame import Frame
