@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from reasoning.answer.draft import Claim, Draft, claim, refusal
 from reasoning.answer.honesty import Outcome
+from reasoning.query.present import age
 from reasoning.query.rows import Row
 from reasoning.query.sightings import name_of
 from reasoning.understand.frame import Frame
@@ -34,6 +35,8 @@ def tell(frame: Frame, outcome: Outcome, moments: Moments) -> Draft:
         told = _colour
     elif frame.expects in ("side", "place") and outcome.matter == "things":
         told = _side
+    elif frame.expects == "duration" and outcome.rows[0].until_s is not None:
+        told = _how_long
     return Draft(tuple(told(frame, outcome, moments)), outcome.confidence, abstained=_is_unsure(frame, outcome))
 
 
@@ -215,6 +218,13 @@ def _colour(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
         return [claim(f"{rows[0].value}: {_told(rows[0], moments)}", *rows[0].cites[:1])]
     told = join(f"{row.value} at {moments.at(row.observation.source, row.t_s)}" for row in rows)
     return [claim(f"more than one fits {quote(what)}: {told}", *(row.observation for row in rows))]
+
+
+def _how_long(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
+    row = _nth(frame, outcome.rows)
+    source, until_s = row.observation.source, row.until_s or row.t_s
+    when = f"from {moments.at(source, row.t_s)} to {moments.at(source, until_s)}"
+    return [claim(f"{age(until_s - row.t_s)}, {when}: {row.told}", *row.cites)]
 
 
 def _side(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:

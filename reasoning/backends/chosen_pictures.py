@@ -36,7 +36,7 @@ async def choose_pictures(context: Context, beside: Sequence[Observation], most:
         return (await context.frames_at([*wanted, *steps], seconds=False))[:most]
     frames = await context.scan_windows(stretches, "frame", limit=FRAMES_READ)
     chosen = _least_alike(frames, wanted, most)
-    return await context.with_pictures(chosen)
+    return await context.by_id(sorted(set(chosen)), pictures=True)
 
 
 def stretches_of(context: Context) -> tuple[TimeWindow, ...]:

@@ -200,12 +200,11 @@ class Context:
             pieces += [TimeWindow(source=w.source, t0_s=a, t1_s=b) for a, b in pairwise(edges)]
         return await self.scan_windows(pieces, *channels, limit=RUN)
 
-    async def by_id(self, ids: Iterable[str]) -> tuple[Observation, ...]:
-        """The visible observations among ``ids``."""
-        wanted = tuple(dict.fromkeys(ids))
-        if not wanted:
+    async def by_id(self, ids: Iterable[str], pictures: bool = False) -> tuple[Observation, ...]:
+        """The visible observations among ``ids``; of frames with what JPEGs are kept where ``pictures`` are wanted."""
+        if not (wanted := tuple(dict.fromkeys(ids))):
             return ()
-        return await self._scan(ScanRequest(view=self.view, ids=wanted, limit=len(wanted)))
+        return await self._scan(ScanRequest(view=self.view, ids=wanted, limit=len(wanted), with_payload=pictures))
 
     async def spans(self, level: Literal["event", "episode"], limit: int = SPANS_LIMIT) -> tuple[Span, ...]:
         """The first ``limit`` spans of the window at this level, in order of time."""
@@ -236,14 +235,7 @@ class Context:
             until_s = t_s + 0.999 if seconds and t_s == int(t_s) else t_s
             of_source.sort(key=lambda o: (max(t_s - o.t0_s, o.t0_s - until_s, 0.0), o.t0_s))
             nearest.update((o.id, None) for o in of_source[:1])
-        return await self.with_pictures(nearest)
-
-    async def with_pictures(self, ids: Iterable[str]) -> tuple[Observation, ...]:
-        """The visible ones of these frames with what JPEGs are kept, in order of time."""
-        wanted = tuple(sorted(set(ids)))
-        if not wanted:
-            return ()
-        return await self._scan(ScanRequest(view=self.view, ids=wanted, limit=len(wanted), with_payload=True))
+        return await self.by_id(sorted(nearest), pictures=True)
 
     async def decoded(self, moments: Sequence[tuple[str, float]]) -> dict[tuple[str, float], bytes]:
         """The pictures of these moments of sources, as JPEGs at full size, from recordings that are still there."""

@@ -78,7 +78,7 @@ async def passages(frame: Frame, context: Context, channels: Sequence[Channel]) 
     places = caption_places(gathered)
     rows = [spelled(captioned(row, gathered, places), gathered) for row in best_first(rows)[:RECALLED]]
     rows = best_first({(row.told, row.observation.source): row for row in reversed(rows)}.values())
-    if rows and rows[0].kind == "read" and frame.reduce in ("first", "last"):
+    if rows and rows[0].kind == "read" and (frame.reduce in ("first", "last") or frame.expects == "duration"):
         until = await last_shown(context, rows[0].observation)
         if until is not None:
             rows[0] = msgspec.structs.replace(rows[0], cites=unique([*rows[0].cites, until]), until_s=until.t0_s)

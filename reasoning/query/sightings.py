@@ -138,7 +138,8 @@ def _row(frame: Frame, s: Sighting) -> Row | None:
     told = event.text
     if event is s.left and (was := _stood(s)) and was not in words(told):
         told = f"{told} (it was at the {was})"
-    return Row(cites, told, "seen", event.t0_s, covered, missing, round(share, 4), round(share, 4))
+    until_s = s.until_s if frame.expects == "duration" else None
+    return Row(cites, told, "seen", event.t0_s, covered, missing, round(share, 4), round(share, 4), until_s=until_s)
 
 
 def _stood(s: Sighting) -> str:

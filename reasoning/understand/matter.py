@@ -100,6 +100,9 @@ def things(reading: Reading, expects: str) -> tuple[str, ...]:
         free = all(role != "speaker" and (i not in reading.taken or role == "head") for i, role in roles.items())
         if free and (reading.clause_at is None or thing.start < reading.clause_at):
             found.append(thing.value)
+    if not (found or expects) and reading.clause_at is None:  # "how many vehicles", "name all the animals"
+        free_kinds = (kind for kind in lexicon.KINDS.find(reading.stems) if kind.start not in reading.taken)
+        found = [kind.value for kind in free_kinds][:1]
     return tuple(dict.fromkeys(found))
 
 

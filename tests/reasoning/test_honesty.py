@@ -140,3 +140,15 @@ async def test_a_number_of_things_is_counted_and_not_read_off_one_of_them() -> N
     assert (await answer(memory(*VIEW, one, leaves), "When did two dogs leave at the same time?")).abstained
     draft = await answer(memory(*VIEW, one), "Were there two dogs?")
     assert draft.text.startswith("One dog")
+
+
+async def test_how_long_a_thing_was_there_is_from_its_coming_to_its_leaving() -> None:
+    draft = await answer(memory(*VIEW, DOG, DOG_LEAVES), "How long is the dog visible?")
+    assert "from 0:05 to 0:20" in draft.text and "15 s" in draft.text
+
+
+async def test_things_of_a_kind_are_counted_and_named() -> None:
+    cat = thing(9.0, "cat", "a black cat at the right", colours=["black"], side="right", place="right")
+    draft = await answer(memory(*VIEW, DOG, cat), "Name all the animals.")
+    assert {o.id for o in cited(draft)} == {DOG.id, cat.id}
+    assert "wo animals" in (await answer(memory(*VIEW, DOG, cat), "How many animals were there?")).text
