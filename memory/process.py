@@ -24,6 +24,7 @@ from memory.store.admission import find_fault
 from memory.store.batch import Batch, Delivered, gather, lost_gap
 from memory.store.database import Store
 from memory.store.levels import budget_of
+from memory.store.read_only import ReadOnlyStore
 from memory.transactions import MemoryWriter
 from memory.upkeep.repair import find_damage
 from memory.upkeep.rows import BadRow, find_bad_rows
@@ -109,7 +110,8 @@ class Remembering:
         self._service.report(idle=True)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._remember_forever, subscription)
-            tasks.start_soon(self._look_after_forever)
+            if not isinstance(self._store, ReadOnlyStore):
+                tasks.start_soon(self._look_after_forever)
             await self._service.serve(
                 {
                     ViewRequest: self._handler(self._answerer.view),
@@ -135,7 +137,8 @@ class Remembering:
             await self._read(self._answerer.close)
 
     async def _catch_up(self) -> None:
-        self._announcer.note(await self._write(self._recorder.catch_up))
+        if not isinstance(self._store, ReadOnlyStore):
+            self._announcer.note(await self._write(self._recorder.catch_up))
         with self._service.may_take(WARMING_S):
             await self._read(self._answerer.warm)
 
@@ -318,8 +321,9 @@ async def open_store(service: Service) -> Store | None:
 
         tasks.start_soon(stop)
         try:
+            kind = ReadOnlyStore if service.read_only else Store
             key = held(service.folder)
-            store = await anyio.to_thread.run_sync(Store, service.folder, budget, progress, key, abandon_on_cancel=True)
+            store = await anyio.to_thread.run_sync(kind, service.folder, budget, progress, key, abandon_on_cancel=True)
         except StoreError as error:  # here, where it is not yet in a group
             failure = error
         tasks.cancel_scope.cancel()
@@ -337,7 +341,8 @@ async def main(service: Service) -> None:
     store = await open_store(service)
     if store is None:
         return
-    clear_unfinished(store.directory)
+    if not isinstance(store, ReadOnlyStore):
+        clear_unfinished(store.directory)
     try:
         await Remembering(service, store).run()
     finally:

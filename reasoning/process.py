@@ -70,7 +70,7 @@ async def main(service: Service) -> None:
 
     clock = MonotonicClock()
     leisure = Leisure(config.describe.idle_s, clock)
-    book = StandingQueryStore(service.folder)
+    book = StandingQueryStore(service.folder, service.read_only)
     standing = Standing(memory, backend, book, options, publish, service.log, leisure)
     describer = Describer(
         memory, backend.model, config.describe, leisure, clock, service.log,

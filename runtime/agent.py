@@ -66,17 +66,18 @@ class Agent:
         self.answer_deadline_s = answer_deadline_s
         self._is_ready = anyio.Event()
 
-    async def start(self, card_path: Path) -> None:
-        """Start memory and reasoning; once they are ready, tell other terminals."""
+    async def start(self, card_path: Path | None) -> None:
+        """Start memory and reasoning; once they are ready, tell other terminals, unless memory cannot be written."""
         async with anyio.create_task_group() as starting:
-            folder = OnFolder(path=str(self.memory_dir))
+            folder = OnFolder(path=str(self.memory_dir), read_only=card_path is None)
             locked = replace(folder, locked=held(self.memory_dir) is not None)
             for role, work in (("memory", locked), ("reasoning", folder)):
                 starting.start_soon(self.supervisor.start, role, role, work)
             if EMBEDDING in self.members:
                 starting.start_soon(self._start_embedding)
-        card = AgentCard(os.getpid(), str(self.run_dir), self.members, self.answer_deadline_s)
-        await anyio.Path(card_path).write_bytes(msgspec.json.encode(card))
+        if card_path is not None:
+            card = AgentCard(os.getpid(), str(self.run_dir), self.members, self.answer_deadline_s)
+            await anyio.Path(card_path).write_bytes(msgspec.json.encode(card))
         self._is_ready.set()
 
     async def _start_embedding(self) -> None:
@@ -126,17 +127,20 @@ async def open_agent(
     perceivers: tuple[Member, ...] = FILE_PERCEIVERS,
     *,
     serves: bool = False,
+    read_only: bool = False,
 ) -> AsyncIterator[Agent]:
     """Start memory and reasoning on ``memory_dir``; on leaving, all processes are stopped in order.
 
     The agent is given before they are ready, so that what takes long to start can start beside them. ``perceivers``
-    are those that may be started to perceive; ``serves``: `Agent.serve` may be called.
+    are those that may be started to perceive; ``serves``: `Agent.serve` may be called; ``read_only``: what is there is
+    asked, and nothing written.
 
     Raises:
         StoreError: the memory folder cannot be used, or another agent runs on it.
         ProcessFailed: a required process cannot be kept alive.
     """
-    prepare_memory_dir(memory_dir)
+    if not read_only:
+        prepare_memory_dir(memory_dir)
     if find_agent(memory_dir) is not None:  # before anything is started, whose logs would take the place of its
         raise StoreError(f"an agent runs on {memory_dir} already; `chat` talks to it, --memory names another folder")
     run_dir, lock = _make_run_dir()
@@ -151,7 +155,7 @@ async def open_agent(
             await tasks.start(supervisor.run)
             answer_deadline_s = config.reasoning.deadline_s + ANSWER_MARGIN_S
             agent = Agent(run_dir, memory_dir, context, supervisor, answer_deadline_s)
-            tasks.start_soon(agent.start, card_path)
+            tasks.start_soon(agent.start, None if read_only else card_path)
             yield agent
             tasks.cancel_scope.cancel()
     finally:
@@ -159,7 +163,9 @@ async def open_agent(
         if found is not None and found.pid == os.getpid():
             card_path.unlink(missing_ok=True)
         context.destroy(linger=0)
-        if found is None or found.pid == os.getpid():  # else another had this memory first, and its are to be kept
+        if not read_only and (
+            found is None or found.pid == os.getpid()
+        ):  # else another had this memory first, and its are to be kept
             _keep_logs(run_dir, memory_dir)
         shutil.rmtree(run_dir, ignore_errors=True)
         os.close(lock)
@@ -177,6 +183,11 @@ def find_agent(memory_dir: Path) -> AgentCard | None:
 def has_memory(memory_dir: Path) -> bool:
     """Whether anything was ever remembered in this folder."""
     return (memory_dir / "memory.db").exists()
+
+
+def can_write(memory_dir: Path) -> bool:
+    """Whether the memory that is in a folder can be written."""
+    return os.access(memory_dir, os.W_OK | os.X_OK) and os.access(memory_dir / "memory.db", os.W_OK)
 
 
 def default_memory_dir() -> Path:

@@ -32,10 +32,12 @@ class _Work(Struct, frozen=True, kw_only=True, tag_field="work"):
 
 
 class OnFolder(_Work, frozen=True, tag="folder"):
-    """Work on the memory in this folder. ``locked``: it is encrypted, and its key comes on standard input."""
+    """Work on the memory in this folder. ``locked``: it is encrypted, and its key comes on standard input;
+    ``read_only``: its disk cannot be written."""
 
     path: str
     locked: bool = False
+    read_only: bool = False
 
 
 class PerceiveFiles(_Work, frozen=True, tag="files"):

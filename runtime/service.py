@@ -164,6 +164,12 @@ class Service:
         return Path(self.work.path)
 
     @property
+    def read_only(self) -> bool:
+        """Whether that folder cannot be written."""
+        assert isinstance(self.work, OnFolder)
+        return self.work.read_only
+
+    @property
     def live_outbox(self) -> PausableOutbox:
         """The outbox of a live source, which never makes wait."""
         assert isinstance(self.outbox, PausableOutbox)

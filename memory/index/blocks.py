@@ -257,6 +257,12 @@ def _charge(connection: sqlite3.Connection, n_bytes: int) -> None:
     connection.execute("UPDATE memory SET value=value+? WHERE key='index_bytes'", (n_bytes,))
 
 
+def is_indexed(connection: sqlite3.Connection) -> bool:
+    """Whether the index is of this `ANALYSIS`."""
+    row = connection.execute("SELECT value FROM memory WHERE key='analysis'").fetchone()
+    return row is not None and row[0] == ANALYSIS
+
+
 def reindex(connection: sqlite3.Connection, progress: Callable[[str], None] = lambda text: None) -> None:
     """Make the whole index again from the observations, unless it is of this `ANALYSIS`: block after block, each in a
     transaction of its own, so that what is interrupted goes on from there."""

@@ -130,6 +130,11 @@ class Store:
         """What is being done gets on; SQLite says so by itself."""
         self._progress("")
 
+    @property
+    def reading_mode(self) -> str:
+        """How the file is opened by who only reads it (SQLite's URI parameters)."""
+        return "ro"
+
     @contextmanager
     def write(self) -> Iterator[Writing]:
         """One transaction, durable when the block ends, undone if it raises.

@@ -36,7 +36,7 @@ def back_up(store: Store, request: BackupRequest) -> ArchiveReply:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         beside.unlink(missing_ok=True)
-        with explained(str(path)), closing(connect(store.path, "ro", store.key)) as connection:
+        with explained(str(path)), closing(connect(store.path, store.reading_mode, store.key)) as connection:
             connection.execute("VACUUM INTO ?", (str(beside),))
         os.chmod(beside, 0o600)
         counts = _looked_through(beside, beside, store.key)

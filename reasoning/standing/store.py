@@ -33,10 +33,11 @@ class Page(Struct, frozen=True, forbid_unknown_fields=False):
 
 
 class StandingQueryStore:
-    """The queries of one memory folder, by id. Changes are on disk after `save`."""
+    """The queries of one memory folder, by id. Changes are on disk after `save`, where it can be written."""
 
-    def __init__(self, memory_dir: Path) -> None:
+    def __init__(self, memory_dir: Path, read_only: bool = False) -> None:
         self._path = memory_dir / FILE
+        self.read_only = read_only
         page = _read(self._path)
         self.queries: dict[str, StandingQuery] = {query.id: query for query in page.queries}
         self.notices: tuple[Notice, ...] = page.notices
@@ -94,6 +95,8 @@ class StandingQueryStore:
         Raises:
             StoreError: it cannot be written.
         """
+        if self.read_only:
+            raise StoreError(f"standing queries {self._path} cannot be written, nor what else is there")
         queries = tuple(self.queries.values())
         page = Page(self.generation, self._numbered, queries, self.notices, self.decisions, self.mistakes)
         beside = self._path.with_suffix(".new")

@@ -196,7 +196,8 @@ class Standing:
 
     async def settle(self) -> None:
         """Write down how far all was looked at, so that a restart goes on from there."""
-        await self._save()
+        if not self._book.read_only:
+            await self._save()
 
     async def _sources(self, newest: Stored) -> list[str]:
         """Sources that may hold something new: those that go on, or have ended since the last look."""

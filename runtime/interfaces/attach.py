@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import zmq.asyncio
 
-from runtime.agent import Agent, find_agent, has_memory, open_agent
+from runtime.agent import Agent, can_write, find_agent, has_memory, open_agent
 from runtime.bus import Member
 from runtime.config import Config
 from runtime.errors import StoreError
@@ -23,7 +23,7 @@ from runtime.supervisor import ProcessEvent
 async def attached(memory_dir: Path, config: Config, *, new: bool = False) -> AsyncIterator[Client]:
     """A client of the agent that runs on this memory, else of one started for the occasion.
 
-    ``new``: where there is no memory yet, make one.
+    ``new``: where there is no memory yet, make one. A memory whose disk cannot be written can be asked.
     """
     card = find_agent(memory_dir)
     if card is not None:
@@ -32,7 +32,10 @@ async def attached(memory_dir: Path, config: Config, *, new: bool = False) -> As
         return
     if not (new or has_memory(memory_dir)):
         raise StoreError(f"no memory in {memory_dir}; replay a file first, or give its folder with --memory")
-    async with open_agent(memory_dir, config, tell_working) as agent:
+    read_only = has_memory(memory_dir) and not can_write(memory_dir)
+    if read_only:
+        say(f"memory {memory_dir} cannot be written: it is asked as it is, and nothing is remembered", sys.stderr)
+    async with open_agent(memory_dir, config, tell_working, read_only=read_only) as agent:
         await agent.until_ready()
         async with client_of(agent) as client:
             yield client

@@ -74,6 +74,7 @@ class FakeService:
     def __init__(self, directory: Path, commit_interval_s: float = 0.001) -> None:
         self.name = "memory"
         self.folder = directory
+        self.read_only = False
         self.config = Config(memory=MemoryConfig(commit_interval_s=commit_interval_s))
         self.log = logging.getLogger("memory")
         self.stopping = anyio.Event()

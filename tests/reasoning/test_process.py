@@ -58,7 +58,7 @@ async def test_the_process_serves_questions_and_searches_and_remembers_before_it
         has=lambda name: False, members_of=lambda role: (), ready=lambda: seen.append("ready"),
         report=lambda **given: None,
         on_control=controls.__setitem__,
-        in_thread=anyio.to_thread.run_sync, folder=tmp_path, subscribe=lambda *topics: nothing_comes(),
+        in_thread=anyio.to_thread.run_sync, folder=tmp_path, read_only=False, subscribe=lambda *topics: nothing_comes(),
     )  # fmt: skip
     await main(service)  # type: ignore[arg-type]
     assert seen[0] == "ready"
