@@ -198,7 +198,7 @@ def streams() -> Surface:
     import httpx2
     import openai
 
-    from reasoning.backends.chat_model import ChatMessage, Tool
+    from reasoning.backends.chat_model import Abilities, ChatMessage, Tool
     from reasoning.backends.openai_server import OpenAIServer
     from runtime.errors import ModelError
 
@@ -221,7 +221,7 @@ def streams() -> Surface:
 
         async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as http:
             client = openai.AsyncOpenAI(base_url="http://127.0.0.1/v1", api_key="k", http_client=http, max_retries=0)
-            model = OpenAIServer(client, "http://127.0.0.1/v1", "m", 4096, 600)
+            model = OpenAIServer(client, "http://127.0.0.1/v1", "m", Abilities(4096, images=True, tools=True))
             try:
                 async for piece in model.stream(asked, (tool,), 100):
                     msgspec.json.encode(piece)

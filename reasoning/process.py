@@ -5,9 +5,11 @@ from __future__ import annotations
 import datetime
 
 import anyio
+import anyio.to_thread
 import msgspec
 
 from reasoning.backends import load_backend
+from reasoning.backends.recommend import recommend, this_machine
 from reasoning.describe.describer import Describer
 from reasoning.leisure import Leisure
 from reasoning.query.context import Context
@@ -18,6 +20,7 @@ from reasoning.standing.store import StandingQueryStore
 from reasoning.standing.watch import Standing
 from reasoning.turn import Turns
 from runtime.clock import MonotonicClock
+from runtime.errors import ModelError
 from runtime.language.times import parse_times
 from runtime.messages import (
     AskRequest,
@@ -78,6 +81,15 @@ async def main(service: Service) -> None:
         report=lambda: service.report(counters=describer.counters),
     )  # fmt: skip
     watchers = {name: service.caller(name) for name in service.members_of("video")}
+    # Of the first run one is told what a model would bring; later `doctor` says it.
+    is_new = not (await memory.status(StatusRequest())).sources
+
+    async def backend_has_none() -> bool:
+        try:
+            return await backend.model() is None
+        except ModelError:
+            return False  # one is named; that it is not there is told with the answers
+
     async with anyio.create_task_group() as tasks:
         recordings = Recordings(service.config.perception.vision.mask)
         turns = Turns(tasks, memory, backend, config, clock, service.log, standing.order, watchers, leisure, recordings)
@@ -115,7 +127,11 @@ async def main(service: Service) -> None:
 
         async def open_backend() -> None:
             await backend.open()
-            service.report(notes=(f"answers: {backend.name}",))
+            notes: tuple[str, ...] = (f"answers: {backend.name}",)
+            if is_new and config.backend == "auto" and await backend_has_none():
+                told = recommend(await anyio.to_thread.run_sync(this_machine))
+                notes = (*notes, f"no language model answers here: {told}")
+            service.report(notes=notes)
 
         running = (listen_for_voices, hear_of_commits, open_backend, standing.run, standing.look_out.run, describer.run)
         for task in (*running, *((sender.run,) if sender else ())):

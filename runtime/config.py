@@ -68,7 +68,7 @@ class VisionConfig(Section, frozen=True):
     motion: bool = True
     detect_width_px: PositiveInt = 480
     thumbnail_width_px: PositiveInt = 384
-    keyframe_width_px: PositiveInt = 768
+    keyframe_px: PositiveInt = 768
     thumbnail_quality: Annotated[int, Meta(ge=1, le=100)] = 70
     mask: tuple[tuple[Fraction, Fraction, Fraction, Fraction], ...] = ()
 

@@ -233,7 +233,7 @@ class FrameAnalyser:
             data=facts,
             vector=description.vector,
             vector_space=self._encoder.space,
-            payload=self._coded(bgr, self._vision.keyframe_width_px if is_large else self._vision.thumbnail_width_px),
+            payload=self._coded(bgr, is_large),
             evidence=visible,
         )
 
@@ -249,10 +249,14 @@ class FrameAnalyser:
         self._large = (vector, t_s)
         return True
 
-    def _coded(self, bgr: np.ndarray, width_px: int) -> bytes:
-        """JPEG of the picture, no wider than that and no higher than twice that."""
+    def _coded(self, bgr: np.ndarray, is_large: bool) -> bytes:
+        """JPEG of the picture: no wider than configured and no higher than twice that, or, large, no longer on either
+        side than is configured of keyframes."""
         height, width = bgr.shape[:2]
-        scale = min(1.0, width_px / width, 2 * width_px / height)
+        small_px = self._vision.thumbnail_width_px
+        scale = min(1.0, small_px / width, 2 * small_px / height)
+        if is_large:
+            scale = max(scale, min(1.0, self._vision.keyframe_px / max(width, height)))
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         small = bgr if scale == 1.0 else cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
         coded, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, self._vision.thumbnail_quality])

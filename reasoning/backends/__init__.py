@@ -112,8 +112,16 @@ async def examine(config: ReasoningConfig) -> tuple[bool, str]:
     except ModelError as error:
         return False, f"{quotes}: {error}"
     if server is not None:
-        return True, f"a language model: {server.name} at {shown(server.base_url)}"
-    return config.backend == "auto", f"{quotes}: {NONE_FOUND}"
+        told = server.abilities
+        sees = "" if told.images else ", which is blind"
+        note = f"; {server.note}" if server.note else ""
+        return True, (
+            f"a language model: {server.name} at {shown(server.base_url)}{sees}, {told.context_tokens} tokens of"
+            f" context{note}"
+        )
+    from reasoning.backends.recommend import recommend, this_machine
+
+    return config.backend == "auto", f"{quotes}: {NONE_FOUND}; {recommend(this_machine())}"
 
 
 def load_backend(config: ReasoningConfig, in_thread: InThread) -> Backend:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import anyio
 
+from reasoning.backends.chat_model import Abilities
 from runtime.addresses import is_local, shown
 from runtime.config import ModelConfig
 from runtime.errors import ConfigError, ModelError
@@ -169,15 +170,25 @@ def _checked(base_url: str) -> str:
 
 
 async def _open(base_url: str, config: ModelConfig, key: str) -> OpenAIServer:
+    from reasoning.backends.ollama import ask_ollama
     from reasoning.backends.openai_server import OpenAIServer  # a second to import
     from reasoning.backends.server_client import list_models, open_client
 
     client = open_client(base_url, key, config.quiet_s, is_local(base_url))
     with anyio.move_on_after(ASK_S):
         entry = choose_model(await list_models(client, base_url), config, base_url)
-        tokens = config.context_tokens or context_of(entry) or UNKNOWN_CONTEXT_TOKENS
         name = str(entry["id"])
-        return OpenAIServer(client, base_url, name, tokens, config.image_tokens, billions_of(entry, name))
+        told = await ask_ollama(base_url, name) if entry.get("owned_by") == "library" else None
+        listed = context_of(entry) or (told.context_tokens if told else 0) or UNKNOWN_CONTEXT_TOKENS
+        abilities = Abilities(
+            context_tokens=config.context_tokens or listed,
+            images=told is None or told.sees is not False,
+            tools=told is None or told.tools is not False,
+            billions=(told.billions if told else 0.0) or billions_of(entry, name),
+            schema=True,
+        )
+        note = told.told if told and not config.context_tokens else ""
+        return OpenAIServer(client, base_url, name, abilities, config.image_tokens, note)
     raise ModelError(f"the server at {shown(base_url)} does not say which models it has (waited {ASK_S:g} s)", 1.0)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import anyio
 from msgspec import Struct
 
-from reasoning.backends.chosen_pictures import choose_pictures
+from reasoning.backends.chosen_pictures import WHOLE_S, choose_pictures, stretches_of
 from reasoning.backends.told import beside_pictures, uncoloured
 from reasoning.query.context import Context
 from reasoning.understand.frame import Frame
@@ -20,6 +20,9 @@ from runtime.messages import EVIDENCE_CHANNELS, ObjectFacts, Observation, Span, 
 NEIGHBOURS_OF = 6
 NEIGHBOURS_S = 12.0
 NEIGHBOUR_SCORE = 0.5
+# Of a stretch as short as this all that was said and read is told where there is room: words may miss what was meant.
+WHOLE_ROWS = 80
+WHOLE_SCORE = 0.3
 # "Now" is the last seconds, of which the newest frames are looked at.
 NOW_S = 20.0
 NOW_FRAMES = 2
@@ -61,6 +64,7 @@ async def gather_evidence(frame: Frame, context: Context, pictures: int) -> Gath
     found = {hit.observation.id: hit.observation for hit in hits}
     spans: list[Span] = []
     near: list[Observation] = []
+    wholly: list[Observation] = []
     frames: list[Observation] = []
 
     async def look_beside() -> None:
@@ -69,6 +73,11 @@ async def gather_evidence(frame: Frame, context: Context, pictures: int) -> Gath
             for o in (hit.observation for hit in hits[:NEIGHBOURS_OF])
         ]
         near.extend(await context.scan_windows(windows, "speech", "text", "object", "derived", limit=20))
+
+    short = sum(w.t1_s - w.t0_s for w in stretches_of(context)) <= WHOLE_S
+
+    async def read_whole() -> None:
+        wholly.extend(await context.scan("speech", "text", "derived", limit=WHOLE_ROWS))
 
     async def look_over() -> None:
         found_spans = await _overview(context)
@@ -82,13 +91,15 @@ async def gather_evidence(frame: Frame, context: Context, pictures: int) -> Gath
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(look_beside)
-        if frame.reduce == "summary" or not hits:
+        if short:
+            tasks.start_soon(read_whole)
+        elif frame.reduce == "summary" or not hits:
             tasks.start_soon(look_over)
         if pictures:
             tasks.start_soon(look_at)
-    for o in near:
+    for o, score in (*((o, NEIGHBOUR_SCORE) for o in near), *((o, WHOLE_SCORE) for o in wholly)):
         if o.id not in found:
-            found[o.id], scores[o.id] = o, NEIGHBOUR_SCORE
+            found[o.id], scores[o.id] = o, score
     told = [uncoloured(o) for o in found.values() if not is_cut_off(o)] if pictures else list(found.values())
     kept, again = fold(told, scores)
     keyframes = {o.id: o for o in await context.by_id(span.keyframe for span in spans if span.keyframe)}

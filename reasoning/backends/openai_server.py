@@ -44,17 +44,19 @@ class OpenAIServer:
         client: openai.AsyncOpenAI,
         base_url: str,
         model: str,
-        context_tokens: int,
+        abilities: Abilities,
         image_tokens: int = 0,
-        billions: float = 0.0,
+        note: str = "",
     ) -> None:
         self.name = f"openai:{model}"
+        # What whoever set it up should know of it, in a line.
+        self.note = note
         self.base_url = base_url
         # Nobody answers there any more; whoever found it looks again.
         self.lost = False
         self._client = client
         self._model = model
-        self._abilities = Abilities(context_tokens, images=True, tools=True, billions=billions, schema=True)
+        self._abilities = abilities
         self._bytes_per_token = BYTES_PER_TOKEN
         self._image_tokens = image_tokens
         self._picture_rate = 1.0

@@ -17,7 +17,7 @@ SMALL_BILLIONS = 9.0
 SMALL_CONTEXT_TOKENS = 4000
 SHEET_CONTEXT_TOKENS = 8192
 # More evidence than this makes small models worse and all of them slow; the tools bring the rest.
-EVIDENCE_TOKENS, SMALL_EVIDENCE_TOKENS = 6000, 1800
+EVIDENCE_TOKENS, SMALL_EVIDENCE_TOKENS = 8000, 1800
 # A sheet with more pictures than this shows none of them well.
 SHEET_PICTURES = 9
 # A model that thinks aloud takes its thinking out of the tokens of its reply.

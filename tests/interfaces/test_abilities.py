@@ -45,6 +45,7 @@ def test_the_embedded_profile_lacks_nothing_it_asks_for() -> None:
     assert can["hears"] == ("ok", "what is said, by whisper base; voices, sounds by kind")
     assert can["answers"][0] == "ok"
     assert can["answers"][1].startswith("quotes its evidence, no language model")
+    assert "until then answers are quoted" in can["answers"][1], "what would bring one is told"
 
 
 def test_what_the_profile_would_rather_have_is_named_with_the_remedy() -> None:
@@ -164,7 +165,8 @@ async def test_the_model_of_a_server_is_named_and_a_server_that_is_down_too() ->
 
     async with serve_chat(silent) as server:
         named = ReasoningConfig(model=ModelConfig(base_url=server.base_url))
-        assert await examine(named) == (True, f"a language model: openai:tiny at {server.base_url}")
+        told = f"a language model: openai:tiny at {server.base_url}, 4096 tokens of context"
+        assert await examine(named) == (True, told)
     able, text = await examine(named)
     assert not able
     assert text.startswith("quotes its evidence") and server.base_url in text

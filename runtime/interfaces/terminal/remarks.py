@@ -18,6 +18,8 @@ from runtime.messages import AWAY_MARK, TRACKS, Heartbeat, Track
 LOOK_S = 0.2
 # Picture and sound of a stream come over two connections: what happens to one mostly has happened to the other by then.
 TOGETHER_S = 2.5
+# Who answers is no remark; that nothing but evidence does is one, at first.
+ANSWERING, _ANSWERS_BY = "reasoning", "answers: "
 _VERBS: dict[Track, str] = {"video": "seen", "audio": "heard"}
 
 
@@ -43,13 +45,13 @@ class Remarks:
         for name, beat in sorted(beats.items(), reverse=True):  # seen before heard
             role, _, label = name.partition(":")
             track = next((track for track in TRACKS if track == role), None)
-            if track is None:
+            if track is None and role != ANSWERING:
                 continue
             for text in beat.notes:
-                if AWAY_MARK not in text and text not in self._told:
+                if not text.startswith(_ANSWERS_BY) and AWAY_MARK not in text and text not in self._told:
                     self._told.add(text)
                     lines.append(text)
-            if label and not beat.paused and not beat.ended:
+            if track and label and not beat.paused and not beat.ended:
                 away = next((text for text in beat.notes if AWAY_MARK in text), "") if beat.idle else ""
                 sources.setdefault(label, {})[track] = away.partition(": ")[2]
         for label, tracks in sources.items():
