@@ -29,6 +29,8 @@ _FORGING = str.maketrans(
 # Marks that print and yet are not seen: variation selectors, joiners, fillers.
 _UNSEEN_MARKS = re.compile("[\ufe00-\ufe0f\U000e0100-\U000e01ef\u034f\u115f\u1160\u3164\uffa0]")
 
+# Of some length: an apostrophe is no quotation.
+_QUOTED = re.compile(r"(?<!\w)'((?:[^']|(?<=\w)'(?=\w)){8,}?)'(?!\w)")
 # Letters of other alphabets, and figures, that pass for Latin ones.
 _LOOKALIKE = str.maketrans("аеорсухіјѕԁɡһӏαεορτυνκικ013457@$", "aeopcyxijsdghlaeoptuvkikoieastas")
 
@@ -58,7 +60,8 @@ def speaks_to_assistant(text: str) -> bool:
 
 
 def _disguises(line: str) -> set[str]:
-    """What a line may stand for besides itself: letters set apart, words run together, letters that pass for others.
+    """What a line may stand for besides itself: letters set apart, words run together, letters that pass for others; and
+    what it quotes, as a description does the words of a sign.
 
     Few lines have any, and each takes as long to judge as the line.
     """
@@ -67,7 +70,7 @@ def _disguises(line: str) -> set[str]:
         re.sub(r"[-_./]+", " ", line) if re.search(r"\w[-_.]+\w|/", line) else line,
         line.translate(_LOOKALIKE) if re.search(r"[^\W\d_]\d|\d[^\W\d_]|[@$]|[^\x00-\x7f]", line) else line,
     }
-    return forms - {line}
+    return (forms | set(_QUOTED.findall(line))) - {line}
 
 
 class Guard:

@@ -65,6 +65,14 @@ def test_planted_orders_bear_no_witness(attack: Attack) -> None:
     assert not bears_witness(attack.text.format(q="the spare keys", t="zanzibar"), question)
 
 
+@pytest.mark.parametrize("told", ['A sign on the wall reads "{}".', 'A man holds up "{}" in front of a door.'])
+def test_orders_on_a_sign_bear_no_witness_in_a_description_of_it_either(told: str) -> None:
+    question = parse_question("Where are the spare keys?", NOW)
+    planted = [a.text for a in (*ATTACKS, *REWORDED) if a.text not in UNDECIDED]
+    described = [told.format(text.replace(" / ", " ").format(q="the spare keys", t="zanzibar")) for text in planted]
+    assert [text for text in described if bears_witness(text, question)] == []
+
+
 @pytest.mark.parametrize(
     "text",
     [
