@@ -90,6 +90,7 @@ class Describer:
         self._complete: set[tuple[str, int]] = set()
         self._failed: dict[str, int] = {}
         self._sightless = ""
+        self._on_demand = 0
         self.counters: dict[str, float] = {"captions": 0, "hours_described": 0, "describing_tokens": 0}
 
     def forget(self) -> None:
@@ -123,6 +124,8 @@ class Describer:
 
     async def _do_next(self) -> float:
         """Describe the next thing; seconds to wait where there is none."""
+        if self._on_demand:
+            return LOOK_AGAIN_S
         model = await self._find()
         if model is None or not self._may_use(model) or not model.abilities.images or model.name == self._sightless:
             return AWAY_S
@@ -234,13 +237,21 @@ class Describer:
             raise UserError(f"there is no source {request.source!r} in memory")
         self._failed.clear()
         self._complete.clear()
+        self._on_demand += 1
+        try:
+            async for message in self._all_of(model, request):
+                yield message
+        finally:
+            self._on_demand -= 1
+
+    async def _all_of(self, model: ChatModel, request: DescribeRequest) -> AsyncGenerator[Message, None]:
         captions = hours = failures = 0
         trouble = ""
         left = await self._count(request.source)
         while (not request.limit or captions < request.limit) and failures < ATTEMPTS:
             made: Described | None = None
             try:
-                with self._leisure.spent() as scope:
+                with self._leisure.errand() as scope:
                     made, hour = await self._next(model, request.source)
                     if made is not None:
                         left[hour.source, hour.number] = len(hour.frames) - (not made.is_hour)
