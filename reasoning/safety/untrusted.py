@@ -60,8 +60,8 @@ def speaks_to_assistant(text: str) -> bool:
 
 
 def _disguises(line: str) -> set[str]:
-    """What a line may stand for besides itself: letters set apart, words run together, letters that pass for others; and
-    what it quotes, as a description does the words of a sign.
+    """What a line may stand for besides itself: letters set apart, words run together, letters that pass for others;
+    and what it quotes, as a description does the words of a sign.
 
     Few lines have any, and each takes as long to judge as the line.
     """
