@@ -215,6 +215,7 @@ class Campaign:
         began_s = time.perf_counter()
         with self.store.write() as writing:
             hour = int(time.time() // HOUR_S * HOUR_S)
+            writing.connection.execute("DELETE FROM hours")  # also where the clock came into another hour since
             writing.connection.execute(
                 "INSERT OR REPLACE INTO hours VALUES (?,0), (?,?)", (hour - 30 * DAY_S, hour, cut)
             )

@@ -32,6 +32,8 @@ RECONNECT_MS = 20
 SEND_HWM = 20_000
 RESEND_AFTER_S = 0.4
 RESEND_AFTER_MAX_S = 5.0
+# Memory repeats its acknowledgements twice a second: silent for longer, it was away.
+SILENT_S = 1.5
 
 
 class Member(Struct, frozen=True):
@@ -110,7 +112,7 @@ class Outbox:
         self._seq = 0
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._moved = Broadcast()
-        self._moved_at_s = time.monotonic()
+        self._moved_at_s = self._heard_at_s = time.monotonic()
         self._resend_after_s = RESEND_AFTER_S
         self._blocked = 0
 
@@ -141,16 +143,21 @@ class Outbox:
         await self._until(lambda: not self._waiting)
 
     def acknowledge(self, ack: Ack) -> None:
-        """Drop what memory made durable."""
+        """Drop what memory made durable. One that was away and is there again gets the rest at once, however long it
+        was: what is sent again to nobody is sent less and less often."""
         if ack.publisher != self._publisher.name or ack.epoch != self._publisher.epoch:
             return
+        now_s = time.monotonic()
+        was_away = now_s - self._heard_at_s > SILENT_S
+        self._heard_at_s = now_s
         moved = False
         while self._waiting and self._waiting[0][0] <= ack.seq:
             self._waiting.popleft()
             moved = True
-        if moved:
-            self._moved_at_s = time.monotonic()
+        if moved or was_away:
+            self._moved_at_s = now_s - (RESEND_AFTER_S if was_away else 0.0)
             self._resend_after_s = RESEND_AFTER_S
+        if moved:
             self._moved.notify()
 
     async def resend_forever(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -104,6 +105,38 @@ async def test_what_is_sent_again_is_delivered_once(
         got.append(await anext(subscription))
         assert subscription.poll() is None
     assert times(got) == [0, 1, 2]
+    publisher.close()
+
+
+async def test_a_memory_that_was_away_long_and_is_there_again_is_sent_the_rest_at_once(
+    context: zmq.asyncio.Context, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus, "RESEND_AFTER_S", 0.01)
+    monkeypatch.setattr(bus, "RESEND_AFTER_MAX_S", 1e6)
+    now_s = [0.0]
+    publisher = Publisher(context, run_dir, "video")
+    monkeypatch.setattr(bus, "time", SimpleNamespace(monotonic=lambda: now_s[0]))  # the event loop keeps its own
+    outbox = Outbox(publisher, "perceived", limit=100)
+    sent: list[int] = []
+    monkeypatch.setattr(publisher, "send", lambda topic, seq, body: sent.append(seq))
+    await outbox.send(progress(0), progress(1))
+    outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=1))
+    await outbox.send(progress(2))
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(outbox.resend_forever)
+            for away_s in (1.0, 4.0, 16.0, 64.0):  # it is sent again, and then waited for longer
+                sent.clear()
+                now_s[0] = away_s
+                while not sent:
+                    await anyio.sleep(0.001)
+            sent.clear()
+            outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=1))  # it says what it has
+            now_s[0] += 0.001
+            while not sent:
+                await anyio.sleep(0.001)
+            tasks.cancel_scope.cancel()
+    assert sent == [2, 3]
     publisher.close()
 
 
