@@ -13,10 +13,11 @@ from huggingface_hub.errors import LocalEntryNotFoundError
 
 from runtime.errors import WeightsError
 from runtime.weights import known as w
-from runtime.weights.fetch import fetch
+from runtime.weights.fetch import fetch, fetch_repository
 from runtime.weights.table import WEIGHTS, WeightFile, Weights
 
 CONTENT = b"0123456789" * 50_000
+COMMIT = "c0ffee" * 6 + "abcd"
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
@@ -143,30 +144,35 @@ def test_every_row_says_whose_it_is_and_what_it_costs_to_lack_it() -> None:
 # --- fetching -------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def hub(caches: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
-    """Stands in for the hub's library: what it is asked for, which it puts where it would."""
-    asked: list[tuple[str, str]] = []
-    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: SimpleNamespace(etag=SHA256))
+def stated(etag: str) -> SimpleNamespace:
+    """What the hub says of a file."""
+    return SimpleNamespace(etag=etag, commit_hash=COMMIT)
 
-    def download(repo: str, path: str) -> str:
-        asked.append((repo, path))
-        return str(snapshot(caches, path))
+
+@pytest.fixture
+def hub(caches: Path, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+    """Stands in for the hub's library: what it is asked for, which it puts where it would."""
+    asked: list[tuple[str, str, str]] = []
+    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: stated(SHA256))
+
+    def download(repo: str, path: str, *, revision: str) -> str:
+        asked.append((repo, path, revision))
+        return str(snapshot(caches, path, revision))
 
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     return asked
 
 
-def test_what_is_fetched_is_then_found(row: Weights, hub: list[tuple[str, str]]) -> None:
+def test_what_is_fetched_is_then_found(row: Weights, hub: list[tuple[str, str, str]]) -> None:
     fetch(row)
-    assert hub == [("owner/name", "made.pt")]
+    assert hub == [("owner/name", "made.pt", COMMIT)]  # and not whatever its branch is by then
     found = w.located(row.name)
     assert found is not None
     assert w.origin_of(found) == w.HUGGING_FACE
 
 
 def test_what_the_hub_has_by_that_name_and_is_another_file_is_refused_and_not_kept(
-    hub: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch, caches: Path
+    hub: list[tuple[str, str, str]], monkeypatch: pytest.MonkeyPatch, caches: Path
 ) -> None:
     made = make(monkeypatch, WeightFile("made.pt", "0" * 64, repo="owner/name"))
     with pytest.raises(WeightsError, match=r"made/up: what owner/name has as made\.pt is another file"):
@@ -175,15 +181,51 @@ def test_what_the_hub_has_by_that_name_and_is_another_file_is_refused_and_not_ke
 
 
 def test_where_the_table_knows_no_checksum_the_hubs_own_holds(
-    hub: list[tuple[str, str]], monkeypatch: pytest.MonkeyPatch
+    hub: list[tuple[str, str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make(monkeypatch, WeightFile("made.pt", repo="owner/name"))
-    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: SimpleNamespace(etag="1" * 64))
-    with pytest.raises(WeightsError, match="checksum differs"):
+    for other in ("1" * 64, "1" * 40, "", "W/1"):  # another, another of Git's, none, one of no kind that is known
+        monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url, other=other: stated(other))
+        with pytest.raises(WeightsError, match="checksum differs"):
+            fetch(made)
+        assert w.located(made.name) is None
+    git = hashlib.sha1(b"blob %d\0" % len(CONTENT) + CONTENT).hexdigest()
+    for right in (SHA256, git):
+        monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url, right=right: stated(right))
         fetch(made)
-    monkeypatch.setattr(huggingface_hub, "get_hf_file_metadata", lambda url: SimpleNamespace(etag=SHA256))
-    fetch(made)
-    assert w.located(made.name) is not None
+        assert w.located(made.name) is not None
+
+
+@pytest.mark.parametrize("damaged", ["", "model.bin", "config.json"])
+def test_a_model_is_fetched_of_one_commit_and_each_file_of_it_is_checked(
+    caches: Path, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
+    git = hashlib.sha1(b"blob 2\0{}").hexdigest()
+    files = [
+        SimpleNamespace(rfilename="model.bin", lfs=SimpleNamespace(sha256=SHA256), blob_id="1" * 40),
+        SimpleNamespace(rfilename="config.json", lfs=None, blob_id=git),
+        SimpleNamespace(rfilename="picture.png", lfs=None, blob_id="1" * 40),  # which nobody asked for
+    ]
+
+    class Api:
+        def model_info(self, repo: str, *, files_metadata: bool) -> SimpleNamespace:
+            assert files_metadata
+            return SimpleNamespace(sha=COMMIT, siblings=files)
+
+    def download(repo: str, *, revision: str, allow_patterns: list[str]) -> str:
+        assert (repo, revision) == ("owner/name", COMMIT)
+        for name, content in (("model.bin", CONTENT), ("config.json", b"{}")):
+            snapshot(caches, name, COMMIT, content[:-1] + b"?" if name == damaged else content)
+        return str(snapshot(caches, ".here", COMMIT).parent)
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    if damaged:
+        with pytest.raises(WeightsError, match=rf"{damaged} came damaged"):
+            fetch_repository("owner/name")
+        assert not list(caches.rglob(damaged))
+    else:
+        assert fetch_repository("owner/name") == w.locate_repository("owner/name")
 
 
 def test_what_cannot_be_fetched_is_one_line_that_says_where_to_put_it_by_hand(
