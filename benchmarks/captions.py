@@ -14,7 +14,8 @@ picture shows, and takes a third of a second to say it. Questions are answered w
     now_captioning_p50_ms, _p99_ms      ... the same while it describes, ...
     stored_hz, stored_captioning_hz     ... pictures durable a second, of those sent, then, ...
     lag_s, lag_captioning_s             ... and the longest that one waited to be durable
-    cancel_p50_ms, cancel_p99_ms        from an interruption at a random instant to silence, while it describes
+    cancel_p50_ms, cancel_p99_ms        from an interruption at a random instant to silence, ...
+    cancel_captioning_p50_ms, _p99_ms   ... the same while it describes
     cancelled, said_after, begun        turns interrupted so, parts that came after, captions begun meanwhile
     bytes_mib, budget_mib, captions_kib memory's bytes after all of it, its budget, and what captions take, estimated
     forgotten, captions_of_forgotten    needles forgotten, and captions of them left in any row or byte, also after
@@ -35,6 +36,7 @@ from typing import Any
 import anyio
 import anyio.to_thread
 import numpy as np
+from msgspec import Struct, field
 
 from benchmarks import harness
 from benchmarks.captions_day import SOURCE, Needle, SeenDay, moment_of
@@ -58,7 +60,9 @@ from tests.fixtures.chat_server import Json, Reply, Script
 from tests.fixtures.model_turns import pictures
 
 HOURS = 24
-SECONDS = 20.0
+SECONDS = 30.0
+# Without describing and with it, in turn so many times.
+ROUNDS = 3
 DEADLINE_S, DESCRIBE_S = 30.0, 1800.0
 FREE = DescribeConfig(when="local", calls_per_h=1_000_000, tokens_per_h=0, per_event=2, idle_s=0.0)
 LIVE, LIVE_HZ, NOW_EVERY_S = "door", 10.0, 0.4
@@ -128,6 +132,26 @@ async def describe_all(agent: Agent) -> tuple[DescribeReply, float]:
     raise AssertionError("a stream of parts ends with the reply")
 
 
+class Course(Struct):
+    """How it went with those who asked and what came in: milliseconds to answers, what was sent in how many seconds,
+    and the longest that any of it waited."""
+
+    now_ms: list[float] = field(default_factory=list)
+    sent: int = 0
+    took_s: float = 0.0
+    lag_s: float = 0.0
+
+    def figures(self, named: str) -> dict[str, float]:
+        """With ``named`` in their names."""
+        p50, p99 = np.percentile(self.now_ms, (50, 99))
+        return {
+            f"now{named}_p50_ms": round(float(p50), 1),
+            f"now{named}_p99_ms": round(float(p99), 1),
+            f"stored{named}_hz": round(self.sent / self.took_s, 2),
+            f"lag{named}_s": round(self.lag_s, 3),
+        }
+
+
 class Live:
     """A camera that comes in meanwhile, and somebody who asks what is to be seen. ``t0_s``: where its time goes on."""
 
@@ -137,10 +161,9 @@ class Live:
         self._t_s = t0_s
         self._outbox = outbox_of(agent.service)
 
-    async def measure(self, seconds: float, named: str) -> dict[str, float]:
-        """The figures of so many seconds, with ``named`` in their names."""
-        now_ms: list[float] = []
-        sent = 0
+    async def go_on(self, seconds: float, course: Course) -> None:
+        """So many seconds more, noted in ``course``."""
+        now_ms, sent = course.now_ms, 0
         lag_s = 0.0
         if not self._t_s:
             await self._outbox.send(SourceOpened(source=LIVE, track="video", kind="camera"))
@@ -179,38 +202,39 @@ class Live:
                 tasks.start_soon(ask_now)
             await self._outbox.drained()
             beside.cancel_scope.cancel()
-        p50, p99 = np.percentile(now_ms, (50, 99))
-        took_s = anyio.current_time() - began_s
-        return {
-            f"now{named}_p50_ms": round(float(p50), 1),
-            f"now{named}_p99_ms": round(float(p99), 1),
-            f"stored{named}_hz": round(sent / took_s, 2),
-            f"lag{named}_s": round(lag_s, 3),
-        }
+        course.sent += sent
+        course.took_s += anyio.current_time() - began_s
+        course.lag_s = max(course.lag_s, lag_s)
 
 
 async def measure_beside(memory_dir: Path, day: SeenDay, seconds: float) -> dict[str, Any]:
-    """What describing costs those who ask and what comes in: side by side, without it and with it."""
+    """What describing costs those who ask and what comes in: without it and with it in turn, since a machine that
+    others use is never the same for long."""
+    courses = {"": Course(), "_captioning": Course()}
     figures: dict[str, Any] = {}
-    for describe, named in ((QUIET, ""), (FREE, "_captioning")):
-        async with running(memory_dir, describe=describe) as agent:
-            harness.progress(f"asking what is to be seen now for {seconds:g} s{named.replace('_', ', ')}")
-            agent.server.script = captioner(day, CAPTION_S)
-            live = Live(agent, day, 1000.0 * bool(named))
-            for _ in range(WARM_UP):
-                await ask(agent, "What do you see right now?")
-                await anyio.sleep(1.0)  # describing has begun
-            figures |= await live.measure(seconds, named)
-            if not named:
-                continue
-            agent.server.requests.clear()
-            asked = [needle.question for needle in day.needles] * (1 + CANCELLED // len(day.needles))
-            harness.progress(f"interrupting {CANCELLED} turns while it describes")
-            cancel = await measure_cancel(
-                agent.reasoning, agent.server, agent.interrupt, asked[:CANCELLED], rest_s=REST_S
-            )
-            figures |= cancel | {"begun": sum(map(is_caption, agent.server.requests))}
-    return figures
+    asked = [needle.question for needle in day.needles] * (1 + CANCELLED // len(day.needles))
+    for i in range(ROUNDS):
+        for describe, named in ((QUIET, ""), (FREE, "_captioning")):
+            async with running(memory_dir, describe=describe) as agent:
+                harness.progress(f"round {i + 1} of {ROUNDS}: what is to be seen now{named.replace('_', ', ')}")
+                agent.server.script = captioner(day, CAPTION_S)
+                live = Live(agent, day, 10_000.0 * i + 1000.0 * bool(named))
+                for _ in range(WARM_UP):
+                    await ask(agent, "What do you see right now?")
+                    await anyio.sleep(1.0)  # describing has begun
+                await live.go_on(seconds / ROUNDS, courses[named])
+                if i < ROUNDS - 1:
+                    continue
+                agent.server.requests.clear()
+                harness.progress(f"interrupting {CANCELLED} turns{named.replace('_', ', ')}")
+                cancel = await measure_cancel(
+                    agent.reasoning, agent.server, agent.interrupt, asked[:CANCELLED], rest_s=REST_S
+                )
+                figures |= {f"cancel{named}_{of}_ms": cancel[f"cancel_{of}_ms"] for of in ("p50", "p99")}
+                if named:
+                    begun = sum(map(is_caption, agent.server.requests))
+                    figures |= {"cancelled": cancel["cancelled"], "said_after": cancel["said_after"], "begun": begun}
+    return {**courses[""].figures(""), **courses["_captioning"].figures("_captioning"), **figures}
 
 
 async def measure_forgetting(agent: Agent, memory_dir: Path, needles: Sequence[Needle]) -> dict[str, Any]:

@@ -101,7 +101,15 @@ class TimedClient:
 class Talk:
     """Somebody who talks with the agent, by sounds alone."""
 
-    def __init__(self, agent: Agent, client: TimedClient, loud: VirtualLoudspeaker, asked: Sequence[Speech]) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        conversation: VoiceConversation,
+        client: TimedClient,
+        loud: VirtualLoudspeaker,
+        asked: Sequence[Speech],
+    ) -> None:
+        self._conversation = conversation
         self._run_dir = agent.run_dir
         self._client = client
         self._loud = loud
@@ -139,7 +147,7 @@ class Talk:
         quiet_s = 0.0
         while quiet_s < REST_S:
             await anyio.sleep(0.05)
-            quiet_s = 0.0 if self._loud.playing else quiet_s + 0.05
+            quiet_s = 0.0 if self._conversation.is_answering else quiet_s + 0.05
 
     async def interrupt(self, number: int, after_s: float) -> bool:
         """Speak while the agent does; whether that silenced it, with the time it took."""
@@ -168,7 +176,7 @@ async def measure_devices(agent: Agent, client: Client, voice: Synthesizer, epoc
             yield delivery.message
 
     asked = [await anyio.to_thread.run_sync(voice.speak, text) for text in ASKED]
-    talk = Talk(agent, timed, loud, asked)
+    talk = Talk(agent, conversation, timed, loud, asked)
     put_sound(agent.run_dir, resampled(await anyio.to_thread.run_sync(voice.speak, HEARD)), time.monotonic() + 0.5)
     await anyio.sleep(HEARD_S)
     instants = random.Random(4)

@@ -73,6 +73,11 @@ class VoiceConversation:
                 elif isinstance(event, PartialTranscript):
                     self._hear(event, tasks)
 
+    @property
+    def is_answering(self) -> bool:
+        """Whether an answer is being made or spoken."""
+        return self._turn is not None
+
     def barge_in(self) -> None:
         """Somebody talks: stop the sound, then the model."""
         if self._player is not None:
