@@ -148,10 +148,21 @@ def _overlaps(row: _Row, window: tuple[int, float, float]) -> bool:
 
 
 def _with_pictures(connection: sqlite3.Connection, rows: list[_Row]) -> list[_Row]:
-    """A forgotten word, or thing, is gone only with the pictures it can be seen in."""
+    """A forgotten word, or thing, is gone only with the pictures it can be seen in; of a caption with the picture that
+    it describes, which would be described so again."""
     seen = [row[1] for row in rows if row[3] in ("text", "object")]
     pictures = [row for row in _linked_to(connection, seen) if row[3] == "frame"]
-    return rows + pictures
+    shown: list[str] = []
+    for some in _some_at_once(row[1] for row in rows if row[3] == "derived"):
+        shown += [
+            to_id
+            for (to_id,) in connection.execute(
+                "SELECT l.to_id FROM observations o JOIN links l ON l.from_seq=o.seq"
+                f" WHERE o.id IN ({','.join('?' * len(some))}) AND json_extract(o.data, '$.kind')='caption'",
+                some,
+            )
+        ]
+    return rows + pictures + [row for row in _by_id(connection, shown) if row[3] == "frame"]
 
 
 def _resting_on(connection: sqlite3.Connection, rows: list[_Row]) -> list[_Row]:

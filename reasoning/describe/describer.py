@@ -51,6 +51,7 @@ LOOK_AGAIN_S = 5.0
 AWAY_S, AWAY_LONGEST_S = 30.0, 600.0
 # A picture that fails so often is left alone until a restart.
 ATTEMPTS = 3
+FAILED_KEPT = 4096
 SIGHTLESS = "sees no pictures, so nothing can be described with it"
 NO_MODEL = "no language model answers here, so nothing can be described; `doctor` says how to get one"
 
@@ -171,12 +172,12 @@ class Describer:
         for frame in hour.frames:
             shown = await self._chooser.with_picture(view, frame)
             if shown is None or shown.payload is None:
-                self._failed[frame.id] = ATTEMPTS
+                self._fail(frame, ATTEMPTS)
                 continue
             try:
                 reply = await self._ask(model, caption_messages(shown.payload), self._options.caption_tokens)
             except ModelError:
-                self._failed[frame.id] = self._failed.get(frame.id, 0) + 1
+                self._fail(frame)
                 raise
             if is_sightless(reply):
                 self._sightless = model.name
@@ -192,6 +193,12 @@ class Describer:
             await self._keep(made)
             return made
         return None
+
+    def _fail(self, frame: Observation, times: int = 1) -> None:
+        """Count that a picture could not be described."""
+        self._failed[frame.id] = self._failed.pop(frame.id, 0) + times
+        while len(self._failed) > FAILED_KEPT:
+            del self._failed[next(iter(self._failed))]
 
     async def _ask(self, model: ChatModel, messages: Sequence[ChatMessage], most_tokens: int) -> str:
         """The whole reply.

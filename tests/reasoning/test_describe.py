@@ -278,6 +278,23 @@ async def test_forgetting_a_picture_erases_what_it_was_described_as_from_every_b
     assert b"A view that is number 2" in data
 
 
+async def test_a_forgotten_word_of_a_caption_takes_the_picture_with_it_and_does_not_come_back(tmp_path: Path) -> None:
+    async with world(tmp_path, views(6)) as made:
+        await made.describe()
+    store = Store(tmp_path)
+    reply = forget(store, ForgetRequest(text="backpack"))
+    store.close()
+    assert reply.traces == {} and reply.observations["frame"] == 1
+    async with serve_chat(numbered) as server:
+        store = Store(tmp_path)
+        again = World(store, server)
+        await again.describe()
+        assert [o.text for o in again.derived(CAPTION) if "backpack" in o.text] == []
+        assert len(again.derived(CAPTION)) == 5
+        again.memory.close()
+        store.close()
+
+
 async def test_a_caption_of_what_was_forgotten_meanwhile_is_not_kept(tmp_path: Path) -> None:
     store = memory_of(tmp_path, views(6))
     frame = pictured(210.0, 3)
