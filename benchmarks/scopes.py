@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -37,7 +38,7 @@ from tests.fixtures.loopback import Loopback
 
 LIVE_S = 75.0
 AWAY_S = (30.0, 42.0)
-LIVE_RATE_HZ = 8.0
+LIVE_RATE_HZ, LIVE_CLIP_S = 8.0, 40.0
 LIBRARY = (
     "black_journal_interview", "manifesto_audiobook", "nasa_jwst_cleanroom", "pocket_ipod_keynote", "sintel_trailer",
     "vtest_pedestrians", "intel_person_bicycle_car",
@@ -193,12 +194,15 @@ def drawn(path: Path) -> Callable[[float], np.ndarray]:
     with av.open(str(path)) as container:
         for picture in container.decode(video=0):
             t_s = float(picture.time or 0.0)
+            if t_s > LIVE_CLIP_S:
+                break
             if not pictures or t_s - pictures[-1][0] >= 1.0 / LIVE_RATE_HZ - 0.005:
                 pictures.append((t_s, picture.reformat(width=640, height=480).to_ndarray(format="bgr24")))
     length_s = pictures[-1][0] + 1.0 / LIVE_RATE_HZ
+    times = [t_s for t_s, _ in pictures]
 
     def draw(t_s: float) -> np.ndarray:
-        return pictures[min(len(pictures) - 1, int((t_s % length_s) * LIVE_RATE_HZ))][1]
+        return pictures[max(0, bisect_right(times, t_s % length_s) - 1)][1]
 
     return draw
 
@@ -210,7 +214,7 @@ def live(media: Path) -> list[Row]:
         memory = str(Path(folder, "memory"))
         cameras = {
             name: stack.enter_context(
-                Loopback(drawn(next((media / "video").glob(f"{clip}.mp4"))), rate_hz=LIVE_RATE_HZ, clip_s=1.0)
+                Loopback(drawn(next((media / "video").glob(f"{clip}.mp4"))), rate_hz=LIVE_RATE_HZ, clip_s=LIVE_CLIP_S)
             )
             for name, clip in CAMERAS.items()
         }

@@ -166,6 +166,7 @@ class Composer:
             status=status,
             recordings=self._recordings,
         )
+        context.wider = view if asked.carried else None
         if len(asked.windows) == 1 and len(asked.view.limits) == 1:
             context = context.within(asked.windows[0].t0_s, asked.windows[0].t1_s)
         elif asked.windows:
@@ -243,7 +244,7 @@ class Composer:
         self, claim: Claim, asked: Asked, is_said: bool, context: Context, moments: Moments, told: Told
     ) -> None:
         """Tell what of a claim stands, with the moments of what it cites at its end where it names none itself."""
-        view, room_for = context.view, self._backend.max_citations - len(told.cited)
+        view, room_for = context.wider or context.view, self._backend.max_citations - len(told.cited)
         shown = context.present.frames if context.present else None
         checked = await check_claim(claim, view, self._memory, room_for, shown)
         self.struck += checked.struck

@@ -21,6 +21,7 @@ from runtime.language import lexicon
 from runtime.language.lists import join
 from runtime.messages import SourceRecord
 from runtime.moments import Moments, label
+from runtime.named_sources import Scope
 
 
 class ExtractiveBackend:
@@ -46,7 +47,15 @@ class ExtractiveBackend:
         yield Verdict(draft.confidence, draft.abstained)
 
     async def draft(self, frame: Frame, context: Context) -> Draft:
-        """The whole answer, or a refusal where the evidence is too weak."""
+        """The whole answer, or a refusal where the evidence is too weak. What the source talked of before does not hold
+        is sought in all there are."""
+        draft = await self._draft(frame, context)
+        if draft.abstained and (all_of_it := context.widened()) is not None:
+            anywhere = await self._draft(msgspec.structs.replace(frame, scope=Scope()), all_of_it)
+            return draft if anywhere.abstained else anywhere
+        return draft
+
+    async def _draft(self, frame: Frame, context: Context) -> Draft:
         records = await context.records()
         known, moments = known_of(records), Moments(records, context.now_wall_s)
         if frame.about == "sources":

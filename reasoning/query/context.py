@@ -64,6 +64,7 @@ class Context:
     otherwise and is in no memory, so nothing can be cited for it.
     ``present`` is what live sources show at this moment, for a question about now.
     ``recordings`` decodes pictures again that are wanted larger than they were kept.
+    ``wider`` is the View of all there is, where this one's is of the source talked of before alone.
     ``now_wall_s`` is when it is asked, Unix seconds. ``spent_s`` is the time waited for memory.
     """
 
@@ -96,6 +97,7 @@ class Context:
         self.present = present
         self.now_wall_s = now_wall_s
         self.recordings = recordings
+        self.wider: View | None = None
         self.spent_s = 0.0
         self._calls = 0
         self._since_s = 0.0
@@ -113,6 +115,10 @@ class Context:
     def through(self, memory: MemoryClient) -> Context:
         """The same question through another client of memory."""
         return self._with(memory=memory)
+
+    def widened(self) -> Context | None:
+        """The evidence of all that may be meant, where this is of what was talked of before alone."""
+        return self._with(view=self.wider, wider=None) if self.wider is not None else None
 
     def of(self, source: str) -> Context:
         """The evidence of one source alone. In windows none of which is of it, that is nothing."""
@@ -202,20 +208,18 @@ class Context:
 
     async def by_id(self, ids: Iterable[str], pictures: bool = False) -> tuple[Observation, ...]:
         """The visible observations among ``ids``; of frames with what JPEGs are kept where ``pictures`` are wanted."""
-        if not (wanted := tuple(dict.fromkeys(ids))):
-            return ()
-        return await self._scan(ScanRequest(view=self.view, ids=wanted, limit=len(wanted), with_payload=pictures))
+        wanted = tuple(dict.fromkeys(ids))
+        request = ScanRequest(view=self.view, ids=wanted, limit=len(wanted), with_payload=pictures)
+        return await self._scan(request) if wanted else ()
 
     async def spans(self, level: Literal["event", "episode"], limit: int = SPANS_LIMIT) -> tuple[Span, ...]:
         """The first ``limit`` spans of the window at this level, in order of time."""
         windows = self.windows or (TimeWindow(source=self.source, t0_s=0.0, t1_s=0.0),)
         found: list[Span] = []
         with self._waiting():
-            for window in windows:
-                t0_s, t1_s = (window.t0_s, window.t1_s) if self.windows else (self.t0_s, self.t1_s)
-                request = SpansRequest(
-                    view=self.view, source=window.source, level=level, t0_s=t0_s, t1_s=t1_s, limit=limit
-                )
+            for w in windows:
+                t0_s, t1_s = (w.t0_s, w.t1_s) if self.windows else (self.t0_s, self.t1_s)
+                request = SpansRequest(view=self.view, source=w.source, level=level, t0_s=t0_s, t1_s=t1_s, limit=limit)
                 found += (await self.memory.spans(request)).spans
         return tuple(found[:limit])
 
@@ -225,9 +229,7 @@ class Context:
         ``seconds``: a moment that is a whole second stands for all of it, as people and models write it.
         """
         places = [(source or self.source or self.view.source, t_s) for source, t_s in moments]
-        windows = [
-            TimeWindow(source=source, t0_s=t_s - FRAME_NEAR_S, t1_s=t_s + FRAME_NEAR_S) for source, t_s in places
-        ]
+        windows = [TimeWindow(source=of, t0_s=t_s - FRAME_NEAR_S, t1_s=t_s + FRAME_NEAR_S) for of, t_s in places]
         around = await self.scan_windows(windows, "frame", limit=4 * int(FRAME_NEAR_S))
         nearest: dict[str, None] = {}
         for source, t_s in places:

@@ -39,7 +39,7 @@ class Asked(Struct, frozen=True):
 
     in_full  the question as it stands alone, "" where it did so as it was asked. ``leaned`` it was a follow-up.
     view     what may be seen: of the sources in scope. ``windows`` when, none for all of it.
-    explicit whether a source was named, so that the answer has to name it.
+    explicit whether a source was named, so that the answer has to name it; ``carried`` the one talked of before is.
     recalled it asks for the last answer itself; ``problem`` what is said instead of an answer.
     """
 
@@ -49,6 +49,7 @@ class Asked(Struct, frozen=True):
     in_full: str = ""
     leaned: bool = False
     explicit: bool = False
+    carried: bool = False
     recalled: Recalled | None = None
     problem: Draft | None = None
 
@@ -81,7 +82,7 @@ def understand(
     if isinstance(found, Recalled):
         return Asked(frame, view, recalled=found)
     in_full = found.text if found is not None else mended if mended != text else ""
-    frame = found or _with_last_scope(frame, last, records)
+    frame, alone = found or _with_last_scope(frame, last, records), frame
     if only and not frame.scope.sources:
         frame = msgspec.structs.replace(frame, scope=Scope((only,)))
     if frame.scope.unknown:
@@ -106,7 +107,8 @@ def understand(
         return Asked(frame, view, problem=refusal("That is yet to come; I remember only what was"))
     if windows is None:
         return Asked(frame, scoped, problem=_nothing_then(frame, scoped, records, now))
-    return Asked(frame, scoped, windows, in_full, found is not None, bool(frame.scope.sources))
+    carried = found is None and frame.scope != alone.scope and not windows
+    return Asked(frame, scoped, windows, in_full, found is not None, bool(frame.scope.sources), carried)
 
 
 def _with_last_scope(frame: Frame, last: PastTurn | None, records: Sequence[SourceRecord]) -> Frame:

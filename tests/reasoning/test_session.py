@@ -14,7 +14,7 @@ from reasoning.query.present import CallsWatcher, together
 from reasoning.turn import Turns
 from runtime.messages import Answer, AskRequest, LookReply, LookRequest, Message, Observation, View
 from runtime.sources import begin_session, parse_source, session_of
-from tests.fixtures.listed_memory import ListedMemory, appears, frame, live, observe, said
+from tests.fixtures.listed_memory import ListedMemory, appears, frame, live, observe, recording, said
 from tests.fixtures.turns import make
 
 pytestmark = pytest.mark.anyio
@@ -199,6 +199,22 @@ async def test_whether_a_camera_was_away_is_told_from_when_nothing_came(question
     answer = await ask(question, *SIGHTS, *AWAY)
     assert answer.answer.startswith(said), answer.answer
     assert not answer.abstained
+
+
+async def test_what_the_recording_talked_of_does_not_hold_is_sought_in_the_others() -> None:
+    records = tuple(recording(name, 60.0) for name in ("harbour_tour.mp4", "bread_course.mp4"))
+    tour = msgspec.structs.replace(said(5.0, 9.0, "the lighthouse is two hundred years old"), source="harbour_tour.mp4")
+    bread = msgspec.structs.replace(
+        said(5.0, 9.0, "the dough rests for an hour"), source="bread_course.mp4", id="bread_course.mp4/speech/5"
+    )
+    memory = ListedMemory(tour, bread, records=records)
+    async with anyio.create_task_group() as tasks:
+        turns: Turns = make(tasks, memory)
+        for question in ("How long is the harbour tour?", "What was said about the dough?"):
+            answer = [m async for m in turns.ask(AskRequest(question=question))][-1]
+        tasks.cancel_scope.cancel()
+    assert isinstance(answer, Answer)
+    assert [c.source for c in answer.citations] == ["bread_course.mp4"] and "(in bread_course.mp4)" in answer.answer
 
 
 def test_a_model_may_cite_a_live_source_by_its_name_though_a_time_of_day_is_in_it() -> None:
