@@ -14,12 +14,16 @@ _IN_WORDS = {
     if 0 < value <= 12 and word not in ("once", "twice", "thrice", "both", "dozen")
 }
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
-_ORDINAL = re.compile(r"(\d+)(?:st|nd|rd|th)")
+# More digits than this name something (a telephone, a parcel); nobody counts with them.
+_DIGITS_MAX = 20
+_ORDINAL = re.compile(r"(\d{1,9})(?:st|nd|rd|th)")
 
 
 def number_value(word: str) -> float | None:
     """The number a folded word stands for, or None."""
     if _DIGITS.fullmatch(word):
+        if len(word) > _DIGITS_MAX:
+            return None
         plain = word.replace(",", "")
         return float(plain) if plain.count(".") < 2 else None
     if word in _NUMBERS:

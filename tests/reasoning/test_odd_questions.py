@@ -55,3 +55,16 @@ def test_odd_strings_are_questions_of_some_kind(seeds: range) -> None:
 )
 def test_what_breaks_off_in_the_middle_of_a_time_is_read(text: str) -> None:
     assert parse_question(text, NOW).reduce
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}", "{}th", "how many of the {} keys are red", "the {}th red car", "man-{}", "in the last {} minutes",
+        "at {}:30", "between {} and {}", "{} minutes ago", "{}.5 seconds after the bell", "on {} May {}",
+        "from 0:{} to {}:00", "{}%",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("digits", [25, 400, 5000])
+def test_numbers_of_hundreds_of_digits_are_none(text: str, digits: int) -> None:
+    assert parse_question(text.replace("{}", "9" * digits), NOW).reduce
