@@ -37,6 +37,8 @@ from runtime.messages import Answer, AnswerPart, AskRequest, Message, PartialTra
         ("Some tools, e.g. a saw, lie there. Why?", ["Some tools, e.g. a saw, lie there.", "Why?"]),
         ("J. Doe spoke. See no. 5 on the list.", ["J. Doe spoke.", "See no. 5 on the list."]),
         ('He said "stop." Then he left [0:12].', ['He said "stop."', "Then he left."]),
+        ("The train leaves [today 06:47:20, yard]. It rains.", ["The train leaves.", "It rains."]),
+        ("He said [sic] no.", ["He said [sic] no."]),
         ("One line\nanother line", ["One line", "another line"]),
         ("Well... maybe. ", ["Well... maybe."]),
     ],

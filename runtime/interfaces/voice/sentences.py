@@ -10,8 +10,9 @@ _ABBREVIATIONS = frozenset(
 )
 # A mark of an end, what may close with it, and the space that shows that it stands at the end of its word.
 _END = re.compile(r"([.!?…]+[\"')\]”’]*)(\s+)(?=\S)|\n+")
-# Marks of moments are for reading: said aloud they would only be in the way.
-_MARK = re.compile(r"\s*\[(?:\d+:)?\d{1,3}:\d{2}\]")
+# Marks of moments are for reading: said aloud they would only be in the way. Of live sources they have the day before
+# the time, and the name of the source after it: "[today 06:47:20, yard]".
+_MARK = re.compile(r"\s*\[(?:[^\[\]]{1,40} )?\d{1,3}(?::\d{2}){1,2}(?:, [^\[\]]{1,80})?\]")
 
 
 class SentenceSplitter:
