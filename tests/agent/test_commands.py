@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import anyio.to_thread
 import pytest
 
 from reasoning.standing.store import StandingQueryStore
 from tests.fixtures.agent_runs import SAMPLE, child_pid, finish, run, start
+from tests.fixtures.chat_server import Json, Reply, serve_chat
 from tests.fixtures.memory_cases import memory_of, say, see, stream
 
 
@@ -63,3 +65,28 @@ def test_a_second_agent_on_a_memory_is_refused_and_leaves_its_logs_alone(memory:
     running.stdin.close()
     running.stdin = None
     assert finish(running).code == 0
+
+
+def test_describing_without_a_model_is_one_clear_line(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    line = run("describe", "--memory", memory).assert_one_clear_line()
+    assert "no language model answers here" in line
+
+
+@pytest.mark.anyio
+async def test_describing_has_a_model_put_pictures_into_words_that_are_found_without_it(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def describes(request: Json, reply: Reply) -> None:
+        await reply.say("A corridor in which a man with a ladder changes a lamp.")
+
+    async with serve_chat(describes) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        described = await anyio.to_thread.run_sync(lambda: run("describe", "clip", "--memory", memory, "--json"))
+    assert described.code == 0, described.err
+    *parts, reply = described.answers
+    assert [part["described"]["text"] for part in parts] == ["A corridor in which a man with a ladder changes a lamp."]
+    assert (reply["captions"], reply["left"], reply["model"]) == (1, 0, "openai:tiny")
+    monkeypatch.setenv("OPENAI_BASE_URL", "")
+    found = await anyio.to_thread.run_sync(lambda: run("search", "ladder", "--memory", memory))
+    assert "derived, clip: A corridor in which a man with a ladder changes a lamp." in found.out

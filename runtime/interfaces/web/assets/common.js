@@ -76,7 +76,7 @@ export function sourceName(source) {
   return source.source;
 }
 
-export const KINDS = { speech: "said", text: "written", object: "seen", sound: "sound", frame: "picture", gap: "gap", correction: "corrected", derived: "derived" };
+export const KINDS = { speech: "said", text: "written", object: "seen", sound: "sound", frame: "picture", gap: "gap", correction: "corrected", derived: "described" };
 export const kindMark = (channel) => el("span", { class: `kind ${channel}` }, KINDS[channel] ?? channel);
 
 // --- pictures ------------------------------------------------------------------------------------
