@@ -108,7 +108,8 @@ class ExtractiveBackend:
                 continue
             asked = frame
             if matter == "words" and frame.reduce == "count" and not _counts_mentions(frame):
-                asked = msgspec.structs.replace(frame, reduce="value", expects="number")
+                often = frame.text.lower().startswith("how often")
+                asked = msgspec.structs.replace(frame, reduce="value", expects="frequency" if often else "number")
             outcome = judge(asked, matter, await gather(asked, matter, context), known, self.abstain_below)
             if outcome.verdict == "found":
                 return asked, outcome
@@ -130,4 +131,5 @@ def _unknown_place(frame: Frame, records: Sequence[SourceRecord]) -> list[Claim]
 
 def _counts_mentions(frame: Frame) -> bool:
     """Whether it asks how often something was said or written, and not for a number that was told."""
-    return frame.predicate == "say" or frame.text.lower().startswith(("how often", "how many times", "how frequently"))
+    often = frame.text.lower().startswith(("how often", "how many times", "how frequently"))
+    return frame.predicate == "say" or (often and bool(set(frame.channels) & {"speech", "text"} or frame.phrases))

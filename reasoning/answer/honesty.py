@@ -112,6 +112,7 @@ def _is_anywhere(frame: Frame) -> bool:
     return any(not lexicon.SIDES.of(word) for word in frame.of("place"))
 
 
+_CALLS = frozenset(("called", "named", "name", "title", "titled", "entitled"))
 # Any run of capitals may be one of these.
 _LOOSE = ("name", "organisation", "product")
 
@@ -140,6 +141,8 @@ def strength(frame: Frame, row: Row) -> float:
         if not (frame.channels or frame.expects == "title" or frame.times.said or frame.times.anchor):
             return GUESSED  # nothing says what of all there is
         return BARE if frame.expects in ("", "title", "moment") else 0.0
+    if frame.expects == "title" and row.kind != "read" and not _CALLS & set(words(row.told)):
+        return 0.0  # titles are written, or somebody says what a thing is called
     if frame.expects == "number" and not row.value:
         return 0.0
     if is_in_words and frame.predicate in ("wear", "hold") and set(frame.of("predicate")) & set(row.missing):

@@ -8,9 +8,12 @@ from itertools import pairwise
 from reasoning.understand.frame import VISIBLE, Frame, Term
 from runtime.language import lexicon
 from runtime.language.normalise import words
+from runtime.language.stem import stem
 
 # Words more between two words of a clause than the question has there.
 CLAUSE_GAP = 1
+# A verb that goes with anything weighs so much.
+LIGHT = 0.4
 _ROLE_WEIGHTS = {"subject": 1.0, "predicate": 0.6, "colour": 0.8}
 
 
@@ -19,7 +22,12 @@ class Wanted:
 
     def __init__(self, frame: Frame) -> None:
         terms = [term for term in frame.terms if term.role in _ROLE_WEIGHTS]
-        self._role = {term.word: _ROLE_WEIGHTS[term.role] for term in terms}
+        self._role = {
+            term.word: LIGHT if stem(term.word) in lexicon.LIGHT_VERBS else _ROLE_WEIGHTS[term.role] for term in terms
+        }
+        if self._role and set(self._role.values()) <= {LIGHT}:  # "who lives in Texas?"
+            terms += [term for term in frame.terms if term.role == "place"]
+            self._role |= {term.word: 1.0 for term in terms if term.role == "place"}
         self.names = list(
             dict.fromkeys((*(term.word for term in terms), *(w for p in frame.phrases for w in words(p))))
         )

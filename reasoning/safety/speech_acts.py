@@ -216,17 +216,13 @@ _FIRST_PERSON = re.compile(
 )
 # Prepositions that make what follows a subject of talk: a statement of it has it as a part of the sentence.
 _TOPIC = frozenset(
-    "about on upon of for to regarding concerning over touching re towards uber zu nach por sobre acerca de per su sur "
-    "pour op om o para quanto про о об по для".split()
+    "about on of for regarding concerning re uber zu nach por sobre acerca de per su sur pour op om o para quanto про "
+    "о об по для".split()
 )
 _DETERMINERS = frozenset(
     "the a an this that these those my your his her our their its any all each every some der die das den dem des le "
     "la les l el los las un una une il lo i gli os as".split()
 )
-
-
-# "Add it to the sugar": what is done with something, and not what is spoken about.
-_OBJECTS = frozenset(("it", "them", "this", "these"))
 
 
 def _is_amount(at: int, tokens: Sequence[str]) -> bool:
@@ -254,7 +250,7 @@ def _governed(at: int, tokens: Sequence[str], found: set[int], question: Sequenc
     i = at - 1
     while i >= 0 and (i in found or tokens[i] in _DETERMINERS):
         i -= 1
-    if i < 0 or tokens[i] not in _TOPIC or _is_amount(i, tokens) or tokens[max(0, i - 1)] in _OBJECTS:
+    if i < 0 or tokens[i] not in _TOPIC or _is_amount(i, tokens):
         return False
     pairs = set(itertools.pairwise(question)) | {
         (a, c) for a, b, c in zip(question, question[1:], question[2:], strict=False) if b in _DETERMINERS

@@ -91,8 +91,9 @@ def understand(
         frame = msgspec.structs.replace(frame, scope=Scope(every=True))
     scoped = _scoped(frame, view, records)
     windows = _windows(frame, scoped, records, now)
-    if (windows is None or frame.times.future) and not frame.times.dated and _are_recordings(scoped, records):
-        # "In the morning", "at seven", "tomorrow": of a recording made at another time it is what is told in it.
+    elsewhere = windows is None or frame.times.future or bool(frame.times.unknown)
+    if elsewhere and not frame.times.dated and _are_recordings(scoped, records):
+        # "At seven", "tomorrow", "in summer": of a recording made at another time it is what is told in it.
         frame = parse_question(named.rest, now, frame.scope, TimeWords(plain_text(named.rest)))
         windows = ()
     if frame.reduce == "now" and not frame.times.now and not _goes_on(scoped, records):

@@ -76,6 +76,7 @@ MARKS = table(LEXICON["marks"])
 POINTS = table(LEXICON["points"])
 PREDICATES = table(LEXICON["predicates"])
 TYPES = table(LEXICON["types"])
+LIGHT_VERBS = _stems(LEXICON["light_verbs"])
 MEASURED = frozenset(LEXICON["measured"])
 _VOCABULARY = load_vocabulary()
 PERSON = "person"

@@ -340,6 +340,8 @@ class _Reader(MomentReader):
             relation = _RELATIONS.get(word)
             if relation is None or i in taken or self.word(i + 1) in _NO_ANCHOR:
                 continue
+            if self.word(i - 1) in ("long", "soon", "much", "far"):
+                continue  # "how long after launch" asks for the time between
             end = next(
                 (j for j in range(i + 1, len(self.words)) if self.words[j] in ",;:?!." or j in taken), len(self.words)
             )

@@ -14,6 +14,11 @@ _WEB = re.compile(
     r"\b[\w-]+(?:\.[\w-]+)*\.(?:com|org|net|edu|gov|io|tv|info|uk|de|fr|eu|ai|app)\b(?:/[\w./-]*)?",
     re.IGNORECASE,
 )
+_OFTEN = re.compile(
+    r"\b(?:(?:every|each) (?:other )?\w+|once|twice|(?:\w+ )?times|daily|weekly|monthly|yearly|annually|always|never|"
+    r"sometimes|seldom|rarely|often)\b",
+    re.IGNORECASE,
+)
 _EMAIL = re.compile(r"\b[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _HOUR = re.compile(
     r"\b\d{1,2}(?:[:.]\d{2})?\s?(?:[ap]\.?\s?m\b\.?|o'?clock)|\b\d{1,2}:\d{2}\b|\b(?:noon|midnight)\b|"
@@ -106,6 +111,7 @@ _FINDERS: dict[str, Callable[[str], list[str]]] = {
     "hour": _matches(_HOUR),
     "duration": _matches(_DURATION),
     "number": lambda text: [*_matches(_MONEY)(text), *_numbers(text)],
+    "frequency": _matches(_OFTEN),
     "phone": _matches(_PHONE),
     "email": _matches(_EMAIL),
     "colour": lambda text: list(lexicon.colours_in(text)),

@@ -36,6 +36,14 @@ TALK = spoken(
 )
 
 
+FARM = spoken(
+    "Welcome back to Willow Farm in Devon.",
+    "She comes to the stables every Sunday.",
+    "The gate was opened nine minutes after sunrise.",
+    "Who lives in Wales buys the wool.",
+)
+
+
 @pytest.mark.parametrize(
     ("memory", "question", "told"),
     [
@@ -46,6 +54,10 @@ TALK = spoken(
         (TRIP, "What keeps Laura awake?", "foxes"),
         (TALK, "What does the second law say?", "heat flows"),
         (TALK, "How cold is the ice?", "minus two hundred"),
+        (FARM, "Where is Willow Farm?", "Devon"),
+        (FARM, "How often does she come to the stables?", "every Sunday"),
+        (FARM, "How long after sunrise was the gate opened?", "nine minutes"),
+        (FARM, "Who lives in Wales?", "Wales"),
     ],
 )
 async def test_the_passage_that_has_what_is_asked_is_quoted(memory: ListedMemory, question: str, told: str) -> None:
