@@ -124,7 +124,7 @@ def questions(n: int, hours: int, seed: int = 5) -> list[str]:
             f"What was said about {day.words(1, rarest_of=3)} after {hour}:10:00?",
             f"What happened between {hour}:10:00 and {hour}:20:00?",
             "What do you see right now?",
-            "What happened today?",
+            "Sum up what happened.",
         )
         asked.append(kinds[i % len(kinds)])
     return asked

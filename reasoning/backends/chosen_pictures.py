@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from reasoning.query.context import Context
-from runtime.messages import Observation, TimeWindow
+from runtime.messages import FrameFacts, Observation, TimeWindow
 
 # Of a stretch as short as this all frames are known, and the best are taken; of a longer one those near even steps.
 WHOLE_S = 180.0
@@ -63,7 +63,7 @@ def spread(stretches: Sequence[TimeWindow], most: int) -> list[tuple[str, float]
 
 def _least_alike(frames: Sequence[Observation], wanted: Sequence[tuple[str, float]], most: int) -> list[str]:
     """Ids of the first and the last frame of each source, those nearest to what is wanted, and then, one by one, the
-    frame that is furthest in time from all that are chosen."""
+    frame that is furthest in time from all that are chosen; a frame that shows more counts as further."""
     by_source: dict[str, list[Observation]] = {}
     for frame in frames:
         by_source.setdefault(frame.source, []).append(frame)
@@ -77,12 +77,18 @@ def _least_alike(frames: Sequence[Observation], wanted: Sequence[tuple[str, floa
     left = {o.id: _alone_s(o, chosen.values()) for o in frames if o.id not in chosen}
     by_id = {o.id: o for o in frames}
     while left and len(chosen) < most:
-        furthest = max(left, key=lambda identity: (left[identity], identity))
+        furthest = max(left, key=lambda identity: (left[identity] * _worth(by_id[identity]), identity))
         if left.pop(furthest) <= 0.0:
             continue
         newest = chosen[furthest] = by_id[furthest]
         left = {i: min(apart_s, _alone_s(by_id[i], (newest,))) for i, apart_s in left.items()}
     return list(chosen)[:most]
+
+
+def _worth(frame: Observation) -> float:
+    """How much a frame shows: more where it is unlike those before it, and where somebody or something is in view."""
+    facts = frame.facts(FrameFacts)
+    return 1.0 + facts.large + bool(facts.people or facts.things)
 
 
 def _alone_s(o: Observation, among: Iterable[Observation]) -> float:

@@ -189,3 +189,10 @@ async def test_each_picture_of_a_result_follows_its_bracket_and_the_steps_left_a
     kinds = [part["type"] for part in shown["content"]]
     assert kinds == ["text", "image_url", "text", "image_url"]
     assert "[0:10] picture" in shown["content"][0]["text"] and "[0:20] picture" in shown["content"][2]["text"]
+
+
+async def test_a_picture_that_shows_somebody_is_chosen_before_an_empty_one() -> None:
+    busy = msgspec.structs.replace(frame(4.0, "one person", people=1), payload=jpeg((4, 4, 4)))
+    frames = [busy if t_s == 4 else pictured(float(t_s)) for t_s in range(20)]
+    chosen = await choose_pictures(await context_of(*frames, as_of_s=19.0), (), 4)
+    assert 4.0 in [f.t0_s for f in chosen]
