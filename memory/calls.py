@@ -8,6 +8,7 @@ from memory.recall.rank import Recall, RecallOptions
 from memory.redescribe import foreign_frames
 from memory.spans.read_spans import read_spans
 from memory.store.database import Store
+from memory.store.journal import read_journal
 from memory.store.levels import budget_of
 from memory.store.reader import read_status, scan, snapshot
 from memory.store.records import read_durable
@@ -23,6 +24,8 @@ from runtime.messages import (
     ForeignRequest,
     ForgetReply,
     ForgetRequest,
+    JournalReply,
+    JournalRequest,
     MemoryStatus,
     RecallReply,
     RecallRequest,
@@ -66,6 +69,9 @@ class Answerer:
 
     def timeline(self, request: TimelineRequest) -> TimelineReply:
         return read_timeline(self._connection, request)
+
+    def journal(self, request: JournalRequest) -> JournalReply:
+        return read_journal(self._connection, request)
 
     def status(self, request: StatusRequest) -> MemoryStatus:
         return read_status(self._connection, str(self._store.path), self._store.size_bytes(), self._budget)

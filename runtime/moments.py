@@ -37,6 +37,17 @@ class Moments:
             return media_time(t_s)
         return self._wall(self._records[source].started_wall_s + t_s, today="")
 
+    def apart_s(self, first: tuple[str, float], second: tuple[str, float]) -> tuple[float, float]:
+        """(how much later the second of two moments of sources is than the first, by how much that may be wrong), in
+        seconds: by the clock on the wall where both came live, with what is known of the clocks of other machines."""
+        if first[0] == second[0] or not (self.is_live(first[0]) and self.is_live(second[0])):
+            return second[1] - first[1], 0.0
+        of_first, of_second = self._records[first[0]], self._records[second[0]]
+        later_s = of_second.started_wall_s + second[1] - of_first.started_wall_s - first[1]
+        if first[0].partition("/")[0] == second[0].partition("/")[0]:  # one machine's
+            return later_s, 0.0
+        return later_s, of_first.wall_uncertainty_s + of_second.wall_uncertainty_s
+
     def listed(self, places: Sequence[tuple[str, float]]) -> str:
         """Several moments in a sentence: "0:03, 0:09 and later"."""
         found = list(dict.fromkeys(self.at(source, t_s) for source, t_s in places))

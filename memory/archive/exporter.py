@@ -31,7 +31,7 @@ from memory.archive.format import (
 from memory.store.reader import read_sources, snapshot
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, SPAN_COLUMNS, observation_of, span_of
 from runtime.errors import StoreError
-from runtime.messages import ArchiveReply, ExportRequest
+from runtime.messages import ArchiveReply, ExportRequest, Observation
 
 # In the memory folder while an archive is written: where.
 UNFINISHED = "unfinished-export"
@@ -64,7 +64,7 @@ def export_memory(connection: sqlite3.Connection, request: ExportRequest) -> Arc
         note.write_text(str(beside.absolute()), encoding="utf-8")
         path.parent.mkdir(parents=True, exist_ok=True)
         _clear(beside)
-        with _writing_to(beside, path.suffix == ".zip") as target, snapshot(connection):
+        with writing_to(beside, path.suffix == ".zip") as target, snapshot(connection):
             counts = _write_all(connection, target)
         beside.replace(path)
     except OSError as error:
@@ -79,7 +79,7 @@ def export_memory(connection: sqlite3.Connection, request: ExportRequest) -> Arc
     )  # fmt: skip
 
 
-class _Target:
+class Target:
     """Where an archive is written to, entry by entry."""
 
     def __init__(self, folder: Path | None, archive: zipfile.ZipFile | None) -> None:
@@ -116,17 +116,28 @@ class _Target:
         return path.open("wb")
 
 
+def archived(o: Observation, seq: int, jpeg: bytes | None) -> ArchivedObservation:
+    """Its line; ``seq`` names its picture."""
+    return ArchivedObservation(
+        id=o.id, source=o.source, channel=o.channel, t0_s=o.t0_s, t1_s=o.t1_s, text=o.text,
+        data=msgspec.to_builtins(o.data), evidence=o.evidence, trust=o.trust, vector_space=o.vector_space,
+        vector=base64.b64encode(o.vector).decode() if o.vector else "",
+        picture=f"pictures/{seq}.jpg" if jpeg is not None else "",
+        picture_sha256=hashlib.sha256(jpeg).hexdigest() if jpeg is not None else "",
+    )  # fmt: skip
+
+
 @contextmanager
-def _writing_to(path: Path, as_zip: bool) -> Iterator[_Target]:
+def writing_to(path: Path, as_zip: bool) -> Iterator[Target]:
     if as_zip:
         with zipfile.ZipFile(path, "w") as archive:
-            yield _Target(None, archive)
+            yield Target(None, archive)
     else:
         path.mkdir(mode=0o700)
-        yield _Target(path, None)
+        yield Target(path, None)
 
 
-def _write_all(connection: sqlite3.Connection, target: _Target) -> dict[str, int]:
+def _write_all(connection: sqlite3.Connection, target: Target) -> dict[str, int]:
     pictures: list[int] = []
 
     def observations() -> Iterator[ArchivedObservation]:
@@ -135,13 +146,7 @@ def _write_all(connection: sqlite3.Connection, target: _Target) -> dict[str, int
             o = observation_of(tuple(row))
             if jpeg is not None:
                 pictures.append(seq)
-            yield ArchivedObservation(
-                id=o.id, source=o.source, channel=o.channel, t0_s=o.t0_s, t1_s=o.t1_s, text=o.text,
-                data=msgspec.to_builtins(o.data), evidence=o.evidence, trust=o.trust, vector_space=o.vector_space,
-                vector=base64.b64encode(o.vector).decode() if o.vector else "",
-                picture=f"pictures/{seq}.jpg" if jpeg is not None else "",
-                picture_sha256=hashlib.sha256(jpeg).hexdigest() if jpeg is not None else "",
-            )  # fmt: skip
+            yield archived(o, seq, jpeg)
 
     spans = connection.execute(
         f"SELECT {SPAN_COLUMNS} FROM spans p JOIN sources s USING (source) ORDER BY p.source, p.t0_s, p.id"  # noqa: S608
@@ -159,9 +164,14 @@ def _write_all(connection: sqlite3.Connection, target: _Target) -> dict[str, int
         (jpeg,) = connection.execute("SELECT jpeg FROM payloads WHERE seq=?", (seq,)).fetchone()
         target.write(f"pictures/{seq}.jpg", jpeg)
     counts["pictures"] = len(pictures)
+    seal(target, counts)
+    return counts
+
+
+def seal(target: Target, counts: dict[str, int]) -> None:
+    """Write the manifest: the archive is whole."""
     manifest = Manifest(FORMAT, VERSION, uuid.uuid4().hex, counts, target.sums)
     target.write(MANIFEST, msgspec.json.format(msgspec.json.encode(manifest), indent=1))
-    return counts
 
 
 def _clear(path: Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -33,6 +35,17 @@ class Visible(Struct, frozen=True):
     next: Ints
     group_sizes: Ints
     group_terms: Ints
+
+    def counting_in(self, size: int, groups: Sequence[int]) -> Visible:
+        """The same, where so many observations of other memories are counted as well: by group how many, then their
+        terms."""
+        elsewhere = np.array(groups, np.int64).reshape(2, -1)
+        return msgspec.structs.replace(
+            self,
+            size=self.size + size,
+            group_sizes=self.group_sizes + elsewhere[0],
+            group_terms=self.group_terms + elsewhere[1],
+        )
 
     def among(self, positions: Ints) -> Bools | slice:
         """Which of these positions are visible."""

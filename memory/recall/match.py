@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import math
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
+from types import MappingProxyType
 
 import numpy as np
 from msgspec import Struct
@@ -46,14 +47,24 @@ class Match(Struct):
 
 class Matcher:
     """Looks up the terms of one query. ``scope``: positions, ascending, one at least; all others are left out. None
-    for no limit."""
+    for no limit. ``elsewhere``: as in `RecallRequest`, whose sizes ``visible`` counts in."""
 
-    def __init__(self, connection: sqlite3.Connection, index: Index, visible: Visible, scope: Ints | None) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        index: Index,
+        visible: Visible,
+        scope: Ints | None,
+        elsewhere: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._connection = connection
         self._index = index
         self._visible = visible
         self._scope = scope
         self._held: dict[str, int] = {}
+        self._elsewhere = elsewhere
+        # Term -> how many of the visible fit it.
+        self.counted: dict[str, int] = {}
 
     def match(self, asked: list[QueryTerm]) -> list[Match]:
         """Each term among the visible; one that occurs nowhere, by its near spellings."""
@@ -80,7 +91,9 @@ class Matcher:
                     if self._scope is not None:
                         inside = find(at, self._scope)[0]
                         at, counts = at[inside], counts[inside]
-            idf = math.log1p((self._visible.size - met + 0.5) / (met + 0.5))
+            self.counted[query_term.term] = met
+            everywhere = met + self._elsewhere.get(query_term.term, 0)
+            idf = math.log1p(max(0.0, self._visible.size - everywhere + 0.5) / (everywhere + 0.5))
             matches.append(Match(at, counts, speaker, context, idf, sure))
         return matches
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sqlite3
 import time
 
+import msgspec
 import numpy as np
 from msgspec import Struct
 
@@ -21,7 +22,7 @@ from memory.index.blocks import CODES
 from memory.index.keys import query_terms
 from memory.index.postings import Index
 from memory.index.vectors import VectorIndex
-from memory.index.visible import see
+from memory.index.visible import Visible, see
 from memory.recall.bm25 import most_of
 from memory.recall.candidates import gather
 from memory.recall.held_terms import held_terms
@@ -75,19 +76,30 @@ class Recall:
         began_s = time.perf_counter()
         with snapshot(self._connection):
             self._index.refresh()
-            hits = self._hits(request)
-        return RecallReply(hits=tuple(hits), took_s=round(time.perf_counter() - began_s, 6))
+            reply = self._find(request)
+        return msgspec.structs.replace(reply, took_s=round(time.perf_counter() - began_s, 6))
 
-    def _hits(self, request: RecallRequest) -> list[Hit]:
+    def _find(self, request: RecallRequest) -> RecallReply:
+        if not len(self._index):
+            return RecallReply()
+        visible = see(self._connection, self._index, request.view)
+        if not request.limit:  # asked only how common the words are
+            matcher = Matcher(self._connection, self._index, visible, None)
+            matcher.match(query_terms(request.query))
+            groups = (*visible.group_sizes.tolist(), *visible.group_terms.tolist())
+            return RecallReply(counted=matcher.counted, size=visible.size, groups=groups)
+        if request.elsewhere_groups:
+            visible = visible.counting_in(request.elsewhere_size, request.elsewhere_groups)
+        return RecallReply(hits=tuple(self._hits(request, visible)))
+
+    def _hits(self, request: RecallRequest, visible: Visible) -> list[Hit]:
         limit = max(0, min(request.limit, RECALL_LIMIT))
-        if not limit or not len(self._index):
-            return []
         options, index = self.options, self._index
-        visible = see(self._connection, index, request.view)
         wanted = RequestFilter(self._connection, index, request, options.neighbour_window_s)
-        if wanted.scope is not None and not len(wanted.scope):
+        if not limit or (wanted.scope is not None and not len(wanted.scope)):
             return []
-        matches = Matcher(self._connection, index, visible, wanted.scope).match(query_terms(request.query))
+        matcher = Matcher(self._connection, index, visible, wanted.scope, request.elsewhere)
+        matches = matcher.match(query_terms(request.query))
         vectors = None
         nearest: tuple[Ints, Floats] = np.zeros(0, np.int64), np.zeros(0)
         if request.vector is not None and (space := self._space(request.vector_space)).fits(request.vector):

@@ -75,6 +75,12 @@ from runtime.messages.facts import (
     fitting_facts,
     read_facts,
 )
+from runtime.messages.journal import (
+    JournalEntry,
+    JournalReply,
+    JournalRequest,
+    Tombstone,
+)
 from runtime.messages.looking import (
     LookReply,
     LookRequest,
@@ -126,6 +132,10 @@ from runtime.messages.reasoning import (
     SearchRequest,
     TraceStep,
 )
+from runtime.messages.sites import (
+    Hello,
+    HelloRequest,
+)
 from runtime.messages.standing import (
     Decision,
     Notice,
@@ -164,10 +174,15 @@ __all__ = [
     "ForgetRequest",
     "Forgotten",
     "Heartbeat",
+    "Hello",
+    "HelloRequest",
     "Hit",
     "ImportRequest",
     "Interrupt",
     "AWAY_MARK",
+    "JournalEntry",
+    "JournalReply",
+    "JournalRequest",
     "LOST_MARK",
     "LevelBytes",
     "LookReply",
@@ -212,6 +227,7 @@ __all__ = [
     "TimeWindow",
     "TimelineReply",
     "TimelineRequest",
+    "Tombstone",
     "TraceStep",
     "Track",
     "TrackLost",

@@ -41,6 +41,7 @@ class ForgetReply(Message, frozen=True, tag="forget_reply"):
     searched      what was looked up again afterwards -> how often it was found: all 0 when it is gone.
     files         file -> bytes looked through for the words, pictures and vectors.
     traces        file -> how many of them still stand in it: empty when they are gone.
+    owed          sites that could not be asked, which forget when they return.
     """
 
     observations: dict[str, int] = msgspec.field(default_factory=dict)
@@ -53,6 +54,7 @@ class ForgetReply(Message, frozen=True, tag="forget_reply"):
     traces: dict[str, int] = msgspec.field(default_factory=dict)
     bytes_before: int = 0
     bytes_after: int = 0
+    owed: tuple[str, ...] = ()
 
 
 class Forgotten(Message, frozen=True, tag="forgotten"):

@@ -16,12 +16,15 @@ class View(Message, frozen=True, tag="view"):
 
     An observation is visible if its source is in ``limits``, its ``t1_s`` is not after that limit, and
     it was stored in a generation not after ``generation``.
+
+    Of many memories seen as one, ``generations`` is that of each by its site, and ``generation`` a number for them all.
     """
 
     generation: int
     limits: dict[str, float]
     source: str = ""
     as_of_s: float = 0.0
+    generations: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class ViewRequest(Message, frozen=True, tag="view_request"):
@@ -40,6 +43,9 @@ class RecallRequest(Message, frozen=True, tag="recall_request"):
 
     ``source`` and ``t0_s``..``t1_s`` are the window (overlap counts); ``channels`` empty means all
     perceived ones. ``vector``: the query's float16 vector, compared with those of the same space.
+    ``elsewhere`` is what other memories have counted, taken in, so that scores mean the same in each: term -> how many
+    of their observations hold it; ``elsewhere_size`` and ``elsewhere_groups`` are as in their replies, summed.
+    ``limit`` 0 asks only for what is counted here.
     """
 
     query: str
@@ -51,6 +57,9 @@ class RecallRequest(Message, frozen=True, tag="recall_request"):
     limit: int = 20
     vector: bytes | None = None
     vector_space: str = ""
+    elsewhere: dict[str, int] = msgspec.field(default_factory=dict)
+    elsewhere_size: int = 0
+    elsewhere_groups: tuple[int, ...] = ()
 
 
 class Hit(Message, frozen=True, tag="hit"):
@@ -62,8 +71,14 @@ class Hit(Message, frozen=True, tag="hit"):
 
 
 class RecallReply(Message, frozen=True, tag="recall_reply"):
+    """Where nothing else was asked for (`RecallRequest.limit` 0), ``counted``: how many of the ``size`` observations
+    that are visible hold each term of the query; ``groups``: how many were said, written, seen, then their terms."""
+
     hits: tuple[Hit, ...] = ()
     took_s: float = 0.0
+    counted: dict[str, int] = msgspec.field(default_factory=dict)
+    size: int = 0
+    groups: tuple[int, ...] = ()
 
 
 class ScanRequest(Message, frozen=True, tag="scan_request"):
@@ -177,7 +192,8 @@ class StatusRequest(Message, frozen=True, tag="status_request"):
 
 
 class SourceRecord(Message, frozen=True, tag="source_record"):
-    """What memory knows of a source. ``watermarks`` and ``ended`` are by track; times in media seconds."""
+    """What memory knows of a source. ``watermarks`` and ``ended`` are by track; times in media seconds.
+    ``wall_uncertainty_s``: of another machine's, by how much its clock and this one's may differ."""
 
     source: str
     kind: str
@@ -189,6 +205,7 @@ class SourceRecord(Message, frozen=True, tag="source_record"):
     ended: dict[str, str] = msgspec.field(default_factory=dict)
     missing: dict[str, str] = msgspec.field(default_factory=dict)
     encoders: dict[str, str] = msgspec.field(default_factory=dict)
+    wall_uncertainty_s: float = 0.0
 
 
 class LevelBytes(Message, frozen=True, tag="level_bytes"):
@@ -206,6 +223,8 @@ class SpaceRecord(Message, frozen=True, tag="space_record"):
 
 
 class MemoryStatus(Message, frozen=True, tag="memory_status"):
+    """What memory holds, counted. ``away``: of many memories seen as one, which could not be asked, and why."""
+
     generation: int
     sources: tuple[SourceRecord, ...]
     observations: dict[str, int]
@@ -215,5 +234,6 @@ class MemoryStatus(Message, frozen=True, tag="memory_status"):
     path: str = ""
     schema: int = 0
     levels: dict[str, LevelBytes] = msgspec.field(default_factory=dict)
+    away: dict[str, str] = msgspec.field(default_factory=dict)
     channel_bytes: dict[str, int] = msgspec.field(default_factory=dict)
     spaces: dict[str, SpaceRecord] = msgspec.field(default_factory=dict)
