@@ -25,10 +25,10 @@ test: full lint types floors ## set up everything, torch too; lint, types, floor
 
 .PHONY: full dev
 full:
-	@requirements/install.sh .venv-full embedded weights voice build mcp keyring dev full dev-full
+	@requirements/install.sh .venv-full embedded weights voice build sites mcp keyring dev full dev-full
 
 dev:
-	@requirements/install.sh .venv-dev embedded weights voice build mcp keyring dev
+	@requirements/install.sh .venv-dev embedded weights voice build sites mcp keyring dev
 
 lint: dev ## ruff
 	.venv-dev/bin/python -m ruff check .

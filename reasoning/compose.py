@@ -185,6 +185,8 @@ class Composer:
             else:
                 told.latency_s.setdefault("recall", understood_s + context.spent_s)
                 await self._say(piece, asked, said is not None, context, moments, told)
+        if view.generations:  # of many memories: who could not be asked, then or by now
+            told.say_away((await self._memory.status(StatusRequest())).away)
         in_full = asked.in_full if said is None else ""
         answer = told.answer(request, in_full, view, self._backend.name, moments)
         return Composed(answer, asked, said, conversation, view)

@@ -19,7 +19,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-ORDER = ("embedded", "weights", "voice", "build", "mcp", "keyring", "dev", "full", "dev-full", "bench")
+ORDER = ("embedded", "weights", "voice", "build", "sites", "mcp", "keyring", "dev", "full", "dev-full", "bench")
 HASHED = ("weights",)
 
 

@@ -15,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
+import anyio.abc
 import msgspec
 import zmq.asyncio
 from msgspec import Struct
@@ -25,9 +26,11 @@ from runtime.config import Config, ServeConfig
 from runtime.encryption import held
 from runtime.errors import ProcessFailed, StoreError, UserError
 from runtime.plan import OnFolder, PerceiveFiles, PerceiveLive, Serve, ServePage
-from runtime.processes import CORE, EMBEDDING, FILE_PERCEIVERS, NAME_MAX, SERVER
+from runtime.processes import CORE, EMBEDDING, FILE_PERCEIVERS, GATEWAY, MIND, NAME_MAX, SERVER
 from runtime.supervisor import ProcessEvent, Supervisor
 
+# In a folder that is a hub of sites, or a site of a hub (runtime/sites/membership.py).
+HUB_FILE, SITE_FILE = "hub.json", "site.json"
 RUN_DIR_PREFIX = "mindstream-"
 # In the run directory; locked for as long as the agent lives.
 LOCK_NAME = "agent.lock"
@@ -58,6 +61,7 @@ class Agent:
         context: zmq.asyncio.Context,
         supervisor: Supervisor,
         answer_deadline_s: float,
+        tasks: anyio.abc.TaskGroup,
     ) -> None:
         self.run_dir = run_dir
         self.memory_dir = memory_dir
@@ -65,16 +69,21 @@ class Agent:
         self.supervisor = supervisor
         self.answer_deadline_s = answer_deadline_s
         self._is_ready = anyio.Event()
+        self._tasks = tasks
 
     async def start(self, card_path: Path | None) -> None:
         """Start memory and reasoning; once they are ready, tell other terminals, unless memory cannot be written."""
         async with anyio.create_task_group() as starting:
             folder = OnFolder(path=str(self.memory_dir), read_only=card_path is None)
             locked = replace(folder, locked=held(self.memory_dir) is not None)
-            for role, work in (("memory", locked), ("reasoning", folder)):
-                starting.start_soon(self.supervisor.start, role, role, work)
+            for member in self.members:
+                if member in CORE or member in MIND:
+                    work = locked if member.role in ("memory", "talk") else folder
+                    starting.start_soon(self.supervisor.start, member.name, member.role, work)
             if EMBEDDING in self.members:
                 starting.start_soon(self._start_embedding)
+        if GATEWAY in self.members and card_path is not None:
+            self._tasks.start_soon(self._join)
         if card_path is not None:
             card = AgentCard(os.getpid(), str(self.run_dir), self.members, self.answer_deadline_s)
             await anyio.Path(card_path).write_bytes(msgspec.json.encode(card))
@@ -83,6 +92,10 @@ class Agent:
     async def _start_embedding(self) -> None:
         with suppress(UserError, ProcessFailed):  # without it questions are compared by words alone
             await self.supervisor.start(EMBEDDING.name, EMBEDDING.role, Serve())
+
+    async def _join(self) -> None:
+        with suppress(UserError, ProcessFailed):  # its event says so; without it the site works on alone
+            await self.supervisor.start(GATEWAY.name, GATEWAY.role, OnFolder(path=str(self.memory_dir)))
 
     async def until_ready(self) -> None:
         """Wait until memory and reasoning can be called."""
@@ -104,7 +117,12 @@ class Agent:
         """Run perceiving members, by name, side by side until each has done all there is, or was given up.
 
         Where their ``epoch_s`` is not given it is now.
+
+        Raises:
+            UserError: this agent has no eyes or ears of its own.
         """
+        if MIND[0] in self.members:
+            raise UserError(f"{self.memory_dir} is a hub, which perceives nothing itself; perceive at a site")
         epoch_s = time.monotonic()
         roles = {member.name: member.role for member in self.members}
 
@@ -146,7 +164,10 @@ async def open_agent(
     run_dir, lock = _make_run_dir()
     # The layout encoder has no words.
     embedding = () if config.perception.vision.describe == "layout" else (EMBEDDING,)
-    members = (*CORE, *embedding, *((SERVER,) if serves else ()), *perceivers)
+    is_hub, is_site = ((memory_dir / name).exists() for name in (HUB_FILE, SITE_FILE))
+    core = MIND if is_hub else CORE
+    joining = (GATEWAY,) if is_site else ()
+    members = (*core, *embedding, *joining, *((SERVER,) if serves else ()), *perceivers)
     context = zmq.asyncio.Context()
     card_path = memory_dir / "agent.json"
     supervisor = Supervisor(run_dir, config, members, context, on_event)
@@ -154,7 +175,7 @@ async def open_agent(
         async with anyio.create_task_group() as tasks:
             await tasks.start(supervisor.run)
             answer_deadline_s = config.reasoning.deadline_s + ANSWER_MARGIN_S
-            agent = Agent(run_dir, memory_dir, context, supervisor, answer_deadline_s)
+            agent = Agent(run_dir, memory_dir, context, supervisor, answer_deadline_s, tasks)
             tasks.start_soon(agent.start, None if read_only else card_path)
             yield agent
             tasks.cancel_scope.cancel()
@@ -181,23 +202,24 @@ def find_agent(memory_dir: Path) -> AgentCard | None:
 
 
 def has_memory(memory_dir: Path) -> bool:
-    """Whether anything was ever remembered in this folder."""
-    return (memory_dir / "memory.db").exists()
+    """Whether anything was ever remembered in this folder, or it is the hub of those where it was."""
+    return any((memory_dir / name).exists() for name in ("memory.db", HUB_FILE))
 
 
 def can_write(memory_dir: Path) -> bool:
-    """Whether the memory that is in a folder can be written."""
-    return os.access(memory_dir, os.W_OK | os.X_OK) and os.access(memory_dir / "memory.db", os.W_OK)
+    """Whether the memory that is in a folder, or is to be, can be written."""
+    file = memory_dir / "memory.db"
+    return os.access(memory_dir, os.W_OK | os.X_OK) and (not file.exists() or os.access(file, os.W_OK))
 
 
-def default_memory_dir() -> Path:
-    """Where memory is kept unless the user says otherwise.
+def default_memory_dir(name: str = "memory") -> Path:
+    """Where memory is kept unless the user says otherwise; ``name`` "hub": where what is known of a hub is.
 
     Raises:
         UserError: this user has no home folder.
     """
     try:
-        return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "mindstream" / "memory"
+        return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "mindstream" / name
     except RuntimeError:
         raise UserError("you have no home folder to keep memory in; give a folder with --memory") from None
 

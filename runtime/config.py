@@ -258,6 +258,12 @@ class ServeConfig(Section, frozen=True):
     clip_max_s: Positive = 300.0
 
 
+class SitesConfig(Section, frozen=True):
+    """Many memories seen as one: how long each is waited for."""
+
+    deadline_s: Positive = 3.0
+
+
 class LogConfig(Section, frozen=True):
     level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -271,6 +277,7 @@ class Config(Section, frozen=True):
     supervisor: SupervisorConfig = SupervisorConfig()
     voice: VoiceConfig = VoiceConfig()
     serve: ServeConfig = ServeConfig()
+    sites: SitesConfig = SitesConfig()
     log: LogConfig = LogConfig()
 
 

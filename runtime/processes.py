@@ -42,6 +42,8 @@ SPACES = "perception.clip.spaces"
 REDESCRIBE = "perception.vision.redescribe"
 # The module whose ``spaces_in(folder)`` tells what a stored memory holds of each vector space.
 STORED = "memory.store.reader"
+# The module whose ``unfold(path, sources, observations, erasures)`` writes an archive of what a memory told of itself.
+UNFOLD = "memory.archive.unfold"
 # Repair, restore and encryption work on a folder that no agent has open.
 REPAIR, BACKUP, ENCRYPTION = "memory.upkeep.repair", "memory.upkeep.backup", "memory.upkeep.encryption"
 # The module whose ``examine(reasoning)`` says by what answers are composed here.
@@ -63,10 +65,14 @@ PROCESSES: dict[str, ProcessRow] = {
     row.role: row
     for row in (
         ProcessRow("memory", "memory.process:main", True, "nothing can be remembered"),
+        # Of many memories seen as one: the memory of what was talked about, and what is called in the place of memory.
+        ProcessRow("talk", "memory.process:main", True, "no conversation can be remembered"),
+        ProcessRow("sites", "runtime.sites.mind:main", True, "no site can be asked"),
         ProcessRow("reasoning", "reasoning.process:main", True, "no question can be answered"),
         ProcessRow(
             "embedding", "perception.processes.embed_text:main", False, "pictures are found by words alone from here on"
         ),
+        ProcessRow("gateway", "runtime.sites.gateway:main", False, "this site is not joined to others from here on"),
         ProcessRow("server", "runtime.interfaces.web.process:main", False, "no page and no API from here on"),
         ProcessRow(
             "video", "perception.processes.watch:main", False, "I am blind from here on", "is not seen from here on"
@@ -80,8 +86,15 @@ PROCESSES: dict[str, ProcessRow] = {
 # The longest name of a member; it is part of socket paths, whose length is limited.
 NAME_MAX = 32
 
-# The members that every agent has, and the one whose model turns questions into vectors.
+# The members that every agent has; those of an agent of many memories instead; the one that joins it to others; and
+# the one whose model turns questions into vectors.
 CORE = tuple(Member(name=role, role=role) for role in ("memory", "reasoning"))
+MIND = (
+    Member(name="memory", role="sites"),
+    Member(name="talk", role="talk"),
+    Member(name="reasoning", role="reasoning"),
+)
+GATEWAY = Member(name="gateway", role="gateway")
 EMBEDDING = Member(name="embedding", role="embedding")
 # The member that serves the page, the API and MCP; only where that is asked for.
 SERVER = Member(name="server", role="server")

@@ -39,7 +39,7 @@ class Topic(Struct, frozen=True):
 
 _PERCEIVED = (m.Observation, m.SourceOpened, m.Progress, m.SourceEnded)
 _PERCEIVING = ("video", "audio")
-_ALL = ("video", "audio", "memory", "reasoning", "embedding", "server")
+_ALL = ("video", "audio", "memory", "reasoning", "embedding", "server", "sites", "talk", "gateway")
 
 TOPICS: dict[str, Topic] = {
     topic.name: topic
@@ -48,7 +48,7 @@ TOPICS: dict[str, Topic] = {
         Topic("voice", (m.SpeechStarted,), ("audio",), 0.2, "latest", True, key="source"),
         Topic("partial", (m.PartialTranscript,), ("audio",), 0.5, "latest", False, key="source"),
         Topic("ack", (m.Ack,), ("memory",), 10.0, "latest", False, key="publisher", repeated=True),
-        Topic("stored", (m.Stored,), ("memory",), 10.0, "latest", False, repeated=True),
+        Topic("stored", (m.Stored,), ("memory", "sites"), 10.0, "latest", False, repeated=True),
         Topic("notice", (m.Notice,), ("reasoning",), 0.1, "latest", False, key="id"),
         Topic("heartbeat", (m.Heartbeat,), _ALL, 2.0, "latest", False),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from reasoning.answer.draft import Claim, Draft, claim, refusal
 from reasoning.query.context import Context
@@ -116,3 +116,8 @@ def _stretches(gone: Sequence[Span], named: bool, moments: Moments) -> str:
         for s in longest
     ]
     return join([*told, f"at {more} other times" if more else ""])
+
+
+def tell_away(away: Mapping[str, str]) -> str:
+    """Which of several sites could not be asked, and why."""
+    return f"Without {join([f'{site}, which {why}' for site, why in away.items()])}."

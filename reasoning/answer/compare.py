@@ -38,8 +38,16 @@ async def tell_order(frame: Frame, context: Context, moments: Moments, known: Kn
     names = (_bare(first), _bare(second))
     if rows[0] is None or rows[1] is None:
         return _one_missing(names, rows, moments)
-    before, after = (0, 1) if rows[0].t_s <= rows[1].t_s else (1, 0)
-    if abs(rows[0].t_s - rows[1].t_s) < 0.001:
+    places = [(row.observation.source, row.t_s) for row in rows if row is not None]
+    later_s, unsure_s = moments.apart_s(places[0], places[1])
+    before, after = (0, 1) if later_s >= 0 else (1, 0)
+    if abs(later_s) <= unsure_s:
+        told = f"{names[0]} was at {_at(rows[0], moments)}, {names[1]} at {_at(rows[1], moments)}"
+        return refusal(
+            f"I cannot tell which came first: by {unsure_s:.1f} s the clocks of the two places may differ",
+            claim(told, *rows[0].cites[:1], *rows[1].cites[:1]),
+        )
+    if abs(later_s) < 0.001:
         return Draft((claim(f"both at {_at(rows[0], moments)}", *rows[0].cites, *rows[1].cites),), 0.7)
     told = (
         f"{names[before]} comes first, at {_at(rows[before], moments)}; {names[after]} at {_at(rows[after], moments)}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
+from reasoning.answer.admit import tell_away
 from reasoning.answer.citations import cite
 from reasoning.answer.draft import Verdict
 from runtime.messages import Answer, AnswerPart, AskRequest, Observation, TraceStep, View
@@ -37,6 +38,13 @@ class Told:
         self._said.append(text)
         self.cited.update((o.id, o) for o in cites)
         self.latency_s.setdefault("first_part", self._since_s())
+
+    def say_away(self, away: Mapping[str, str]) -> None:
+        """Name the sites that are not in this answer."""
+        if away:
+            if not self._said:
+                self.say(UNSUPPORTED)
+            self.say(tell_away(away))
 
     def answer(self, request: AskRequest, in_full: str, view: View, backend: str, moments: Moments) -> Answer:
         """The whole; one that nothing was said of says so."""

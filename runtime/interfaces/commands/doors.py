@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runtime.interfaces.commands.sites_options import add_sites_option
 from runtime.printable import say
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def add_commands(
 ) -> None:
     """Have the parser know these commands."""
     serve = commands.add_parser("serve", parents=[common], help="serve a page, an API and MCP on this memory")
+    add_sites_option(serve)
     serve.add_argument("address", nargs="?", default="", metavar="[HOST:]PORT", help="default: 127.0.0.1:8420")
     serve.add_argument("--certificate", default="", metavar="FILE", help="TLS: certificate chain (PEM)")
     serve.add_argument("--key", default="", metavar="FILE", help="TLS: its private key")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runtime import program
-from runtime.interfaces.commands import doors
+from runtime.interfaces.commands import doors, sites_options
 from runtime.interfaces.commands.forget_options import add_forget_options
 from runtime.printable import printable, say
 from runtime.version import VERSION
@@ -123,13 +123,16 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     ask = commands.add_parser("ask", parents=[common, as_json], help="ask one question about what is remembered")
+    sites_options.add_sites_option(ask)
     ask.add_argument("question", nargs="+", type=_words, metavar="Q")
 
-    commands.add_parser("chat", parents=[common], help="chat about what is remembered, or with a running agent")
+    chat = commands.add_parser("chat", parents=[common], help="chat about what is remembered, or with a running agent")
+    sites_options.add_sites_option(chat)
 
     standing = commands.add_parser(
         "standing", parents=[common, as_json], help='what to speak up about ("tell me when")'
     )
+    sites_options.add_sites_option(standing)
     standing.add_argument(
         "action", nargs="?", default="list", choices=("list", "add", "pause", "resume", "remove", "wrong", "why")
     )
@@ -138,12 +141,14 @@ def build_parser() -> argparse.ArgumentParser:
     )
 
     search = commands.add_parser("search", parents=[common, as_json], help="show what memory holds, best first")
+    sites_options.add_sites_option(search)
     search.add_argument("query", nargs="+", type=_words, metavar="Q")
     search.add_argument("--limit", type=_count, default=10, metavar="N", help="hits shown (default: 10)")
     search.add_argument("--explain", action="store_true", help="show why each hit ranks where it does")
 
     forget = commands.add_parser("forget", parents=[common, as_json], help="erase a stretch of time or words, for good")
     add_forget_options(forget)
+    sites_options.add_sites_option(forget)
 
     commands.add_parser("pause", parents=[common], help="have a running agent see and hear nothing for a while")
     commands.add_parser("resume", parents=[common], help="have it perceive again")
@@ -175,6 +180,7 @@ def build_parser() -> argparse.ArgumentParser:
     describe.add_argument("source", nargs="?", type=_words, default="", metavar="SOURCE", help="only this one")
     describe.add_argument("--limit", type=_count, default=0, metavar="N", help="pictures described, at most")
     doors.add_commands(commands, common, as_json, _words)
+    sites_options.add_command(commands, common, as_json)
     commands.add_parser("doctor", parents=[common], help="what works on this machine, and what each absence costs")
     return parser
 

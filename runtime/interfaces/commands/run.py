@@ -48,7 +48,7 @@ def _run(args: argparse.Namespace) -> int:
 
     from runtime.agent import default_memory_dir, find_agent
     from runtime.config import load_config
-    from runtime.interfaces.commands import doors
+    from runtime.interfaces.commands import doors, sites_options
     from runtime.interfaces.commands import erasure as erasure_commands
     from runtime.interfaces.commands import memory as commands
     from runtime.interfaces.commands import replay as replay_command
@@ -59,9 +59,12 @@ def _run(args: argparse.Namespace) -> int:
     from runtime.interfaces.unlock import unlock
 
     config = load_config(args.config)
-    memory_dir = absolute(args.memory or default_memory_dir())
+    memory_dir = absolute(args.memory or default_memory_dir("hub" if getattr(args, "sites", False) else "memory"))
+    if getattr(args, "sites", False):
+        sites_options.check_hub(memory_dir)
     # Before any event loop runs, so that Ctrl-C ends the question. Of a memory in use nobody needs the passphrase.
-    if args.command not in LOCKED_OUT and find_agent(memory_dir) is None:
+    is_locked_out = args.command in LOCKED_OUT or (args.command == "sites" and args.action != "run")
+    if not is_locked_out and find_agent(memory_dir) is None:
         unlock(memory_dir, config)
     command: Callable[[], Awaitable[object]]
     match args.command:
@@ -182,6 +185,9 @@ def _run(args: argparse.Namespace) -> int:
 
             set_up(config)
             return 0
+
+        case "sites":
+            command = sites_options.command_of(args, config, memory_dir)
 
         case name if name in doors.COMMANDS:
             command = doors.command_of(args, config, memory_dir)
