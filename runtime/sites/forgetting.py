@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,7 @@ from runtime.sites.stream import SiteStream, without_folder
 if TYPE_CHECKING:
     from nats.aio.client import Client as Nats
 
-TALK = ""
+TALK, HUB = "", "hub"
 TALK_S = 15.0
 FORGET_S = 1800.0
 # All of a conversation.
@@ -57,8 +58,7 @@ class Forgetting:
             for site in owed:
                 debt = Debt(site=site, request=asked(site), asked_wall_s=time.time())
                 await anyio.to_thread.run_sync(owe, self._folder, debt)
-            for site in concerned:
-                replies[site] = await self._erase_copy(site, asked(site), replies.get(site))
+            replies[HUB] = await self._erase_copies({site: asked(site) for site in concerned})
         return merge.merge_forgotten(replies, owed)
 
     def _concerned(self, request: ForgetRequest) -> dict[str, tuple[TimeWindow, ...]]:
@@ -80,20 +80,16 @@ class Forgetting:
             windows = tuple(TimeWindow(source=source, t0_s=0.0, t1_s=1e8) for source in sorted(sources))
             await self._talk.call(msgspec.structs.replace(request, windows=windows, until_s={}), FORGET_S)
 
-    async def _erase_copy(self, site: str, request: ForgetRequest, reply: ForgetReply | None) -> ForgetReply:
-        """Take it out of the hub's copy too, whether the site is here or not."""
-        reply = reply or ForgetReply()
-        copy = SiteStream(self._connection, site)
-        if not await copy.is_there():
-            return reply
-        gone = []
-        if site in self._sites.away:
-            gone = await erase_matching(copy, request)
-        else:
-            gone, _ = await follow_origin(copy, SiteStream(self._connection, site, site))
+    async def _erase_copies(self, requests: Mapping[str, ForgetRequest]) -> ForgetReply:
+        """Take it out of the hub's copies too, whether their sites are here or not; the proof."""
+        gone: list[bytes] = []
+        for site, request in requests.items():
+            copy = SiteStream(self._connection, site)
+            if not await copy.is_there():
+                continue
+            if site in self._sites.away:
+                gone += await erase_matching(copy, request)
+            else:
+                gone += (await follow_origin(copy, SiteStream(self._connection, site, site)))[0]
         left = await proof(self._folder / STREAMS_FOLDER, gone)
-        return msgspec.structs.replace(
-            reply,
-            searched={**reply.searched, "copy at the hub": sum(left.values())},
-            traces={**reply.traces, **{f"hub/{name}": n for name, n in left.items()}},
-        )
+        return ForgetReply(searched={"copies": sum(left.values())}, traces=left)

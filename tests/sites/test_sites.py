@@ -244,7 +244,7 @@ async def test_what_is_forgotten_is_in_no_byte_of_any_stream(tmp_path: Path) -> 
         assert done.observations == {"speech": 2}
         assert done.traces == {}
         assert not any(done.searched.values())
-        assert done.searched.keys() >= {"shop/stream", "lab/copy at the hub"}
+        assert done.searched.keys() >= {"shop/stream", "lab/stream", "hub/copies"}
         assert _files_holding(tmp_path, b"umbrella") == []
 
 
