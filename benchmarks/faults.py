@@ -1,23 +1,26 @@
 """Faults of all kinds while memory writes, and whether it is whole and working again after each.
 
-    python -m benchmarks.faults [--faults N] [--seed N] [--json] [--no-history]
+    python -m benchmarks.faults [--faults N] [--agent-faults N] [--seed N] [--json] [--no-history]
 
-A perceiving process sends to the real memory process without pause and lives on, as in the agent, so that what was not
-acknowledged is sent again. At random instants one of these strikes (kills of the other processes are
-`tests/agent/test_agent.py`'s):
+First the memory process alone. A perceiving process sends to it without pause and lives on, as in the agent, so that
+what was not acknowledged is sent again. At random instants one of these strikes:
     kill          SIGKILL
     stop          SIGSTOP for a while, then SIGKILL: as a machine that is suspended and does not wake
     full          no file may grow any more (RLIMIT_FSIZE), then SIGKILL
     moved         the memory folder is renamed while it is in use, and later put back
     torn          SIGKILL, and the write-ahead log ends in half a page of anything, as a torn write leaves it
     flipped       SIGKILL, and a bit of the file is another; memory is repaired where it does not open
-Figures:
-    faults             how many struck
-    lost_acknowledged  observations acknowledged, not there after it, and not told of as lost by `repair`
+Then a whole agent that perceives the sample recording (`benchmarks/agent_faults.py`): of video, audio, memory,
+reasoning and the server one at a time is killed, or stopped and found by the supervisor. Figures:
+    faults             how many struck, of both
+    lost_acknowledged  observations acknowledged, not there after it, and not told of as lost by `repair`; and what of
+                       the sample an agent that is left alone tells of and one that was struck does not
     put_aside          of flipped bits: observations that were told of as damaged or lost
     changed            observations that were there and other than sent
     unrecovered        how often memory did not take in and acknowledge again within a minute
-    recovery_p50_s, recovery_p95_s   from the start of the next process to its first acknowledgement, repair included
+    recovery_p50_s, recovery_p95_s   of memory from the start of the next process to its first acknowledgement, repair
+                                     included; of an agent's process from its death to the next one ready
+    agent_recovery_s   of each of an agent's processes, median
 """
 
 from __future__ import annotations
@@ -40,7 +43,7 @@ import anyio.to_thread
 import psutil
 from msgspec import Struct, field
 
-from benchmarks import harness
+from benchmarks import agent_faults, harness
 from benchmarks.crash import Sender
 from benchmarks.memory_process import publisher, run_directory, start_memory, until_ready
 from memory.store.database import Store
@@ -51,6 +54,7 @@ from runtime.errors import StoreError
 # A couple of minutes; the whole campaign is of 1,000.
 FAULTS, FAULTS_IN_FULL = 60, 1000
 FAULTS_A_MEMORY = 25
+AGENT_FAULTS = 16
 KINDS = ("kill", "stop", "full", "moved", "torn", "flipped")
 WRITES_FOR_S = (0.05, 0.5)
 STOPPED_S, FULL_S, AWAY_S = 0.2, 0.3, 0.3
@@ -166,6 +170,9 @@ class Campaign:
 def main(argv: Sequence[str] | None = None) -> int:
     parser = harness.parser(__doc__)
     parser.add_argument("--faults", type=int, default=FAULTS, metavar="N", help=f"how many (default: {FAULTS})")
+    parser.add_argument(
+        "--agent-faults", type=int, default=AGENT_FAULTS, metavar="N", help=f"of an agent (default: {AGENT_FAULTS})"
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of everything random (default: 1)")
     args = parser.parse_args(argv)
     tally, at_random = Tally(), random.Random(args.seed)
@@ -181,12 +188,17 @@ def main(argv: Sequence[str] | None = None) -> int:
                 harness.progress(f"does not open: {error}")
                 tally.unrecovered += 1
         harness.progress(f"{tally.faults} of {args.faults} faults, {tally.lost_acknowledged} lost")
-    took_s = tally.took_s or [0.0]
+    with tempfile.TemporaryDirectory(prefix="mindstream-faults-") as folder:
+        agent = agent_faults.campaign(Path(folder), args.agent_faults, at_random)
+    tally.lost_acknowledged += agent.lost
+    tally.unrecovered += agent.unrecovered
+    took_s = [*tally.took_s, *(s for times in agent.took_s.values() for s in times)] or [0.0]
     figures = {
-        "faults": tally.faults, "lost_acknowledged": tally.lost_acknowledged, "put_aside": tally.put_aside,
-        "changed": tally.changed, "unrecovered": tally.unrecovered,
+        "faults": tally.faults + agent.faults, "lost_acknowledged": tally.lost_acknowledged,
+        "put_aside": tally.put_aside, "changed": tally.changed, "unrecovered": tally.unrecovered,
         "recovery_p50_s": round(statistics.median(took_s), 2),
         "recovery_p95_s": round(statistics.quantiles(took_s, n=20)[18] if len(took_s) > 1 else took_s[0], 2),
+        "agent_recovery_s": {name: round(statistics.median(times), 2) for name, times in sorted(agent.took_s.items())},
     }  # fmt: skip
     harness.report("faults", figures, args, args.faults >= FAULTS_IN_FULL)
     return 1 if tally.lost_acknowledged or tally.unrecovered or tally.changed else 0
