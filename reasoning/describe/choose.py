@@ -60,11 +60,6 @@ def is_describable(record: SourceRecord) -> bool:
     return record.kind != "file" or set(record.watermarks) <= set(record.ended)
 
 
-def hours_of(record: SourceRecord) -> range:
-    """The hours that a source has so far, as numbers from 0."""
-    return range(int(max(record.watermarks.values(), default=0.0) // HOUR_S) + 1)
-
-
 class Chooser:
     """Reads from memory what is to be described. ``per_event``: pictures of an event, at most."""
 

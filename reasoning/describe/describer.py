@@ -8,17 +8,19 @@ something is erased, is given up at once.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-import anyio
 from msgspec import Struct
 
-from reasoning.backends.chat_model import ChatMessage, ChatModel, Finish, Picture
+from reasoning.backends.chat_model import ChatMessage, ChatModel
+from reasoning.backends.whole_reply import whole_reply
 from reasoning.describe.allowance import Allowance
 from reasoning.describe.captions import (
     CAPTION_LONGEST,
     HOUR_LONGEST,
+    HOUR_S,
     as_caption,
     as_hour,
     caption_messages,
@@ -27,7 +29,7 @@ from reasoning.describe.captions import (
     is_sightless,
     tidy,
 )
-from reasoning.describe.choose import Chooser, Hour, hours_of, is_describable
+from reasoning.describe.choose import Chooser, Hour, is_describable
 from reasoning.leisure import Leisure
 from reasoning.query.memory_client import MemoryClient
 from reasoning.safety.untrusted import Guard
@@ -41,6 +43,7 @@ from runtime.messages import (
     Message,
     Observation,
     RememberRequest,
+    SourceRecord,
     StatusRequest,
     View,
     ViewRequest,
@@ -49,6 +52,8 @@ from runtime.messages import (
 # After this long without work memory is looked at again; a model that is away is looked for less and less often.
 LOOK_AGAIN_S = 5.0
 AWAY_S, AWAY_LONGEST_S = 30.0, 600.0
+# Sources, and whether they have ended, are asked for so often.
+RECORDS_S = 30.0
 # A picture that fails so often is left alone until a restart.
 ATTEMPTS = 3
 FAILED_KEPT = 4096
@@ -92,6 +97,8 @@ class Describer:
         self._failed: dict[str, int] = {}
         self._sightless = ""
         self._on_demand = 0
+        self._known: tuple[SourceRecord, ...] = ()
+        self._records_until_s = -math.inf
         self.counters: dict[str, float] = {"captions": 0, "hours_described": 0, "describing_tokens": 0}
 
     def forget(self) -> None:
@@ -148,12 +155,12 @@ class Describer:
 
     async def _hours(self, view: View, source: str) -> AsyncGenerator[Hour, None]:
         """The hours in which something is to be described, the newest first."""
-        records = (await self._memory.status(StatusRequest())).sources
+        records = await self._records()
         known = [r for r in records if r.source in view.limits and source in ("", r.source) and is_describable(r)]
-        newest = max((len(hours_of(record)) for record in known), default=0)
-        for back in range(newest):  # of each source its newest, then of each the one before
+        hours = {record.source: int(view.limits[record.source] // HOUR_S) + 1 for record in known}
+        for back in range(max(hours.values(), default=0)):  # of each source its newest, then of each the one before
             for record in reversed(known):
-                number = len(hours_of(record)) - 1 - back
+                number = hours[record.source] - 1 - back
                 if number < 0 or (record.source, number) in self._complete:
                     continue
                 skip = frozenset(id_ for id_, times in self._failed.items() if times >= ATTEMPTS)
@@ -162,6 +169,13 @@ class Describer:
                     self._complete.add((record.source, number))
                 if not hour.is_complete:
                     yield hour
+
+    async def _records(self) -> tuple[SourceRecord, ...]:
+        """The sources, as they were a while ago at most: to count what memory holds takes it as long as an answer."""
+        if self._clock.now() >= self._records_until_s:
+            self._known = (await self._memory.status(StatusRequest())).sources
+            self._records_until_s = self._clock.now() + RECORDS_S
+        return self._known
 
     async def _describe(self, model: ChatModel, view: View, hour: Hour) -> Described | None:
         """Describe the first picture of an hour that can be, or the hour; None where nothing can.
@@ -201,30 +215,11 @@ class Describer:
             del self._failed[next(iter(self._failed))]
 
     async def _ask(self, model: ChatModel, messages: Sequence[ChatMessage], most_tokens: int) -> str:
-        """The whole reply.
+        return await whole_reply(model, messages, most_tokens, self._options.deadline_s, self._spend)
 
-        Raises:
-            ModelError: there was none in time.
-        """
-        parts = [part for message in messages for part in message.content]
-        read = sum(
-            model.count_picture(part.jpeg) if isinstance(part, Picture) else model.count_tokens(part) for part in parts
-        )
-        reply = ""
-        try:
-            with anyio.fail_after(self._options.deadline_s):
-                async with aclosing(model.stream(messages, (), most_tokens)) as pieces:
-                    async for piece in pieces:
-                        if isinstance(piece, Finish):
-                            break
-                        reply += piece if isinstance(piece, str) else ""
-        except TimeoutError:
-            raise ModelError(f"{model.name} described nothing within {self._options.deadline_s:g} s") from None
-        finally:  # what was given up half-way was read, too
-            tokens = read + model.count_tokens(reply)
-            self._allowance.spend(tokens)
-            self.counters["describing_tokens"] += tokens
-        return reply
+    def _spend(self, tokens: int) -> None:
+        self._allowance.spend(tokens)
+        self.counters["describing_tokens"] += tokens
 
     async def _keep(self, made: Described) -> None:
         await self._memory.remember(RememberRequest(observations=(made.observation,)))
@@ -244,6 +239,7 @@ class Describer:
             raise UserError(f"there is no source {request.source!r} in memory")
         self._failed.clear()
         self._complete.clear()
+        self._records_until_s = -math.inf
         self._on_demand += 1
         try:
             async for message in self._all_of(model, request):

@@ -10,12 +10,11 @@ import logging
 import re
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
 
-import anyio
 from msgspec import Struct
 
-from reasoning.backends.chat_model import ChatMessage, ChatModel, Finish, Picture
+from reasoning.backends.chat_model import ChatMessage, ChatModel, Picture
+from reasoning.backends.whole_reply import whole_reply
 from reasoning.leisure import Leisure
 from reasoning.query.memory_client import MemoryClient
 from reasoning.safety.untrusted import clean
@@ -144,17 +143,13 @@ class Looker:
             ChatMessage("system", (_TASK,)),
             ChatMessage("user", (*content, "\n" + "\n".join(wanted))),
         ]
-        reply = ""
         try:
-            with anyio.fail_after(self._options.confirm_deadline_s):
-                async with aclosing(model.stream(messages, (), REPLY_TOKENS * len(queries))) as pieces:
-                    async for piece in pieces:
-                        if isinstance(piece, Finish):
-                            break
-                        reply += piece if isinstance(piece, str) else ""
-        except (TimeoutError, ModelError) as error:
-            self._log.warning("a look for standing queries failed: %s", error or "no answer in time")
-        return reply
+            return await whole_reply(
+                model, messages, REPLY_TOKENS * len(queries), self._options.confirm_deadline_s
+            )  # fmt: skip
+        except ModelError as error:
+            self._log.warning("a look for standing queries failed: %s", error)
+            return ""
 
 
 def _read(reply: str, queries: Sequence[StandingQuery]) -> dict[str, tuple[bool, str]]:

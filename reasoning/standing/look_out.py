@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager
 import anyio
 
 from reasoning.answer.draft import mark
-from reasoning.query.known import known_of
+from reasoning.query.known import Known, known_of
 from reasoning.query.memory_client import MemoryClient
 from reasoning.standing.alarms import Alarms
 from reasoning.standing.beyond_signs import with_eyes
@@ -21,6 +21,8 @@ from runtime.messages import StandingQuery, StatusRequest, Stored
 
 # Between two looks.
 PAUSE_S = 1.0
+# Which encoders there are is asked for so often.
+KNOWN_S = 60.0
 
 
 class LookOut:
@@ -48,6 +50,8 @@ class LookOut:
         self._log = log
         self._newest = Stored(generation=0, watermarks={})
         self._due = anyio.Event()
+        self._known: Known | None = None
+        self._known_until_s = 0.0
 
     def hear_of(self, stored: Stored) -> None:
         """Memory has committed more."""
@@ -88,5 +92,13 @@ class LookOut:
         active = self._active()
         if not active or not await self.looker.model():
             return []
-        known = known_of((await self._memory.status(StatusRequest())).sources)
+        known = await self._knows()
         return [q for q in active if "look" in with_eyes(parse_condition(q.text), known).signs]
+
+    async def _knows(self) -> Known:
+        """What the encoders recognise, as it was a while ago at most: to count what memory holds takes it as long as
+        an answer."""
+        if self._known is None or anyio.current_time() >= self._known_until_s:
+            self._known = known_of((await self._memory.status(StatusRequest())).sources)
+            self._known_until_s = anyio.current_time() + KNOWN_S
+        return self._known
