@@ -5,7 +5,7 @@ export PYTHON
 BENCHMARKS := $(filter-out published loopback,$(basename $(notdir $(shell grep -l __main__ benchmarks/*.py))))
 DEMO_MEMORY := .mindstream/demo
 
-.PHONY: help demo check test lint types floors bench matrix lock clean $(addprefix bench-,$(BENCHMARKS))
+.PHONY: help demo check test lint types floors bench matrix lock upgrade sbom audit clean $(addprefix bench-,$(BENCHMARKS))
 
 help: ## this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /  make \1\t/' | expand -t 22
@@ -51,9 +51,26 @@ $(addprefix bench-,$(BENCHMARKS)): bench-%:
 matrix: dev ## make the wheel, install it with each Python that is here, perceive the sample with it
 	@requirements/matrix.sh python3.11 python3.12 python3.13
 
-lock: dev ## resolve pyproject.toml into requirements/*.lock anew
+lock: dev ## write into requirements/*.lock what pyproject.toml asks for, with checksums; pins stay
 	.venv-dev/bin/python requirements/lock.py
 
+upgrade: dev ## the same, to the newest versions
+	.venv-dev/bin/python requirements/lock.py --upgrade
+
+# What somebody who installs the program with all extras gets.
+SHIPPED := embedded weights voice sites mcp keyring full
+
+sbom: ## what the program consists of, as CycloneDX: .mindstream/sbom.json
+	@requirements/install.sh .venv-audit audit
+	@mkdir -p .mindstream
+	@cat $(SHIPPED:%=requirements/%.lock) | .venv-audit/bin/python -W ignore -m cyclonedx_py requirements - \
+		--pyproject pyproject.toml --output-format JSON --output-file .mindstream/sbom.json
+	@echo .mindstream/sbom.json
+
+audit: ## ask the OSV database about known vulnerabilities of everything that is pinned
+	@requirements/install.sh .venv-audit audit
+	@requirements/audit.sh .venv-audit $(SHIPPED)
+
 clean: ## remove the environments and everything that was generated
-	rm -rf .venv .venv-dev .venv-full .mindstream .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-dev .venv-full .venv-audit .mindstream .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -5,8 +5,8 @@
 #
 # Nothing happens when it does already. A changed list rebuilds the environment from scratch, so no package of an
 # older list stays behind; one that is only a link belongs to another checkout, and is used as it is. pip's own
-# configuration (index, find-links, certificates) is respected, and a list with checksums is held to them; --no-deps
-# because the lists are complete.
+# configuration (index, find-links, certificates) is respected; whatever it brings is held to the checksums of the lists.
+# --no-deps because the lists are complete.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -61,8 +61,8 @@ start=$SECONDS
 log="$venv/install.log"
 for lock in "${locks[@]}"; do
     # Source packages build with what requirements/build.lock pins, not with whatever is newest today.
-    "$venv/bin/python" -m pip install --no-input --disable-pip-version-check --no-deps --no-compile \
-        --no-build-isolation -r "$lock" >>"$log" 2>&1 || {
+    "$venv/bin/python" -m pip install --no-input --disable-pip-version-check --require-hashes --no-deps \
+        --no-compile --no-build-isolation -r "$lock" >>"$log" 2>&1 || {
         grep -v '^WARNING' "$log" | tail -n 12 >&2
         fail "pip could not install $lock (all of pip's words: $log)"
     }
@@ -70,6 +70,6 @@ done
 # A first start should not pay for compiling. On all cores, which pip does not do; and not the gigabytes of the other
 # lists, of which little is ever imported. What does not compile (templates, old syntax) is not imported either.
 case " $* " in *" dev "* | *" full "*) ;; *) "$venv/bin/python" -m compileall -q -j 0 "$venv/lib" >>"$log" 2>&1 || true ;; esac
-check_imports "$venv/bin/python"
+case " $* " in *" embedded "*) check_imports "$venv/bin/python" ;; esac
 cat "${locks[@]}" >"$venv/installed.lock"
 printf 'Set up in %d s, %s.\n' $((SECONDS - start)) "$(du -sh "$venv" | cut -f1)"

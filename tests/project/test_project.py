@@ -53,15 +53,44 @@ def test_the_newest_entry_of_the_changelog_is_of_this_version() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(LOCKS))
-def test_locks_pin_exact_versions_in_order_and_nothing_else(name: str) -> None:
-    checksum = r" --hash=sha256:[0-9a-f]{64}" if name == "weights" else ""
-    assert [line for line in LOCKS[name] if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+" + checksum, line)] == []
+def test_locks_pin_exact_versions_with_checksums_in_order_and_nothing_else(name: str) -> None:
+    pin = re.compile(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+( --hash=sha256:[0-9a-f]{64})+")
+    assert [line[:80] for line in LOCKS[name] if not pin.fullmatch(line)] == []  # `make lock` mends them
     assert [canonical(line) for line in LOCKS[name]] == sorted(canonical(line) for line in LOCKS[name])
 
 
 def test_no_package_is_pinned_twice() -> None:
-    names = [canonical(line) for lines in LOCKS.values() for line in lines]
+    names = [canonical(line) for name, lines in LOCKS.items() if name != "audit" for line in lines]
     assert len(names) == len(set(names))
+
+
+def test_pip_is_held_to_the_checksums() -> None:
+    for script in ("install.sh", "matrix.sh"):
+        told = (PROJECT / "requirements" / script).read_text(encoding="utf-8").replace("\\\n", "")
+        installs = re.findall(r"^.*\binstall --.*(?:\$lock|\.lock).*$", told, re.MULTILINE)
+        assert installs
+        assert all("--require-hashes" in line for line in installs)
+
+
+@pytest.mark.processes
+@pytest.mark.parametrize(
+    ("told", "exits", "code"),
+    [
+        ("No known vulnerabilities found", 0, 0),
+        ("Found 1 known vulnerability in 1 package", 1, 1),
+        ("requests.exceptions.ConnectionError: HTTPSConnectionPool: Max retries exceeded", 1, 2),
+        ("pip_audit._service.interface.ServiceError: 503", 1, 2),
+    ],
+)
+def test_an_audit_that_asked_nobody_is_no_clean_one(tmp_path: Path, told: str, exits: int, code: int) -> None:
+    (tmp_path / "bin").mkdir()
+    stand_in = tmp_path / "bin" / "pip-audit"
+    stand_in.write_text(f"#!/bin/sh\necho '{told}' >&2\nexit {exits}\n", encoding="utf-8")
+    stand_in.chmod(0o755)
+    command = [str(PROJECT / "requirements" / "audit.sh"), str(tmp_path), "embedded"]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ran.returncode == code
+    assert ("nothing was audited" in ran.stderr) == (code == 2)
 
 
 def test_every_requirement_of_the_project_is_pinned_in_its_own_lock() -> None:
