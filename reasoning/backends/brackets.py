@@ -28,6 +28,7 @@ _WRITTEN = re.compile(
 _NUMBERS = re.compile(
     r"[\[【]\s*(?:(?:lines?|evidence|pictures?|no\.?|#)\s*)?(\d{1,3}(?:\s*(?:,|;|and|&|[-–—]|to)\s*#?\d{1,3})*)(?:†[^\]】]*)?\s*[\]】]"
 )
+_NUMBER_AND_TIME = re.compile(r"[\[【]\s*(\d{1,3})\s*(?:[\]】]\s*\(\d{1,3}:\d{2}(?::\d{2})?\)|\(\d[\d:]*\)\s*[\]】])")
 _AGAIN = re.compile(r"(\[[^\[\]]+\])(?:\s*\1)+")
 
 
@@ -44,6 +45,9 @@ class Brackets:
     def shown(self) -> tuple[Observation, ...]:
         """What has a bracket, and may be cited."""
         return tuple(self._by_label.values())
+
+    def __contains__(self, o: Observation) -> bool:
+        return o.id in self._labels
 
     def of(self, o: Observation) -> str:
         """What stands between the brackets of ``o``; the same each time."""
@@ -127,6 +131,8 @@ class Brackets:
                 out.append(mark(t_s))
             return " ".join(out)
 
+        if self.numbered:  # "[3 (0:18)]", "[3] (0:18)"
+            sentence = _NUMBER_AND_TIME.sub(r"[\1]", sentence)
         text = _WRITTEN.sub(moments, sentence)
         if self.numbered:
             text = _NUMBERS.sub(numbers, text)

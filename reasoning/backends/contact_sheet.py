@@ -6,14 +6,15 @@ import io
 import math
 from collections.abc import Sequence
 
-# Of one picture on a sheet; three in a row are 1032 pixels wide, which small models still see at full size.
-TILE_PX = 336
+# Longest side of one picture on a sheet, and of the sheet's width: small models see that at full size. Three lie in a
+# row, or five that stand upright.
+TILE_PX, SHEET_PX = 336, 1040
 QUALITY = 80
 _GAP_PX, _LABEL_PX = 6, 20
 
 
 def contact_sheet(pictures: Sequence[tuple[str, bytes]]) -> bytes:
-    """One JPEG of (label, JPEG) in reading order, up to three in a row; a picture that cannot be decoded is left out.
+    """One JPEG of (label, JPEG) in reading order; a picture that cannot be decoded is left out.
 
     Raises:
         ValueError: none of them can be.
@@ -31,14 +32,15 @@ def contact_sheet(pictures: Sequence[tuple[str, bytes]]) -> bytes:
         tiles.append((label, picture.resize(fitted, Image.Resampling.LANCZOS)))
     if not tiles:
         raise ValueError("no picture can be decoded")
-    columns = min(3, len(tiles)) if len(tiles) != 4 else 2
-    height = max(tile.size[1] for _, tile in tiles)
+    width, height = (max(tile.size[k] for _, tile in tiles) for k in (0, 1))
+    columns = min(len(tiles), max(1, (SHEET_PX - _GAP_PX) // (width + _GAP_PX)))
+    columns = math.ceil(len(tiles) / math.ceil(len(tiles) / columns))  # rows of one length
     rows = math.ceil(len(tiles) / columns)
-    size = (columns * TILE_PX + (columns + 1) * _GAP_PX, rows * height + (rows + 1) * _GAP_PX)
+    size = (columns * width + (columns + 1) * _GAP_PX, rows * height + (rows + 1) * _GAP_PX)
     sheet = Image.new("RGB", size, "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(size=_LABEL_PX)
     for i, (label, tile) in enumerate(tiles):
-        x, y = (_GAP_PX + (i % columns) * (TILE_PX + _GAP_PX), _GAP_PX + (i // columns) * (height + _GAP_PX))
+        x, y = (_GAP_PX + (i % columns) * (width + _GAP_PX), _GAP_PX + (i // columns) * (height + _GAP_PX))
         sheet.paste(tile, (x, y))
         box = draw.textbbox((x + 4, y + 2), label, font=font)
         draw.rectangle((x, y, box[2] + 4, box[3] + 3), fill="black")

@@ -94,7 +94,7 @@ class Looking:
                 told.append(why or ("" if any(f.payload for f in frames) else nearest.format(moment=media_time(t_s))))
         visible = await self._context.by_id(i for f in frames for i in f.evidence)
         if self._sees:  # of what is there it tells better itself, but for what was read in the whole picture
-            visible = tuple(o for o in visible if o.channel == "text")
+            visible = tuple(o for o in visible if o.channel == "text" and o not in self._brackets)
         shown = [f for f in frames if f.payload] if self._sees else []
         full = await self._context.decoded([(f.source, f.t0_s) for f in shown]) if shown else {}
         content: list[str | Picture] = []

@@ -182,13 +182,13 @@ def picture_of(o: Observation, brackets: Brackets, now_s: float | None = None, w
 
 def sheet_of(pictures: Sequence[Observation], brackets: Brackets, now_s: float | None = None) -> list[str | Picture]:
     """Pictures as one, each with its bracket on it and in the line before; one by one where none can be decoded."""
-    labels = [f"{brackets.of(o)}{brackets.time_of(o)}" for o in pictures]
+    labels = [f"[{brackets.of(o)}]{brackets.time_of(o)}" for o in pictures]
     try:
-        sheet = contact_sheet([(f"[{label}]", o.payload or b"") for label, o in zip(labels, pictures, strict=True)])
+        sheet = contact_sheet([(label, o.payload or b"") for label, o in zip(labels, pictures, strict=True)])
     except ValueError:
         return [part for o in pictures for part in picture_of(o, brackets, now_s)]
     told = ", ".join(
-        f"[{label}]" + ("" if now_s is None else f" {age(now_s - o.t0_s)} old")
+        label + ("" if now_s is None else f" {age(now_s - o.t0_s)} old")
         for label, o in zip(labels, pictures, strict=True)
     )
     return [prompts.SHEET_AT.format(brackets=told), Picture(sheet)]

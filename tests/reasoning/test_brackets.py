@@ -46,6 +46,8 @@ def test_what_comes_to_light_later_gets_a_bracket_of_its_own() -> None:
         ("【2】", (SIGN,)),
         ("[line 2]", (SIGN,)),
         ("[7]", ()),
+        ("[2 (0:18)]", (SIGN,)),
+        ("[2] (0:18)", (SIGN,)),
         ("[0:18]", (GREETING,)),
     ],
 )

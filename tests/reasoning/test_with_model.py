@@ -9,13 +9,16 @@ from typing import Any
 import anyio
 import pytest
 
+from reasoning.answer.extract import ExtractiveBackend
 from reasoning.backends import load_backend
+from reasoning.backends.find_server import find_server
+from reasoning.backends.with_model import ModelBackend
 from reasoning.turn import Turns
 from runtime.clock import MonotonicClock
-from runtime.config import ReasoningConfig
+from runtime.config import ModelConfig, ReasoningConfig
 from runtime.errors import CallCancelled
 from runtime.messages import Interrupt
-from tests.fixtures.chat_server import Json, Reply, Script
+from tests.fixtures.chat_server import Json, Reply, Script, serve_chat
 from tests.fixtures.listed_memory import ListedMemory, frame, said
 from tests.fixtures.model_turns import LIGHT, MEMORY, SIGN, ask, asking, prompt
 
@@ -303,3 +306,50 @@ async def test_without_a_server_auto_answers_from_evidence_and_says_nothing_of_i
         answer = await ask(Turns(tasks, memory, backend, config, MonotonicClock(), logging.getLogger("test")))
         tasks.cancel_scope.cancel()
     assert (answer.answer, answer.backend, answer.notice) == (EXTRACTED, "extractive", "")
+
+
+class Loading:
+    """A model that is ready when ``ready`` is set."""
+
+    waiting = "the model is still being loaded"
+
+    def __init__(self, model: Any) -> None:
+        self.ready = anyio.Event()
+        self.asked = anyio.Event()
+        self._model = model
+
+    async def __call__(self) -> Any:
+        self.asked.set()
+        await self.ready.wait()
+        return self._model
+
+
+async def answered_while_loading(deadline_s: float, becomes_ready: bool) -> Any:
+    """The answer to a question that comes while the model is loaded."""
+    async with serve_chat(saying("It is closed [0:06].")) as server:
+        config = ReasoningConfig(deadline_s=deadline_s, model=ModelConfig(base_url=server.base_url))
+        finder = Loading(await find_server(config.model))
+        backend = ModelBackend(finder, ExtractiveBackend(0.35), config)
+        async with anyio.create_task_group() as tasks:
+            turns = Turns(tasks, ListedMemory(*MEMORY), backend, config, MonotonicClock(), logging.getLogger("test"))
+
+            async def load() -> None:
+                await finder.asked.wait()
+                finder.ready.set()
+
+            if becomes_ready:
+                tasks.start_soon(load)
+            answer = await ask(turns)
+            tasks.cancel_scope.cancel()
+    return answer
+
+
+async def test_a_model_that_is_still_loading_is_waited_for() -> None:
+    answer = await answered_while_loading(30.0, becomes_ready=True)
+    assert (answer.answer, answer.backend, answer.notice) == ("It is closed [0:06].", "openai:tiny", "")
+
+
+async def test_a_model_that_loads_for_longer_than_a_question_lasts_is_told_and_answered_without() -> None:
+    answer = await answered_while_loading(0.4, becomes_ready=False)
+    assert (answer.answer, answer.backend) == (EXTRACTED, "extractive")
+    assert answer.notice.startswith("the model is still being loaded; ask again in a moment")
