@@ -22,6 +22,7 @@ from memory.archive.exporter import clear_unfinished
 from memory.calls import Answerer
 from memory.store.admission import find_fault
 from memory.store.batch import Batch, Delivered, gather, lost_gap
+from memory.store.connect import SQL_ERRORS
 from memory.store.database import Store
 from memory.store.levels import budget_of
 from memory.store.read_only import ReadOnlyStore
@@ -89,6 +90,7 @@ class Remembering:
         self._lost: dict[tuple[str, Track], str] = {}
         self._taken: list[Delivered] = []
         self._committed_at = 0.0
+        self._is_indexed_anew = False
 
     async def run(self) -> None:
         """Remember until stopping; then store what has arrived."""
@@ -103,8 +105,8 @@ class Remembering:
             self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
         try:
             await self._catch_up()
-        except Exception:
-            if not await self._mended():
+        except Exception as error:
+            if not await self._mended_for(error):
                 raise
             await self._catch_up()
         self._service.ready()
@@ -185,6 +187,19 @@ class Remembering:
             told = ", ".join(f"{n} x {why}" for why, n in Counter(row.why for row in bad).items())
             self._service.log.warning("damaged rows were put aside: %s", told)
         return bool(bad)
+
+    async def _mended_for(self, error: Exception) -> bool:
+        """Put aside what may have led to an error; where all rows are as they were stored, and something cannot be read
+        all the same, it is in the index, which is made anew: once, for it takes long."""
+        if await self._mended():
+            return True
+        if self._is_indexed_anew or not isinstance(error, (*SQL_ERRORS, ValueError)):
+            return False
+        self._is_indexed_anew = True
+        self._service.log.warning("the index cannot be read (%s); it is made anew", error)
+        with anyio.CancelScope(shield=True), self._service.may_take(WARMING_S):
+            await self._write(self._recorder.put_aside, [])
+        return True
 
     def _bad_rows(self) -> list[BadRow]:
         with closing(self._store.reader()) as reader:
@@ -282,8 +297,8 @@ class Remembering:
             return await self._read(function, *args)
         except StoreError:
             raise
-        except Exception:
-            if not await self._mended():
+        except Exception as error:
+            if not await self._mended_for(error):
                 raise
             return await self._read(function, *args)
 

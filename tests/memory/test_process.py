@@ -344,6 +344,27 @@ async def test_a_row_that_cannot_be_read_is_put_aside_and_nobody_is_locked_out(t
         assert len((await service.call(ScanRequest(view=view))).observations) == 19
 
 
+@pytest.mark.parametrize("when", ["at the start", "while it is asked"])
+async def test_an_index_that_cannot_be_read_is_made_anew(tmp_path: Path, when: str) -> None:
+    def break_index() -> None:
+        with sqlite3.connect(tmp_path / "memory.db") as other:
+            assert other.execute("UPDATE unsealed SET own=CAST(x'c3' || own AS TEXT)").rowcount
+
+    async with memory_process(tmp_path) as service:
+        service.mailbox.put(*send("video", *clip(5), say(90.0, 91.0, "the kestrel is back")))
+        await service.acknowledged("video", len(clip(5)) + 1)
+        if when == "while it is asked":
+            break_index()
+            view = await service.call(ViewRequest())
+            reply = await service.call(RecallRequest(query="kestrel", view=view))
+            assert [hit.observation.text for hit in reply.hits][:1] == ["the kestrel is back"]
+    break_index()
+    async with memory_process(tmp_path) as service:
+        view = await service.call(ViewRequest())
+        reply = await service.call(RecallRequest(query="kestrel", view=view))
+        assert [hit.observation.text for hit in reply.hits][:1] == ["the kestrel is back"]
+
+
 async def test_a_sequence_number_that_a_flipped_bit_made_larger_loses_nothing(tmp_path: Path) -> None:
     async with memory_process(tmp_path) as service:
         service.mailbox.put(*send("video", *clip(3)))

@@ -72,6 +72,20 @@ def test_no_single_flipped_bit_changes_what_is_remembered_in_silence(tmp_path: P
     assert told > 5
 
 
+def test_repair_makes_the_index_again_of_which_no_row_tells_that_it_is_another(tmp_path: Path) -> None:
+    a_memory(tmp_path)
+    damage(tmp_path, "UPDATE unsealed SET own=replace(own, 'sentenc', 'zentenc')")
+    assert not repair(tmp_path, NOW_S).was_needed
+    store = Store(tmp_path)
+    reader = store.reader()
+    reply = Recall(reader, RecallOptions()).recall(
+        RecallRequest(query="sentence", view=open_view(reader, ViewRequest()))
+    )
+    assert "sentence" in reply.hits[0].observation.text
+    reader.close()
+    store.close()
+
+
 @pytest.mark.parametrize(
     "sql",
     [
