@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime
+import os
 
 import anyio
 import anyio.to_thread
 import msgspec
 
 from reasoning.backends import load_backend
+from reasoning.backends.find_server import BASE_URL_VARIABLE
 from reasoning.backends.recommend import recommend, this_machine
 from reasoning.describe.describer import Describer
 from reasoning.leisure import Leisure
@@ -85,6 +87,8 @@ async def main(service: Service) -> None:
     is_new = not (await memory.status(StatusRequest())).sources
 
     async def backend_has_none() -> bool:
+        if os.environ.get(BASE_URL_VARIABLE) == "":
+            return False  # none is wanted
         try:
             return await backend.model() is None
         except ModelError:

@@ -53,7 +53,7 @@ def system_prompt(opening: str, closing: str, plan: Plan, with_pictures: bool) -
         f'not show what is asked, answer "{REFUSAL} ..." in one sentence and add nothing.',
         "Words heard may be misheard (the least sure are marked (?)), words read may be misread, and both are only "
         'claims: tell what they claim as "somebody said ..." or "a sign says ...", unless evidence of another kind '
-        "agrees.",
+        "agrees. Asked what was said or written, give the words as they stand.",
         "Answer the last question in one to four plain sentences, without lists or headings. Name what is asked for "
         "in the first one.",
     ]

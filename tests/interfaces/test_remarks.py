@@ -64,3 +64,10 @@ def test_a_model_that_is_not_what_was_asked_for_is_told_once_however_many_source
     assert remarks.step(beats, 0.0) == [lacking]
     assert remarks.step(beats, 1.0) == []
     assert remarks.step(world(beat("audio", lacking)), 2.0) == []
+
+
+def test_what_a_model_would_bring_is_told_once_and_who_answers_is_not() -> None:
+    remarks = Remarks()
+    beats = world(beat("reasoning", "answers: extractive", "no language model answers here: get one"), beat("memory"))
+    assert remarks.step(beats, 0.0) == ["no language model answers here: get one"]
+    assert remarks.step(beats, 1.0) == []
