@@ -45,7 +45,7 @@ from typing import Any
 
 from benchmarks import harness
 from benchmarks.clips_scoring import Score, score
-from benchmarks.prepared_replies import Asked, ReplyServer, serve_replies
+from benchmarks.prepared_replies import Asked, ReplyServer, live_address, serve_replies, unreachable
 
 KINDS = ("spoken", "read", "when", "what", "who", "count", "order", "now", "absent")
 PUBLISHED_AIMS = ("spoken", "read", "when")
@@ -252,8 +252,8 @@ def _model(answers: str | None, weak: bool) -> Iterator[ReplyServer | None]:
     if not answers:
         yield None
         return
-    is_live = answers.startswith(("http://", "https://"))
-    server = ReplyServer(None if is_live else Path(answers), answers.rstrip("/") if is_live else "", weak)
+    live = live_address(answers)
+    server = ReplyServer(None if live else Path(answers), live, weak)
     with serve_replies(server):
         yield server
 
@@ -296,6 +296,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     for name in absent:
         harness.progress(f"{name} is annotated but not there")
+    if args.answers and (trouble := unreachable(args.answers)):
+        print(f"clips: {trouble}", file=sys.stderr)
+        return 2
     rows: list[Row] = []
     speeds = []
     with _model(args.answers, args.weak) as model:

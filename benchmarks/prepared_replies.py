@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from PIL import Image
 
@@ -82,6 +83,25 @@ class ReplyServer:
             (place / f"image_{k}.jpg").write_bytes(jpeg)
         marked.write_text(mark)
         return {"content": ""}
+
+
+def live_address(answers: str) -> str:
+    """The address of a live server; "" where a folder is named."""
+    if not answers.startswith(("http://", "https://")):
+        return ""
+    address = answers.rstrip("/")
+    return address if urlsplit(address).path else f"{address}/v1"
+
+
+def unreachable(answers: str) -> str:
+    """Why replies cannot be had, in one line; "" where they can."""
+    if not (address := live_address(answers)):
+        return f"{answers} is a file, not a folder" if Path(answers).is_file() else ""
+    try:
+        with urllib.request.urlopen(f"{address}/models", timeout=10.0):
+            return ""
+    except OSError as error:
+        return f"no model server answers at {address} ({getattr(error, 'reason', error)})"
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from reasoning.backends.chosen_pictures import WHOLE_S, choose_pictures, stretch
 from reasoning.backends.told import beside_pictures, uncoloured
 from reasoning.query.context import Context
 from reasoning.understand.frame import Frame
-from runtime.messages import EVIDENCE_CHANNELS, ObjectFacts, Observation, Span, TimeWindow
+from runtime.messages import DESCRIPTIONS, EVIDENCE_CHANNELS, DerivedFacts, ObjectFacts, Observation, Span, TimeWindow
 
 # Beside the best hits: the asked detail is often in the next utterance.
 NEIGHBOURS_OF = 6
@@ -58,7 +58,8 @@ async def gather_evidence(frame: Frame, context: Context, pictures: int) -> Gath
     blind."""
     if frame.is_now:
         return await _gather_now(context, pictures)
-    hits = await context.recall(frame.query or frame.text, _SEEN_FOR_ITSELF if pictures else ())
+    recalled = await context.recall(frame.query or frame.text, _SEEN_FOR_ITSELF if pictures else ())
+    hits = [hit for hit in recalled if is_of_world(hit.observation)]
     best = max((hit.score for hit in hits), default=0.0) or 1.0
     scores = {hit.observation.id: hit.score / best for hit in hits}
     found = {hit.observation.id: hit.observation for hit in hits}
@@ -98,7 +99,7 @@ async def gather_evidence(frame: Frame, context: Context, pictures: int) -> Gath
         if pictures:
             tasks.start_soon(look_at)
     for o, score in (*((o, NEIGHBOUR_SCORE) for o in near), *((o, WHOLE_SCORE) for o in wholly)):
-        if o.id not in found:
+        if o.id not in found and is_of_world(o):
             found[o.id], scores[o.id] = o, score
     told = [uncoloured(o) for o in found.values() if not is_cut_off(o)] if pictures else list(found.values())
     kept, again = fold(told, scores)
@@ -132,6 +133,11 @@ def fold(
     return [*rest, *kept.values()], again
 
 
+def is_of_world(o: Observation) -> bool:
+    """Whether it tells of what was perceived, and not of what was asked and told before."""
+    return o.channel != "derived" or o.facts(DerivedFacts).kind in DESCRIPTIONS
+
+
 def is_cut_off(o: Observation) -> bool:
     """Whether it tells only that a thing went with the shot it was in."""
     return o.channel == "object" and _WITH_THE_SHOT in o.text
@@ -161,6 +167,7 @@ async def _gather_now(context: Context, pictures: int) -> Gathered:
     if all(o.channel == "gap" for o in recent):  # nothing is watched; what was there last is better than nothing
         before = tuple(channel for channel in channels if channel != "gap")
         recent += await around.scan(*before, newest_first=True, limit=20)
+    recent = tuple(o for o in recent if is_of_world(o))
     scores = {o.id: max(0.05, 1.0 - (now_s - o.t1_s) / NOW_S) for o in recent}
     told, again = fold([uncoloured(o) for o in recent] if pictures else recent, scores)
     paused = await context.present.told_of_pause() if context.present else ""

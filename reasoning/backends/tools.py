@@ -17,7 +17,7 @@ from reasoning.answer.extract import ExtractiveBackend
 from reasoning.backends import prompts
 from reasoning.backends.brackets import Brackets
 from reasoning.backends.chat_model import ToolCall
-from reasoning.backends.gather import fold
+from reasoning.backends.gather import fold, is_of_world
 from reasoning.backends.looking import Looking
 from reasoning.backends.told import beside_pictures, span_line, uncoloured
 from reasoning.backends.tool_results import BadArguments, ToolResult, enclose, lines_of, time_in
@@ -74,7 +74,8 @@ class Toolbox:
             raise BadArguments(f'"channel" is one of {", ".join(_CHANNELS)}')
         channels = _CHANNELS.get(str(channel), self._channels)
         hits = await self._window(arguments).recall(text[:300], channels, 2 * FOUND_LIMIT)
-        told = [uncoloured(hit.observation) if self._sees else hit.observation for hit in hits]
+        found_here = [hit.observation for hit in hits if is_of_world(hit.observation)]
+        told = [uncoloured(o) if self._sees else o for o in found_here]
         found, again = fold(told, {hit.observation.id: hit.score for hit in hits})
         found.sort(key=lambda o: next(-hit.score for hit in hits if hit.observation.id == o.id))
         return lines_of(found[:FOUND_LIMIT], self._guard, self._brackets, again)

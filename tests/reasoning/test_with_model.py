@@ -19,7 +19,7 @@ from runtime.config import ModelConfig, ReasoningConfig
 from runtime.errors import CallCancelled
 from runtime.messages import Interrupt
 from tests.fixtures.chat_server import Json, Reply, Script, serve_chat
-from tests.fixtures.listed_memory import ListedMemory, frame, said
+from tests.fixtures.listed_memory import ListedMemory, frame, observe, said
 from tests.fixtures.model_turns import LIGHT, MEMORY, SIGN, ask, asking, prompt
 
 pytestmark = pytest.mark.anyio
@@ -353,3 +353,12 @@ async def test_a_model_that_loads_for_longer_than_a_question_lasts_is_told_and_a
     answer = await answered_while_loading(0.4, becomes_ready=False)
     assert (answer.answer, answer.backend) == (EXTRACTED, "extractive")
     assert answer.notice.startswith("the model is still being loaded; ask again in a moment")
+
+
+async def test_of_what_is_derived_captions_are_evidence_and_earlier_talk_is_none() -> None:
+    caption = observe("derived", 6.5, "a lighthouse with a red door", kind="caption")
+    topic = observe("derived", 7.0, "the user asked about a lighthouse with a secret door", kind="topic")
+    async with asking(saying("A red door [0:06]."), caption, topic, *MEMORY) as (server, turns):
+        await ask(turns, "What colour is the door of the lighthouse?")
+    assert 'described: "a lighthouse with a red door"' in prompt(server.requests[0])
+    assert "secret" not in prompt(server.requests[0])
