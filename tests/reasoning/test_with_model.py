@@ -219,7 +219,7 @@ async def test_a_limit_is_waited_out() -> None:
 
 async def test_a_limit_longer_than_the_question_lasts_is_not_waited_out() -> None:
     async def script(request: Json, reply: Reply) -> None:
-        await reply.error(429, "slow down", {"Retry-After": "50"})
+        await reply.error(429, "slow down", {"Retry-After": "500"})
 
     async with asking(script) as (server, turns):
         answer = await ask(turns)
