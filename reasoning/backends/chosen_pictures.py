@@ -33,17 +33,25 @@ async def choose_pictures(context: Context, beside: Sequence[Observation], most:
             wanted.append((o.source, o.t0_s))
     if not whole:
         steps = spread(stretches, most - len(wanted))
-        return (await context.frames_at([*wanted, *steps], seconds=False))[:most]
+        return await _kept(context, (await context.frames_at([*wanted, *steps], seconds=False))[:most])
     frames = await context.scan_windows(stretches, "frame", limit=FRAMES_READ)
-    chosen = _least_alike(frames, wanted, most)
-    return await context.by_id(sorted(set(chosen)), pictures=True)
+    if not frames:  # a moment between two of them
+        middles = [(w.source, (w.t0_s + w.t1_s) / 2) for w in stretches]
+        return await _kept(context, await context.frames_at(middles[:most], seconds=False))
+    chosen = sorted(set(_least_alike(frames, wanted, most)))
+    return await _kept(context, await context.by_id(chosen, pictures=True))
 
 
 def stretches_of(context: Context) -> tuple[TimeWindow, ...]:
     """The time a question is about, of each source that is asked about, as far as it may be seen."""
     limits = {s: t for s, t in context.view.limits.items() if context.source in ("", s)}
     if context.windows:
-        asked = [w for w in context.windows if w.source in limits]
+        asked = [
+            TimeWindow(source=s, t0_s=w.t0_s, t1_s=w.t1_s)
+            for w in context.windows
+            for s in ([w.source] if w.source else limits)
+            if s in limits
+        ]
     else:
         t0_s, t1_s = context.t0_s or 0.0, context.t1_s
         asked = [TimeWindow(source=s, t0_s=t0_s, t1_s=t if t1_s is None else t1_s) for s, t in limits.items()]
@@ -59,6 +67,18 @@ def spread(stretches: Sequence[TimeWindow], most: int) -> list[tuple[str, float]
         count = min(most - len(moments), max(2, round(most * (w.t1_s - w.t0_s) / total_s)))
         moments += [(w.source, w.t0_s + (w.t1_s - w.t0_s) * k / max(1, count - 1)) for k in range(count)]
     return moments
+
+
+async def _kept(context: Context, frames: Sequence[Observation]) -> tuple[Observation, ...]:
+    """These frames; in place of those whose picture was given up the keyframes of their events, kept longer."""
+    gone = [frame for frame in frames if not frame.payload]
+    if not gone:
+        return tuple(frames)
+    windows = tuple(TimeWindow(source=o.source, t0_s=o.t0_s, t1_s=o.t0_s) for o in gone)
+    spans = await context.in_windows(windows).spans("event")
+    keyframes = await context.by_id(sorted({span.keyframe for span in spans if span.keyframe}), pictures=True)
+    kept = {frame.id: frame for frame in (*frames, *keyframes) if frame.payload}
+    return tuple(context.in_order(kept.values()))
 
 
 def _least_alike(frames: Sequence[Observation], wanted: Sequence[tuple[str, float]], most: int) -> list[str]:

@@ -17,7 +17,7 @@ from reasoning.backends.contact_sheet import contact_sheet
 from reasoning.backends.tools import Toolbox
 from reasoning.query.context import Context
 from reasoning.safety.untrusted import Guard
-from runtime.messages import Observation, SourceRecord, ViewRequest
+from runtime.messages import Observation, SourceRecord, Span, SpansReply, SpansRequest, ViewRequest
 from tests.fixtures.chat_server import Json, Reply
 from tests.fixtures.listed_memory import SOURCE, ListedMemory, frame, said, written
 from tests.fixtures.model_turns import ask, asking
@@ -198,3 +198,19 @@ async def test_a_picture_that_shows_somebody_is_chosen_before_an_empty_one() -> 
     frames = [busy if t_s == 4 else pictured(float(t_s)) for t_s in range(20)]
     chosen = await choose_pictures(await context_of(*frames, as_of_s=19.0), (), 4)
     assert 4.0 in [f.t0_s for f in chosen]
+
+
+async def test_between_two_pictures_the_nearest_is_shown() -> None:
+    context = (await context_of(*FRAMES)).within(12.0, 13.0)
+    assert [f.t0_s for f in await choose_pictures(context, (), 4)] == [10.6]
+
+
+async def test_where_a_picture_was_given_up_that_of_its_event_is_shown() -> None:
+    class Sketched(ListedMemory):
+        async def spans(self, request: SpansRequest) -> SpansReply:
+            span = Span(id="e", source=SOURCE, level="event", t0_s=0.0, t1_s=9.0, keyframe=FRAMES[0].id, stage="sketch")
+            return SpansReply(spans=(span,))
+
+    memory = Sketched(FRAMES[0], frame(4.0, "grey"), frame(8.0, "grey"), as_of_s=9.0)
+    context = Context(memory, await memory.view(ViewRequest()), source=SOURCE)
+    assert [f.t0_s for f in await choose_pictures(context, (), 3)] == [0.0]
