@@ -42,11 +42,13 @@ from benchmarks.sites_world import Site, World, kill
 from memory.archive.exporter import export_memory
 from memory.store.database import Store
 from runtime.config import Config
-from runtime.errors import MindstreamError
+from runtime.errors import MindstreamError, UserError
 from runtime.interfaces.attach import attached
 from runtime.interfaces.client import Client
 from runtime.messages import AskRequest, ExportRequest, Observation, RememberRequest, SearchRequest, observation_id
+from runtime.sites.link import need_nats
 from runtime.sites.rebuild import rebuild_memory
+from runtime.sites.server import find_server
 
 RECORDINGS, PIECE_S = 12, 5.0
 COUNTS, KILLS = (1, 2, 4, 8), 100
@@ -330,6 +332,12 @@ def main() -> None:
     parser.add_argument("--counts", default=",".join(map(str, COUNTS)), help="numbers of sites; empty for none")
     parser.add_argument("--kills", type=int, default=KILLS)
     args = parser.parse_args()
+    try:
+        need_nats()
+        find_server()
+    except UserError as error:
+        harness.progress(str(error))
+        raise SystemExit(UserError.exit_code) from None
     counts = tuple(int(count) for count in args.counts.split(",") if count)
     figures = anyio.run(measure, counts, args.kills)
     harness.report("sites", figures, args, is_whole=counts == COUNTS and args.kills == KILLS)

@@ -38,7 +38,7 @@ async def tell_events(
             gone.add(event.process)
             for track, sources in perceived.get(event.process, ()):
                 await _end_track(client, track, event.text, sources)
-        if gone == {"video", "audio"}:
+        if gone >= {"video", "audio"}:
             raise ProcessFailed("neither picture nor sound can be perceived; see the lines above")
 
 
