@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -57,6 +58,8 @@ class SiteCaller:
             DeadlineExceeded: it was late.
             RemoteError: it failed there.
         """
+        from nats.errors import Error
+
         number = str(next(self._numbers))
         waiting = self._waiting[number] = _Waiting(anyio.Event())
         headers = {_DEADLINE: str(int(deadline_s * 1000)), _PROTOCOL: str(PROTOCOL)}
@@ -64,6 +67,8 @@ class SiteCaller:
             with anyio.move_on_after(deadline_s):
                 await self._connection.publish(subject, encode(request), f"{self._inbox}.{number}", headers)
                 await waiting.done.wait()
+        except Error as error:  # our own link is gone
+            raise Away(f"cannot be reached ({error})") from error
         finally:
             del self._waiting[number]
         if waiting.away:
@@ -105,6 +110,8 @@ async def answer_calls(connection: Nats, subject: str, handler: Handler, tasks: 
 
 
 async def _answer(connection: Nats, message: Msg, handler: Handler) -> None:
+    from nats.errors import Error
+
     headers = message.headers or {}
     try:
         if headers.get(_PROTOCOL, str(PROTOCOL)) != str(PROTOCOL):
@@ -124,5 +131,6 @@ async def _answer(connection: Nats, message: Msg, handler: Handler) -> None:
         reply = Failure(kind=kind, message=str(cause))
     body = encode(reply)
     pieces = [body[i : i + PIECE_BYTES] for i in range(0, len(body), PIECE_BYTES)] or [b""]
-    for i, piece in enumerate(pieces):
-        await connection.publish(message.reply, piece, headers={_PIECE: str(i), _PIECES: str(len(pieces))})
+    with suppress(Error):  # whoever asked has its deadline
+        for i, piece in enumerate(pieces):
+            await connection.publish(message.reply, piece, headers={_PIECE: str(i), _PIECES: str(len(pieces))})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,26 +68,24 @@ class RunningHub:
         Raises:
             UserError: its server does not start, or another's is not there.
         """
-        async with AsyncExitStack() as stack:
-            tasks = await stack.enter_async_context(anyio.create_task_group())
+        async with anyio.create_task_group() as tasks:
             if not self._hub.url:
                 if self._hub.has_tls:
                     ensure_certificate(self._folder, self._hub.names)
-                self._server = NatsServer(
-                    self._folder / SERVER_FOLDER, self._config(self._hub), self._hub.port, self._tell
-                )
+                config = self._config(self._hub)
+                self._server = NatsServer(self._folder / SERVER_FOLDER, config, self._hub.port, self._tell)
                 await tasks.start(self._server.run)
-            connection = await stack.enter_async_context(joined_hub(self._folder))
-            await answer_calls(connection, "mind.*.hello", self._greet, tasks)
-            caller = SiteCaller(connection)
-            await caller.open()
-            task_status.started()
-            while True:
-                await self._take_changes()
-                for site in self._hub.sites:
-                    with suppress(MindstreamError, TimeoutError, OSError):
-                        await self._look_after(site, connection, caller)
-                await anyio.sleep(LOOK_S)
+            async with joined_hub(self._folder) as connection:
+                await answer_calls(connection, "mind.*.hello", self._greet, tasks)
+                caller = SiteCaller(connection)
+                await caller.open()
+                task_status.started()
+                while True:
+                    await self._take_changes()
+                    for site in self._hub.sites:
+                        with suppress(MindstreamError, TimeoutError, OSError):
+                            await self._look_after(site, connection, caller)
+                    await anyio.sleep(LOOK_S)
 
     def _config(self, hub: Hub) -> str:
         return hub_config(hub, self._folder)

@@ -31,8 +31,8 @@ from runtime.sites.owed import debts_of, paid_debts
 from runtime.sites.rebuild import write_archive
 from runtime.sites.server_config import LEAF_USER
 from runtime.sites.stream import SiteStream
-from tests.fixtures.memory_cases import gather_all, say, see, stream
-from tests.fixtures.sites_world import OneMemory, OneSite, World, until, world
+from tests.fixtures.memory_cases import gather_all, progress, say, see, stream
+from tests.fixtures.sites_world import OneMemory, OneSite, QuietService, World, until, world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.processes, pytest.mark.usefixtures("quick_looks")]
 
@@ -339,6 +339,26 @@ async def test_questions_and_answers_are_kept_beside_the_sites(tmp_path: Path) -
         found = (await made.ask(ScanRequest(view=view, channels=("question",)))).observations
         assert [o.text for o in found] == ["Where?"]
         assert shop.memory.answerer.status(StatusRequest()).observations.get("question") is None
+
+
+async def test_what_is_new_at_a_site_is_announced_and_found_as_what_is_new(tmp_path: Path) -> None:
+    async with world(tmp_path, "shop", "lab") as made:
+        shop, _ = await running(made, "shop", "lab")
+        mind = await made.start_mind()
+        before: View = await made.ask(ViewRequest())
+        said = say(14.0, 15.0, "The bread has come", source="door")
+        await shop.remember(
+            gather_all(said, progress(16.0, "audio", "door"), progress(16.0, "video", "door"), first=20)
+        )
+        await until(lambda: _is_announced(mind), "it is announced")
+        after: View = await made.ask(ViewRequest())
+        found = await made.ask(ScanRequest(view=after, after_generation=before.generation))
+        assert [o.text for o in found.observations] == ["The bread has come"]
+        assert mind.published[-1].generation > before.generation
+
+
+async def _is_announced(mind: QuietService) -> bool:
+    return any(stored.watermarks.get("shop/door") == 16.0 for stored in mind.published)
 
 
 async def _is_noted(site: OneSite, words: str) -> bool:
