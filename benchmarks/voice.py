@@ -150,11 +150,13 @@ class Talk:
             quiet_s = 0.0 if self._conversation.is_answering else quiet_s + 0.05
 
     async def interrupt(self, number: int, after_s: float) -> bool:
-        """Speak while the agent does; whether that silenced it, with the time it took."""
+        """Speak while the agent does, ``after_s`` seconds on or once it sounds again; whether that silenced it."""
         await anyio.sleep(after_s)
+        while not self._loud.playing:  # between two sentences
+            if not self._conversation.is_answering:
+                return False
+            await anyio.sleep(0.005)
         n_stopped = len(self._loud.stopped_s)
-        if not self._loud.playing:
-            return False
         begin_s, end_s = self._say(number)
         while time.monotonic() < end_s and len(self._loud.stopped_s) == n_stopped:
             await anyio.sleep(0.005)
