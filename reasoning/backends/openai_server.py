@@ -103,7 +103,7 @@ class OpenAIServer:
                     pieces += 1
                     if pieces > MAX_PIECES:
                         raise TooMuch(f"over {MAX_PIECES} pieces")
-                    self._learn_rate(messages, chunk)
+                    self._learn_rate(messages, tools, chunk)
                     for choice in chunk.choices or ():
                         delta = choice.delta
                         finish = text_of(choice.finish_reason) or finish
@@ -184,12 +184,12 @@ class OpenAIServer:
             self._learn_refusal(problem)
         return problem
 
-    def _learn_rate(self, messages: Sequence[ChatMessage], chunk: ChatCompletionChunk) -> None:
+    def _learn_rate(self, messages: Sequence[ChatMessage], tools: Sequence[Tool], chunk: ChatCompletionChunk) -> None:
         """Bytes a token, and what pictures cost beside their estimate, from the server's count of a prompt; a tenth is
         kept in reserve."""
         if chunk.usage is None or not chunk.usage.prompt_tokens > 100:  # of less, the chat template is too large a part
             return
-        size = sum(len(message.text.encode()) for message in messages)
+        size = sum(len(message.text.encode()) for message in messages) + sum(len(str(tool)) for tool in tools)
         estimated = sum(estimate_tokens(p.jpeg) for m in messages for p in m.content if isinstance(p, Picture))
         if estimated:
             cost = chunk.usage.prompt_tokens - size / self._bytes_per_token

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reasoning.backends.chat_model import Abilities
+from reasoning.backends.chat_model import Abilities, ChatMessage, Picture
 from reasoning.backends.find_server import billions_of, find_server
 from reasoning.backends.ollama import read_model
 from reasoning.backends.plans import plan_for
@@ -173,3 +173,23 @@ async def test_the_rows_a_model_sees_are_those_of_memory() -> None:
     async with asking(saying("Keep out [3]."), models=SMALL) as (_, turns):
         answer = await ask(turns, "What does the sign say?")
     assert answer.citations[0].id in {MORNING.id, LIGHT.id, SIGN.id}
+
+
+async def test_what_pictures_cost_is_learned_from_what_the_server_counts() -> None:
+    async def script(request: Json, reply: Reply) -> None:
+        await reply.begin_stream()
+        await reply.event({"content": "Yes [0:10]."}, "stop")
+        counted = 200 + sum(1000 for m in request["messages"] if isinstance(m["content"], list))
+        await reply.event(choices=[], usage={"prompt_tokens": counted, "completion_tokens": 2, "total_tokens": counted})
+        await reply.send(b"data: [DONE]\n\n")
+
+    jpeg = b"\xff\xd8nothing that can be decoded"
+    async with serve_chat(script) as server:
+        model = await find_server(ModelConfig(base_url=server.base_url))
+        assert model is not None
+        before = model.count_picture(jpeg)
+        for content in (("word " * 140,), ("word " * 140, Picture(jpeg))):
+            _ = [piece async for piece in model.stream([ChatMessage("user", content)], (), 50)]
+        assert before < 900 < model.count_picture(jpeg) < 1300
+        named = await find_server(ModelConfig(base_url=server.base_url, image_tokens=77))
+        assert named is not None and named.count_picture(jpeg) == 77
