@@ -27,8 +27,11 @@ class Said(Struct):
 
 
 class Reply:
-    """One reply. Words without a citation wait for a sentence that has one: "let me look that up" is no answer, and
-    what a small model claims without pointing anywhere is none either. ``form``: it is to be JSON."""
+    """One reply. Words without a citation wait for a sentence that has one, and are not told where none follows: "let
+    me look that up" is no answer, and what a model claims without pointing anywhere is none either.
+
+    ``form``: it is to be JSON.
+    """
 
     def __init__(self, brackets: Brackets, said: Said, form: bool = False) -> None:
         self.text = ""
@@ -36,6 +39,7 @@ class Reply:
         self._said = said
         self._form = form
         self._held: list[Claim] = []
+        self._fed = False
         self._sentences = Sentences()
 
     def feed(self, piece: str) -> list[Claim]:
@@ -43,6 +47,7 @@ class Reply:
         self.text += piece
         if self._form and self.text.lstrip()[:1] in ("", "{", "`"):
             return []
+        piece, self._fed = piece if self._fed else self.text, True
         return [claim for sentence in self._sentences.feed(piece) for claim in self._claims(sentence)]
 
     def end(self, calls: bool, cut: bool = False) -> list[Claim]:
@@ -51,6 +56,8 @@ class Reply:
         if self._form and (told := _in_form(self.text)) is not None:
             whole = Sentences()
             sentences = [*whole.feed(told), *whole.rest()]
+        elif not self._fed:
+            sentences = [*self._sentences.feed(self.text), *self._sentences.rest()]
         else:
             sentences = self._sentences.rest()
         for k, sentence in enumerate(sentences):
@@ -61,12 +68,10 @@ class Reply:
             self._held = []
             return claims
         held, self._held = self._held, []
-        if not self._said.sentences and not claims and held:
-            if prompts.declines(held[0].text) or prompts.denies(held[0].text):
-                self._said.declined = True
-                return self._count(held[:1])
-        elif self._said.cited and not self._said.declined:
-            return [*claims, *self._count(held)]
+        declines = held and (prompts.declines(held[0].text) or prompts.denies(held[0].text))
+        if declines and not self._said.sentences and not claims:
+            self._said.declined = True
+            return self._count(held[:1])
         self._said.uncited += len(held)
         return claims
 

@@ -261,3 +261,16 @@ async def test_no_word_of_a_question_leaves_out_pictures(question: str) -> None:
     async with asking(of_events({"content": "A wall [0:10]."}), *MEMORY, *PICTURED) as (server, turns):
         await ask(turns, question)
     assert pictures(server.requests[0])
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("It is closed [0:06]. It was built in 1820.", "It is closed [0:06]."),
+        ("Yes. It is closed [0:06].", "Yes. It is closed [0:06]."),
+        ("It stands by the sea. It is closed [0:06]. A sign says keep out [0:20]. So it is.", None),
+    ],
+)
+async def test_a_claim_without_evidence_is_told_only_as_part_of_one_that_has_some(said: str, told: str | None) -> None:
+    answer, _ = await answered(of_events({"content": said}, {"finish": "stop"}))
+    assert answer.answer == (told or said.removesuffix(" So it is."))
