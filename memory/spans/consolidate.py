@@ -52,6 +52,12 @@ class ConsolidationState(Struct):
     finished_s: float | None = None
 
 
+def state_after(t_s: float) -> bytes:
+    """The state of who has made all spans up to ``t_s``, and knows nothing more of what came before."""
+    begin = (t_s, -1.0, "", "")
+    return msgspec.msgpack.encode(ConsolidationState(SegmentState(start_s=t_s), position=begin, event_start_s=t_s))
+
+
 class Consolidator:
     """One source's spans. ``step``, ``advance`` and ``finish`` return those that are complete, in order."""
 

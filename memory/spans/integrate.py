@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from memory.spans.consolidate import Consolidator
+from memory.spans.consolidate import Consolidator, state_after
 from memory.spans.segment import SegmentOptions
 from memory.spans.summarise import clock
 from memory.store.writing import Writing
@@ -68,7 +68,10 @@ class Integration:
         if source not in self._open:
             while len(self._open) >= OPEN_SOURCES_LIMIT:
                 self._open.pop(next(iter(self._open)))
-            self._open[source] = Consolidator(name, self.options, writing.consolidation(source))
+            state = writing.consolidation(source)
+            if not state and (last_s := writing.last_event_s(source)):  # it was damaged, and let go
+                state = state_after(last_s)
+            self._open[source] = Consolidator(name, self.options, state)
         return self._open[source]
 
 

@@ -25,6 +25,7 @@ from memory.store.free_space import zero_unused
 from memory.store.levels import Budget
 from memory.store.migrations import SCHEMA, migrate, schema_version
 from memory.store.pending import PendingErasure
+from memory.store.records import mend_progress
 from memory.store.writing import Writing
 from runtime import program
 from runtime.encryption import Key
@@ -121,6 +122,7 @@ class Store:
             if version < SCHEMA:
                 migrate(connection, version, self._progress)
             reindex(connection, self._progress)
+            mend_progress(connection)
         except BaseException:
             connection.close()
             raise

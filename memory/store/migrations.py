@@ -297,6 +297,13 @@ DROP TABLE vector_cells;
 DROP TABLE vector_segments;
 """
 
+# A watermark that a flipped bit made larger would have what lies before it taken for what is there already; where
+# consolidation stands, changed, ended memory at every start.
+_15_CHECKED_TRACKS = """
+ALTER TABLE tracks ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE consolidation ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _1_OBSERVATIONS_SPANS_AND_TERMS,
     _2_REMOVALS,
@@ -312,6 +319,7 @@ MIGRATIONS: tuple[str, ...] = (
     _12_CHECKSUMS,
     _13_CHECKED_SEQUENCES,
     _14_NO_CELLS,
+    _15_CHECKED_TRACKS,
 )
 SCHEMA = len(MIGRATIONS)
 

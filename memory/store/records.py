@@ -83,6 +83,29 @@ def checksum(values: Iterable[object]) -> int:
     return crc or 1
 
 
+def seal_tracks(connection: sqlite3.Connection, source: int) -> None:
+    """Give the tracks of a source their checksums, as they are now."""
+    rows = connection.execute("SELECT track, watermark_s, ended FROM tracks WHERE source=?", (source,)).fetchall()
+    connection.executemany(
+        "UPDATE tracks SET crc=? WHERE source=? AND track=?",
+        [(checksum((source, *row)), source, row[0]) for row in rows],
+    )
+
+
+def mend_progress(connection: sqlite3.Connection) -> None:
+    """Let go of tracks that are not as they were stored: they begin again, and what is there is told again under the
+    same ids and stored once. Consolidation that is not goes on from the last event."""
+    factory, connection.text_factory = connection.text_factory, bytes  # also what is no text any more
+    try:
+        for table, columns in (("tracks", "track, watermark_s, ended"), ("consolidation", "state")):
+            rows = connection.execute(f"SELECT source, crc, {columns} FROM {table}").fetchall()  # noqa: S608
+            for source, crc, *told in rows:
+                if crc not in (0, checksum((source, *told))):
+                    connection.execute(f"DELETE FROM {table} WHERE source=? AND crc=?", (source, crc))  # noqa: S608
+    finally:
+        connection.text_factory = factory
+
+
 def read_durable(connection: sqlite3.Connection) -> dict[tuple[str, int], int]:
     """(publisher, epoch) -> last sequence number stored; without those that are not as they were stored, whose
     messages are taken once more."""

@@ -24,6 +24,7 @@ from memory.store.records import (
     insert_span,
     observation_of,
     read_durable,
+    seal_tracks,
 )
 from memory.store.removal import count_terms, remove_observations, remove_pictures
 from memory.store.size_accounting import charge_since
@@ -103,6 +104,7 @@ class Writing:
             " ended=CASE WHEN ended='end' THEN ended END",
             (self.source(opened.source), opened.track, opened.missing, encoders),
         )
+        seal_tracks(self.connection, self.source(opened.source))
 
     def add_observation(self, observation: Observation) -> bool:
         """Store and index one observation, with the trust it deserves; False if it was there, or was erased."""
@@ -178,11 +180,13 @@ class Writing:
             " ON CONFLICT DO UPDATE SET watermark_s=max(watermark_s, excluded.watermark_s)",
             (self.source(source), track, t_s),
         )
+        seal_tracks(self.connection, self.source(source))
 
     def end_track(self, source: str, track: str, reason: str) -> None:
         self.connection.execute(
             "UPDATE tracks SET ended=? WHERE source=? AND track=?", (reason, self.source(source), track)
         )
+        seal_tracks(self.connection, self.source(source))
 
     def source(self, name: str) -> int:
         """Number of a source; one never opened (a conversation, say) gets a row without a kind."""
@@ -234,6 +238,7 @@ class Writing:
         for table in ("erasures", "spans", "consolidation"):
             self.connection.execute(f"DELETE FROM {table} WHERE source=?", row)
         self.connection.execute("UPDATE tracks SET watermark_s=0, ended=NULL WHERE source=?", row)
+        seal_tracks(self.connection, row[0])
 
     def go_on(self, source: str, fingerprint: str) -> None:
         """A recording has grown: its tracks, which had ended, go on where they were.
@@ -246,6 +251,7 @@ class Writing:
             raise StoreError(f"there is no source {source!r} in memory")
         self.recognise(source, fingerprint)
         self.connection.execute("UPDATE tracks SET ended=NULL WHERE source=?", row)
+        seal_tracks(self.connection, row[0])
 
     def recognise(self, source: str, fingerprint: str) -> None:
         """A source that is there is the recording of this fingerprint."""
@@ -328,11 +334,19 @@ class Writing:
 
     def consolidation(self, source: int) -> bytes:
         """The last saved state of a source's consolidation; empty before the first."""
-        row = self.connection.execute("SELECT state FROM consolidation WHERE source=?", (source,)).fetchone()
+        select = "SELECT CAST(state AS BLOB) FROM consolidation WHERE source=?"
+        row = self.connection.execute(select, (source,)).fetchone()
         return bytes(row[0]) if row else b""
 
     def save_consolidation(self, source: int, state: bytes) -> None:
-        self.connection.execute("INSERT OR REPLACE INTO consolidation VALUES (?,?)", (source, state))
+        self.connection.execute(
+            "INSERT OR REPLACE INTO consolidation VALUES (?,?,?)", (source, state, checksum((source, state)))
+        )
+
+    def last_event_s(self, source: int) -> float:
+        """Up to where events of a source were made; 0 before the first."""
+        ends = self.connection.execute("SELECT max(t1_s) FROM spans WHERE source=? AND level='event'", (source,))
+        return float(ends.fetchone()[0] or 0.0)
 
     def released(self, source: int, after: tuple[float, float, str, str], upto_s: float) -> Iterator[Observation]:
         """Perceived observations after ``after`` that end by ``upto_s``, in the order (t1_s, t0_s, channel, id):

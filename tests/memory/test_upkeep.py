@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import shutil
 import sqlite3
@@ -12,14 +13,21 @@ import pytest
 
 from memory.recall.rank import Recall, RecallOptions
 from memory.store.database import Store
-from memory.store.reader import scan
+from memory.store.reader import read_status, scan
 from memory.store.views import open_view
 from memory.upkeep.backup import back_up, restore
 from memory.upkeep.repair import find_damage, repair
 from memory.upkeep.rows import find_bad_rows, quarantine
 from runtime.errors import StoreError
-from runtime.messages import BackupRequest, Observation, RecallRequest, ScanRequest, ViewRequest
-from tests.fixtures.memory_cases import memory_of, say, see, stream
+from runtime.messages import (
+    BackupRequest,
+    Observation,
+    RecallRequest,
+    ScanRequest,
+    SourceOpened,
+    ViewRequest,
+)
+from tests.fixtures.memory_cases import gather_all, memory_of, progress, remember, say, see, stream
 
 NOW_S = 2_000_000_000.0
 
@@ -70,6 +78,55 @@ def test_no_single_flipped_bit_changes_what_is_remembered_in_silence(tmp_path: P
         assert len(left) >= len(stored) - 40  # a page of rows at most
         shutil.rmtree(hurt)
     assert told > 5
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE tracks SET watermark_s=1e6 WHERE track='video'",
+        "UPDATE tracks SET watermark_s=watermark_s/2 WHERE track='video'",
+        "UPDATE tracks SET ended='End' WHERE track='video'",
+        "UPDATE tracks SET ended=NULL WHERE track='video'",
+        "UPDATE tracks SET ended=CAST(x'c3' AS TEXT) WHERE track='video'",
+    ],
+)
+def test_a_track_that_a_flipped_bit_changed_begins_again(tmp_path: Path, sql: str) -> None:
+    stored = a_memory(tmp_path, 30)
+    damage(tmp_path, sql)
+    store = Store(tmp_path)
+    (record,) = read_status(store.reader(), "", 0).sources
+    assert record.watermarks == {"audio": 30.0}
+    assert record.ended == {"audio": "end"}
+    remember(store, stream(see(0.0, "a hall with 0 lamps", vector=(1.0, 0.0, 2.0)), end_s=30.0))
+    assert everything(store) == stored
+    store.close()
+    again = Store(tmp_path)
+    assert read_status(again.reader(), "", 0).sources[0].watermarks == {"video": 30.0, "audio": 30.0}
+    again.close()
+
+
+def test_consolidation_that_a_flipped_bit_changed_goes_on_from_the_last_event(tmp_path: Path) -> None:
+    def day(first: int, last: int) -> list[Observation]:
+        return [say(t + 0.5, t + 1.0, f"sentence number {t} of the day") for t in range(first, last, 2)]
+
+    opened = SourceOpened(source="clip", track="audio", kind="microphone")
+    store = memory_of(tmp_path, gather_all(opened, *day(0, 200), progress(200.0, "audio")))
+
+    def ended() -> list[tuple[float, float]]:
+        return store.reader().execute("SELECT t0_s, t1_s FROM spans WHERE level='event' ORDER BY t0_s").fetchall()
+
+    first = ended()
+    assert first
+    store.close()
+    for sql in ("UPDATE consolidation SET state=x'c3ff'", "UPDATE consolidation SET state=state || x'00'"):
+        damage(tmp_path, sql)
+        store = Store(tmp_path)
+        remember(store, gather_all(*day(200, 400), progress(400.0, "audio"), first=500))
+        events = ended()
+        assert events[: len(first)] == first
+        assert len(events) > len(first)
+        assert all(before[1] == after[0] for before, after in itertools.pairwise(events))
+        store.close()
 
 
 def test_repair_makes_the_index_again_of_which_no_row_tells_that_it_is_another(tmp_path: Path) -> None:
