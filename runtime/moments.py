@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable, Sequence
 
 from runtime.clock import media_time
-from runtime.language.lists import join
+from runtime.language.lists import join, join_some
 from runtime.messages import Observation, SourceRecord
 from runtime.sources import session_of
 
@@ -51,7 +51,7 @@ class Moments:
     def listed(self, places: Sequence[tuple[str, float]]) -> str:
         """Several moments in a sentence: "0:03, 0:09 and later"."""
         found = list(dict.fromkeys(self.at(source, t_s) for source, t_s in places))
-        return join([*found[:MARKS], *(["later"] if len(found) > MARKS else [])])
+        return join_some(found, MARKS)
 
     def mark(self, o: Observation, t_s: float | None = None) -> str:
         """A moment as it is cited, without its brackets."""

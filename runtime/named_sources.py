@@ -67,7 +67,7 @@ def find_scope(text: str, records: Sequence[SourceRecord]) -> Named:
     for i in range(len(stems)):
         every = lexicon.EVERYTHING.at(stems, i)
         if every is not None and len(records) > 1:
-            kinds = set(_KINDS.of(text))
+            kinds = set(lexicon.SOURCES.of(text))
             wanted = [r.source for r in records if not kinds or _kind(r) in kinds]
             named = _taken(text, tokens, i, i + every.length, tuple(wanted or names))
             return Named(Scope(named.scope.sources, named.scope.said, every=True), named.rest)
@@ -166,9 +166,6 @@ def _newest(sources: list[str]) -> list[str]:
 
 def _kind(record: SourceRecord) -> str:
     return "file" if record.kind == "file" else "microphone" if record.kind == "microphone" else "live"
-
-
-_KINDS = lexicon.table(lexicon.SOURCE_KINDS)
 
 
 def _parted(tokens: Sequence[Token], at: int) -> bool:

@@ -8,7 +8,7 @@ from reasoning.answer.draft import Claim, Draft, claim, refusal
 from reasoning.query.context import Context
 from reasoning.query.evicted import FOR_BYTES
 from reasoning.understand.frame import Frame
-from runtime.language.lists import join
+from runtime.language.lists import join, join_some
 from runtime.messages import PERCEIVED_CHANNELS, FrameFacts, GapFacts, Observation, Span, why_unheard
 from runtime.moments import Moments, label
 
@@ -47,9 +47,7 @@ async def _unheard(frame: Frame, context: Context, moments: Moments) -> list[Cla
     mumbled = [o for o in dumb if not why_unheard(o)]
     claims = []
     if mumbled:
-        at = join(
-            [moments.at(o.source, o.t0_s) for o in mumbled[:LISTED]] + (["later"] if len(mumbled) > LISTED else [])
-        )
+        at = join_some([moments.at(o.source, o.t0_s) for o in mumbled], LISTED)
         claims.append(claim(f"what was said at {at} I could not make out", *mumbled[:LISTED]))
     if busy:
         at = moments.listed([(o.source, o.t0_s) for o in busy])

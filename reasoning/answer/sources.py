@@ -10,7 +10,7 @@ from reasoning.query.present import age
 from reasoning.understand.frame import Frame
 from runtime.clock import media_time
 from runtime.language import lexicon
-from runtime.language.lists import join
+from runtime.language.lists import join, join_some
 from runtime.language.numbers import counted, number_in_words
 from runtime.messages import Channel, GapFacts, Observation, SourceRecord
 from runtime.moments import Moments, label
@@ -71,7 +71,7 @@ async def tell_presence(frame: Frame, context: Context, moments: Moments) -> Dra
             f"from {moments.at(record.source, pieces[0].t0_s)} to {moments.at(record.source, pieces[-1].t1_s)}"
             for pieces in outages
         ]
-        times = join([*at[:LISTED], *(["later"] if len(at) > LISTED else [])])
+        times = join_some(at, LISTED)
         why = pieces[0].facts(GapFacts).reason if (pieces := outages[0]) else ""
         told.append(
             claim(
@@ -101,14 +101,11 @@ def _joined(gaps: Sequence[Observation]) -> list[list[Observation]]:
 
 
 def _is_kind(record: SourceRecord, frame: Frame) -> bool:
-    kinds = set(_KINDS.of(frame.text)) - {"any"}
+    kinds = set(lexicon.SOURCES.of(frame.text)) - {"any"}
     if not kinds:
         return True
     kind = "file" if record.kind == "file" else "microphone" if record.kind == "microphone" else "live"
     return kind in kinds
-
-
-_KINDS = lexicon.table(lexicon.SOURCE_KINDS)
 
 
 def _noun(records: list[SourceRecord]) -> str:

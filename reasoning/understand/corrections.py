@@ -21,11 +21,12 @@ from reasoning.conversation import PastTurn
 from reasoning.query.context import Context
 from reasoning.understand.frame import Frame
 from reasoning.understand.grammar import parse_question
-from runtime.language.lexicon import STOP_WORDS, colours_in
+from runtime.language.lexicon import STOP_WORDS
 from runtime.language.lists import quote, sentence
 from runtime.language.normalise import fold, words
-from runtime.language.numbers import number_value
 from runtime.language.stem import stem
+from runtime.language.times import parse_times
+from runtime.language.values import value_in
 from runtime.messages import (
     PERCEIVED_CHANNELS,
     CorrectionFacts,
@@ -69,14 +70,10 @@ _ASKS = re.compile(
     r"should|tell|show|describe|list|count|find|summari[sz]e|explain|give|name)\b"
 )
 _WH = re.compile(r"\b(?:what|who|whose|where|when|why|how|which)\b")
-_TIME = re.compile(
-    r"\b(?:\d{1,2}:\d{2}|\d{1,2}\s*(?:am|pm|o'?clock)|noon|midnight|morning|afternoon|evening|night|yesterday|today|"
-    r"tomorrow|(?:mon|tues|wednes|thurs|fri|satur|sun)day|january|february|april|june|july|august|september|october|"
-    r"november|december|seconds?|minutes?|hours?|earlier|later)\b"
-)
-_PLACE = re.compile(
-    r"\b(?:in|on|under|at|behind|beside|near|inside|above|below|next to)\s+(?:the|my|his|her|our|a|an)\b"
-)
+# What a statement can be the answer to, by the types of the values in it.
+_TYPES: dict[Form, tuple[str, ...]] = {
+    "time": ("hour", "date", "duration"), "number": ("number",), "colour": ("colour",), "place": ("place",)
+}  # fmt: skip
 
 
 class Correction(Struct, frozen=True):
@@ -193,16 +190,9 @@ def takes_the_place(frame: Frame) -> bool:
 
 def form_of(statement: str) -> set[Form]:
     """What a statement can be the answer to."""
-    low = fold(statement)
-    forms: set[Form] = set()
-    if _TIME.search(low):
+    forms = {form for form, types in _TYPES.items() if any(value_in(type_, statement) for type_ in types)}
+    if parse_times(statement, datetime.datetime.now(datetime.UTC)).said:
         forms.add("time")
-    if any(number_value(word) is not None for word in words(low)):
-        forms.add("number")
-    if colours_in(low):
-        forms.add("colour")
-    if _PLACE.search(low):
-        forms.add("place")
     if not forms or _is_name(statement) or "'s" in statement:
         forms.add("name")
     return forms

@@ -14,7 +14,7 @@ from collections.abc import Collection
 import msgspec
 
 from reasoning.understand.frame import Frame
-from reasoning.understand.matter import SOURCES, about_sources, options, sides, terms, things
+from reasoning.understand.matter import about_sources, options, sides, terms, things
 from reasoning.understand.reading import AUXILIARY, Reading
 from reasoning.understand.settle import settle
 from reasoning.understand.slips import plain_text
@@ -141,7 +141,7 @@ class _Reader(Reading):
             return "", begin
         at = first = self.skip(at, _OF_A_KIND)
         while at < min(len(self), first + NOUN_WITHIN) and (at == first or not self.is_empty(at)):
-            if SOURCES.at(self.stems, at) is not None:
+            if lexicon.SOURCES.at(self.stems, at) is not None:
                 self.roles[at] = "head"
                 return "source", at + 1
             kind, named = lexicon.KINDS.at(self.stems, at), lexicon.THINGS.at(self.stems, at)

@@ -10,7 +10,6 @@ from runtime.language import lexicon
 from runtime.language.normalise import tokenise
 from runtime.language.numbers import number_value, ordinal_value
 
-SOURCES = lexicon.table(lexicon.SOURCE_KINDS)
 _ARTICLES = frozenset(("a", "an", "the"))
 # The first of two that are compared is sought so many words back.
 OPTION_WORDS = 6
@@ -119,7 +118,7 @@ def about_sources(reading: Reading, reduce: str, expects: str, begin: int, named
     """
     present = {i for i in range(begin, len(reading)) if lexicon.PRESENCE.at(reading.stems, i)}
     content = [i for i in range(begin, len(reading)) if i in present or not reading.is_empty(i)]
-    kinds = [i for i in content if SOURCES.at([reading.stems[i]], 0)]
+    kinds = [i for i in content if lexicon.SOURCES.at([reading.stems[i]], 0)]
     matter = [i for i in content if reading.is_matter(i)]
     if present and (named or kinds) and set(matter) <= present | set(kinds):
         return "presence"

@@ -100,6 +100,7 @@ TALK = table(LEXICON["talk"])
 LANGUAGES: dict[str, dict[str, str]] = LEXICON["languages"]
 PRESENCE = table(LEXICON["presence"])
 SOURCE_KINDS: dict[str, list[str]] = LEXICON["sources"]
+SOURCES = table(SOURCE_KINDS)
 EVERYTHING = table({"": LEXICON["everything"]})
 EMPTY: frozenset[str] = frozenset(LEXICON["empty"])
 LOCATING: frozenset[str] = frozenset(LEXICON["locating"])

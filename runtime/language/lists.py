@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def join(parts: Iterable[str], last: str = "and") -> str:
@@ -12,6 +12,11 @@ def join(parts: Iterable[str], last: str = "and") -> str:
     if len(listed) < 2:
         return "".join(listed)
     return f"{', '.join(listed[:-1])} {last} {listed[-1]}"
+
+
+def join_some(parts: Sequence[str], most: int) -> str:
+    """The first ``most`` of them, and that there were more later."""
+    return join([*parts[:most], "later" if len(parts) > most else ""])
 
 
 def sentence(text: str) -> str:

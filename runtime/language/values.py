@@ -36,8 +36,9 @@ _MONEY = re.compile(
     r"[$€£]\s?\d[\d,.]*(?:\s?(?:million|billion|k))?|\b\d[\d,.]*\s?(?:dollars?|euros?|pounds?|cents?)\b", re.IGNORECASE
 )
 _WHERE = re.compile(
-    r"\b(?:in|at|on|under|behind|beside|near|inside|above|below|next to|into|onto|between|from|outside|around|to)\s+"
-    r"(?:(?:the|an?|this|that)\s+(?:\w+\s+)?[a-z]\w+|[A-Z]\w+)"
+    r"\b(?:(?:in|at|on|under|behind|beside|near|inside|above|below|next to|into|onto|between|from|outside|around)\s+"
+    r"(?:the|an?|this|that|my|your|his|her|its|our|their)|to\s+the)\s+(?:\w+\s+)?[a-z]\w+|"
+    r"\b(?:in|at|on|near|from|to|outside)\s+[A-Z]\w+"
 )
 _PHONE = re.compile(r"(?:\+?\d[\d\s().-]{5,}\d)")
 _REASON = re.compile(r"\b(?:because|since|due to|so that|in order to|that is why|the reason)\b", re.IGNORECASE)
