@@ -159,17 +159,12 @@ async def answer_now(frame: Frame, context: Context, moments: Moments, known: Kn
         name = f"{label(record.source)}: " if len(records) > 1 else ""
         lead = f"{now.lead}: " if now.lead else ""
         verb = "saw" if now.aged else "see"
-        if is_emptiness:
-            claims.append(_labelled(name, f"{lead}{_described(now)}", now.frame))
-        elif frame.things and count:
+        told = _described(now)
+        if frame.things and not is_emptiness:
             thing = frame.things[0]
-            told = f"I {verb} {counted(count, 'person' if thing == 'person' else thing, plural(thing))}"
-            claims.append(_labelled(name, f"{lead}{told}", now.frame, *visible[:1]))
-        elif frame.things:
-            nothing = "nobody" if frame.things[0] == "person" else f"no {frame.things[0]}"
-            claims.append(_labelled(name, f"{lead}I {verb} {nothing}", now.frame))
-        else:
-            claims.append(_labelled(name, f"{lead}{_described(now)}", now.frame))
+            none = "nobody" if thing == "person" else f"no {thing}"
+            told = f"I {verb} {counted(count, thing, plural(thing)) if count else none}"
+        claims.append(_labelled(name, f"{lead}{told}", now.frame, *(visible[:1] if frame.things else ())))
     if not claims:
         return refusal("I have no picture yet")
     if frame.reduce == "exists" and not is_emptiness and (unsure or not frame.things):
