@@ -50,8 +50,9 @@ _DOUBT_MS_PER_S, _DOUBT_TEXT_MS_PER_S = 25.0, 75.0
 _DOUBT_MAX_MS = 150.0
 # A screen full of new text is read at once: ten seconds later it is paid for.
 _DEBT_MAX_MS, _DEBT_TEXT_MAX_MS = 150.0, 2000.0
-# Where so many tiles of a picture held none, the rest may be foliage: what fades in elsewhere is still to be read.
-_IN_VAIN_MAX = 2
+# Where fewer lines are known, and so many tiles of a picture held none, the rest may be foliage: what fades in elsewhere
+# is still to be read.
+_SCREENFUL, _IN_VAIN_MAX = 5, 2
 _DOUBTS_MAX = 2  # so often a line is read anew because it looks different
 _EDGE_PX = 2
 # A line up to so high, in pixels of the picture, has letters of 9 px at most, and single ones are misread below this
@@ -155,7 +156,8 @@ class TextReader:
         for with_moving in (False, True):
             for tile in self._regions.tiles(with_moving):
                 doubtful = with_moving or not tile.is_fresh
-                least_ms = self._least_ms(textual, new) if in_vain < _IN_VAIN_MAX else -_DEBT_MAX_MS
+                in_debt = in_vain < _IN_VAIN_MAX or len(self._lines) >= _SCREENFUL
+                least_ms = self._least_ms(textual, new) if in_debt else -_DEBT_MAX_MS
                 if self._saved_ms <= least_ms or (doubtful and self._doubt_ms <= 0):
                     continue
                 searched = True
