@@ -50,8 +50,8 @@ _DOUBT_MS_PER_S, _DOUBT_TEXT_MS_PER_S = 25.0, 75.0
 _DOUBT_MAX_MS = 150.0
 # A screen full of new text is read at once: ten seconds later it is paid for.
 _DEBT_MAX_MS, _DEBT_TEXT_MAX_MS = 150.0, 2000.0
-# Where fewer lines are known, and so many tiles of a picture held none, the rest may be foliage: what fades in beside it
-# is still to be read.
+# Where fewer lines are known, and so many tiles of a picture held none, the rest may be foliage: what fades in is still
+# to be read.
 _SCREENFUL, _IN_VAIN_MAX = 5, 2
 _DOUBTS_MAX = 2  # so often a line is read anew because it looks different
 _EDGE_PX = 2
