@@ -6,9 +6,10 @@ import io
 import math
 from collections.abc import Sequence
 
-# Longest side of one picture on a sheet, and of the sheet's width: small models see that at full size. Three lie in a
-# row, or five that stand upright.
-TILE_PX, SHEET_PX = 336, 1040
+# The sheet's width, which small models see at full size, and the longest side of one picture on it: three lie in a row,
+# or five that stand upright; of up to four pictures two.
+SHEET_PX = 1048
+TILE_PX, FEW_TILE_PX, FEW = 336, 512, 4
 QUALITY = 80
 _GAP_PX, _LABEL_PX = 6, 20
 
@@ -27,7 +28,7 @@ def contact_sheet(pictures: Sequence[tuple[str, bytes]]) -> bytes:
             picture = Image.open(io.BytesIO(jpeg)).convert("RGB")
         except (OSError, ValueError, UnidentifiedImageError):
             continue
-        scale = TILE_PX / max(picture.size)
+        scale = (TILE_PX if len(pictures) > FEW else FEW_TILE_PX) / max(picture.size)
         fitted = (max(1, round(picture.size[0] * scale)), max(1, round(picture.size[1] * scale)))
         tiles.append((label, picture.resize(fitted, Image.Resampling.LANCZOS)))
     if not tiles:

@@ -174,7 +174,7 @@ class Conversation:
         taken = sum(model.count_tokens(text) for text in fixed) + SLACK_TOKENS + MESSAGE_TOKENS * (2 + len(history))
         left = model.abilities.context_tokens - self._plan.answer_tokens - taken
         budget = min(self._plan.evidence_tokens, int(left * (WITH_TOOLS_SHARE if self._steps_left else 1.0)))
-        packed = pack(gathered, guard, self._brackets, max(0, budget), model, self._plan.sheet)
+        packed = pack(gathered, guard, self._brackets, max(0, budget), model, self._plan)
         user = ChatMessage("user", (*packed.content, f"\n{asked}"))
         return [ChatMessage("system", (system,)), *history, user], packed
 

@@ -17,6 +17,7 @@ from reasoning.backends.brackets import Brackets
 from reasoning.backends.chat_model import Picture
 from reasoning.backends.contact_sheet import contact_sheet
 from reasoning.backends.gather import Gathered
+from reasoning.backends.plans import Plan
 from reasoning.backends.told import observation_line, span_line, told_of
 from reasoning.query.present import age
 from reasoning.safety.untrusted import Guard
@@ -62,11 +63,15 @@ class Packed(Struct, frozen=True):
 
 
 def pack(
-    gathered: Gathered, guard: Guard, brackets: Brackets, budget: int, costs: Costs, sheet: bool = False
+    gathered: Gathered, guard: Guard, brackets: Brackets, budget: int, costs: Costs, plan: Plan | None = None
 ) -> Packed:
-    """As much of it as fits into ``budget`` tokens. ``sheet``: the pictures as one."""
+    """As much of it as fits into ``budget`` tokens, pictures as ``plan`` wants them."""
     share = PICTURE_SHARE if gathered.now_s is None else NOW_PICTURE_SHARE
-    pictures, cost = _fitting([o for o in gathered.frames if o.payload], int(budget * share), costs, sheet)
+    frames = [o for o in gathered.frames if o.payload]
+    pictures, cost = _fitting(frames, int(budget * share), costs, sheet=False)
+    sheet = plan is not None and plan.sheet and (len(frames) > plan.apart or len(pictures) < len(frames))
+    if sheet:
+        pictures, cost = _fitting(frames, int(budget * share), costs, sheet=True)
     left = budget - cost - costs.count_tokens(guard.enclose())
     spans: list[Span] = []
     for span in gathered.spans:

@@ -32,13 +32,15 @@ class Plan(Struct, frozen=True):
     """How a question is put.
 
     steps     tools it may use; 0 offers none.     pictures  shown with the question; 0 shows none.
-    sheet     they are shown as one.               numbered  brackets are numbers, evidence is ranked.
+    apart     of these one by one; more, or more than fit, are shown as one where there is a ``sheet``.
+    numbered  brackets are numbers, and evidence is ranked.
     schema    the reply is asked for as JSON.         history   earlier exchanges that it is told.
     """
 
     steps: int
     pictures: int
     sheet: bool
+    apart: int
     numbered: bool
     schema: bool
     evidence_tokens: int
@@ -62,6 +64,7 @@ def plan_for(abilities: Abilities, options: ModelConfig, patience: int = 1) -> P
         steps=options.max_steps if abilities.tools and not small else 0,
         pictures=min(pictures, SHEET_PICTURES) if sheet else pictures,
         sheet=sheet,
+        apart=1 if small else abilities.most_images or pictures,
         numbered=small,
         schema=small and abilities.schema and not abilities.thinks,
         evidence_tokens=SMALL_EVIDENCE_TOKENS if small else EVIDENCE_TOKENS,

@@ -58,8 +58,8 @@ def system_prompt(opening: str, closing: str, plan: Plan, with_pictures: bool) -
         "in the first one.",
     ]
     if with_pictures:
-        where = "the bracket of each is written on it" if plan.sheet else "the bracket of a picture stands before it"
-        lines.append(f"Pictures are evidence too, the best there is for what was to be seen; {where}.")
+        where = "stands before it, or is written on it" if plan.sheet else "stands before it"
+        lines.append(f"Pictures are evidence too, the best there is for what was to be seen; its bracket {where}.")
     if plan.steps:
         lines.append(
             "If the evidence is not enough, use the tools before you answer; you may call several at once. Look closer "
@@ -78,7 +78,7 @@ def _small_prompt(opening: str, closing: str, plan: Plan, with_pictures: bool) -
         f'If something is not so, say "No", and its number. If the evidence does not tell, answer "{REFUSAL}."',
     ]
     if with_pictures:
-        lines.append("The number of each picture is written on it." if plan.sheet else "Pictures have numbers, too.")
+        lines.append("The number of a picture is written on it, or before it.")
     if plan.schema:
         lines.append('Reply as JSON: {"answer": "one or two sentences", "brackets": [numbers of what shows it]}.')
     return lines

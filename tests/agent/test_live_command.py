@@ -144,4 +144,4 @@ async def test_now_is_asked_of_every_camera_that_runs_and_of_none_in_a_pause(tmp
     assert "Traceback" not in err
     assert sorted(requests[0]) == [(640, 400), (800, 600)], "whole pictures, not what is kept of them"
     assert paused["answer"].startswith("Watching is paused since ")
-    assert all(width <= 384 for width, _ in requests[1])
+    assert all(width <= 768 for width, _ in requests[1])

@@ -169,7 +169,7 @@ def test_a_sheet_holds_every_picture_that_can_be_decoded() -> None:
         [("[0:01]", jpeg((250, 0, 0))), ("[0:02]", b"\xff\xd8nothing"), ("[0:03]", jpeg((0, 0, 250)))]
     )
     width, height = size_of(Picture(sheet))
-    assert width == 2 * 336 + 3 * 6 and height == 189 + 2 * 6
+    assert width == 2 * 512 + 3 * 6 and height == 288 + 2 * 6
     upright = [(f"[{n}]", jpeg((0, n, 0), (216, 384))) for n in range(9)]
     assert size_of(Picture(contact_sheet(upright))) == (5 * 189 + 6 * 6, 2 * 336 + 3 * 6)
     with pytest.raises(ValueError, match="no picture"):
