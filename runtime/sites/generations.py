@@ -39,8 +39,10 @@ class Generations:
         return self._numbers[-1]
 
     def note(self, seen: Mapping[str, int]) -> int:
-        """The number for what these sites have come to, and the others had."""
-        now = {**self._of_sites[-1], **seen}
+        """The number for what these sites have come to, and the others had. News that was overtaken is passed over; a
+        memory that was made anew begins again far below."""
+        before = self._of_sites[-1]
+        now = {**before, **{s: n for s, n in seen.items() if not before.get(s, 0) // 2 <= n <= before.get(s, 0)}}
         if now != self._of_sites[-1]:
             self._numbers.append(self._numbers[-1] + 1)
             self._of_sites.append(now)

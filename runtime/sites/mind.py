@@ -55,6 +55,8 @@ GREET_S = 10.0
 ANNOUNCE_S = 0.25
 # What is known of sources may be this old when their names are sought.
 STATUS_AGE_S = 1.0
+# A question asks for the same words in several ways.
+COUNTED_KEPT = 64
 
 
 class Mind:
@@ -69,6 +71,8 @@ class Mind:
         self._statuses: dict[str, tuple[float, MemoryStatus]] = {}
         self._stored: dict[str, Stored] = {}
         self._is_news = anyio.Event()
+        # What the sites have counted for a query as a View shows it, which stays as it is.
+        self._counted: dict[tuple[object, ...], dict[str, RecallReply]] = {}
 
     async def run(self) -> None:
         """Answer in the place of memory until stopping."""
@@ -150,14 +154,22 @@ class Mind:
             source = split(request.source, self._sites.names)[1]
             return ViewRequest(source=source, as_of_s=request.as_of_s, sources=own)
 
-        views = await self._sites.ask(sites, asked)
-        records = {r.source: r for r in (await self._status(StatusRequest())).sources}
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._refresh_statuses)
+            views = await self._sites.ask(sites, asked)
+            talk: View = await self._ask_talk(ViewRequest())
+        records = {
+            joined(site, r.source): msgspec.structs.replace(r, source=joined(site, r.source))
+            for site in views
+            if site in self._statuses
+            for r in self._statuses[site][1].sources
+        }
+        records = {r.source: r for r in merge.in_order_of_begin(records.values())}
         limits = {joined(site, name): t_s for site, view in views.items() for name, t_s in view.limits.items()}
         order = {name: i for i, name in enumerate(records)}
         limits = dict(sorted(limits.items(), key=lambda item: order.get(item[0], -1)))
         if request.as_of_s is not None and request.source in limits:
             limits = _until(limits, request.source, request.as_of_s, records)
-        talk: View = await self._ask_talk(ViewRequest())
         generations = {site: view.generation for site, view in views.items()}
         number = self._generations.note(generations)
         source = request.source or next(reversed([name for name in limits if name in records]), "")
@@ -187,7 +199,15 @@ class Mind:
         def counting(site: str) -> RecallRequest:
             return RecallRequest(query=request.query, view=self._at(site, request.view), limit=0)
 
-        counted = await self._sites.ask(self._seen(request.view), counting)
+        key = (request.query, request.view.generation, tuple(request.view.limits.items()))
+        counted = self._counted.get(key)
+        if counted is None:
+            seen = self._seen(request.view)
+            counted = await self._sites.ask(seen, counting)
+            if len(counted) == len(seen):  # who was late is asked again
+                self._counted[key] = counted
+            while len(self._counted) > COUNTED_KEPT:
+                del self._counted[next(iter(self._counted))]
         if not request.limit:
             return merge.elsewhere(counted, "")
 
@@ -264,15 +284,19 @@ class Mind:
         return msgspec.structs.replace(reply, pictures=tuple(joined(site, id_) for id_ in reply.pictures))
 
     async def _status(self, request: StatusRequest) -> MemoryStatus:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._refresh_statuses)
+            talk: MemoryStatus = await self._ask_talk(StatusRequest())
+        away = self._sites.away
+        here = {s: self._statuses[s][1] for s in self._sites.names if s in self._statuses and s not in away}
+        newest = self._generations.newest
+        return merge.merge_status({**here, TALK: talk}, self._sites.uncertainty_s, newest, away)
+
+    async def _refresh_statuses(self) -> None:
         now_s = anyio.current_time()
         stale = [s for s in self._sites.names if s not in self._statuses or now_s - self._statuses[s][0] > STATUS_AGE_S]
         for site, status in (await self._sites.ask(stale, lambda _: StatusRequest())).items():
             self._statuses[site] = (now_s, status)
-        talk: MemoryStatus = await self._ask_talk(StatusRequest())
-        away = self._sites.away
-        here = {s: self._statuses[s][1] for s in self._sites.names if s in self._statuses and s not in away}
-        generation = self._generations.note({site: status.generation for site, status in here.items()})
-        return merge.merge_status({**here, TALK: talk}, self._sites.uncertainty_s, generation, away)
 
     async def _remember(self, request: RememberRequest) -> Done:
         done: Done = await self._ask_talk(request)
