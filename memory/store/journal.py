@@ -20,13 +20,14 @@ def read_journal(connection: sqlite3.Connection, request: JournalRequest) -> Jou
     """The entries after a number, as one state of the store."""
     limit = max(1, min(request.limit, WHOLE_LIMIT if request.whole else DIGESTS_LIMIT))
     with snapshot(connection):
-        row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name='observations'").fetchone()
+        given = dict(connection.execute("SELECT name, seq FROM sqlite_sequence"))
         entries = _whole(connection, request, limit) if request.whole else _digests(connection, request, limit)
         last_told = entries[-1].seq if entries else request.after
         more = connection.execute("SELECT 1 FROM observations WHERE seq>? LIMIT 1", (last_told,)).fetchone()
         return JournalReply(
             entries=tuple(entries),
-            last=int(row[0]) if row else 0,
+            last=given.get("observations", 0),
+            removed=given.get("removals", 0),
             at_end=more is None,
             sources=read_sources(connection) if more is None else (),
             erasures=_erasures(connection) if more is None else (),

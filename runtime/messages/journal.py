@@ -40,11 +40,13 @@ class Tombstone(Message, frozen=True, tag="tombstone"):
 
 
 class JournalReply(Message, frozen=True, tag="journal_reply"):
-    """All of one state of memory. ``last``: the highest number it ever gave. ``sources`` and ``erasures``, what is
-    known beside the observations, are told in a reply that reaches the end."""
+    """All of one state of memory. ``last``: the highest number it ever gave; ``removed``: how many observations it has
+    ever let go. ``sources`` and ``erasures``, what is known beside the observations, are told in a reply that reaches
+    the end."""
 
     entries: tuple[JournalEntry, ...] = ()
     last: int = 0
+    removed: int = 0
     at_end: bool = True
     sources: tuple[SourceRecord, ...] = ()
     erasures: tuple[Tombstone, ...] = ()

@@ -35,8 +35,9 @@ class Follower:
         self._budget = budget
         self._pictures = pictures
         self._state = SiteState()
-        # Stretches were erased since that was last set to False.
-        self.has_erased = False
+        self._removed = -1
+        # Memory let something go since this was last set to False; or may have, before it was followed.
+        self.has_let_go = False
 
     @property
     def place(self) -> int:
@@ -77,7 +78,8 @@ class Follower:
                     sources=reply.sources,
                     erasures=reply.erasures,
                 )
-                self.has_erased |= state.erasures != self._state.erasures
+                self.has_let_go |= reply.removed != self._removed
+                self._removed = reply.removed
                 if state != self._state:
                     await self._stream.send_state(state)
                 self._state = state

@@ -7,8 +7,9 @@ link is away all of that goes on, and the hub catches up after.
 from __future__ import annotations
 
 import time
+import uuid
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import msgspec
@@ -70,8 +71,6 @@ class Gateway:
         self._news = anyio.Event()
         self._turn = anyio.Lock()
         self._notes: dict[str, str] = {}
-        self._observations = 0
-        self._has_let_go = False
         self._let_go = ""
         self._follower: Follower
         self._server: NatsServer
@@ -111,8 +110,6 @@ class Gateway:
             if isinstance(delivery.message, Stored):
                 with suppress(Exception):  # who does not hear it asks
                     await connection.publish(stored_subject(self._membership.site), encode(delivery.message))
-                self._has_let_go |= delivery.message.observations < self._observations
-                self._observations = delivery.message.observations
                 self._news.set()
 
     async def _follow_forever(self) -> None:
@@ -126,8 +123,8 @@ class Gateway:
                         await self._follower.open()
                     is_open = True
                 await self._follow()
-                if time.monotonic() - reconciled_s >= (LET_GO_S if self._has_let_go else RECONCILE_S):
-                    reconciled_s, self._has_let_go = time.monotonic(), False
+                if time.monotonic() - reconciled_s >= (LET_GO_S if self._follower.has_let_go else RECONCILE_S):
+                    reconciled_s = time.monotonic()
                     await self._reconcile()
                 self._note("stream", "")
             except OtherMemory as error:
@@ -143,25 +140,24 @@ class Gateway:
                 self._service.log.info("the stream waits: %s", error or type(error).__name__)
                 await anyio.sleep(RETRY_S)
                 continue
-            with anyio.move_on_after(LET_GO_S if self._has_let_go else LOOK_S):
+            with anyio.move_on_after(LET_GO_S if self._follower.has_let_go else LOOK_S):
                 await self._news.wait()
             await anyio.sleep(GATHER_S)
 
     async def _follow(self) -> None:
         async with self._turn:
             sent = await self._follower.follow()
-        self._has_let_go |= self._follower.has_erased
-        self._follower.has_erased = False
         self._service.report(counters={"sent": self._follower.place}, idle=True)
         if sent:
             self._service.progressed()
 
     async def _reconcile(self) -> list[bytes]:
         async with self._turn:
+            self._follower.has_let_go = False
             gone = await self._follower.reconcile()
             await self._follower.follow()
         if gone:
-            self._let_go = new_password()
+            self._let_go = uuid.uuid4().hex
         return gone
 
     # --- what the hub asks --------------------------------------------------------------------------
@@ -247,6 +243,5 @@ async def main(service: Service) -> None:
     """
     need_nats()
     membership = read_membership(service.folder)
-    members: Any = service.members
-    async with client_at(service.run_dir, members, ANSWER_DEADLINE_S) as client:
+    async with client_at(service.run_dir, service.members, ANSWER_DEADLINE_S) as client:
         await Gateway(service, membership, client).run()

@@ -94,9 +94,10 @@ class RunningHub:
         """Sites that were invited, or left, since."""
         hub = read_hub(self._folder)
         if hub != self._hub:
+            is_void = any(hub.sites.get(site) != access for site, access in self._hub.sites.items())
             self._hub = hub
             if self._server is not None:
-                self._server.reload(self._config(hub))
+                self._server.reload(self._config(hub), disconnects=is_void)
 
     async def _look_after(self, site: str, connection: Nats, caller: SiteCaller) -> None:
         from nats.errors import Error

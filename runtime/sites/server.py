@@ -91,12 +91,13 @@ class NatsServer:
         finally:
             await self._stop()
 
-    def reload(self, config: str) -> None:
-        """Have it take another configuration: users that came or went."""
+    def reload(self, config: str, *, disconnects: bool) -> None:
+        """Have it take another configuration. A leaf node that is connected stays so whatever becomes of its user:
+        with ``disconnects`` the server is started again, and all have to sign in anew."""
         self._config = config
         write_private(self._folder / "server.conf", config.encode())
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGHUP)
+            self._process.send_signal(signal.SIGTERM if disconnects else signal.SIGHUP)
 
     def last_words(self) -> str:
         """What it said last of what went wrong."""

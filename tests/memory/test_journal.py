@@ -68,5 +68,5 @@ def test_numbers_of_what_was_forgotten_are_never_given_again(store: Store) -> No
     )
     page = journal(store)
     assert [entry.seq for entry in page.entries] == [1, 2, 3, 4, 5, 6, 9]  # the last tells of the erasure
-    assert page.last == 9
+    assert (page.last, page.removed) == (9, 2)
     assert [(stone.source, stone.t0_s, stone.t1_s) for stone in page.erasures] == [("clip", 6.0, 20.0)]

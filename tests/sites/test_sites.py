@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from memory.archive.exporter import export_memory
+from runtime.interfaces.commands.sites import invite
 from runtime.messages import (
     ExportRequest,
     ForgetRequest,
@@ -24,9 +25,10 @@ from runtime.messages import (
     View,
     ViewRequest,
 )
+from runtime.sites.certificates import ensure_certificate
 from runtime.sites.hub import joined_hub
 from runtime.sites.link import connected
-from runtime.sites.membership import new_password
+from runtime.sites.membership import new_password, read_token, write_hub
 from runtime.sites.owed import debts_of, paid_debts
 from runtime.sites.rebuild import write_archive
 from runtime.sites.server_config import LEAF_USER
@@ -316,6 +318,29 @@ async def test_a_token_that_is_void_is_told_in_one_line(tmp_path: Path) -> None:
         await until(lambda: _is_noted(shop, "refuses the token"), "the site says so")
         assert len(shop.service.notes) == 1
         assert "\n" not in shop.service.notes[0]
+
+
+async def test_a_site_that_was_made_to_leave_is_a_site_no_more(tmp_path: Path) -> None:
+    async with world(tmp_path, "shop", "lab") as made:
+        shop, _ = await running(made, "shop", "lab")
+        write_hub(made.hub_dir, msgspec.structs.replace(made.hub, sites={"lab": made.hub.sites["lab"]}))
+        await until(lambda: _is_noted(shop, "refuses the token"), "the site says so")
+
+
+async def test_with_tls_a_site_joins_the_hub_its_token_vouches_for_and_no_other(tmp_path: Path) -> None:
+    async with world(tmp_path, "shop", "lab") as made:
+        made.hub = msgspec.structs.replace(made.hub, names=("127.0.0.1", "localhost"))
+        write_hub(made.hub_dir, made.hub)
+        await made.start_hub()
+        joined = read_token(invite(made.hub_dir, "shop", False))
+        assert joined.url.startswith("tls://shop:")
+        shop = await made.start_site("shop", joined)
+        await shop.remember(KEYS)
+        await made.until_copied(shop)
+        other = ensure_certificate(tmp_path / "other", ("127.0.0.1",))
+        stranger = msgspec.structs.replace(read_token(invite(made.hub_dir, "lab", False)), ca=other)
+        lab = await made.start_site("lab", stranger)
+        await until(lambda: _is_noted(lab, "is not the one that the token vouches for"), "the site says so")
 
 
 async def test_questions_and_answers_are_kept_beside_the_sites(tmp_path: Path) -> None:
