@@ -29,6 +29,8 @@ _CHECKED = b"mindstream memory"
 class Key:
     """What opens an encrypted memory. It shows itself nowhere."""
 
+    LENGTH = _KEY_BYTES + _SALT_BYTES
+
     def __init__(self, secret: bytes, salt: bytes) -> None:
         self.secret = secret
         self.salt = salt
@@ -44,8 +46,6 @@ class Key:
     def send(self) -> bytes:
         """As bytes of `LENGTH`, for the process that opens the memory."""
         return self.secret + self.salt
-
-    LENGTH = _KEY_BYTES + _SALT_BYTES
 
     @classmethod
     def receive(cls, descriptor: int) -> Key:
@@ -78,9 +78,8 @@ class _Locks(Struct, frozen=True):
 
 def new_lock(passphrase: str, keyring: bool = False) -> tuple[Lock, Key]:
     """A lock of a new salt, and its key."""
-    salt = os.urandom(_SALT_BYTES)
-    key = _derive(passphrase, salt)
-    return Lock(salt.hex(), _check(key), keyring), key
+    key = key_for(os.urandom(_SALT_BYTES), passphrase)
+    return Lock(key.salt.hex(), _check(key), keyring), key
 
 
 def lock_of(memory_dir: Path) -> Lock | None:
@@ -134,18 +133,18 @@ def write_locks(memory_dir: Path, locks: tuple[Lock, ...]) -> None:
 
 def key_of(lock: Lock, passphrase: str) -> Key | None:
     """The key that a passphrase gives, if it is the right one."""
-    key = _derive(passphrase, bytes.fromhex(lock.salt))
+    key = key_for(bytes.fromhex(lock.salt), passphrase)
     return key if hmac.compare_digest(_check(key), lock.check) else None
 
 
 def key_for(salt: bytes, passphrase: str) -> Key:
     """The key that a passphrase gives for the salt of a file, right or wrong."""
-    return _derive(passphrase, salt)
+    return Key(hashlib.pbkdf2_hmac("sha512", passphrase.encode(), salt, _ROUNDS, _KEY_BYTES), salt)
 
 
-def relock(key: Key, keyring: bool = False) -> Lock:
+def relock(key: Key) -> Lock:
     """The lock of a key."""
-    return Lock(key.salt.hex(), _check(key), keyring)
+    return Lock(key.salt.hex(), _check(key))
 
 
 def salt_of(path: Path) -> bytes | None:
@@ -169,10 +168,6 @@ def hold(memory_dir: Path, key: Key | None) -> None:
 def held(memory_dir: Path) -> Key | None:
     """The key of a memory, if it is encrypted and this process was given it."""
     return _held.get(memory_dir)
-
-
-def _derive(passphrase: str, salt: bytes) -> Key:
-    return Key(hashlib.pbkdf2_hmac("sha512", passphrase.encode(), salt, _ROUNDS, _KEY_BYTES), salt)
 
 
 def _check(key: Key) -> str:
