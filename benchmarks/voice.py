@@ -11,8 +11,10 @@ Questions are spoken by Piper too. Figures, seconds (medians, and 90th percentil
     asked_s          until the question is asked: the pause that ends it, and Whisper
     answered_s       until its first sentence is there: evidence, the model's own time being nil, and the check
     spoken_s         until that sounds: Piper on the first sentence
-    barge_in_s, barge_in_p90_s         from the first sound of who interrupts to silence, while an answer sounds
-    interrupted, missed                answers that were stopped so, and that were not
+    barge_in_s, barge_in_p90_s         from the first sound of who interrupts to silence, while an answer sounds in a
+                                       headset, so that the microphone does not hear it; interrupted, missed: answers
+                                       that were stopped so, and that were not
+    barge_in_echo_s, ...               the same with the loudspeaker that the microphone hears
     stopped_by_itself                  answers stopped by nobody but the agent's own voice in the microphone
     file_words_s, file_answer_s, file_voice_s   the same over files: a question's file to words, words to the whole
                                        answer, answer to a sound file
@@ -69,6 +71,8 @@ SENTENCES = ("The train leaves at seven in the evening {}.", "It goes to London,
              "That is all that was said about the train before you asked {}.")  # fmt: skip
 # Seconds: until what is said first is in memory, of silence that ends an answer, and an answer is waited for.
 HEARD_S, REST_S, ANSWER_S = 9.0, 1.5, 20.0
+# Who interrupts may be heard only when his words are known.
+HEARD_LATE_S = 3.0
 
 
 async def answer_at_once(request: Json, reply: Reply) -> None:
@@ -158,11 +162,12 @@ class Talk:
             await anyio.sleep(0.005)
         n_stopped = len(self._loud.stopped_s)
         begin_s, end_s = self._say(number)
-        while time.monotonic() < end_s and len(self._loud.stopped_s) == n_stopped:
+        while time.monotonic() < end_s + HEARD_LATE_S and len(self._loud.stopped_s) == n_stopped:
             await anyio.sleep(0.005)
         if len(self._loud.stopped_s) == n_stopped:
             return False
-        self.figures.setdefault("barge_in", []).append(self._loud.stopped_s[n_stopped] - begin_s)
+        name = "barge_in_echo" if self._loud.echo_gain else "barge_in"
+        self.figures.setdefault(name, []).append(self._loud.stopped_s[n_stopped] - begin_s)
         return True
 
 
@@ -182,7 +187,8 @@ async def measure_devices(agent: Agent, client: Client, voice: Synthesizer, epoc
     put_sound(agent.run_dir, resampled(await anyio.to_thread.run_sync(voice.speak, HEARD)), time.monotonic() + 0.5)
     await anyio.sleep(HEARD_S)
     instants = random.Random(4)
-    answered = interrupted = missed = itself = 0
+    answered = itself = 0
+    stopped: dict[str, int] = dict.fromkeys(("interrupted", "missed", "interrupted_echo", "missed_echo"), 0)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(news.pump)
         tasks.start_soon(conversation.run, messages())
@@ -192,19 +198,22 @@ async def measure_devices(agent: Agent, client: Client, voice: Synthesizer, epoc
             await talk.over()
             itself += len(loud.stopped_s) - n_stopped
         heard = sum(words(text) == words(ASKED[i % len(ASKED)]) for i, (_, text) in enumerate(timed.asked[:n]))
-        for i in range(n):
-            if await talk.ask(i):
-                was_stopped = await talk.interrupt(i + 1, instants.uniform(0.2, 3.0))
-                interrupted, missed = interrupted + was_stopped, missed + (not was_stopped)
-            await talk.over()
+        for echo_gain, named in ((0.0, ""), (voice_devices.ECHO_GAIN, "_echo")):
+            loud.echo_gain = echo_gain
+            for i in range(n):
+                if await talk.ask(i):
+                    was_stopped = await talk.interrupt(i + 1, instants.uniform(0.2, 3.0))
+                    stopped[f"{'interrupted' if was_stopped else 'missed'}{named}"] += 1
+                await talk.over()
         tasks.cancel_scope.cancel()
     figures: dict[str, Any] = {"questions": n, "answered": answered, "heard_as_asked": round(heard / n, 3)}
-    for name in ("first_sound", "asked", "answered", "spoken", "barge_in"):
-        took = talk.figures.get(name, [float("nan")])
+    for name in ("first_sound", "asked", "answered", "spoken", "barge_in", "barge_in_echo"):
+        if not (took := talk.figures.get(name)):
+            continue
         figures[f"{name}_s"] = round(float(np.median(took)), 3)
-        if name in ("first_sound", "barge_in"):
+        if name in ("first_sound", "barge_in", "barge_in_echo"):
             figures[f"{name}_p90_s"] = round(float(np.percentile(took, 90)), 3)
-    return figures | {"interrupted": interrupted, "missed": missed, "stopped_by_itself": itself}
+    return figures | stopped | {"stopped_by_itself": itself}
 
 
 async def measure_files(client: Client, voice: Synthesizer, config: Config, folder: Path) -> dict[str, Any]:

@@ -116,7 +116,10 @@ def resampled(speech: Speech) -> Samples:
 
 
 class VirtualLoudspeaker:
-    """A `Player` that takes as long as what it plays; notes when its sound begins, and when it was stopped."""
+    """A `Player` that takes as long as what it plays; notes when its sound begins, and when it was stopped.
+
+    ``echo_gain``: how loud it arrives at the microphone; 0 is a headset.
+    """
 
     def __init__(self, run_dir: Path) -> None:
         self._run_dir = run_dir
@@ -124,10 +127,12 @@ class VirtualLoudspeaker:
         self.sounded_s: list[float] = []
         self.stopped_s: list[float] = []
         self.playing = False
+        self.echo_gain = ECHO_GAIN
 
     async def play(self, speech: Speech) -> None:
         now_s = time.monotonic()
-        put_sound(self._run_dir, ECHO_GAIN * resampled(speech), now_s, own=True)
+        if self.echo_gain:
+            put_sound(self._run_dir, self.echo_gain * resampled(speech), now_s, own=True)
         self.sounded_s.append(now_s + next(iter(sound_starts_s(speech)), 0.0))
         self.playing = True
         with anyio.CancelScope() as self._scope:
