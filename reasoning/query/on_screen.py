@@ -31,22 +31,23 @@ def grown(written: Sequence[Observation]) -> list[tuple[Observation, float]]:
     since_s = {o.id: o.t0_s for o in written}
     kept: list[Observation] = []
     for o in reversed(written):
-        whole = next(
-            (
-                p
-                for p in reversed(kept)
-                if p.t0_s - o.t0_s <= GROWS_S
-                and len(p.text) >= len(o.text)
-                and any(abs(a - b) <= SAME_LINE for a in _tops(o) for b in _tops(p))
-                and partial_ratio(fold(o.text), fold(p.text)) >= ALIKE
-            ),
-            None,
-        )
+        whole = _whole_of(o, kept)
         if whole is None or whole.t0_s == o.t0_s:
             kept.append(o)
         else:
             since_s[whole.id] = o.t0_s
     return [(o, since_s[o.id]) for o in reversed(kept)]
+
+
+def _whole_of(o: Observation, later: Sequence[Observation]) -> Observation | None:
+    """The text that ``o`` is a part of, among those read ``later``, the latest first."""
+    for p in reversed(later):
+        if p.t0_s - o.t0_s > GROWS_S:
+            return None
+        in_line = any(abs(a - b) <= SAME_LINE for a in _tops(o) for b in _tops(p))
+        if in_line and len(p.text) >= len(o.text) and partial_ratio(fold(o.text), fold(p.text)) >= ALIKE:
+            return p
+    return None
 
 
 def region(o: Observation) -> str:
