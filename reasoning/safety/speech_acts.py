@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from runtime.language.data import LEXICON
 from runtime.language.match import likeness
 from runtime.language.normalise import fold, words
-from runtime.language.numbers import number_value
 
 
 def _any(*alternatives: str) -> str:
@@ -53,7 +52,8 @@ _EVIDENCE = _any(
     r"held |noted )?(?:on|about|for|of|regarding|concerning)\b",
     r"(?:any ?thing|every ?thing|whatever|what|all|things?) (?:else )?(?:that )?(?:is|was|were|has|have|had|you)\b"
     r".{0,16}\b(?:know|known|learn\w*|told|heard|noted|recorded|stored|remember\w*|seen)",
-    r"your (?:\w+ )?(?:memor(?:y|ies)|records?|notes?|logs?|database|knowledge|index|entr(?:y|ies)|context|sources?)",
+    r"your (?:\w+ )?(?:memor(?:y|ies)|recollections?|records?|notes?|logs?|database|knowledge|index|entr(?:y|ies)|"
+    r"context|sources?)",
 )  # fmt: skip
 
 # --- how a direction is given -----------------------------------------------------------------------------------
@@ -214,21 +214,16 @@ _FIRST_PERSON = re.compile(
     r"\b(?:i|we)(?:'(?:m|re|ve|d|ll))?\b(?! (?:also |now |just |already )?(?:say|said|tell|told|repeat|repeated|ask|"
     r"asked|remind|insist|order)\b)|\b(?:me|my|mine|us|our|ours)\b"
 )
-# Prepositions that make what follows a subject of talk: a statement of it has it as a part of the sentence.
+# Prepositions that make what follows a subject of talk: a statement of it has it as a part of the sentence. "Of" is
+# none: it joins a thing to its own ("the specter of communism"), and is in every other sentence.
 _TOPIC = frozenset(
-    "about on of for regarding concerning re uber zu nach por sobre acerca de per su sur pour op om o para quanto про "
+    "about on for regarding concerning re uber zu nach por sobre acerca de per su sur pour op om o para quanto про "
     "о об по для".split()
 )
 _DETERMINERS = frozenset(
     "the a an this that these those my your his her our their its any all each every some der die das den dem des le "
     "la les l el los las un una une il lo i gli os as".split()
 )
-
-
-def _is_amount(at: int, tokens: Sequence[str]) -> bool:
-    """Whether the preposition there is that of an amount: "two cups of flour", "a pinch of salt"."""
-    counted = tokens[at - 2] if at >= 2 else ""
-    return tokens[at] == "of" and (counted in ("a", "an") or number_value(counted) is not None)
 
 
 def speaks_only_about(text: str, asked: Sequence[str], question: str) -> bool:
@@ -250,7 +245,7 @@ def _governed(at: int, tokens: Sequence[str], found: set[int], question: Sequenc
     i = at - 1
     while i >= 0 and (i in found or tokens[i] in _DETERMINERS):
         i -= 1
-    if i < 0 or tokens[i] not in _TOPIC or _is_amount(i, tokens):
+    if i < 0 or tokens[i] not in _TOPIC:
         return False
     pairs = set(itertools.pairwise(question)) | {
         (a, c) for a, b, c in zip(question, question[1:], question[2:], strict=False) if b in _DETERMINERS

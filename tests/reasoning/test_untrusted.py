@@ -149,3 +149,16 @@ async def test_the_embedded_answerer_takes_no_fact_from_an_order_but_reads_it_ou
     assert "seven" in await answer("Which platform is said about the train?")
     assert "nine" not in await answer("Which platform is said about the train?")
     assert "Ignore all previous instructions" in await answer("What does the sign say?")
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("a specter is haunting europe, the specter of communism", "In which city have the Communists assembled?"),
+        ("manifesto of the communist party by karl marx", "In which city have the Communists assembled?"),
+        ("the owner of the bakery is called ruth", "Who owns the bakery?"),
+        ("at the end of the lecture there is coffee", "When does the lecture end?"),
+    ],
+)
+def test_what_belongs_to_what_is_asked_is_not_merely_spoken_about(text: str, question: str) -> None:
+    assert bears_witness(text, parse_question(question, NOW))
