@@ -89,9 +89,11 @@ def erase(writing: Writing, found: Found, wall_s: float, text: str = "") -> int:
     _forget_evidence(connection, gone)
     touched = _touched(found)
     writing.remove(gone)
+    # What only conversations are beside is perceived nowhere near this memory: nothing of it can come again.
+    perceived = {source for (source,) in connection.execute("SELECT source FROM sources WHERE kind!=''")}
     connection.executemany(
         "INSERT INTO erasures(source, channel, t0_s, t1_s, erased_wall_s) VALUES (?,?,?,?,?)",
-        [(*tombstone, wall_s) for tombstone in _tombstones(found)],
+        [(*tombstone, wall_s) for tombstone in _tombstones(found) if tombstone[0] in perceived],
     )
     for source, t0_s, t1_s in found.windows:
         writing.add_observation(_erased_gap(_name(connection, source), t0_s, t1_s))

@@ -19,6 +19,7 @@ from runtime.messages import (
     JournalRequest,
     MemoryStatus,
     RecallRequest,
+    RememberRequest,
     ScanRequest,
     StatusRequest,
     TimeWindow,
@@ -347,22 +348,30 @@ async def test_questions_and_answers_are_kept_beside_the_sites(tmp_path: Path) -
     async with world(tmp_path, "shop", "lab") as made:
         shop, _ = await running(made, "shop", "lab")
         await made.start_mind()
-        view: View = await made.ask(ViewRequest())
-        from runtime.messages import Observation, RememberRequest
-
-        asked = Observation(
-            id="shop/door/question/000003000.7",
-            source="shop/door",
-            channel="question",
-            t0_s=3.0,
-            t1_s=3.0,
-            text="Where?",
-        )
+        asked = say(3.0, 3.0, "Where?", source="shop/door", channel="question")
         await made.ask(RememberRequest(observations=(asked,)))
-        view = await made.ask(ViewRequest())
+        view: View = await made.ask(ViewRequest())
         found = (await made.ask(ScanRequest(view=view, channels=("question",)))).observations
         assert [o.text for o in found] == ["Where?"]
         assert shop.memory.answerer.status(StatusRequest()).observations.get("question") is None
+
+
+async def test_a_conversation_about_what_is_forgotten_goes_and_the_next_is_kept(tmp_path: Path) -> None:
+    async with world(tmp_path, "shop", "lab") as made:
+        await running(made, "shop", "lab")
+        await made.start_mind()
+
+        async def talk(t_s: float, text: str) -> list[str]:
+            cited = ("shop/door/speech/000001000",)
+            o = msgspec.structs.replace(say(t_s, t_s, text, source="shop/door", channel="answer"), evidence=cited)
+            await made.ask(RememberRequest(observations=(o,)))
+            view = await made.ask(ViewRequest())
+            return [o.text for o in (await made.ask(ScanRequest(view=view, channels=("answer",)))).observations]
+
+        assert await talk(3.0, "The keys are on the table") == ["The keys are on the table"]
+        done = await made.ask(ForgetRequest(windows=(TimeWindow(source="shop/door", t0_s=5.0, t1_s=7.0),)))
+        assert done.observations == {"speech": 1}
+        assert await talk(4.0, "They were on the table") == ["They were on the table"]
 
 
 async def test_what_is_new_at_a_site_is_announced_and_found_as_what_is_new(tmp_path: Path) -> None:
