@@ -9,8 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from runtime.errors import CallError, RemoteError, StoreError
-from runtime.messages import Hello, HelloRequest, Message
+from runtime.errors import CallError, DecodeError, RemoteError, StoreError
+from runtime.messages import (
+    ForgetReply,
+    ForgetRequest,
+    Hello,
+    HelloRequest,
+    MemoryStatus,
+    Message,
+    RecallReply,
+    RecallRequest,
+    ScanReply,
+    ScanRequest,
+    SpansReply,
+    SpansRequest,
+    StatusRequest,
+    TimelineReply,
+    TimelineRequest,
+    View,
+    ViewRequest,
+)
 from runtime.sites.calls import SiteCaller
 from runtime.sites.greeting import clock_offset
 from runtime.sites.membership import read_hub
@@ -18,6 +36,19 @@ from runtime.sites.names import PROTOCOL, call_subject
 
 if TYPE_CHECKING:
     from nats.aio.client import Client as Nats
+
+
+# What a site may reply to each request: one that was taken over by somebody breaks nothing but itself.
+REPLIES: dict[type[Message], type[Message]] = {
+    ForgetRequest: ForgetReply,
+    HelloRequest: Hello,
+    RecallRequest: RecallReply,
+    ScanRequest: ScanReply,
+    SpansRequest: SpansReply,
+    StatusRequest: MemoryStatus,
+    TimelineRequest: TimelineReply,
+    ViewRequest: View,
+}
 
 
 class Sites:
@@ -96,10 +127,14 @@ class Sites:
         """
         try:
             reply = await self._caller.call(call_subject(site), request, deadline_s or self.deadline_s)
+            if not isinstance(reply, REPLIES[type(request)]):
+                raise DecodeError(f"{type(reply).__name__} is no reply to {type(request).__name__}")
         except RemoteError as error:
             if error.kind == StoreError.__name__:
                 raise StoreError(f"{site}: {error}") from error
             self._away[site] = f"could not answer ({error})"
+        except DecodeError:
+            self._away[site] = "answers in a way that is not understood"
         except CallError as error:
             self._away[site] = str(error)
         else:

@@ -15,7 +15,9 @@ from msgspec import Struct
 from runtime.sites.membership import write_private
 
 NAME = "generations.json"
-KEPT = 2000
+KEPT = 500
+# More than are given between two times that the file is written.
+SKIPPED = 1000
 
 
 class _Page(Struct, frozen=True):
@@ -33,6 +35,9 @@ class Generations:
         except (OSError, msgspec.DecodeError):
             page = _Page([0], [{}])
         self._numbers, self._of_sites = page.numbers, page.of_sites
+        if self._numbers[-1]:  # those given after the file was written last are not given again
+            self._numbers.append(self._numbers[-1] + SKIPPED)
+            self._of_sites.append(self._of_sites[-1])
 
     @property
     def newest(self) -> int:

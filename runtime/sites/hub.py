@@ -110,7 +110,9 @@ class RunningHub:
             except CallError as error:
                 self._say(site, f"{site} {error}")
                 return
-            assert isinstance(hello, Hello)
+            if not isinstance(hello, Hello):
+                self._say(site, f"{site} answers in a way that is not understood")
+                return
             self._say(site, "; ".join([f"{site} is here, version {hello.version}", *told_of(hello, began_s)]))
             if not await copy.is_there() and await origin.is_there():
                 await copy.make_mirror()

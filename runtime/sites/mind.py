@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 TALKED = ("question", "answer")
 FORGET_S = 1800.0
 GREET_S = 10.0
-ANNOUNCE_S = 0.25
+ANNOUNCE_S, SAVE_S = 0.25, 5.0
 # What is known of sources may be this old when their names are sought.
 STATUS_AGE_S = 1.0
 # A question asks for the same words in several ways.
@@ -122,12 +122,15 @@ class Mind:
 
     async def _announce_forever(self) -> None:
         """Tell of what the sites have stored, a few times a second at most."""
+        saved_s = 0.0
         while True:
             await self._is_news.wait()
             self._is_news = anyio.Event()
             generation = self._generations.note({site: stored.generation for site, stored in self._stored.items()})
             self._service.publish("stored", self._merged_stored(generation))
-            await anyio.to_thread.run_sync(self._generations.save)
+            if anyio.current_time() - saved_s > SAVE_S:
+                saved_s = anyio.current_time()
+                await anyio.to_thread.run_sync(self._generations.save)
             await anyio.sleep(ANNOUNCE_S)
 
     def _merged_stored(self, generation: int) -> Stored:

@@ -98,7 +98,7 @@ def test_one_number_stands_for_the_generations_of_all_and_outlives_the_process(t
     numbers.save()
     again = Generations(tmp_path)
     assert [again.of(first, "a"), again.of(first, "b"), again.of(second, "b")] == [5, 0, 2]
-    assert again.note({"a": 1}) == second + 1  # a memory made anew: the number rises all the same
+    assert again.note({"a": 1}) > second  # a memory made anew: the number rises all the same
 
 
 @pytest.mark.parametrize(("gap_s", "is_known"), [(0.3, False), (0.6, True)])
