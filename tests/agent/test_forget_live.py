@@ -203,7 +203,7 @@ async def test_what_was_being_said_is_neither_told_nor_noticed_and_what_is_said_
     service = SimpleNamespace(
         config=Config(), log=logging.getLogger("test"), caller=lambda name: Caller(memory), serve=serve,
         has=lambda name: False, members_of=lambda role: (), ready=lambda: None, report=lambda **given: None,
-        on_control=lambda kind, handle: None, in_thread=anyio.to_thread.run_sync, folder=tmp_path,
+        on_control=lambda kind, handle: None, in_thread=anyio.to_thread.run_sync, folder=tmp_path, read_only=False,
         subscribe=subscribe, publish=lambda topic, message: notices.append(message),
     )  # fmt: skip
     with anyio.fail_after(20):
