@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,12 +11,15 @@ from typing import Any, Protocol
 import numpy as np
 from av.container import InputContainer
 
-from perception.capture.blocks import AudioBlock
+from perception.capture.blocks import SAMPLE_RATE_HZ, AudioBlock, Samples
 from perception.capture.channels import MixChannels
 from perception.capture.file import FOR_OTHERS, audio_stream, open_container
 from perception.capture.file_audio import AudioReader
 from runtime.errors import NoSoundError
 
+# Tracks whose first seconds agree so far, at a delay of up to a tenth of a second, are renditions of one sound.
+COMPARED_S, SAME = 30.0, 0.8
+_DELAY_SAMPLES = SAMPLE_RATE_HZ // 10
 # What programs write where they know no language.
 _UNTOLD = frozenset({"", "und", "mul", "zxx"})
 
@@ -49,8 +53,11 @@ def open_sound(path: str | os.PathLike[str]) -> Iterator[SoundReader]:
         if not streams:
             raise NoSoundError("no decoder for its sound" if container.streams.audio else "no audio track")
         readers = [AudioReader(container, streams[0])]
-        for stream in streams[1:]:  # each is read at its own pace
-            again = stack.enter_context(open_container(path))
+        heard = _begin_of(path, streams[0].index) if len(streams) > 1 else None
+        for stream in streams[1:]:
+            if heard is not None and _is_same(heard, _begin_of(path, stream.index)):
+                continue
+            again = stack.enter_context(open_container(path))  # each is read at its own pace
             readers.append(AudioReader(again, again.streams[stream.index]))
         yield readers[0] if len(readers) == 1 else MixedTracks(readers)
 
@@ -70,6 +77,26 @@ def own_tracks(container: InputContainer) -> list[Any]:
         and _language(stream) == language
     ]
     return [first, *beside]
+
+
+def _begin_of(path: str | os.PathLike[str], index: int) -> Samples:
+    """The first half minute of a track."""
+    with open_container(path) as container:
+        blocks = itertools.takewhile(
+            lambda block: block.t0_s < COMPARED_S, AudioReader(container, container.streams[index])
+        )
+        return np.concatenate([np.zeros(0, np.float32), *(block.samples for block in blocks)])
+
+
+def _is_same(one: Samples, other: Samples) -> bool:
+    """Whether two tracks are one sound, coded twice: each alone is as good, and both together ring."""
+    energy = float(np.sqrt(np.sum(one * one, dtype=np.float64) * np.sum(other * other, dtype=np.float64)))
+    if energy <= 0.0:
+        return not one.any() and not other.any()
+    size = 1 << (len(one) + len(other)).bit_length()
+    agreement = np.fft.irfft(np.fft.rfft(one, size) * np.conj(np.fft.rfft(other, size)), size)
+    near = np.concatenate((agreement[-_DELAY_SAMPLES:], agreement[: _DELAY_SAMPLES + 1]))
+    return float(near.max()) >= SAME * energy
 
 
 def _language(stream: Any) -> str:

@@ -144,6 +144,15 @@ def test_who_speaks_on_a_track_of_his_own_is_heard_though_the_others_speak_too(
     assert {utterance.side for utterance in both} == {"left", "right"}
 
 
+def test_one_sound_that_is_coded_twice_is_heard_once(voices: tuple[Samples, Samples], tmp_path: Path) -> None:
+    voice = voices[0]
+    hiss = 0.002 * np.random.default_rng(1).standard_normal(len(voice)).astype(np.float32)
+    later = np.concatenate((np.zeros(300, np.float32), 0.7 * voice[:-300])) + hiss
+    recorded = write(tmp_path / "twice.mkv", voice[None], later[None])
+    assert np.corrcoef(joined(read(recorded)), voice)[0, 1] > 0.9999
+    assert all(block.sides is None for block in read(recorded))
+
+
 def test_tracks_of_different_length_are_heard_each_to_its_end(voices: tuple[Samples, Samples], tmp_path: Path) -> None:
     voice = voices[0]
     begun = voice[: SAMPLE_RATE_HZ // 2]
