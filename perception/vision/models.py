@@ -12,16 +12,17 @@ from runtime.errors import WeightsError
 
 
 class VisionModels:
-    """What `FrameAnalyser` looks with, as the profile names it.
+    """What `FrameAnalyser` looks with, as the profile names it; ``opencv_threads`` are OpenCV's.
 
     Raises:
         ConfigError: the profile names an encoder or a detector that there is not.
     """
 
-    def __init__(self, perception: PerceptionConfig) -> None:
+    def __init__(self, perception: PerceptionConfig, opencv_threads: int = 1) -> None:
         check_encoder(perception.vision.describe)
         check_detector(perception.vision.detect)
         self._perception = perception
+        self._opencv_threads = opencv_threads
         self._loaded: tuple[Encoder, TextEngine | None, Detector | None] | None = None
         self._nameless = ""
 
@@ -34,7 +35,7 @@ class VisionModels:
 
         vision = self._perception.vision
         if self._loaded is None:
-            cv2.setNumThreads(1)  # two threads work already, and one core each is what they have
+            cv2.setNumThreads(self._opencv_threads)
             # The decoder is the other thread that wants a core.
             threads = max(1, self._perception.threads - 1)
             encoder = ENCODERS[vision.describe](vision, threads)

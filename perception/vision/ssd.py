@@ -21,7 +21,7 @@ _SIDE_PX = 300
 
 
 class SsdMobileNet:
-    """The network on one core; deterministic.
+    """The network, on as many cores as OpenCV may use; deterministic on any number.
 
     Raises:
         WeightsError: the weights are not on this machine, or OpenCV cannot read them.
