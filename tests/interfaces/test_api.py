@@ -109,6 +109,11 @@ def test_a_camera_at_a_glance_joins_its_sessions_by_the_clock(tmp_path: Path) ->
     only_first = page.get("/api/timeline", params={"camera": LABEL, "t1_s": BEGAN_S[0] + 300, "buckets": 1}).json()
     assert only_first["counts"]["speech"] == [1] and only_first["gaps"] == []
     assert page.get("/api/timeline", params={"camera": "cellar"}).status_code == 404
+    # Not all live sources have a session in their name.
+    opened = SourceOpened(source="hall", track="audio", uri="hall", kind="microphone", started_wall_s=BEGAN_S[0])
+    remember(client.store, gather_all(opened, SourceEnded(source="hall", track="audio", t_s=9.0), first=70))
+    what._status = None
+    assert page.get("/api/timeline", params={"camera": "hall"}).json()["source"] == "hall"
     what.close()
     client.close()
 

@@ -120,11 +120,16 @@ class State(Struct, frozen=True):
     live: tuple[str, ...]
 
 
+def label_of(source: str) -> str:
+    """What people call it, and all sessions of it."""
+    return session_of(source)[0] or source
+
+
 def source_of(record: SourceRecord, live_labels: Iterable[str]) -> Source:
-    label = session_of(record.source)[0]
+    label = label_of(record.source)
     is_live = record.kind != "file" and label in live_labels and set(record.watermarks) > set(record.ended)
     return Source(
-        source=record.source, label=label or record.source, kind=record.kind, started_wall_s=record.started_wall_s,
+        source=record.source, label=label, kind=record.kind, started_wall_s=record.started_wall_s,
         until_s=_perceived_s(record), duration_s=record.duration_s, live=is_live,
         complete=bool(record.ended) and set(record.watermarks) <= set(record.ended), missing=record.missing,
         encoders=record.encoders, ended=record.ended,
@@ -201,7 +206,7 @@ async def _sessions(served: Served, camera: str) -> list[SourceRecord]:
     Raises:
         NotThere: memory holds none.
     """
-    known = [r for r in (await served.status()).sources if r.kind != "file" and session_of(r.source)[0] == camera]
+    known = [r for r in (await served.status()).sources if r.kind != "file" and label_of(r.source) == camera]
     if not known:
         raise NotThere(f"no camera {camera!r} in memory")
     return sorted(known, key=lambda record: record.started_wall_s)
