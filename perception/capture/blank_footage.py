@@ -44,26 +44,35 @@ class BlankFootage:
         self._lock = lock
         self._log = log
         self._wanted: frozenset[Rect] = frozenset()
-        self._worker: threading.Thread | None = None
+        # Held while it is decided whether a thread is at work that takes what is wanted along.
+        self._deciding = threading.Lock()
+        self._worker = threading.Thread()
+        self._is_working = False
 
     def want(self, mask: Sequence[Rect]) -> None:
         """Have these regions be black in everything that is finished by now, in a thread of its own."""
-        self._wanted |= frozenset(mask)
-        if self._wanted and (self._worker is None or not self._worker.is_alive()):
-            self._worker = threading.Thread(target=self._work, name="blank-footage", daemon=True)
-            self._worker.start()
+        with self._deciding:
+            self._wanted |= frozenset(mask)
+            if self._wanted and not (self._is_working and self._worker.is_alive()):
+                self._is_working = True
+                self._worker = threading.Thread(target=self._work, name="blank-footage", daemon=True)
+                self._worker.start()
 
     def join(self) -> None:
         """Wait until all that is wanted is done."""
-        if self._worker is not None:
+        if self._worker.ident is not None:
             self._worker.join()
 
     def _work(self) -> None:
         with suppress(OSError):
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         done: frozenset[Rect] = frozenset()
-        while done != self._wanted:  # more may be wanted meanwhile
-            done = self._wanted
+        while True:
+            with self._deciding:
+                if done == self._wanted:
+                    self._is_working = False
+                    return
+                done = self._wanted
             for folder in sorted(self._root.iterdir(), reverse=True) if self._root.is_dir() else ():
                 if session_of(folder.name)[0] == self._label:
                     self._blank_session(folder, done)

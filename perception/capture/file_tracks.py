@@ -89,10 +89,11 @@ def _begin_of(path: str | os.PathLike[str], index: int) -> Samples:
 
 
 def _is_same(one: Samples, other: Samples) -> bool:
-    """Whether two tracks are one sound, coded twice: each alone is as good, and both together ring."""
+    """Whether two tracks are one sound, coded twice: each alone is as good, and both together ring. Of silence that is
+    not known: who speaks on one of them later must be heard."""
     energy = float(np.sqrt(np.sum(one * one, dtype=np.float64) * np.sum(other * other, dtype=np.float64)))
     if energy <= 0.0:
-        return not one.any() and not other.any()
+        return False
     size = 1 << (len(one) + len(other)).bit_length()
     agreement = np.fft.irfft(np.fft.rfft(one, size) * np.conj(np.fft.rfft(other, size)), size)
     near = np.concatenate((agreement[-_DELAY_SAMPLES:], agreement[: _DELAY_SAMPLES + 1]))

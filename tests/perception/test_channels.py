@@ -14,6 +14,7 @@ from perception.audio.channels import is_clipped, say_different_things
 from perception.audio.pipeline import Hearing
 from perception.audio.sounds import Sound
 from perception.audio.vad import Utterance, VoiceActivity, load_silero
+from perception.capture import file_tracks
 from perception.capture.blocks import SAMPLE_RATE_HZ, AudioBlock, Samples, level_db
 from perception.capture.channels import MixChannels
 from perception.capture.file_tracks import open_sound
@@ -151,6 +152,15 @@ def test_one_sound_that_is_coded_twice_is_heard_once(voices: tuple[Samples, Samp
     recorded = write(tmp_path / "twice.mkv", voice[None], later[None])
     assert np.corrcoef(joined(read(recorded)), voice)[0, 1] > 0.9999
     assert all(block.sides is None for block in read(recorded))
+
+
+def test_of_tracks_that_begin_silent_both_are_heard(
+    voices: tuple[Samples, Samples], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_tracks, "COMPARED_S", 1.0)
+    late = np.concatenate((np.zeros(2 * SAMPLE_RATE_HZ, np.float32), voices[0]))
+    recorded = write(tmp_path / "late.mkv", np.zeros((1, len(late)), np.float32), late[None])
+    assert len(utterances(read(recorded))) == 1
 
 
 def test_tracks_of_different_length_are_heard_each_to_its_end(voices: tuple[Samples, Samples], tmp_path: Path) -> None:
