@@ -71,10 +71,11 @@ def spelled(row: Row, among: Sequence[Observation]) -> Row:
         return row
     written = [o for o in among if o.channel == "text" and any(_is_shown(o, u) for u in row.cites)]
     told, shown = row.told, []
+    parts = _by_sound(told) if written else {}
     for o in written:
         for name in _names(o.text):
-            if (better := _with_name(told, name)) != told:
-                told = better
+            if (better := _with_name(told, name, parts)) != told:
+                told, parts = better, _by_sound(better)
                 shown.append(o)
     return msgspec.structs.replace(row, told=told, cites=unique([*row.cites, *shown])) if shown else row
 
@@ -90,18 +91,26 @@ def _names(text: str) -> Iterator[str]:
             yield word if not word.isupper() else word.capitalize()
 
 
-def _with_name(told: str, name: str) -> str:
-    """``told`` with ``name`` for up to three words of it in a row that sound the same."""
+def _by_sound(told: str) -> dict[str, list[tuple[int, int]]]:
+    """Where up to three words in a row begin and end, by their sound, single words first."""
     heard = list(_WORD.finditer(told))
-    if any(word[0].casefold() == name.casefold() for word in heard):
-        return told
-    wanted = _sound(name)
+    found: dict[str, list[tuple[int, int]]] = {}
     for count in (1, 2, 3):
         for first, last in zip(heard, heard[count - 1 :], strict=False):
-            part = told[first.start() : last.end()]
-            alike = ratio(part.replace(" ", "").casefold(), name.casefold())
-            if _sound(part) == wanted and alike >= LETTERS_ALIKE * (len(wanted) < SOUNDS):
-                return told[: first.start()] + name + told[last.end() :]
+            found.setdefault(_sound(told[first.start() : last.end()]), []).append((first.start(), last.end()))
+    return found
+
+
+def _with_name(told: str, name: str, parts: dict[str, list[tuple[int, int]]]) -> str:
+    """``told`` with ``name`` for the first of its ``parts`` that sounds the same, unless it has the name already."""
+    wanted = _sound(name)
+    alike = parts.get(wanted, [])
+    if any(told[begin:end].casefold() == name.casefold() for begin, end in alike):
+        return told
+    least = LETTERS_ALIKE * (len(wanted) < SOUNDS)
+    for begin, end in alike:
+        if ratio(told[begin:end].replace(" ", "").casefold(), name.casefold()) >= least:
+            return told[:begin] + name + told[end:]
     return told
 
 
