@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -17,8 +18,6 @@ from runtime.errors import MediaError
 DECODER = "perception.capture.clip"
 # Starting takes half a second, each picture 20 to 200 ms; a film without keyframes more.
 DEADLINE_S = 8.0
-# Times are kept to the millisecond, and a seek to a keyframe that lies a little later goes beyond it.
-SEEK_LATE_S = (0.0, 0.02, 0.05)
 
 
 class StillsOrder(Struct, frozen=True):
@@ -52,20 +51,15 @@ def main() -> int:
     clips: Any = importlib.import_module(DECODER)
     found: dict[float, bytes] = {}
     for t_s in order.moments_s:
-        for late_s in SEEK_LATE_S:
-            begin_s = t_s + late_s
-            still = clips.ClipOrder(
-                stretches=((begin_s, begin_s + 1e-3),),
-                out="",
-                pieces=(clips.Piece(order.path),),
-                fingerprint=order.fingerprint,
-                mask=order.mask,
-            )
-            try:
-                found[t_s] = clips.still(still)
-                break
-            except MediaError:
-                continue
+        still = clips.ClipOrder(
+            stretches=((t_s, t_s + 1e-3),),
+            out="",
+            pieces=(clips.Piece(order.path),),
+            fingerprint=order.fingerprint,
+            mask=order.mask,
+        )
+        with suppress(MediaError):
+            found[t_s] = clips.still(still)
     sys.stdout.buffer.write(msgspec.msgpack.encode(found))
     return 0
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import av
 import cv2
+import msgspec
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.audio.resampler import AudioResampler
@@ -39,6 +40,8 @@ _JITTER_S = 0.06
 _CLOCK_HZ = 90_000
 # By preference; the last is in every FFmpeg.
 _ENCODERS = {"libx264": {"preset": "veryfast", "crf": "24"}, "libopenh264": {}, "mpeg4": {}}
+# Times are kept to the millisecond, and a seek to a keyframe that lies a little later goes beyond it.
+SEEK_LATE_S = (0.0, 0.02, 0.05)
 # How far before a stretch the sound is sought: a decoder needs to settle.
 _SETTLE_S = 1.0
 
@@ -111,8 +114,12 @@ def still(order: ClipOrder) -> bytes:
     if order.fingerprint:
         _check_same(order.pieces[0].path, order.fingerprint)
     newest: Any = None
-    for _, image in _pictures(order, 0):
-        newest = image
+    for late_s in SEEK_LATE_S:
+        later = tuple((t0_s + late_s, t1_s + late_s) for t0_s, t1_s in order.stretches)
+        for _, image in _pictures(msgspec.structs.replace(order, stretches=later), 0):
+            newest = image
+        if newest is not None:
+            break
     if newest is None:
         raise MediaError("it shows no picture then")
     coded, jpeg = cv2.imencode(".jpg", newest, [cv2.IMWRITE_JPEG_QUALITY, 90])
