@@ -125,7 +125,7 @@ async def test_now_is_asked_of_every_camera_that_runs_and_of_none_in_a_pause(tmp
 
     with (
         Loopback(moving_square((800, 600)), rate_hz=10.0, clip_s=1.0) as door,
-        Loopback(moving_square((640, 400)), rate_hz=10.0, clip_s=1.0) as garden,
+        Loopback(moving_square((800, 480)), rate_hz=10.0, clip_s=1.0) as garden,
     ):
         async with serve_chat(script) as server:
             named = (f"door={door.url('mjpeg')}", f"garden={garden.url('mjpeg')}")
@@ -143,6 +143,6 @@ async def test_now_is_asked_of_every_camera_that_runs_and_of_none_in_a_pause(tmp
             agent.terminate()
             err = await anyio.to_thread.run_sync(lambda: agent.communicate(timeout=60)[1])
     assert "Traceback" not in err
-    assert sorted(requests[0]) == [(640, 400), (800, 600)], "whole pictures, not what is kept of them"
+    assert sorted(requests[0]) == [(800, 480), (800, 600)], "whole pictures, not what is kept of them"
     assert paused["answer"].startswith("Watching is paused since ")
-    assert not {(640, 400), (800, 600)} & set(requests[1]), "what is kept of them"
+    assert not {(800, 480), (800, 600)} & set(requests[1]), "what is kept of them, 768 px wide at most"
