@@ -20,8 +20,8 @@ from reasoning.answer.draft import Claim, Draft, Verdict, mark
 from reasoning.answer.foreign import tell_foreign
 from reasoning.answer.told import Told, name_source
 from reasoning.backends import Backend
-from reasoning.conversation import Conversation, Conversations, PastTurn, as_observations, as_topic
-from reasoning.query.context import Context
+from reasoning.conversation import Conversation, Conversations, PastTurn, as_observations
+from reasoning.query.context import Context, Exchange
 from reasoning.query.memory_client import MemoryClient
 from reasoning.query.present import CallsWatcher, Present
 from reasoning.query.recordings import Recordings
@@ -47,7 +47,6 @@ from runtime.messages import (
     CorrectionFacts,
     Observation,
     PartialTranscript,
-    ScanRequest,
     StatusRequest,
     TraceStep,
     View,
@@ -87,25 +86,22 @@ class Composed(Struct, frozen=True):
             return ()
         answer, conversation = self.answer, self.conversation
         correction = self.said.correction if self.said is not None else None
-        leaned = self.asked.leaned
-        observations = as_observations(conversation, answer.question, leaned, answer, self.view)
+        leaned = self.asked.leaned and bool(answer.understood)
+        observations = as_observations(conversation, leaned, answer, self.view)
         if correction is not None:
             observations += (correction,)
         corrected = correction.facts(CorrectionFacts).asked if correction is not None else ""
-        folded = conversation.add(
+        conversation.add(
             PastTurn(
                 asked=answer.question,
                 understood=answer.understood or corrected or answer.question,
                 answer=answer.answer,
                 abstained=answer.abstained,
-                leaned=leaned,
                 cites=answer.citations,
                 ids=tuple(o.id for o in observations),
                 frame=None if corrected else self.asked.frame,
             )
         )
-        if folded and observations:
-            observations += (as_topic(conversation, folded, observations[0]),)
         return observations
 
 
@@ -159,7 +155,7 @@ class Composer:
             self._memory,
             asked.view,
             limit=self._config.recall_limit,
-            history=conversation.history() if len(before) == len(conversation.turns) else (),
+            history=tuple(Exchange(turn.understood, turn.answer) for turn in before),
             being_said=" / ".join(said_now) if asked.frame.is_now and request.as_of_s is None else "",
             present=self._present(request, asked),
             now_wall_s=request.asked_wall_s,
@@ -263,10 +259,7 @@ class Composer:
 
     async def _cited(self, turn: PastTurn, view: View) -> tuple[Observation, ...]:
         """What a past turn cited, as far as it still exists."""
-        ids = tuple(c.id for c in turn.cites)
-        if not ids:
-            return ()
-        return (await self._memory.scan(ScanRequest(view=view, ids=ids, limit=len(ids)))).observations
+        return await Context(self._memory, view).by_id(c.id for c in turn.cites)
 
 
 def _is_visible(turn: PastTurn, view: View) -> bool:

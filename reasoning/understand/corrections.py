@@ -3,7 +3,7 @@
 "No, that was Anna" rejects the last answer and says what is right; "the red car is Bob's" and "remember that my keys
 are in the drawer" tell something new. Either is stored as a `correction` whose evidence is what the answer had
 cited, so that it is found again by what it is about, survives a restart, and can itself be corrected: what has a
-correction as evidence takes its place. By rule and pure but for `corrections_for`, which reads memory.
+correction as evidence takes its place. Pure but for `corrections_for`, which reads memory.
 """
 
 from __future__ import annotations
@@ -12,21 +12,24 @@ import datetime
 import re
 import zlib
 from collections.abc import Sequence
-from typing import Literal
 
 from msgspec import Struct
 
 from reasoning.answer.draft import Claim, Draft, refusal
 from reasoning.conversation import PastTurn
 from reasoning.query.context import Context
+from reasoning.query.rows import cover
+from reasoning.query.wanted import Wanted
 from reasoning.understand.frame import Frame
 from reasoning.understand.grammar import parse_question
-from runtime.language.lexicon import STOP_WORDS
+from reasoning.understand.slips import WORDS_READ, plain_text
+from runtime.language import lexicon
 from runtime.language.lists import quote, sentence
-from runtime.language.normalise import fold, words
+from runtime.language.match import Text
+from runtime.language.normalise import tokenise, words
 from runtime.language.stem import stem
 from runtime.language.times import parse_times
-from runtime.language.values import value_in
+from runtime.language.values import has_finder, value_in
 from runtime.messages import (
     PERCEIVED_CHANNELS,
     CorrectionFacts,
@@ -38,42 +41,20 @@ from runtime.messages import (
 )
 from runtime.moments import Moments
 
-Form = Literal["time", "number", "colour", "place", "name"]
-
-# A correction bears on a question that shares so much of its content words with what it is about.
-ABOUT_SHARE = 0.65
-# With the same evidence, less will do.
-ABOUT_SHARE_SAME_EVIDENCE = 0.5
-BEST_HITS = 3
+# A correction bears on a question so much of which it is about, 0..1.
+ABOUT_SHARE = 0.6
 CORRECTIONS_READ = 400
 TOLD = 2
+_TIMES = ("moment", "hour", "date", "duration")
 
-_LEAD = re.compile(
-    r"^(?:(?:no+|nope|wrong|incorrect|actually|correction|not (?:true|right|correct)|"
-    r"(?:that|it|this)(?:'?s| is| was) (?:not (?:true|right|correct|it)|wrong|incorrect|false|a mistake)|"
-    r"you(?:'?re| are| were) (?:wrong|mistaken)|i (?:already )?told you)\b[\s,.:;!-]*)+",
-    re.IGNORECASE,
-)
-_TELLS = re.compile(
-    r"^(?:please )?(?:remember|note|keep in mind|for the record|by the way|know)[\s,:]+(?:that\s+)?(?=\w)",
-    re.IGNORECASE,
-)
-_POINTS = re.compile(
-    r"^(?:it|that|this|he|she|they|there)\b(?:'s\b|'re\b|\s+(?:was|is|were|are|had|has|said)\b)", re.IGNORECASE
-)
-_STATES = re.compile(
-    r"^(?:the|my|our|your|his|her|their|this|that|[A-Z]\w+(?:'s)?)\b.*?\b(?:is|are|was|were|isn't|aren't|wasn't|weren't|"
-    r"belongs? to|lives?|works?|means|has|had)\b\s+\S"
-)
-_ASKS = re.compile(
-    r"^(?:what|who|whose|whom|where|when|why|how|which|is|are|was|were|do|does|did|can|could|will|would|has|have|had|"
-    r"should|tell|show|describe|list|count|find|summari[sz]e|explain|give|name)\b"
-)
-_WH = re.compile(r"\b(?:what|who|whose|where|when|why|how|which)\b")
-# What a statement can be the answer to, by the types of the values in it.
-_TYPES: dict[Form, tuple[str, ...]] = {
-    "time": ("hour", "date", "duration"), "number": ("number",), "colour": ("colour",), "place": ("place",)
-}  # fmt: skip
+_ASK = frozenset("what who whose whom where when why how which".split())
+_ORDER = frozenset("tell show find explain give".split())
+_POINT = frozenset("it that this he she they there".split())
+_DETERMINERS = frozenset("the my our your his her their this that".split())
+_STATE = frozenset("is are was were belong belongs live lives work works mean means have has had".split())
+# Words that say nothing by themselves; "me" and "both" do.
+_EMPTY = lexicon.STOP_WORDS - {"me", "both", "mine", "ours", "yours", "hers", "theirs", "off", "on", "out", "again"}
+_OWNED = re.compile(r"\w's\b|\b(?:belongs? to|mine|ours)\b", re.IGNORECASE)
 
 
 class Correction(Struct, frozen=True):
@@ -86,38 +67,37 @@ class Correction(Struct, frozen=True):
 
 def parse_correction(text: str, last: PastTurn | None) -> Correction | None:
     """What ``text`` corrects or tells; None where it is a question or an order. ``last`` is the turn before."""
-    plain = " ".join(text.split()).strip()
-    if not plain or plain.endswith("?"):
+    plain = " ".join(text.split())
+    tokens = tokenise(plain, WORDS_READ)
+    stems = [stem(token.word) for token in tokens]
+    told, rejected = lexicon.TELLING.leading(stems), lexicon.REJECTING.leading(stems)
+    rest = tokens[told or rejected :]
+    statement = plain[rest[0].start :].rstrip(".! ") if rest else ""
+    said = words(plain_text(statement))
+    if plain.endswith("?") or not tokens or _asks(said):
         return None
-    if tells := _TELLS.match(plain):
-        told = plain[tells.end() :].rstrip(".! ")
-        if _WH.match(fold(told)):
-            return None
-        return Correction(told if _tells_something(told) else "", corrects=False)
-    lead = _LEAD.match(plain)
-    rest = plain[lead.end() :] if lead else plain
-    low = fold(rest)
-    if _ASKS.match(low) or low.startswith(("i mean ", "i meant ")):  # that is the question before, put right
+    if not set(said) - _EMPTY:
+        statement = ""
+    if told:
+        return Correction(statement, corrects=False)
+    is_named = statement[:1].isupper()
+    if rejected:
+        return Correction(statement, corrects=True) if last and (len(said) != 1 or is_named) else None
+    if not statement or _ASK & set(said):
         return None
-    statement = rest.rstrip(".! ")
-    if lead:
-        if last is None:
-            return None
-        if not statement:
-            # A bare "no" may be no more than an exclamation.
-            return (
-                Correction("", corrects=True) if len(words(lead[0])) > 1 or fold(lead[0]).startswith("wrong") else None
-            )
-        if len(words(statement)) < 2 and not _is_name(statement):
-            return None
-        return Correction(statement if _tells_something(statement) else "", corrects=True)
-    if _WH.search(low) or not _tells_something(statement):
-        return None
-    if last is not None and _POINTS.match(statement):
+    if last is not None and said[0] in _POINT and said[1:2] and said[1] in _STATE | {"said"}:
         return Correction(statement, corrects=True)
-    if _STATES.match(statement[:1].upper() + statement[1:] if low.startswith(("the ", "my ")) else statement):
+    if _STATE & set(said[1:-1]) and (is_named or said[0] in _DETERMINERS):
         return Correction(statement, corrects=False)
     return None
+
+
+def _asks(said: Sequence[str]) -> bool:
+    """Whether it is a question without its mark, an order, or the question before put right ("I mean the red one")."""
+    stems = [stem(word) for word in said]
+    if not said:
+        return False
+    return said[0] in _ORDER or stems[:2] == ["i", "mean"] or lexicon.OPENINGS.at(stems, 0) is not None
 
 
 def as_correction(said: Correction, conversation: str, last: PastTurn | None, view: View) -> Observation | None:
@@ -154,23 +134,19 @@ def acknowledge(said: Correction, cited: Sequence[Observation], moments: Moments
 
 async def corrections_for(frame: Frame, context: Context) -> tuple[Observation, ...]:
     """The user's own words that bear on a question, newest first; what was corrected again is left out."""
-    if frame.reduce in ("summary", "now") or frame.about or not (asked := _content(frame.text)):
+    if frame.reduce in ("summary", "now") or frame.about:
         return ()
     request = ScanRequest(view=context.view, channels=("correction",), newest_first=True, limit=CORRECTIONS_READ)
     known = (await context.memory.scan(request)).observations
     replaced = {id_ for o in known for id_ in o.evidence}
-    standing = [o for o in known if o.id not in replaced]
-    if not standing:
-        return ()
-    best = {hit.observation.id for hit in (await context.recall(frame.query))[:BEST_HITS]}
+    wanted = Wanted(frame)
     found = []
-    for o in standing:
-        share = len(asked & _about(o)) / len(asked)
-        enough = ABOUT_SHARE_SAME_EVIDENCE if best.intersection(o.evidence) else ABOUT_SHARE
-        if share >= enough and _answers(o, frame) and await _in_time(o, context):
+    for o in known:
+        share = cover(wanted.names, Text(_about(o)), wanted.weights).share
+        if share >= ABOUT_SHARE and o.id not in replaced and _answers(o, frame) and await _in_time(o, context):
             found.append((share, o))
-    found.sort(key=lambda pair: -pair[0])
-    return tuple(o for share, o in found if share == found[0][0])[:TOLD]
+    best = max((share for share, _ in found), default=0.0)
+    return tuple(o for share, o in found if share == best)[:TOLD]
 
 
 async def tell_corrections(found: Sequence[Observation], context: Context, moments: Moments) -> Draft:
@@ -188,37 +164,30 @@ def takes_the_place(frame: Frame) -> bool:
     return frame.reduce != "exists"
 
 
-def form_of(statement: str) -> set[Form]:
-    """What a statement can be the answer to."""
-    forms = {form for form, types in _TYPES.items() if any(value_in(type_, statement) for type_ in types)}
-    if parse_times(statement, datetime.datetime.now(datetime.UTC)).said:
-        forms.add("time")
-    if not forms or _is_name(statement) or "'s" in statement:
-        forms.add("name")
-    return forms
-
-
-# What a question asks for -> what the statement must be able to be.
-_FORM_OF: dict[str, Form] = {
-    "moment": "time", "hour": "time", "date": "time", "number": "number", "colour": "colour", "place": "place",
-    "name": "name",
-}  # fmt: skip
-
-
-def _form_asked(text: str) -> Form | None:
-    frame = parse_question(text, datetime.datetime.now(datetime.UTC))
-    return "number" if frame.reduce == "count" else _FORM_OF.get(frame.expects)
+def _about(correction: Observation) -> str:
+    """What it tells of: what was asked then, and what is told."""
+    owner = "owner owns belongs" if _OWNED.search(correction.text) else ""
+    return f"{correction.facts(CorrectionFacts).asked} {correction.text} {owner}"
 
 
 def _answers(correction: Observation, frame: Frame) -> bool:
-    """Whether it is of the kind the question asks for."""
-    asked = correction.facts(CorrectionFacts).asked
-    forms = form_of(correction.text)
-    wanted = "number" if frame.reduce == "count" else _FORM_OF.get(frame.expects)
-    if wanted is not None:
-        return wanted in forms or (bool(asked) and _form_asked(asked) == wanted)
-    # A time or a number alone answers no "what": unless that was what it was asked to.
-    return not asked or bool(forms & {"name", "place", "colour"}) or _form_asked(asked) is None
+    """Whether it is of the kind the question asks for: it was said to such a question, or holds such a value."""
+    now = datetime.datetime.now(datetime.UTC)
+    wanted, told_to = _kind(frame), _kind(parse_question(correction.facts(CorrectionFacts).asked, now))
+    if wanted == told_to or not _is_typed(wanted):
+        return not _is_typed(told_to) or wanted == told_to  # a time or a number alone answers no "what"
+    if wanted == "time" and parse_times(correction.text, now).said:
+        return True
+    return any(value_in(kind, correction.text) for kind in (_TIMES if wanted == "time" else (wanted,)))
+
+
+def _kind(frame: Frame) -> str:
+    return "number" if frame.reduce == "count" else "time" if frame.expects in _TIMES else frame.expects
+
+
+def _is_typed(kind: str) -> bool:
+    """Whether it can be told what is of a kind; anything may be a name."""
+    return kind == "time" or (has_finder(kind) and kind != "name")
 
 
 async def _in_time(correction: Observation, context: Context) -> bool:
@@ -227,37 +196,3 @@ async def _in_time(correction: Observation, context: Context) -> bool:
         return True
     about = {o.id for o in await context.by_id(correction.evidence)}
     return any(o.id in about for o in await context.scan(*PERCEIVED_CHANNELS))
-
-
-def _about(correction: Observation) -> set[str]:
-    told = f"{correction.facts(CorrectionFacts).asked} {correction.text}"
-    found = _content(told)
-    if re.search(r"\w's\b|\bbelongs? to\b|\bmine\b|\bours\b", fold(correction.text)):
-        found |= {stem("owner"), stem("own"), stem("owns"), stem("belong"), stem("whose")}
-    return found
-
-
-def _content(text: str) -> set[str]:
-    return {stem(word) for word in words(text) if word not in STOP_WORDS and len(word) > 1} - _ASKING
-
-
-# How a question asks for a thing says nothing of what it is about.
-_ASKING = {stem(word) for word in ("leave", "left", "put", "see", "saw", "seen", "find", "last", "know", "tell", "say")}
-
-
-def _tells_something(statement: str) -> bool:
-    """Whether any word of it says more than "that was the"."""
-    return any(word not in _EMPTY for word in words(statement))
-
-
-# Words that say nothing by themselves; "me" and "both" do.
-_EMPTY = frozenset(
-    """a an the this that these those there here it it's its is are was were be been being am do does did done has have
-    had having can could will would shall should may might must of at to from by for with and or but nor so if than
-    then as not no yes now please exactly actually really just only such s t ll re ve d isn't aren't wasn't weren't"""
-    .split()
-)  # fmt: skip
-
-
-def _is_name(text: str) -> bool:
-    return bool(re.search(r"(?<!^)(?<![.!?] )\b[A-Z][a-z]+", text)) or bool(re.fullmatch(r"[A-Z][\w'-]+", text))

@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from reasoning.answer.draft import Draft, refusal
-from reasoning.conversation import PastTurn, frame_of
+from reasoning.conversation import PastTurn
 from reasoning.query.present import together
 from reasoning.understand.follow_up import Recalled, Resolved, Unclear, resolve
 from reasoning.understand.frame import Frame
@@ -72,7 +72,9 @@ def understand(
         return Asked(frame, view)
     last = before[-1] if before else None
     cited = next((turn for turn in reversed(before[-GOES_BACK:]) if turn.cites), None)
-    found: Resolved | None = resolve(text, frame, last, frame_of(last) if last is not None else None, cited)
+    # What it was understood as is lost in a restart.
+    asked_before = (last.frame or parse_question(last.understood, now)) if last is not None else None
+    found: Resolved | None = resolve(text, frame, last, asked_before, cited)
     if isinstance(found, Unclear):
         return Asked(
             frame,

@@ -44,6 +44,13 @@ class PhraseTable:
                 return Phrase(value, start, len(wanted))
         return None
 
+    def leading(self, stems: Sequence[str]) -> int:
+        """How many of the first words are phrases of it."""
+        at = 0
+        while at < len(stems) and (found := self.at(stems, at)) is not None:
+            at += found.length
+        return at
+
     def find(self, stems: Sequence[str]) -> Iterator[Phrase]:
         """All phrases of it, in order, none over another."""
         at = 0
@@ -96,6 +103,8 @@ ON_FOOT: frozenset[str] = frozenset(LEXICON["on_foot"])
 IMPLIES: dict[str, str] = LEXICON["implies"]
 RECALLED = table(LEXICON["recalled"])
 STEPS = table(LEXICON["steps"])
+REJECTING = table({"": LEXICON["rejecting"]})
+TELLING = table({"": LEXICON["telling"]})
 TALK = table(LEXICON["talk"])
 LANGUAGES: dict[str, dict[str, str]] = LEXICON["languages"]
 PRESENCE = table(LEXICON["presence"])

@@ -170,8 +170,9 @@ class CorrectionFacts(ChannelFacts, frozen=True):
 class DerivedFacts(ChannelFacts, frozen=True):
     """What was made of other observations.
 
-    ``kind``: "topic" of a conversation, "notice" of a standing query, "caption" of a picture or "hour" in a paragraph;
-    the last two were composed by ``model``, and are evidence. The others tell again what is evidence itself.
+    ``kind``: "notice" of a standing query, "caption" of a picture or "hour" in a paragraph; the last two were composed
+    by ``model``, and are evidence. The first tells again what is evidence itself, as does "topic", of a conversation,
+    which older memories hold.
     """
 
     kind: str = ""
