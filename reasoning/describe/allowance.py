@@ -10,7 +10,7 @@ WINDOW_S = 3600.0
 
 
 class Allowance:
-    """So many calls and tokens in any hour; ``tokens`` 0 or less counts none."""
+    """So many calls (1 or more) and tokens in any hour; ``tokens`` 0 or less counts none."""
 
     def __init__(self, calls: int, tokens: int, clock: Clock) -> None:
         self._calls = calls
@@ -27,13 +27,9 @@ class Allowance:
         now_s = self._clock.now()
         while self._spent and now_s - self._spent[0][0] >= WINDOW_S:
             self._spent.popleft()
-        if not self._calls:
-            return WINDOW_S
-        calls, tokens = len(self._spent), sum(n for _, n in self._spent)
+        wait_s, calls, tokens = 0.0, len(self._spent), sum(n for _, n in self._spent)
         for spent_s, n in self._spent:
-            if calls < self._calls and (tokens < self._tokens or self._tokens <= 0):
+            if calls < self._calls and not 0 < self._tokens <= tokens:
                 break
-            calls, tokens = calls - 1, tokens - n
-            if calls < self._calls and (tokens < self._tokens or self._tokens <= 0):
-                return max(0.0, spent_s + WINDOW_S - now_s)
-        return 0.0
+            wait_s, calls, tokens = spent_s + WINDOW_S - now_s, calls - 1, tokens - n
+        return max(0.0, wait_s)

@@ -36,8 +36,6 @@ _WHOLLY_QUOTED = re.compile(r'^["“]([^"“”]*)["”]$')
 _LEAD = re.compile(
     r"^(?:(?:caption|description)\s*:\s*|(?:the|this) (?:image|picture|photo|frame) (?:shows|depicts) )", re.IGNORECASE
 )
-# Characters of the note of what is seen that stand for nothing: an id of the same moment may be of a notice too.
-_CAPTION_K, _HOUR_K = zlib.crc32(CAPTION.encode()), zlib.crc32(HOUR.encode())
 
 _CAPTION_TASK = (
     "You describe pictures of cameras and recordings for a memory that is searched by words later. Write one to three "
@@ -105,28 +103,27 @@ def tidy(reply: str, longest: int) -> str:
 
 def as_caption(frame: Observation, text: str, model: str) -> Observation:
     """A description of a frame as memory keeps it; one without words says that nothing could be made out."""
-    return Observation(
-        id=observation_id(frame.source, "derived", frame.t0_s, _CAPTION_K),
-        source=frame.source,
-        channel="derived",
-        t0_s=frame.t0_s,
-        t1_s=frame.t1_s,
-        text=text,
-        data=DerivedFacts(kind=CAPTION, model=model),
-        evidence=(frame.id,),
-    )
+    return _derived(CAPTION, frame.t0_s, frame.t0_s, (frame,), text, model)
 
 
 def as_hour(told: Sequence[Observation], hour: int, text: str, model: str) -> Observation:
     """The paragraph of an hour (the ``hour``-th of its source, from 0), which rests on all that it was made of."""
-    first, last = told[0], max(told, key=lambda o: o.t1_s)
+    return _derived(HOUR, hour * HOUR_S, round_time(max(hour * HOUR_S, told[0].t0_s)), told, text, model)
+
+
+def _derived(
+    kind: str, id_s: float, t0_s: float, evidence: Sequence[Observation], text: str, model: str
+) -> Observation:
+    """An observation of this kind, of the moment ``id_s`` by its id: one of a kind of each moment."""
+    source = evidence[0].source
     return Observation(
-        id=observation_id(first.source, "derived", hour * HOUR_S, _HOUR_K),
-        source=first.source,
+        # The kind is part of it: an id of the same moment may be of a notice too.
+        id=observation_id(source, "derived", id_s, zlib.crc32(kind.encode())),
+        source=source,
         channel="derived",
-        t0_s=round_time(max(hour * HOUR_S, first.t0_s)),
-        t1_s=last.t1_s,
+        t0_s=t0_s,
+        t1_s=max(o.t1_s for o in evidence),
         text=text,
-        data=DerivedFacts(kind=HOUR, model=model),
-        evidence=tuple(o.id for o in told),
+        data=DerivedFacts(kind=kind, model=model),
+        evidence=tuple(o.id for o in evidence),
     )

@@ -12,8 +12,6 @@ import math
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 
-from msgspec import Struct
-
 from reasoning.backends.chat_model import ChatMessage, ChatModel
 from reasoning.backends.whole_reply import whole_reply
 from reasoning.describe.allowance import Allowance
@@ -31,6 +29,7 @@ from reasoning.describe.captions import (
 )
 from reasoning.describe.choose import Chooser, Hour, is_describable
 from reasoning.leisure import Leisure
+from reasoning.query.context import Context
 from reasoning.query.memory_client import MemoryClient
 from reasoning.safety.untrusted import Guard
 from runtime.clock import Clock
@@ -48,6 +47,7 @@ from runtime.messages import (
     View,
     ViewRequest,
 )
+from runtime.stretches import goes_on
 
 # After this long without work memory is looked at again; a model that is away is looked for less and less often.
 LOOK_AGAIN_S = 5.0
@@ -59,13 +59,6 @@ ATTEMPTS = 3
 FAILED_KEPT = 4096
 SIGHTLESS = "sees no pictures, so nothing can be described with it"
 NO_MODEL = "no language model answers here, so nothing can be described; `doctor` says how to get one"
-
-
-class Described(Struct, frozen=True):
-    """One thing that was described, and the observation of it; of an hour the paragraph."""
-
-    observation: Observation
-    is_hour: bool = False
 
 
 class Describer:
@@ -140,7 +133,7 @@ class Describer:
         made, _ = await self._next(model, "")
         return LOOK_AGAIN_S if made is None else 0.0
 
-    async def _next(self, model: ChatModel, source: str) -> tuple[Described | None, Hour]:
+    async def _next(self, model: ChatModel, source: str) -> tuple[Observation | None, Hour]:
         """What is described next, and the hour it is of as it was before; None where there is nothing.
 
         Raises:
@@ -165,10 +158,10 @@ class Describer:
                     continue
                 skip = frozenset(id_ for id_, times in self._failed.items() if times >= ATTEMPTS)
                 hour = await self._chooser.hour(view, record, number, skip)
-                if hour.is_complete and (back or set(record.watermarks) <= set(record.ended)):
-                    self._complete.add((record.source, number))
-                if not hour.is_complete:
+                if hour.frames or hour.told:
                     yield hour
+                elif back or not goes_on(record):
+                    self._complete.add((record.source, number))
 
     async def _records(self) -> tuple[SourceRecord, ...]:
         """The sources, as they were a while ago at most: to count what memory holds takes it as long as an answer."""
@@ -177,35 +170,32 @@ class Describer:
             self._records_until_s = self._clock.now() + RECORDS_S
         return self._known
 
-    async def _describe(self, model: ChatModel, view: View, hour: Hour) -> Described | None:
+    async def _describe(self, model: ChatModel, view: View, hour: Hour) -> Observation | None:
         """Describe the first picture of an hour that can be, or the hour; None where nothing can.
 
         Raises:
             ModelError: the model failed.
         """
         for frame in hour.frames:
-            shown = await self._chooser.with_picture(view, frame)
-            if shown is None or shown.payload is None:
+            shown = await Context(self._memory, view).by_id((frame.id,), pictures=True)
+            if not shown or shown[0].payload is None:  # it is not kept any more
                 self._fail(frame, ATTEMPTS)
                 continue
             try:
-                reply = await self._ask(model, caption_messages(shown.payload), self._options.caption_tokens)
+                reply = await self._ask(model, caption_messages(shown[0].payload), self._options.caption_tokens)
             except ModelError:
                 self._fail(frame)
                 raise
             if is_sightless(reply):
                 self._sightless = model.name
                 raise ModelError(f"{model.name} {SIGHTLESS}")
-            made = Described(as_caption(frame, tidy(reply, CAPTION_LONGEST), model.name))
-            await self._keep(made)
             self._failed.pop(frame.id, None)
-            return made
+            return await self._keep(as_caption(frame, tidy(reply, CAPTION_LONGEST), model.name), "captions")
         if hour.told:
             told = fit_hour(hour.told)
             reply = await self._ask(model, hour_messages(told, Guard()), self._options.hour_tokens)
-            made = Described(as_hour(told, hour.number, tidy(reply, HOUR_LONGEST), model.name), is_hour=True)
-            await self._keep(made)
-            return made
+            paragraph = as_hour(told, hour.number, tidy(reply, HOUR_LONGEST), model.name)
+            return await self._keep(paragraph, "hours_described")
         return None
 
     def _fail(self, frame: Observation, times: int = 1) -> None:
@@ -221,10 +211,11 @@ class Describer:
         self._allowance.spend(tokens)
         self.counters["describing_tokens"] += tokens
 
-    async def _keep(self, made: Described) -> None:
-        await self._memory.remember(RememberRequest(observations=(made.observation,)))
-        self.counters["hours_described" if made.is_hour else "captions"] += 1
+    async def _keep(self, made: Observation, counter: str) -> Observation:
+        await self._memory.remember(RememberRequest(observations=(made,)))
+        self.counters[counter] += 1
         self._report()
+        return made
 
     # --- on demand ---------------------------------------------------------------------------------
 
@@ -250,14 +241,14 @@ class Describer:
     async def _all_of(self, model: ChatModel, request: DescribeRequest) -> AsyncGenerator[Message, None]:
         captions = hours = failures = 0
         trouble = ""
-        left = await self._count(request.source)
+        view = await self._memory.view(ViewRequest())
+        # How many pictures are to be described, by source and hour.
+        left = {(hour.source, hour.number): len(hour.frames) async for hour in self._hours(view, request.source)}
         while (not request.limit or captions < request.limit) and failures < ATTEMPTS:
-            made: Described | None = None
+            made: Observation | None = None
             try:
                 with self._leisure.errand() as scope:
                     made, hour = await self._next(model, request.source)
-                    if made is not None:
-                        left[hour.source, hour.number] = len(hour.frames) - (not made.is_hour)
             except ModelError as error:
                 failures, trouble = failures + 1, str(error)
                 if model.name == self._sightless:
@@ -268,21 +259,15 @@ class Describer:
                 continue
             if made is None:
                 break
+            is_hour = not hour.frames
+            left[hour.source, hour.number] = len(hour.frames) - (not is_hour)
             failures, trouble = 0, ""
-            captions, hours = captions + (not made.is_hour), hours + made.is_hour
-            o = made.observation
+            captions, hours = captions + (not is_hour), hours + is_hour
             yield DescribePart(
-                source=o.source, t_s=o.t0_s, text=o.text, done=captions, total=captions + sum(left.values()),
-                is_hour=made.is_hour,
+                source=made.source, t_s=made.t0_s, text=made.text, done=captions, total=captions + sum(left.values()),
+                is_hour=is_hour,
             )  # fmt: skip
-        yield DescribeReply(
-            model=model.name, captions=captions, hours=hours, left=sum(left.values()), trouble=trouble
-        )  # fmt: skip
-
-    async def _count(self, source: str) -> dict[tuple[str, int], int]:
-        """How many pictures are to be described, by source and hour."""
-        view = await self._memory.view(ViewRequest())
-        return {(hour.source, hour.number): len(hour.frames) async for hour in self._hours(view, source)}
+        yield DescribeReply(model=model.name, captions=captions, hours=hours, left=sum(left.values()), trouble=trouble)
 
     async def _model_to_use(self) -> ChatModel:
         try:
