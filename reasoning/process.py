@@ -7,7 +7,6 @@ import os
 
 import anyio
 import anyio.to_thread
-import msgspec
 
 from reasoning.backends import load_backend
 from reasoning.backends.find_server import BASE_URL_VARIABLE
@@ -21,6 +20,7 @@ from reasoning.query.recordings import Recordings
 from reasoning.standing.store import StandingQueryStore
 from reasoning.standing.watch import Standing
 from reasoning.turn import Turns
+from reasoning.understand.understand import narrowed
 from runtime.clock import MonotonicClock
 from runtime.errors import ModelError
 from runtime.language.times import parse_times
@@ -117,9 +117,6 @@ async def main(service: Service) -> None:
                 assert isinstance(delivery.message, Stored)
                 standing.hear_of(delivery.message)
 
-        async def search_memory(request: SearchRequest) -> RecallReply:
-            return await search(request, memory)
-
         async def let_go(forgotten: Forgotten) -> Done:
             forgotten_s.update(forgotten.until_s)
             if vectors is not None:
@@ -146,7 +143,7 @@ async def main(service: Service) -> None:
         await service.serve(
             {
                 AskRequest: turns.ask,
-                SearchRequest: search_memory,
+                SearchRequest: lambda request: search(request, memory),
                 StandingRequest: standing.serve,
                 DescribeRequest: describer.serve,
                 Forgotten: let_go,
@@ -165,22 +162,19 @@ async def search(request: SearchRequest, memory: MemoryClient) -> RecallReply:
     to be found.
     """
     view = await memory.view(ViewRequest(source=request.source, sources=request.sources))
-    records = [r for r in (await memory.status(StatusRequest())).sources if r.source in view.limits]
+    status = await memory.status(StatusRequest())
+    records = [record for record in status.sources if record.source in view.limits]
     now = datetime.datetime.now().astimezone()
-    named = find_scope(request.query, records) if not request.source else Named(Scope(), request.query)
-    times = parse_times(named.rest, now)
-    rest = times.rest if times.bounded and any(c.isalnum() for c in times.rest) else named.rest
-    sources = (request.source,) if request.source else named.scope.sources
-    mine = [r for r in records if not sources or r.source in sources]
-    context = Context(memory, view, source=request.source, limit=request.limit)
-    if sources and not request.source:
-        limits = {name: limit_s for name, limit_s in view.limits.items() if name in sources}
-        context = Context(memory, msgspec.structs.replace(view, limits=limits), limit=request.limit)
-    if rest != named.rest:
-        windows = windows_of(times.begin, times.end, mine, Now(now.timestamp()), view.limits)
+    named = Named(Scope(), request.query) if request.source else find_scope(request.query, records)
+    scoped = narrowed(view, named.scope.sources) if named.scope.sources else view
+    context = Context(memory, scoped, source=request.source, limit=request.limit, status=status)
+    query, times = named.rest, parse_times(named.rest, now)
+    if times.bounded and any(c.isalnum() for c in times.rest):
+        clock = Now(now.timestamp())
+        windows = windows_of(times.begin, times.end, await context.records(), clock, view.limits)
         if not windows:
             return RecallReply()
-        context = context.in_windows(windows)
+        context, query = context.in_windows(windows), times.rest
     began_s = anyio.current_time()
-    hits = await context.recall(rest, limit=request.limit)
+    hits = await context.recall(query, limit=request.limit)
     return RecallReply(hits=hits, took_s=round(anyio.current_time() - began_s, 6))

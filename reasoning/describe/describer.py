@@ -49,9 +49,8 @@ from runtime.messages import (
 )
 from runtime.stretches import goes_on
 
-# After this long without work memory is looked at again; a model that is away is looked for less and less often.
-LOOK_AGAIN_S = 5.0
-AWAY_S, AWAY_LONGEST_S = 30.0, 600.0
+# After this long without work memory is looked at again, and a model that is away looked for.
+LOOK_AGAIN_S, AWAY_S = 5.0, 60.0
 # Sources, and whether they have ended, are asked for so often.
 RECORDS_S = 30.0
 # A picture that fails so often is left alone until a restart.
@@ -103,7 +102,6 @@ class Describer:
 
     async def run(self) -> None:
         """Describe while nobody waits, until cancelled."""
-        away_s = AWAY_S
         while self._options.when != "never" and self._options.calls_per_h:
             await self._leisure.come()
             wait_s = self._allowance.wait_s()
@@ -111,13 +109,11 @@ class Describer:
                 try:
                     with self._leisure.spent() as scope:
                         wait_s = await self._do_next()
-                        away_s = AWAY_S
                     if scope.cancelled_caught:
                         continue
                 except ModelError as error:
                     self._log.info("describing: %s", error)
-                    wait_s = max(error.retry_after_s or 0.0, away_s)
-                    away_s = min(2 * away_s, AWAY_LONGEST_S)
+                    wait_s = max(error.retry_after_s or 0.0, AWAY_S)
                 except MindstreamError as error:  # memory restarts
                     self._log.warning("describing: %s", error)
                     wait_s = LOOK_AGAIN_S

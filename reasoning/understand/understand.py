@@ -128,7 +128,7 @@ def _with_last_scope(frame: Frame, last: PastTurn | None, records: Sequence[Sour
 def _scoped(frame: Frame, view: View, records: Sequence[SourceRecord]) -> View:
     """The View of the sources in scope: those named; else the session that goes on, or all recordings."""
     if frame.scope.sources:
-        return _narrowed(view, frame.scope.sources)
+        return narrowed(view, frame.scope.sources)
     if frame.scope.every:
         return view
     session = together(view)
@@ -144,11 +144,12 @@ def _scoped(frame: Frame, view: View, records: Sequence[SourceRecord]) -> View:
         and frame.about != "sources"
         and (of_one or (frame.reduce == "summary" and view.source in going_on))
     ):
-        return _narrowed(view, (view.source,))
+        return narrowed(view, (view.source,))
     return view
 
 
-def _narrowed(view: View, sources: Sequence[str]) -> View:
+def narrowed(view: View, sources: Sequence[str]) -> View:
+    """The View of these sources alone; of all it shows, where it shows none of them."""
     limits = {name: limit_s for name, limit_s in view.limits.items() if name in sources}
     source = view.source if view.source in limits else next(reversed(limits), view.source)
     as_of_s = view.as_of_s if source == view.source else limits.get(source, view.as_of_s)
