@@ -70,6 +70,8 @@ GATHER_S = 0.02
 WARMING_S = 300.0
 # Of what age and budget remove, bytes stay in the file until it is scrubbed; and bits flip.
 UPKEEP_INTERVAL_S = 3600.0
+# Whoever cuts the log has lost what is in it; what comes after would be lost as well.
+LOG_CHECK_S = 1.0
 # So long at most is looked for damage at a time, the newest first.
 CHECK_S = 20.0
 
@@ -89,6 +91,9 @@ class Remembering:
         self._beside_limit = anyio.CapacityLimiter(1)
         self._lost: dict[tuple[str, Track], str] = {}
         self._taken: list[Delivered] = []
+        # How far each publisher is durable, and whose message was acknowledged last: only that is repeated.
+        self._durable: dict[tuple[str, int], int] = {}
+        self._told: dict[str, int] = {}
         self._committed_at = 0.0
         self._is_indexed_anew = False
 
@@ -99,10 +104,10 @@ class Remembering:
         stored, spans = sum(status.observations.values()), sum(status.spans.values())
         self._announcer = Announcer(self._service, stored, spans)
         durable = await self._read(self._answerer.durable)
-        subscription = self._service.subscribe("perceived", after=durable)
+        subscription = self._service.subscribe("perceived", after=durable, on_refused=self._tell_again)
         # A publisher whose acknowledgement died with an earlier process waits for it still.
         for (publisher, epoch), seq in durable.items():
-            self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
+            self._acknowledge(publisher, epoch, seq)
         try:
             await self._catch_up()
         except Exception as error:
@@ -115,6 +120,7 @@ class Remembering:
             tasks.start_soon(self._remember_forever, subscription)
             if not isinstance(self._store, ReadOnlyStore):
                 tasks.start_soon(self._look_after_forever)
+                tasks.start_soon(self._watch_log)
             await self._service.serve(
                 {
                     ViewRequest: self._handler(self._answerer.view),
@@ -178,6 +184,11 @@ class Remembering:
                 self._service.log.error(note)
                 self._service.report(notes=(note,))
 
+    async def _watch_log(self) -> None:
+        while True:
+            await anyio.sleep(LOG_CHECK_S)
+            await self._write(self._store.check_log)
+
     async def _mended(self) -> bool:
         """Put aside rows that are not as they were stored; whether there were any."""
         bad = await self._beside(self._bad_rows)
@@ -223,10 +234,21 @@ class Remembering:
         committed = await self._write(self._recorder.commit, batch)
         self._committed_at = anyio.current_time()
         for (publisher, epoch), seq in batch.sequence.items():
-            self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
+            self._acknowledge(publisher, epoch, seq)
         self._announcer.note(committed)
         if self._lost and batch.opened:
             await self._end_lost_tracks()
+
+    def _acknowledge(self, publisher: str, epoch: int, seq: int) -> None:
+        self._durable[publisher, epoch] = seq
+        self._told[publisher] = epoch
+        self._service.publish("ack", Ack(publisher=publisher, epoch=epoch, seq=seq))
+
+    def _tell_again(self, publisher: str, epoch: int) -> None:
+        """Tell a publisher whose message was refused how far it is durable, unless that is being repeated: it does not
+        know, or what it has is not what is missing here, and waits for an acknowledgement that never comes."""
+        if self._told.get(publisher) != epoch:
+            self._acknowledge(publisher, epoch, self._durable.get((publisher, epoch), 0))
 
     async def _remember(self, request: RememberRequest) -> Done:
         for observation in request.observations:
@@ -354,6 +376,7 @@ async def main(service: Service) -> None:
 
     Raises:
         StoreError: the folder cannot be used.
+        RestartNeeded: the log was cut; what is left of it is read by the next process.
     """
     store = await open_store(service)
     if store is None:

@@ -22,7 +22,7 @@ import zmq.asyncio
 from msgspec import Struct
 
 from runtime.broadcast import Broadcast
-from runtime.errors import DecodeError
+from runtime.errors import DecodeError, RestartNeeded
 from runtime.messages import Ack, Message, decode, encode
 from runtime.recording import Recorder
 from runtime.topics import TOPICS
@@ -109,7 +109,7 @@ class Outbox:
         self._publisher = publisher
         self._topic = topic
         self._limit = limit
-        self._seq = 0
+        self._seq = self._acknowledged = 0
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._moved = Broadcast()
         self._moved_at_s = self._heard_at_s = time.monotonic()
@@ -144,9 +144,16 @@ class Outbox:
 
     def acknowledge(self, ack: Ack) -> None:
         """Drop what memory made durable. One that was away and is there again gets the rest at once, however long it
-        was: what is sent again to nobody is sent less and less often."""
+        was: what is sent again to nobody is sent less and less often.
+
+        Raises:
+            RestartNeeded: memory has lost what it had acknowledged, and that is kept here no more.
+        """
         if ack.publisher != self._publisher.name or ack.epoch != self._publisher.epoch:
             return
+        if ack.seq < self._acknowledged:
+            raise RestartNeeded("memory lost what it had acknowledged; perceiving goes on from what it still holds")
+        self._acknowledged = ack.seq
         now_s = time.monotonic()
         was_away = now_s - self._heard_at_s > SILENT_S
         self._heard_at_s = now_s
@@ -201,7 +208,8 @@ class Delivery(Struct, frozen=True):
 class Subscription:
     """The receiving end: an async iterator of deliveries of the topics given.
 
-    ``after`` maps (publisher, epoch) to the last sequence number already had, for `every` topics.
+    ``after`` maps (publisher, epoch) to the last sequence number already had, for `every` topics. ``on_refused`` is
+    told publisher and epoch of every message that is not delivered because it was had already or leaves a hole.
     """
 
     QUEUE_LIMIT = 4096
@@ -214,8 +222,10 @@ class Subscription:
         topics: tuple[str, ...],
         after: dict[tuple[str, int], int] | None = None,
         count_drop: Callable[[str], None] = lambda what: None,
+        on_refused: Callable[[str, int], None] = lambda publisher, epoch: None,
     ) -> None:
         self._count_drop = count_drop
+        self._on_refused = on_refused
         self._last = dict(after or {})
         self._queue: deque[Delivery] = deque()
         self._slots: OrderedDict[tuple[str, str, str], Delivery] = OrderedDict()
@@ -300,11 +310,11 @@ class Subscription:
             self._arrived.notify()
             return
         last = self._last.get((publisher, epoch), 0)
-        if seq <= last:
-            return  # sent again, already had
-        if seq > last + 1:
-            self._count_drop(f"{topic.name}:hole")
-            return  # comes again, in order
+        if seq != last + 1:  # had already, and sent again; or it will be, in order
+            if seq > last:
+                self._count_drop(f"{topic.name}:hole")
+            self._on_refused(publisher, epoch)
+            return
         self._last[(publisher, epoch)] = seq
         self._queue.append(delivery)
         self._arrived.notify()

@@ -14,6 +14,7 @@ MindstreamError
 │   ├── ContextTooLong    the prompt does not fit into it
 │   └── InputRefused      it takes no images, or no tools
 ├── DecodeError           bytes from a socket or a recording are no message of ours
+├── RestartNeeded         a process cannot go on from what it holds; the next one can
 └── ProcessFailed         a required process is out of its restart budget
 
 Anything else that is raised is a bug and gets its traceback.
@@ -115,6 +116,10 @@ class OutOfTokens(ModelError):
 
 class DecodeError(MindstreamError):
     """Bytes from a socket or a recording are not a message of ours."""
+
+
+class RestartNeeded(MindstreamError):
+    """What a process holds is not what is durable any more; it ends, and the next goes on from what is."""
 
 
 class ProcessFailed(MindstreamError):

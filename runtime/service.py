@@ -32,7 +32,7 @@ from runtime.bus import Member, Outbox, Publisher, Subscription, endpoint
 from runtime.calls import Caller, CallServer, Handler
 from runtime.clock import Clock, LiveClock, MonotonicClock, ReplayClock
 from runtime.encryption import Key, hold
-from runtime.errors import CallError, DecodeError, UserError, root_cause
+from runtime.errors import CallError, DecodeError, RestartNeeded, UserError, root_cause
 from runtime.logs import open_log
 from runtime.messages import (
     LOST_MARK,
@@ -185,9 +185,14 @@ class Service:
         """Media time since which the user has this process paused; None if it is not."""
         return self.outbox.paused_since_s if isinstance(self.outbox, PausableOutbox) else None
 
-    def subscribe(self, *topics: str, after: dict[tuple[str, int], int] | None = None) -> Subscription:
-        """Deliveries of these topics from all members that publish them."""
-        subscription = Subscription(self._context, self.run_dir, self._members, topics, after, self.drop)
+    def subscribe(
+        self,
+        *topics: str,
+        after: dict[tuple[str, int], int] | None = None,
+        on_refused: Callable[[str, int], None] = lambda publisher, epoch: None,
+    ) -> Subscription:
+        """Deliveries of these topics from all members that publish them (arguments as of `Subscription`)."""
+        subscription = Subscription(self._context, self.run_dir, self._members, topics, after, self.drop, on_refused)
         self._tasks.start_soon(subscription.pump)
         return subscription
 
@@ -374,7 +379,8 @@ def _die_with_parent(log_line: Callable[[str], None]) -> None:
 
 
 def main(argv: list[str]) -> None:
-    """Run one process by its plan. Exit codes: 0 done, 2 a user's error, 1 a bug (traceback on stderr)."""
+    """Run one process by its plan. Exit codes: 0 done, 2 a user's error, 1 a bug (traceback on stderr) or a process
+    that must be started again."""
     os.umask(0o077)  # what is remembered, recorded or exported is its owner's alone, wherever it is put
     run_dir, name = Path(argv[1]), argv[2]
     plan = msgspec.json.decode(plan_path(run_dir, name).read_bytes(), type=Plan)
@@ -405,7 +411,8 @@ def main(argv: list[str]) -> None:
             say(f"{USER_ERROR_MARK}{type(cause).__name__}: {cause}", sys.stderr)
         else:
             exit_code = 1
-            traceback.print_exception(error, file=sys.stderr)
+            if not isinstance(cause, RestartNeeded):
+                traceback.print_exception(error, file=sys.stderr)
             # The supervisor quotes the last line; a group's traceback ends in a rule.
             say(f"{type(cause).__name__}: {cause}", sys.stderr)
     # A worker thread stuck in a model must not keep a finished process alive.

@@ -23,13 +23,14 @@ from memory.store.connect import BUSY_TIMEOUT_S, OPERATIONAL_ERRORS, SQL_ERRORS,
 from memory.store.decrypted import Decrypted, Readable
 from memory.store.free_space import zero_unused
 from memory.store.levels import Budget
+from memory.store.log import WriteAheadLog, drop_outdated_log
 from memory.store.migrations import SCHEMA, migrate, schema_version
 from memory.store.pending import PendingErasure
 from memory.store.records import mend_progress
 from memory.store.writing import Writing
 from runtime import program
 from runtime.encryption import Key
-from runtime.errors import StoreError
+from runtime.errors import RestartNeeded, StoreError
 
 FILE_NAME = "memory.db"
 LOCK_NAME = "memory.lock"
@@ -39,6 +40,8 @@ REWRITTEN, RESTORED, REPAIRED = ".rewritten.db", ".restored", "repaired"
 CHECK_S = 1.0
 # Steps of SQLite's virtual machine, some milliseconds, after each of which it says that it gets on.
 PROGRESS_STEPS = 100_000
+# Connections whose log was cut: to close the last one would fold what is left of the log into the file.
+_LEFT_OPEN: list[sqlite3.Connection] = []
 # A disk with less room than this is full: the index of the write-ahead log grows by as much.
 FULL_BYTES = 32 << 10
 # How long a commit waits for readers to finish with the write-ahead log before it leaves the log to the next commit.
@@ -86,15 +89,17 @@ class Store:
         self.budget = budget or Budget()
         self.key = key
         self._progress = progress
+        self._log = WriteAheadLog(self.path)
         with explained(self.where):
             self._lock = _lock(directory)
             try:
                 _remove_unfinished(directory)
                 self._connection = self._open()
+                self._file = _identity(self.path)
+                self.fold()  # what a process that was killed left in its log
             except BaseException:
                 os.close(self._lock)
                 raise
-        self._file = _identity(self.path)
         self._raw: BinaryIO | None = None
         self._known_terms: set[str] = set()
         self.pending_erasure = PendingErasure()
@@ -102,6 +107,7 @@ class Store:
 
     def _open(self) -> sqlite3.Connection:
         if self.path.exists() and self.path.stat().st_size:
+            drop_outdated_log(self.path)
             with closing(connect(self.path, "ro", self.key)) as reader:
                 schema_version(reader, self.where)
                 until_s = time.monotonic() + CHECK_S
@@ -143,6 +149,7 @@ class Store:
 
         Raises:
             StoreError: it could not be written (disk full, damaged, ...).
+            RestartNeeded: the log was cut.
         """
         with explained(self.where):
             self._check_in_place()
@@ -151,13 +158,15 @@ class Store:
                 writing = Writing(self._connection, self._known_terms, self.pending_erasure)
                 yield writing
                 writing.finish()
+                self.check_log()
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._known_terms.clear()
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            if self._log_size_bytes() > self.budget.log or self.size_bytes() > self.budget.total:
+            self._log.note()
+            if self._log.size_bytes() > self.budget.log or self.size_bytes() > self.budget.total:
                 self.fold()
 
     def reader(self) -> sqlite3.Connection:
@@ -165,13 +174,16 @@ class Store:
         with explained(self.where):
             return open_reader(self.path, self.key)
 
-    def maintainer(self) -> sqlite3.Connection:
-        """A new connection that writes beside the writer, in transactions so short that this hardly waits."""
+    @contextmanager
+    def maintainer(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own for what the thread that writes does to the file itself."""
         with explained(self.where):
-            connection = connect(self.path, "rw", self.key)
-            for pragma in _WRITER_PRAGMAS:
-                connection.execute(pragma)
-            return connection
+            self.check_log()
+            with closing(connect(self.path, "rw", self.key)) as connection:
+                for pragma in _WRITER_PRAGMAS:
+                    connection.execute(pragma)
+                yield connection
+            self._log.note()
 
     def scrub(self, rewrite: bool = False) -> None:
         """Take out of the file, byte for byte, what was deleted: free pages are given back, the write-ahead log is
@@ -183,6 +195,7 @@ class Store:
                 opening.
         """
         with explained(self.where):
+            self.check_log()
             # As a script: of a single statement without columns the module makes one step, which frees one page.
             self._connection.executescript("VACUUM" if rewrite or self.key else "PRAGMA incremental_vacuum")
             self._begin_with_empty_log()
@@ -197,16 +210,16 @@ class Store:
                 raise
             # Pages read before would be written with what was in their gaps then.
             self._connection.execute("PRAGMA shrink_memory")
+            self._log.note()
 
     def _begin_with_empty_log(self) -> None:
         """Begin a transaction while everything is in the file and nothing in the write-ahead log."""
         for _ in range(FOLD_TRIES):
-            (is_read, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-            if not is_read:
+            if self._empty_log():
                 self._connection.execute("BEGIN IMMEDIATE")
-                if not self._log_size_bytes():
+                if not self._log.size_bytes():
                     return
-                self._connection.execute("ROLLBACK")  # the index was maintained in between
+                self._connection.execute("ROLLBACK")
         raise StoreError(
             f"memory {self.where}: another program is reading it, so that its log still holds what was erased;"
             " end it, then forget once more"
@@ -231,12 +244,27 @@ class Store:
         return self._raw
 
     def _check_in_place(self) -> None:
-        """What is written into a file that is no longer where it was would be lost unnoticed."""
+        """What is written into a file, or a log, that is no longer where it was would be lost unnoticed."""
         if _identity(self.path) != self._file:
             raise StoreError(
                 f"memory {self.where}: {FILE_NAME} was moved or removed while it was in use; put it back, or choose"
                 " another folder with --memory"
             )
+        self.check_log()
+
+    def check_log(self) -> None:
+        """For the thread that writes.
+
+        Raises:
+            RestartNeeded: somebody else has cut or removed the write-ahead log.
+        """
+        if self._log_is_cut:
+            raise RestartNeeded(f"memory {self.where}: another program cut or removed the log of {FILE_NAME}")
+
+    @property
+    def _log_is_cut(self) -> bool:
+        # A folder that was moved takes its log with it.
+        return self._log.is_cut and _identity(self.path) == self._file
 
     @property
     def is_unscrubbed(self) -> bool:
@@ -255,25 +283,32 @@ class Store:
         """Fold the write-ahead log into the file and cut both to what they hold; False if a reader was in the way."""
         self._connection.execute(f"PRAGMA busy_timeout={FOLD_TIMEOUT_S * 1000:.0f}")
         try:
-            return bool(self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+            return self._empty_log()
         finally:
             self._connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_S * 1000:.0f}")
+
+    def _empty_log(self) -> bool:
+        self.check_log()
+        (is_read, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._log.note()
+        return not is_read
 
     def size_bytes(self) -> int:
         """Bytes on disk: the file with its free pages, and the write-ahead log with its index."""
         return sum(_size(self.path.with_name(FILE_NAME + suffix)) for suffix in ("", "-wal", "-shm"))
 
-    def _log_size_bytes(self) -> int:
-        return _size(self.path.with_name(FILE_NAME + "-wal"))
-
     def close(self) -> None:
         """Fold the write-ahead log into the file, leave nothing in it of what was removed, and let go of the folder."""
         try:
-            self.scrub_if_needed()
-            with explained(self.where):
-                self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            if not self._log_is_cut:
+                self.scrub_if_needed()
+                with explained(self.where):
+                    self._empty_log()
         finally:
-            self._connection.close()
+            if self._log_is_cut:
+                _LEFT_OPEN.append(self._connection)
+            else:
+                self._connection.close()
             if self._raw is not None:
                 self._raw.close()
             os.close(self._lock)

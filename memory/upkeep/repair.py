@@ -169,8 +169,7 @@ class _Salvage:
         self.lost: list[tuple[str, float, float, int]] = []
 
     def run(self) -> None:
-        target = self._new.maintainer()
-        try:
+        with self._new.maintainer() as target:
             target.execute("BEGIN IMMEDIATE")
             for table, key in _SALVAGED.items():
                 self._copy(target, table, key)
@@ -185,8 +184,6 @@ class _Salvage:
             self.saved = target.execute("SELECT count(*) FROM observations").fetchone()[0]
             self._note_lost(target)
             target.execute("COMMIT")
-        finally:
-            target.close()
 
     def _copy(self, target: sqlite3.Connection, table: str, key: str) -> None:
         columns = [row[1] for row in target.execute(f"PRAGMA table_info({table})")]

@@ -80,8 +80,7 @@ def _fault(table: str, crc: int, types: bytes, values: list[Any]) -> str:
 
 def quarantine(store: Store, bad: list[BadRow], wall_s: float) -> None:
     """Put rows aside: delete them, note when they were, and have everything that is made of observations made again."""
-    connection = store.maintainer()
-    try:
+    with store.maintainer() as connection:
         connection.execute("BEGIN IMMEDIATE")
         # What stands in an index of a row that has changed cannot be deleted with it: it is made anew from the rows.
         connection.execute("REINDEX")
@@ -111,5 +110,3 @@ def quarantine(store: Store, bad: list[BadRow], wall_s: float) -> None:
         connection.execute("UPDATE memory SET value=1 WHERE key='unscrubbed'")
         connection.execute("COMMIT")
         reindex(connection)
-    finally:
-        connection.close()

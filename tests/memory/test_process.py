@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import threading
-from collections import deque
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import anyio
 import anyio.from_thread
@@ -20,7 +15,6 @@ import pytest
 
 from memory.process import BATCH_LIMIT, main
 from memory.store.database import Store
-from runtime.config import Config, MemoryConfig
 from runtime.errors import StoreError
 from runtime.footage import FOOTAGE, Keeping, note_keeping, segment_name
 from runtime.messages import (
@@ -40,114 +34,9 @@ from runtime.messages import (
     ViewRequest,
 )
 from tests.fixtures.memory_cases import Sent, progress, say, see, send
+from tests.fixtures.memory_service import FakeService, Mailbox, memory_process
 
 pytestmark = pytest.mark.anyio
-
-
-class Mailbox:
-    """The subscription's seam: what tests put in, the process takes out."""
-
-    def __init__(self) -> None:
-        self.waiting: deque[Sent] = deque()
-        self._arrived = anyio.Event()
-
-    def put(self, *sent: Sent) -> None:
-        self.waiting.extend(sent)
-        self._arrived.set()
-
-    def poll(self) -> Sent | None:
-        return self.waiting.popleft() if self.waiting else None
-
-    def __aiter__(self) -> Mailbox:
-        return self
-
-    async def __anext__(self) -> Sent:
-        while not self.waiting:
-            self._arrived = anyio.Event()
-            await self._arrived.wait()
-        return self.waiting.popleft()
-
-
-class FakeService:
-    """`runtime.service.Service` without sockets."""
-
-    def __init__(self, directory: Path, commit_interval_s: float = 0.001) -> None:
-        self.name = "memory"
-        self.folder = directory
-        self.read_only = False
-        self.config = Config(memory=MemoryConfig(commit_interval_s=commit_interval_s))
-        self.log = logging.getLogger("memory")
-        self.stopping = anyio.Event()
-        self.mailbox = Mailbox()
-        self.after: dict[tuple[str, int], int] = {}
-        self.published: list[tuple[str, Message]] = []
-        self.drops: dict[str, int] = {}
-        self.state: dict[str, Any] = {}
-        self.before_ready: list[dict[str, Any]] = []
-        self.handlers: dict[type[Message], Callable[[Any], Any]] = {}
-        self.is_ready = anyio.Event()
-        self._news = anyio.Event()
-        self._model_thread = anyio.CapacityLimiter(1)
-
-    def ready(self) -> None:
-        self.is_ready.set()
-
-    def progressed(self) -> None: ...
-
-    def may_take(self, limit_s: float) -> AbstractContextManager[None]:
-        return nullcontext()
-
-    def report(self, **state: Any) -> None:
-        self.state |= state
-        if not self.is_ready.is_set():
-            self.before_ready.append(state)
-
-    def drop(self, what: str, n: int = 1) -> None:
-        self.drops[what] = self.drops.get(what, 0) + n
-
-    def publish(self, topic: str, message: Message) -> None:
-        self.published.append((topic, message))
-        self._news.set()
-
-    def subscribe(self, topic: str, after: dict[tuple[str, int], int]) -> Mailbox:
-        assert topic == "perceived"
-        self.after = after
-        return self.mailbox
-
-    async def serve(self, handlers: dict[type[Message], Callable[[Any], Any]]) -> None:
-        self.handlers = handlers
-        self.served = True
-        await self.stopping.wait()
-
-    async def in_thread(self, function: Callable[..., Any], *args: Any) -> Any:
-        return await anyio.to_thread.run_sync(lambda: function(*args), limiter=self._model_thread)
-
-    async def call(self, request: Message) -> Any:
-        return await self.handlers[type(request)](request)
-
-    async def until(self, condition: Callable[[list[tuple[str, Message]]], bool]) -> None:
-        with anyio.fail_after(20):
-            while not condition(self.published):
-                self._news = anyio.Event()
-                await self._news.wait()
-
-    async def acknowledged(self, publisher: str, seq: int) -> None:
-        await self.until(
-            lambda published: any(
-                isinstance(m, Ack) and m.publisher == publisher and m.seq >= seq for _, m in published
-            )
-        )
-
-
-@asynccontextmanager
-async def memory_process(directory: Path, **options: Any) -> AsyncIterator[FakeService]:
-    service = FakeService(directory, **options)
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(main, service)  # type: ignore[arg-type]
-        await service.is_ready.wait()
-        await anyio.wait_all_tasks_blocked()
-        yield service
-        service.stopping.set()
 
 
 def clip(seconds: int) -> list[Message]:
@@ -363,6 +252,20 @@ async def test_an_index_that_cannot_be_read_is_made_anew(tmp_path: Path, when: s
         view = await service.call(ViewRequest())
         reply = await service.call(RecallRequest(query="kestrel", view=view))
         assert [hit.observation.text for hit in reply.hits][:1] == ["the kestrel is back"]
+
+
+async def test_a_publisher_that_waits_for_what_is_there_already_is_told_so(tmp_path: Path) -> None:
+    async with memory_process(tmp_path) as service:
+        service.mailbox.put(*send("video", see(1.0, "before"), epoch=2), *send("video", see(2.0, "after"), epoch=1))
+        await service.acknowledged("video", 1)
+    async with memory_process(tmp_path) as service:
+        # The clock was set back, so that this one began "before" the other, whose acknowledgement is repeated.
+        told = [message for _, message in service.published if isinstance(message, Ack)]
+        assert told[-1].epoch == 2
+        service.refuse("video", 1)
+        service.refuse("video", 1)
+        again = [message for _, message in service.published if isinstance(message, Ack)][len(told) :]
+        assert again == [Ack(publisher="video", epoch=1, seq=1)]  # once: it is repeated
 
 
 async def test_a_sequence_number_that_a_flipped_bit_made_larger_loses_nothing(tmp_path: Path) -> None:

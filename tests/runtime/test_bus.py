@@ -13,6 +13,7 @@ import zmq.asyncio
 
 from runtime import bus
 from runtime.bus import Delivery, Member, Outbox, Publisher, Subscription
+from runtime.errors import RestartNeeded
 from runtime.messages import Ack, Heartbeat, Message, Progress, SpeechStarted, Stored, encode
 
 pytestmark = pytest.mark.anyio
@@ -175,7 +176,10 @@ async def test_a_reader_that_restarts_goes_on_after_what_it_had(context: zmq.asy
     topics = ("perceived", "heartbeat")
     subscription = Subscription(context, run_dir, (VIDEO,), topics, after={("video", publisher.epoch): 2})
     drops: list[str] = []
-    fresh = Subscription(context, run_dir, (VIDEO,), topics, count_drop=drops.append)
+    refused: list[tuple[str, int]] = []
+    fresh = Subscription(
+        context, run_dir, (VIDEO,), topics, count_drop=drops.append, on_refused=lambda *who: refused.append(who)
+    )
     async with running(subscription, fresh):
         await until_joined(publisher, subscription, fresh)
         drops.clear()
@@ -187,6 +191,21 @@ async def test_a_reader_that_restarts_goes_on_after_what_it_had(context: zmq.asy
         assert subscription.poll() is None
         assert fresh.poll() is None
     assert drops == ["perceived:hole"]
+    assert refused == [("video", publisher.epoch)]
+    publisher.close()
+
+
+async def test_a_publisher_whose_memory_has_lost_what_it_acknowledged_begins_anew(
+    context: zmq.asyncio.Context, run_dir: Path
+) -> None:
+    publisher = Publisher(context, run_dir, "video")
+    outbox = Outbox(publisher, "perceived", limit=100)
+    await outbox.send(*(progress(t) for t in range(5)))
+    for seq in (0, 2, 2, 3):
+        outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=seq))
+    outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch - 1, seq=1))  # of a life before
+    with pytest.raises(RestartNeeded, match="from what it still holds"):
+        outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=2))
     publisher.close()
 
 
