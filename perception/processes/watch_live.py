@@ -22,7 +22,7 @@ from perception.capture.reopening import LOOK_UP_S, STALLS, CaptureThread, Inbox
 from perception.processes.keep_footage import keeper_of, mark_noticed
 from perception.processes.live_track import keep_budget, tell_track
 from perception.processes.resume import Fresh
-from perception.vision.asked_look import PREVIEW_QUALITY, AskedLooks, Shown, show
+from perception.vision.asked_look import AskedLooks, Shown, show
 from perception.vision.sampling_budget import LEVELS, SamplingBudget
 from runtime.broadcast import Broadcast
 from runtime.calls import Handler
@@ -252,7 +252,7 @@ class _LiveWatcher:
             seen_s, attended = t_s, attended + 1
             about = f"{size[0]}x{size[1]}"
             shown = show(looks[-1].keyframe.picture) if asked and looks else None
-            preview = show(picture, preview_px, PREVIEW_QUALITY) if (preview_px := self._asked.preview_px) else None
+            preview = self._asked.show_preview(picture, stretch, attention)
             told = _Attended(
                 t_s, self._inbox.captured, attended, stretch, looks, glance, tuple(gaps), about, shown, preview
             )
@@ -352,6 +352,7 @@ class _LiveWatcher:
                 if glanced == sighted:
                     self._looking_s = glance.picture.t_s
                     self._service.live_outbox.put(*fresh.pick(await self._service.in_thread(sight.glance, glance)))
+                    self._asked.in_sight = (sighted, sight.in_sight(glance.picture))
                     self._looking_s = None
                     self._mark()
             stretch = self._waiting[0][0]
@@ -364,6 +365,7 @@ class _LiveWatcher:
             sight.adapt(self._budget.level)
             told = await self._service.in_thread(sight.step, *looks)
             self._service.live_outbox.put(*fresh.pick(told))
+            self._asked.in_sight = (sighted, sight.in_sight(looks[-1].keyframe.picture))
             self._looking_s = None
             self._keyframes += len(looks)
             ocr_runs = float(self._text_searches + sight.text_searches)

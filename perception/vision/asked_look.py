@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import cv2
 from msgspec import Struct
 
+from perception.vision.in_sight import InSight, find_again
 from runtime.broadcast import Broadcast
-from runtime.messages import LookReply, LookRequest, PreviewRequest, round_time
+from runtime.messages import LookReply, LookRequest, Marked, PreviewRequest, round_time
 from runtime.service import Service
 
 if TYPE_CHECKING:
     from perception.capture.file_video import Picture
+    from perception.vision.pipeline import FrameSelector
 
 # As much as models that look at pictures take without shrinking them themselves.
 LONGEST_PX = 1280
@@ -28,13 +30,16 @@ PREVIEW_MIN_PX, PREVIEW_QUALITY = 160, 72
 
 
 class Shown(Struct, frozen=True):
-    """A picture for whoever asked: its media time, and it as JPEG."""
+    """A picture for whoever asked: its media time, it as JPEG, and what is marked in it."""
 
     t_s: float
     jpeg: bytes
+    marked: tuple[Marked, ...] = ()
 
 
-def show(picture: Picture, longest_px: int = LONGEST_PX, quality: int = QUALITY) -> Shown:
+def show(
+    picture: Picture, longest_px: int = LONGEST_PX, quality: int = QUALITY, marked: tuple[Marked, ...] = ()
+) -> Shown:
     """The picture for whoever asked, upright, private regions black, its longest side at most ``longest_px``."""
     bgr = picture.bgr()
     height, width = bgr.shape[:2]
@@ -43,7 +48,7 @@ def show(picture: Picture, longest_px: int = LONGEST_PX, quality: int = QUALITY)
     small = bgr if scale == 1.0 else cv2.resize(bgr, size, interpolation=cv2.INTER_AREA)
     coded, jpeg = cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert coded
-    return Shown(round_time(picture.t_s), bytes(jpeg.tobytes()))
+    return Shown(round_time(picture.t_s), bytes(jpeg.tobytes()), marked)
 
 
 class AskedLooks:
@@ -54,6 +59,8 @@ class AskedLooks:
         self._source = source
         self._looks, self._previews = _Waiting(), _Waiting()
         self._preview_px = 0
+        # What the last look found, and how often watching had begun anew by then.
+        self.in_sight: tuple[int, tuple[InSight, ...]] = (0, ())
         # Nothing comes from the source at present.
         self.away = False
 
@@ -62,10 +69,13 @@ class AskedLooks:
         """Read by the thread that attends: somebody waits for the next picture to be looked at."""
         return self._looks.wanted
 
-    @property
-    def preview_px(self) -> int:
-        """Read by the thread that attends: how large somebody who watches wants the next picture; 0 is nobody."""
-        return self._preview_px if self._previews.wanted else 0
+    def show_preview(self, picture: Picture, stretch: int, attention: FrameSelector) -> Shown | None:
+        """By the thread that attends: the picture with what is noticed in it, where somebody watches."""
+        if not self._previews.wanted:
+            return None
+        of, seen = self.in_sight
+        marked = find_again(seen, attention.places(picture.t_s), picture.luma) if of == stretch else ()
+        return show(picture, self._preview_px, PREVIEW_QUALITY, marked)
 
     async def look(self, request: LookRequest) -> LookReply:
         """The next picture; waits for it as long as the caller does."""
@@ -83,7 +93,7 @@ class AskedLooks:
         now_s, paused_since_s = round_time(self._service.clock.now()), self._service.paused_since_s
         if shown is None or paused_since_s is not None:
             return LookReply(source=self._source, now_s=now_s, paused_since_s=paused_since_s)
-        return LookReply(source=self._source, now_s=now_s, t_s=shown.t_s, jpeg=shown.jpeg)
+        return LookReply(source=self._source, now_s=now_s, t_s=shown.t_s, jpeg=shown.jpeg, marked=shown.marked)
 
     def give(self, shown: Shown | None) -> None:
         """Answer all who wait for a look, from the event loop."""

@@ -54,6 +54,11 @@ class FaceFollower:
         """What the faces in view were told as, see `name`."""
         return tuple(face.id for face in self._faces)
 
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """Where the faces in view were found last."""
+        return tuple(face.box for face in self._faces)
+
     def name(self, number: int, identity: str) -> None:
         """The face that appeared under this number was told as the observation ``identity``."""
         for face in self._faces:

@@ -8,6 +8,8 @@ or after a cut, nothing is claimed.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 from msgspec import Struct
@@ -60,6 +62,14 @@ class MovingThing(Struct, frozen=True):
     reach: float
     straight: float
     gone: bool
+
+
+class Place(NamedTuple):
+    """The centre of what moves, and how fast it moves, in widths and heights of the picture."""
+
+    x: float
+    y: float
+    velocity: tuple[float, float]
 
 
 class _Track:
@@ -177,6 +187,12 @@ class MotionTracker:
     def things(self) -> tuple[MovingThing, ...]:
         """What is being followed now and has got somewhere."""
         return tuple(track.thing(gone=False) for track in self._tracks if track.confirmed)
+
+    def places(self, t_s: float) -> dict[int, Place]:
+        """Track -> where what was followed in the newest look should be at ``t_s``."""
+        newest_s = self._last_s or 0.0
+        seen = [track for track in self._tracks if track.confirmed and track.last_s >= newest_s]
+        return {track.number: Place(*track.predicted(t_s), track.velocity) for track in seen}
 
     def take_gone(self) -> tuple[MovingThing, ...]:
         """What was followed and is gone since the last call."""

@@ -114,6 +114,17 @@ class ObjectFinder:
         faces = 0 if self._faces is None else len(self._faces.visible)
         return InView(people=max(names.count("person"), faces), faces=faces, things=tuple(counts))
 
+    @property
+    def shown(self) -> tuple[tuple[str, Box, MovingThing | None], ...]:
+        """What was told of what is in view: its name, where it is, the movement it is part of."""
+        things = [thing for thing in self._follower.things if thing.told.id and not thing.missed]
+        moving = [(self._moving.get(thing.track), thing) for thing in self._movements]
+        return (
+            *((thing.told.name, thing.box, thing.motion) for thing in things),
+            *((seen.called, thing.box, thing) for seen, thing in moving if seen and seen.id and not seen.named),
+            *(("face", box, None) for box in (() if self._faces is None else self._faces.boxes)),
+        )
+
     def seek_less(self, faces: float, things: float) -> None:
         """Take so many times as long between two searches for faces, and for things, from now on."""
         if self._faces is not None:

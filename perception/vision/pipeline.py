@@ -17,9 +17,10 @@ from msgspec import Struct
 from perception.capture.file_video import Picture
 from perception.vision.description import Description, Encoder
 from perception.vision.detector import Detector
+from perception.vision.in_sight import InSight, sight
 from perception.vision.keyframes import Keyframe, KeyframeOptions, KeyframeSelector
 from perception.vision.layout import NUMBERS, place_of
-from perception.vision.motion import MotionTracker, MovingThing
+from perception.vision.motion import MotionTracker, MovingThing, Place
 from perception.vision.object_events import listed
 from perception.vision.objects import InView, ObjectFinder, ObjectOptions
 from perception.vision.ocr import TextEngine
@@ -103,6 +104,10 @@ class FrameSelector:
         if keyframes or not followed or not self._glances or picture.t_s - self._looked_s < _GLANCE_S:
             return [self._look(keyframe) for keyframe in keyframes]
         return self._glance(picture)
+
+    def places(self, t_s: float) -> dict[int, Place]:
+        """Track -> where what moves should be at ``t_s``."""
+        return {} if self._tracker is None else self._tracker.places(t_s)
 
     def finish(self) -> list[Look]:
         """The look at the very last picture, if it deserves one."""
@@ -191,6 +196,11 @@ class FrameAnalyser:
     def glance(self, glance: QuickDetection) -> list[Observation]:
         """Who has just come into view, if somebody has."""
         return self._finder.glance(glance.picture.t_s, glance.picture.bgr(), glance.things)
+
+    def in_sight(self, picture: Picture) -> tuple[InSight, ...]:
+        """What the last look or glance, at this picture, left known, to be found again in the pictures after it."""
+        written = () if self._reader is None else self._reader.shown
+        return sight((*self._finder.shown, *((text, box, None) for text, box in written)), picture.t_s, picture.luma)
 
     def _frame(
         self,

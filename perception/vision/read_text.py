@@ -104,6 +104,11 @@ class TextReader:
         return tuple(dict.fromkeys(line.id for line in sorted(shown, key=reading_order)))
 
     @property
+    def shown(self) -> tuple[tuple[str, Box], ...]:
+        """The lines that the last picture showed, and where."""
+        return tuple((line.text, line.box) for line in self._lines if line.seen_s == self._last_t_s and line.text)
+
+    @property
     def unread(self) -> tuple[Box, ...]:
         """Where the last picture showed writing that is too small to be read."""
         shown = [line for line in self._lines if line.seen_s == self._last_t_s and not line.text]

@@ -84,6 +84,7 @@ from runtime.messages.journal import (
 from runtime.messages.looking import (
     LookReply,
     LookRequest,
+    Marked,
     MaskRequest,
     PreviewRequest,
 )
@@ -187,6 +188,7 @@ __all__ = [
     "LevelBytes",
     "LookReply",
     "LookRequest",
+    "Marked",
     "MaskRequest",
     "MemoryStatus",
     "Message",

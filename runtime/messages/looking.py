@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from runtime.messages.base import Message
 
 
 class LookRequest(Message, frozen=True, tag="look_request"):
     """Look at the next picture, and show it. What is looked at is remembered like all that is looked at."""
+
+
+class Marked(Struct, frozen=True):
+    """Something noticed and where it is in the picture it comes with: [x, y, width, height] in 0..1."""
+
+    name: str
+    box: tuple[float, float, float, float]
 
 
 class LookReply(Message, frozen=True, tag="look_reply"):
@@ -15,6 +24,7 @@ class LookReply(Message, frozen=True, tag="look_reply"):
     now_s           media time of the reply.
     t_s, jpeg       the picture and its media time; its frame has the id of that moment. None while the source is away
                     or paused.
+    marked          of a preview, what is noticed in it, where it is in this very picture.
     paused_since_s  media time since which the user has perception paused; None where it goes on.
     """
 
@@ -22,6 +32,7 @@ class LookReply(Message, frozen=True, tag="look_reply"):
     now_s: float
     t_s: float = 0.0
     jpeg: bytes = b""
+    marked: tuple[Marked, ...] = ()
     paused_since_s: float | None = None
 
 

@@ -190,7 +190,7 @@ def test_a_notice_appears_wherever_one_is(browser: Any, tmp_path: Path) -> None:
 def test_a_camera_is_seen_masked_and_paused(browser: Any, tmp_path: Path) -> None:
     profile = tmp_path / "quick.yaml"
     profile.write_text('perception: {vision: {read_text: false, detect: "off"}}')
-    with Loopback(moving_square((640, 360)), rate_hz=10.0, clip_s=2.0) as camera:
+    with Loopback(moving_square((640, 360)), rate_hz=10.0, clip_s=4.0) as camera:
         memory = tmp_path / "memory"
         source = f"door={camera.url('mjpeg')}"
         live = start("live", source, "--serve", "0", "--memory", memory, "--config", profile)
@@ -206,6 +206,7 @@ def test_a_camera_is_seen_masked_and_paused(browser: Any, tmp_path: Path) -> Non
             return data.filter((_, n) => n % 4 < 3).reduce((sum, n) => sum + n, 0) / (data.length * 0.75);
         }"""
         opened.until(f"async () => (await ({lit})()) > 60")
+        tab.wait_for_selector(".view .box >> text=red")
         opened.look("live")
         tab.click("text=Mask …")
         tab.click("#mask-add")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from memory.store.database import Store
 from perception.capture.file import probe
 from runtime.footage import FOOTAGE, folder_of, segment_name
 from runtime.interfaces.web.app import ENDPOINTS
-from runtime.messages import FrameFacts, Observation, SourceEnded, SourceOpened
+from runtime.messages import FrameFacts, Marked, Observation, SourceEnded, SourceOpened
 from tests.fixtures.drawn_recording import decoded, draw_recording, second_of, shown_in
 from tests.fixtures.memory_cases import gather_all, remember, say, see
 from tests.fixtures.served_agent import StoredClient, answered, served
@@ -219,8 +220,11 @@ def test_a_source_has_a_title_until_it_is_taken_away_or_forgotten(world: World) 
 def test_live_sources_show_pictures_are_masked_and_paused(world: World) -> None:
     assert "nothing is perceived live" in world.refused("POST", "/api/pause", 400)
     world.client.live = {"door": JPEG}
+    world.client.marked = (Marked("Tür", (0.1, 0.2, 0.3, 0.4)),)
     for _ in range(3):
-        assert world.page.get("/api/look", params={"source": "door"}).content == JPEG
+        shown = world.page.get("/api/look", params={"source": "door"})
+        assert shown.content == JPEG
+        assert json.loads(shown.headers["x-marked"]) == [["Tür", 0.1, 0.2, 0.3, 0.4]]
     assert world.client.previews == 1, "within half a second one picture serves all"
     world.refused("GET", "/api/look", 404, params={"source": "attic"})
     mask = {"source": "door", "mask": [[0.0, 0.0, 0.5, 1.0]]}

@@ -1,7 +1,7 @@
 // The wall of live sources: their newest pictures, what is noticed and said, pausing and private regions.
 import { $, api, bytes, clock, el, follow, kindMark, mediaTime, openMoment, sources } from "/assets/common.js";
 
-const FEED = 40, BOX_MS = 5000;
+const FEED = 40;
 const views = new Map();
 let paused = false, period = 500;
 
@@ -38,6 +38,7 @@ class View {
         this.image.src = address;
         await this.image.decode().catch(() => {});
         if (before) URL.revokeObjectURL(before);
+        this.mark(JSON.parse(response.headers.get("x-marked") ?? "[]"));
         this.why.hidden = true;
         return;
       }
@@ -50,23 +51,25 @@ class View {
   tell(why) {
     this.why.hidden = false;
     this.why.textContent = why;
+    this.mark([]);
   }
 
-  mark(box, name) {
-    const [x, y, width, height] = box;
+  // Boxes around what is noticed in the picture shown, in place of those of the picture before.
+  mark(things) {
+    this.picture.querySelectorAll(".box").forEach((mark) => mark.remove());
     // The picture is centred in its frame, whatever its shape.
     const { naturalWidth, naturalHeight } = this.image;
-    if (!naturalWidth) return;
     const [wide, high] = [this.picture.clientWidth, this.picture.clientHeight];
     const scale = Math.min(wide / naturalWidth, high / naturalHeight);
     const [left, top] = [(wide - naturalWidth * scale) / 2, (high - naturalHeight * scale) / 2];
-    const mark = el("div", { class: "box" }, el("span", {}, name));
-    mark.style.left = `${left + x * naturalWidth * scale}px`;
-    mark.style.top = `${top + y * naturalHeight * scale}px`;
-    mark.style.width = `${width * naturalWidth * scale}px`;
-    mark.style.height = `${height * naturalHeight * scale}px`;
-    this.picture.append(mark);
-    setTimeout(() => mark.remove(), BOX_MS);
+    for (const [name, x, y, width, height] of things) {
+      const mark = el("div", { class: "box" }, el("span", {}, name));
+      mark.style.left = `${left + x * naturalWidth * scale}px`;
+      mark.style.top = `${top + y * naturalHeight * scale}px`;
+      mark.style.width = `${width * naturalWidth * scale}px`;
+      mark.style.height = `${height * naturalHeight * scale}px`;
+      this.picture.append(mark);
+    }
   }
 }
 
@@ -96,17 +99,10 @@ function noticed(seen) {
   return el("li", {}, el("span", { class: "when" }, when), el("span", {}, kindMark(seen.channel), open), el("span", { class: "more" }, seen.source.split("@")[0]));
 }
 
-const labelOf = (source) => source.split("@")[0];
-
 function observations(found) {
   const items = found.filter((seen) => !["frame", "derived"].includes(seen.channel)).reverse();
   feed($("#heard"), items.filter((seen) => seen.channel === "speech").map(noticed));
   feed($("#seen"), items.filter((seen) => seen.channel !== "speech").map(noticed));
-  for (const seen of found) {
-    const view = views.get(labelOf(seen.source));
-    if (view && seen.channel === "object" && seen.data.box && seen.data.event !== "leaves") view.mark(seen.data.box, seen.data.name ?? seen.data.kind ?? "");
-    if (view && seen.channel === "text") for (const [text, , box] of seen.data.lines ?? []) view.mark(box, text);
-  }
 }
 
 function partials(spoken) {
