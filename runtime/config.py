@@ -18,7 +18,7 @@ from msgspec import Meta, Struct
 
 from runtime import program
 from runtime.errors import ConfigError
-from runtime.messages import Channel
+from runtime.messages import Channel, Keeping
 
 PROFILE_DIR = program.ROOT / "configs"
 
@@ -94,6 +94,9 @@ class FootageConfig(Section, frozen=True):
     mib: NonNegative = 256.0
     days: Positive = 1.0
     marked_mib: NonNegative = 256.0
+
+    def keeping(self) -> Keeping:
+        return Keeping(int(self.mib * 2**20), self.days * 86_400.0, int(self.marked_mib * 2**20))
 
 
 class SourceConfig(Section, frozen=True):

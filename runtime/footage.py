@@ -18,19 +18,23 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from runtime.messages import TimeWindow
-from runtime.sources import session_of
+from runtime.messages import Keeping, TimeWindow
+from runtime.sources import Rect, session_of
 
 # In the memory folder.
 FOOTAGE = "footage"
 MARKS = "marks"
 KEEPING = "keeping.json"
+# In a source's folder: the regions that are black in all finished files of it.
+BLANKED = "blanked.json"
 OPEN = "open"
 # What is to take a file's place, while it is made.
 PART = ".part"
 _NAME = re.compile(rf"(?P<t0>\d{{9,}})-(?P<t1>\d{{9,}}|{OPEN})(?P<suffix>\.mkv)?")
 # A stretch that was marked is kept with as much before and after it.
 AROUND_S = 10.0
+# A sign is seen between two looks at it, too; a still scene is looked at this often (perception.sampling).
+_SEEN, _BETWEEN_LOOKS_S = ("frame", "text", "object"), 10.0
 
 
 class Segment(Struct, frozen=True):
@@ -44,20 +48,17 @@ class Segment(Struct, frozen=True):
     is_open: bool = False
 
 
-class Keeping(Struct, frozen=True):
-    """How much of a source is kept: ``bytes`` and ``age_s`` of all, ``marked_bytes`` of what is marked, beside it."""
-
-    bytes: int = 0
-    age_s: float = 0.0
-    marked_bytes: int = 0
-
-
 def folder_of(root: Path, source: str) -> Path:
     """Where the footage of a source lies. Names of live sources hold no path of their own (`runtime.sources`)."""
     label, _ = session_of(source)
     if not label or "/" in source or source.startswith("."):
         raise ValueError(f"{source!r} is no live source")
     return root / source
+
+
+def around_s(channel: str) -> float:
+    """How long before and after it was noticed footage may show what was perceived in this channel."""
+    return _BETWEEN_LOOKS_S if channel in _SEEN else 0.0
 
 
 def segment_name(t0_s: float, t1_s: float | None) -> str:
@@ -102,11 +103,11 @@ def erase(root: Path, windows: Iterable[TimeWindow]) -> int:
     return gone
 
 
-def mark(root: Path, source: str, t0_s: float, t1_s: float) -> None:
+def mark(root: Path, source: str, t0_s: float, t1_s: float, around_s: float = AROUND_S) -> None:
     """Have a stretch, and a little around it, outlast what is not marked."""
     folder = folder_of(root, source) / MARKS
     folder.mkdir(parents=True, exist_ok=True)
-    t0_s, t1_s = max(0.0, t0_s - AROUND_S), t1_s + AROUND_S
+    t0_s, t1_s = max(0.0, t0_s - around_s), t1_s + around_s
     (folder / segment_name(t0_s, t1_s).removesuffix(".mkv")).touch()
 
 
@@ -125,22 +126,28 @@ def _marks(folder: Path) -> list[tuple[Path, float, float]]:
     return found
 
 
-def trim(root: Path, label: str, keeping: Keeping, now_wall_s: float) -> None:
-    """Delete what is too old or too much of all sessions of a source, the oldest first."""
-    if not root.is_dir():
-        return
-    held: dict[bool, list[tuple[float, Segment]]] = {False: [], True: []}
-    for folder in sorted(path for path in root.iterdir() if session_of(path.name)[0] == label):
+def held(root: Path, label: str) -> dict[bool, list[tuple[float, Segment]]]:
+    """Finished files of all sessions of a source, each with when it was finished: those that are marked, and not."""
+    found: dict[bool, list[tuple[float, Segment]]] = {False: [], True: []}
+    folders = root.iterdir() if root.is_dir() else ()
+    for folder in sorted(path for path in folders if session_of(path.name)[0] == label):
         marks = _marks(folder)
         for segment in segments(root, folder.name):
             if segment.is_open:
                 continue
             marked = any(t0_s <= segment.t1_s and t1_s >= segment.t0_s for _, t0_s, t1_s in marks)
             try:
-                held[marked].append((segment.path.stat().st_mtime, segment))
+                found[marked].append((segment.path.stat().st_mtime, segment))
             except FileNotFoundError:
                 continue
-    for marked, found in held.items():
+    return found
+
+
+def trim(root: Path, label: str, keeping: Keeping, now_wall_s: float) -> None:
+    """Delete what is too old or too much of all sessions of a source, the oldest first."""
+    if not root.is_dir():
+        return
+    for marked, found in held(root, label).items():
         left = keeping.marked_bytes if marked else keeping.bytes
         for wall_s, segment in sorted(found, key=lambda entry: entry[0], reverse=True):
             left -= segment.bytes
@@ -166,6 +173,19 @@ def trim_all(root: Path, now_wall_s: float) -> None:
             labels[session_of(path.parent.name)[0]] = msgspec.json.decode(path.read_bytes(), type=Keeping)
     for label, keeping in labels.items():
         trim(root, label, keeping, now_wall_s)
+
+
+def note_blanked(folder: Path, mask: Iterable[Rect]) -> None:
+    """These regions are black in all of a source's footage."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / BLANKED).write_bytes(msgspec.json.encode(sorted(mask)))
+
+
+def blanked_in(folder: Path) -> frozenset[Rect]:
+    """The regions that are black in all of a source's footage."""
+    with suppress(OSError, msgspec.MsgspecError):
+        return frozenset(msgspec.json.decode((folder / BLANKED).read_bytes(), type=list[Rect]))
+    return frozenset()
 
 
 def close_abandoned(root: Path, source: str) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
 from runtime.messages import Channel
 
-FORMAT, VERSION = "mindstream-memory", 1
+# Version 2 has titles and, where it was asked for, footage.
+FORMAT, VERSION = "mindstream-memory", 2
 MANIFEST = "manifest.json"
 SOURCES, OBSERVATIONS, SPANS, ERASURES = "sources.jsonl", "observations.jsonl", "spans.jsonl", "erasures.jsonl"
 LISTS = (SOURCES, OBSERVATIONS, SPANS, ERASURES)
+TITLES, FOOTAGE_LIST = "titles.jsonl", "footage.jsonl"
+# What an archive may lack.
+MORE_LISTS = (TITLES, FOOTAGE_LIST)
 PICTURE = re.compile(r"pictures/\d{1,12}\.jpg")
+FOOTAGE_FILE = re.compile(r"footage/\d{1,12}\.mkv")
 
 
 class ArchivedObservation(Struct, frozen=True, omit_defaults=True):
@@ -43,6 +48,25 @@ class ArchivedErasure(Struct, frozen=True):
     t0_s: float
     t1_s: float
     erased_wall_s: float
+
+
+class ArchivedTitle(Struct, frozen=True):
+    """One line of titles.jsonl: what the user calls a source."""
+
+    source: str
+    title: str
+
+
+class ArchivedFootage(Struct, frozen=True, omit_defaults=True):
+    """One line of footage.jsonl: what a live source sent in a stretch. ``file`` is its entry, of ``bytes``."""
+
+    source: str
+    t0_s: float
+    t1_s: float
+    file: str
+    bytes: Annotated[int, Meta(ge=0)]
+    sha256: str
+    marked: bool = False
 
 
 class Manifest(Struct, frozen=True):

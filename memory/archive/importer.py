@@ -9,24 +9,51 @@ refuse nothing here.
 
 from __future__ import annotations
 
+import math
 import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 
 import msgspec
 
-from memory.archive.format import ERASURES, LISTS, SOURCES, SPANS, ArchivedErasure, size_of
+from memory.archive.footage import MAX_FILES, Intake, check
+from memory.archive.format import (
+    ERASURES,
+    FOOTAGE_LIST,
+    LISTS,
+    MORE_LISTS,
+    SOURCES,
+    SPANS,
+    TITLES,
+    ArchivedErasure,
+    ArchivedFootage,
+    ArchivedTitle,
+    size_of,
+)
 from memory.archive.reading import Archive, reading_from
 from memory.store.admission import find_fault_of_source, find_fault_of_span, is_time, is_track
 from memory.store.database import Store
+from memory.store.reader import read_sources
 from memory.store.writing import Writing
-from runtime.errors import StoreError
-from runtime.messages import PERCEIVED_CHANNELS, ArchiveReply, ImportRequest, SourceOpened, SourceRecord, Span
+from runtime.errors import StoreError, UserError
+from runtime.messages import (
+    PERCEIVED_CHANNELS,
+    ArchiveReply,
+    ImportRequest,
+    Keeping,
+    SourceOpened,
+    SourceRecord,
+    Span,
+)
+from runtime.sources import session_of
+from runtime.titles import set_title, titles
 from runtime.trust import TRUST
 
-# So many budgets may it hold when read out: an archive of a larger memory comes in, and what is worth least goes.
+# So many budgets may it hold when read out: an archive of a larger memory comes in, and what is worth least goes. Of
+# footage as many times what is kept of one source, unless it is the user's own.
 BUDGETS = 4
 # What ends after its source did, by an announced length or a watermark, is of another one.
 AFTER_END_S = 180.0
@@ -52,9 +79,23 @@ def import_memory(
                     " (memory.budget); nothing was imported"
                 )
             found = _Checked(archive)
-            with store.write() as writing:
-                reply = _Import(archive, writing, request.trusted).take_in(found)
-                fit(writing)
+            keeping = request.footage or Keeping()
+            most = math.inf if request.trusted else BUDGETS * (keeping.bytes + keeping.marked_bytes)
+            intake = Intake(archive, store.directory, keeping, most)
+            try:
+                with store.write() as writing:
+                    importing = _Import(archive, writing, request.trusted)
+                    reply = importing.take_in(found)
+                    if request.footage is not None:
+                        importing.stage_footage(found, intake)
+                    elif found.footage:
+                        importing.left_out["footage (import --footage takes it)"] = len(found.footage)
+                    fit(writing)
+                footage, called = intake.settle(), importing.take_titles(found, store)
+            finally:
+                intake.clear()
+            left_out = dict(importing.left_out + intake.left_out)
+            reply = msgspec.structs.replace(reply, footage=footage, titles=called, left_out=left_out)
     except (zipfile.BadZipFile, zlib.error, EOFError, msgspec.MsgspecError, ValueError, RuntimeError) as error:
         why = " ".join(str(error).split()) or type(error).__name__
         raise StoreError(f"archive {path}: damaged ({why}); nothing was imported") from error
@@ -67,7 +108,7 @@ class _Checked:
     """All of an archive looked through: its sources, when each ends, and the ids of its pictures."""
 
     def __init__(self, archive: Archive) -> None:
-        for name in LISTS:
+        for name in (*LISTS, *filter(archive.lists, MORE_LISTS)):
             archive.check(name)
         self.sources = list(archive.records(SOURCES, SourceRecord))
         self.ends_s: dict[str, float] = {}
@@ -95,6 +136,16 @@ class _Checked:
         for erasure in archive.records(ERASURES, ArchivedErasure):
             if not (is_time(erasure.t0_s) and is_time(erasure.t1_s)):
                 raise ValueError(f"an erasure of {erasure.source[:80]!r}: its time is wrong")
+        self.titles: list[ArchivedTitle] = []
+        if archive.lists(TITLES):
+            self.titles += islice(archive.records(TITLES, ArchivedTitle), len(self.sources))
+        self.records = {record.source: record for record in self.sources}
+        self.footage: list[ArchivedFootage] = []
+        for footage in archive.records(FOOTAGE_LIST, ArchivedFootage) if archive.lists(FOOTAGE_LIST) else ():
+            check(footage, self.records, self.ends_s)
+            self.footage.append(footage)
+            if len(self.footage) > MAX_FILES:
+                raise ValueError(f"it holds more than {MAX_FILES} files of footage")
 
 
 class _Import:
@@ -124,8 +175,40 @@ class _Import:
             self._take_span(span, found)
         return ArchiveReply(
             path=str(self._archive.path), sources=len(found.sources), observations=writing.stored, pictures=pictures,
-            spans=writing.spans, known=known, bytes=size_of(self._archive.path), left_out=dict(self.left_out),
+            spans=writing.spans, known=known, bytes=size_of(self._archive.path),
         )  # fmt: skip
+
+    def stage_footage(self, found: _Checked, intake: Intake) -> None:
+        """Have footage copied beside memory; of an archive that is not the user's own none of a camera of theirs."""
+        own: set[str] = set()
+        if not self._trusted:
+            names = [name for name in self._writing.media_sources() if not self._is_foreign(name)]
+            own = {session_of(name)[0] for name in names}
+        intake.stage(found.footage, found.records, self._writing.stones(), own)
+
+    def take_titles(self, found: _Checked, store: Store) -> int:
+        """Call sources as the archive does, where they have no title here and nothing else is meant by it; how many."""
+        reader, directory = store.reader(), store.directory
+        try:
+            known = read_sources(reader)
+        finally:
+            reader.close()
+        names = {record.source for record in known}
+        meant = {name.casefold() for name in (*names, *(session_of(name)[0] for name in names))}
+        n = 0
+        for called in found.titles:
+            there, title = titles(directory), " ".join(called.title.split())
+            if there.get(called.source) == title:
+                continue
+            is_meant = title.casefold() in meant | {other.casefold() for other in there.values()}
+            try:
+                if called.source in self._own or called.source in there or is_meant:
+                    raise UserError(f"{called.source!r} is not to be called {title!r} here")
+                set_title(directory, known, called.source, title)
+                n += 1
+            except UserError:
+                self.left_out["titles"] += 1
+        return n
 
     def _take_source(self, record: SourceRecord) -> None:
         known = self._writing.fingerprint(record.source)

@@ -17,9 +17,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from memory.archive.format import (
+    FOOTAGE_FILE,
     FORMAT,
     LISTS,
     MANIFEST,
+    MORE_LISTS,
     OBSERVATIONS,
     PICTURE,
     VERSION,
@@ -44,10 +46,12 @@ class Archive:
 
     def __init__(self, path: Path, archive: zipfile.ZipFile | None, progressed: Callable[[], None]) -> None:
         self.path = path
-        self._progressed = progressed
+        self.progressed = progressed
         self._archive = archive
         for name in self._names():
-            if name not in (*LISTS, MANIFEST) and not PICTURE.fullmatch(name):
+            if name not in (*LISTS, *MORE_LISTS, MANIFEST) and not (
+                PICTURE.fullmatch(name) or FOOTAGE_FILE.fullmatch(name)
+            ):
                 raise StoreError(f"archive {path}: holds {name!r}, as no archive of memory does; nothing was imported")
         manifest = decoded(self.read(MANIFEST, MAX_LINE_BYTES), Manifest)
         if manifest.format != FORMAT:
@@ -59,13 +63,18 @@ class Archive:
         self.manifest = manifest
 
     def size_bytes(self) -> int:
-        """Bytes of all its entries, read out: of a zip file that can be a thousand times its own."""
+        """Bytes of all its entries but footage, read out: of a zip file that can be a thousand times its own."""
         if self._archive is not None:
-            return sum(entry.file_size for entry in self._archive.infolist())
-        return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
+            return sum(e.file_size for e in self._archive.infolist() if not FOOTAGE_FILE.fullmatch(e.filename))
+        files = {name: self.path / name for name in self._names()}
+        return sum(path.stat().st_size for name, path in files.items() if not FOOTAGE_FILE.fullmatch(name))
+
+    def lists(self, name: str) -> bool:
+        """Whether it has a list that it may lack."""
+        return name in self.manifest.files
 
     def read(self, name: str, limit: int) -> bytes:
-        with self._open(name) as file:
+        with self.open(name) as file:
             data: bytes = file.read(limit + 1)
         if len(data) > limit:
             raise ValueError(f"{name} is too large")
@@ -74,9 +83,9 @@ class Archive:
     def check(self, name: str) -> None:
         """The bytes of a list file are those the manifest tells of."""
         digest = hashlib.sha256()
-        with self._open(name) as file:
+        with self.open(name) as file:
             while chunk := file.read(_CHUNK_BYTES):
-                self._progressed()
+                self.progressed()
                 digest.update(chunk)
         if digest.hexdigest() != self.manifest.files.get(name):
             raise ValueError(f"{name} has another checksum than its manifest says")
@@ -117,23 +126,28 @@ class Archive:
         )  # fmt: skip
 
     def _lines(self, name: str) -> Iterator[bytes]:
-        with self._open(name) as file:
+        with self.open(name) as file:
             while line := file.readline(MAX_LINE_BYTES + 1):
                 if len(line) > MAX_LINE_BYTES:
                     raise ValueError(f"{name} has a line without end")
-                self._progressed()
+                self.progressed()
                 yield line
 
     def _names(self) -> list[str]:
         if self._archive is not None:
-            return [name for name in self._archive.namelist() if name != "pictures/"]
+            return [name for name in self._archive.namelist() if name not in ("pictures/", "footage/")]
         inside = list(self.path.rglob("*"))
         links = [path for path in inside if path.is_symlink()]
         if links:
             raise StoreError(f"archive {self.path}: holds a link, {links[0].name!r}; nothing was imported")
         return [path.relative_to(self.path).as_posix() for path in inside if not path.is_dir()]
 
-    def _open(self, name: str) -> Any:
+    def open(self, name: str) -> Any:
+        """An entry, to be read.
+
+        Raises:
+            ValueError: it is missing.
+        """
         try:
             return self._archive.open(name) if self._archive is not None else (self.path / name).open("rb")
         except (OSError, KeyError) as error:

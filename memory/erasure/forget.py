@@ -18,7 +18,7 @@ from memory.erasure.residue import Noted, blot_out, find_residue, indexed, note_
 from memory.store.database import FILE_NAME, Store
 from memory.store.reader import snapshot
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
-from runtime.footage import FOOTAGE, touching
+from runtime.footage import FOOTAGE, around_s, touching
 from runtime.footage import erase as erase_footage
 from runtime.messages import PERCEIVED_CHANNELS, ForgetReply, ForgetRequest, Observation, TimeWindow
 
@@ -26,8 +26,6 @@ from runtime.messages import PERCEIVED_CHANNELS, ForgetReply, ForgetRequest, Obs
 EXAMPLES = 12
 # What reasoning keeps there (reasoning/standing/store.py).
 STANDING = "standing.json"
-# A sign is seen between two looks at it, too; a still scene is looked at this often (perception.sampling).
-SEEN, BETWEEN_LOOKS_S = ("frame", "text", "object"), 10.0
 LOG_SUFFIXES = (".log", ".stderr", ".stacks", ".1")
 
 
@@ -106,8 +104,8 @@ def _in_footage(request: ForgetRequest, found: Found, names: dict[int, str]) -> 
     return tuple(
         TimeWindow(
             source=names[source],
-            t0_s=t0_s - (BETWEEN_LOOKS_S if channel in SEEN else 0.0),
-            t1_s=t1_s + (BETWEEN_LOOKS_S if channel in SEEN else 0.0),
+            t0_s=t0_s - around_s(channel),
+            t1_s=t1_s + around_s(channel),
         )
         for _, _, source, channel, t0_s, t1_s in found.rows.values()
         if channel in PERCEIVED_CHANNELS

@@ -281,17 +281,17 @@ class Writing:
             t0_s, t1_s = observation.t0_s, observation.t1_s
             if any(
                 channel in ("", observation.channel) and t0_s <= stone_t1_s and t1_s >= stone_t0_s
-                for channel, stone_t0_s, stone_t1_s in self._stones().get(observation.source, ())
+                for channel, stone_t0_s, stone_t1_s in self.stones().get(observation.source, ())
             ):
                 return True
             # A picture on its way in which a forgotten word can be read.
             return self._unwelcome.began_in_time(observation) and bool(self._evidence_gone(observation))
         # A turn that was under way: it may quote what has been erased meanwhile.
-        stones = self._stones()
+        stones = self.stones()
         gone = self._evidence_gone(observation) if stones else ()
         return any(id_.startswith(f"{source}/") for id_ in gone for source in stones)
 
-    def _stones(self) -> dict[str, list[tuple[str, float, float]]]:
+    def stones(self) -> dict[str, list[tuple[str, float, float]]]:
         """Source -> (channel or "" for all, t0_s, t1_s) of its tombstones."""
         if self._erasures is None:
             self._erasures = {}
@@ -302,7 +302,7 @@ class Writing:
 
     def _evidence_there(self, observation: Observation) -> tuple[str, ...]:
         """Its evidence; without what was erased, where it goes on after it (a sign that is still there)."""
-        if observation.channel not in PERCEIVED_CHANNELS or observation.source not in self._stones():
+        if observation.channel not in PERCEIVED_CHANNELS or observation.source not in self.stones():
             return observation.evidence
         gone = self._evidence_gone(observation)
         return tuple(id_ for id_ in observation.evidence if id_ not in gone)

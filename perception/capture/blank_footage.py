@@ -12,24 +12,15 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from av.error import FFmpegError
 
 from perception.capture.clip import ClipOrder, Piece, cut
 from runtime.errors import MediaError
-from runtime.footage import PART, Segment, segments
+from runtime.footage import PART, Segment, blanked_in, note_blanked, segments
 from runtime.sources import Rect, session_of
 
-# In a source's folder: the regions that are black in all finished files of it.
-BLANKED = "blanked.json"
 # Of the least importance to the scheduler.
 _NICE = 19
-
-
-def note_blanked(folder: Path, mask: Sequence[Rect]) -> None:
-    """These regions are black in all of a source's footage."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / BLANKED).write_bytes(msgspec.json.encode(sorted(mask)))
 
 
 class BlankFootage:
@@ -78,9 +69,7 @@ class BlankFootage:
                     self._blank_session(folder, done)
 
     def _blank_session(self, folder: Path, wanted: frozenset[Rect]) -> None:
-        already: frozenset[Rect] = frozenset()
-        with suppress(OSError, msgspec.MsgspecError):
-            already = frozenset(msgspec.json.decode((folder / BLANKED).read_bytes(), type=list[Rect]))
+        already = blanked_in(folder)
         if wanted <= already:
             return
         for left in folder.glob(f"*{PART}"):  # of a process that died

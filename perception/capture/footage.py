@@ -24,11 +24,11 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.frame import VideoFrame
 
-from perception.capture.blank_footage import BlankFootage, note_blanked
+from perception.capture.blank_footage import BlankFootage
 from perception.capture.blocks import CHUNK_S, SAMPLE_RATE_HZ, AudioBlock
 from perception.capture.file_video import Picture
-from runtime.footage import Keeping, close_abandoned, erase, folder_of, note_keeping, segment_name, trim
-from runtime.messages import TimeWindow
+from runtime.footage import close_abandoned, erase, folder_of, note_blanked, note_keeping, segment_name, trim
+from runtime.messages import Keeping, TimeWindow
 from runtime.sources import LiveSource, Rect
 
 # A file: long enough to cost little, short enough that forgetting a moment takes little else along.

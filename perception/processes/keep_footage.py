@@ -9,13 +9,11 @@ import anyio
 import anyio.to_thread
 
 from perception.capture.footage import FootageKeeper
-from runtime.footage import Keeping, mark
-from runtime.messages import Notice
+from runtime.footage import mark
+from runtime.messages import Keeping, Notice
 from runtime.plan import PerceiveLive
 from runtime.service import Service
 from runtime.sources import LiveSource, Rect, session_of
-
-MIB, DAY_S = 1 << 20, 86_400.0
 
 
 def keeper_of(service: Service, source: LiveSource, mask: Sequence[Rect]) -> FootageKeeper:
@@ -23,7 +21,7 @@ def keeper_of(service: Service, source: LiveSource, mask: Sequence[Rect]) -> Foo
     live = service.config.perception.live
     own = next((one.footage for one in live.sources if one.name == source.label and one.footage), live.footage)
     root = _root(service)
-    keeping = Keeping(int(own.mib * MIB) if root else 0, own.days * DAY_S, int(own.marked_mib * MIB))
+    keeping = own.keeping() if root else Keeping()
     return FootageKeeper(Path(root) if root else None, source, keeping, mask, service.clock.now, service.log)
 
 

@@ -290,9 +290,9 @@ class Client:
         reply: RedescribeReply = await self._rule(RedescribeRequest(frames=tuple(frames)))
         return reply.redescribed
 
-    async def export(self, path: Path) -> ArchiveReply:
+    async def export(self, request: ExportRequest) -> ArchiveReply:
         """Write all that memory holds to an archive."""
-        reply: ArchiveReply = await self._rule(ExportRequest(path=str(path)))
+        reply: ArchiveReply = await self._rule(request)
         return reply
 
     async def back_up(self, path: Path) -> ArchiveReply:
@@ -300,9 +300,8 @@ class Client:
         reply: ArchiveReply = await self._rule(BackupRequest(path=str(path)))
         return reply
 
-    async def import_archive(self, path: Path, trusted: bool) -> ArchiveReply:
+    async def import_archive(self, request: ImportRequest) -> ArchiveReply:
         """Take in an archive, whole or not at all."""
-        request = ImportRequest(path=str(path), trusted=trusted)
         reply: ArchiveReply = await self._rule(request)
         return reply
 

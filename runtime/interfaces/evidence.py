@@ -19,7 +19,7 @@ from runtime.config import Config
 from runtime.errors import MediaError, UserError
 from runtime.footage import FOOTAGE, Segment, touching
 from runtime.interfaces.client import Client
-from runtime.messages import GapFacts, Observation, ScanRequest, SourceRecord, View
+from runtime.messages import ExportRequest, GapFacts, Observation, ScanRequest, SourceRecord, View
 from runtime.processes import CLIPS
 from runtime.sources import MASKS_NAME, Rect, kept_masks, session_of
 
@@ -75,6 +75,14 @@ def mask_of(config: Config, memory_dir: Path, source: str) -> tuple[Rect, ...]:
     label = session_of(source)[0]
     listed = {own.name: own.mask for own in config.perception.live.sources if own.mask}
     return kept_masks(memory_dir / MASKS_NAME).get(label, listed.get(label, config.perception.vision.mask))
+
+
+def export_request(config: Config, memory_dir: Path, path: Path, footage: bool) -> ExportRequest:
+    """What has memory write an archive; of footage only what shows no region that is private by now."""
+    root = memory_dir / FOOTAGE
+    kept = sorted(folder.name for folder in root.iterdir()) if footage and root.is_dir() else []
+    private = {session_of(name)[0]: mask_of(config, memory_dir, name) for name in kept if session_of(name)[0]}
+    return ExportRequest(path=str(path), footage=footage, private=private)
 
 
 async def picture_at(client: Client, config: Config, memory_dir: Path, source: str, t_s: float) -> Shown:

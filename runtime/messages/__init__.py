@@ -48,6 +48,7 @@ from runtime.messages.erasure import (
     ForgetRequest,
     Forgotten,
     ImportRequest,
+    Keeping,
     ReaddRequest,
     TimeWindow,
 )
@@ -184,6 +185,7 @@ __all__ = [
     "JournalEntry",
     "JournalReply",
     "JournalRequest",
+    "Keeping",
     "LOST_MARK",
     "LevelBytes",
     "LookReply",

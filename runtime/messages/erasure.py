@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import msgspec
+from msgspec import Struct
 
 from runtime.messages.base import Message
 from runtime.messages.perceived import Observation
@@ -78,10 +79,25 @@ class ReaddRequest(Message, frozen=True, tag="readd_request"):
     grown_to: str = ""
 
 
+class Keeping(Struct, frozen=True):
+    """How much footage of a source is kept: ``bytes`` and ``age_s`` of all, ``marked_bytes`` of what is marked, beside
+    it."""
+
+    bytes: int = 0
+    age_s: float = 0.0
+    marked_bytes: int = 0
+
+
 class ExportRequest(Message, frozen=True, tag="export_request"):
-    """Write all that memory holds to ``path``: a folder, or one file where it ends in ".zip". -> `ArchiveReply`"""
+    """Write all that memory holds to ``path``: a folder, or one file where it ends in ".zip". -> `ArchiveReply`
+
+    ``footage``: with the footage of live sources; of those in which regions ``private`` (by label) are not blanked yet
+    none.
+    """
 
     path: str
+    footage: bool = False
+    private: dict[str, tuple[tuple[float, float, float, float], ...]] = msgspec.field(default_factory=dict)
 
 
 class BackupRequest(Message, frozen=True, tag="backup_request"):
@@ -93,11 +109,13 @@ class BackupRequest(Message, frozen=True, tag="backup_request"):
 class ImportRequest(Message, frozen=True, tag="import_request"):
     """Take in an archive, whole or not at all; ids that are there already are left as they are. -> `ArchiveReply`
 
-    ``trusted``: it is the user's own, so its records keep the trust they had.
+    ``trusted``: it is the user's own, so its records keep the trust they had. ``footage``: how much of the footage in
+    it may be kept of each source; None takes none.
     """
 
     path: str
     trusted: bool = False
+    footage: Keeping | None = None
 
 
 class ArchiveReply(Message, frozen=True, tag="archive_reply"):
@@ -109,6 +127,8 @@ class ArchiveReply(Message, frozen=True, tag="archive_reply"):
     observations: int = 0
     pictures: int = 0
     spans: int = 0
+    titles: int = 0
+    footage: int = 0
     known: int = 0
     bytes: int = 0
     left_out: dict[str, int] = msgspec.field(default_factory=dict)

@@ -14,7 +14,7 @@ from runtime.agent import prepare_memory_dir
 from runtime.config import Config
 from runtime.errors import UserError
 from runtime.interfaces.attach import attached
-from runtime.messages import ArchiveReply, Observation, decode
+from runtime.messages import ArchiveReply, ImportRequest, Observation, decode
 from runtime.processes import UNFOLD
 from runtime.sites.hub import joined_hub
 from runtime.sites.names import seq_of
@@ -37,7 +37,7 @@ async def rebuild_memory(hub_dir: Path, memory_dir: Path, site: str, config: Con
                 raise UserError(f"the hub has no copy of a site {site!r}; `sites status` lists those it has")
             state = await write_archive(copy, folder / "archive")
         async with attached(memory_dir, config, new=True) as client:
-            reply = await client.import_archive(folder / "archive", trusted=True)
+            reply = await client.import_archive(ImportRequest(path=str(folder / "archive"), trusted=True))
         return msgspec.structs.replace(reply, sources=len(state.sources))
     finally:
         await anyio.to_thread.run_sync(shutil.rmtree, folder, True)

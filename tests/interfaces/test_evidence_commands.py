@@ -27,10 +27,10 @@ from runtime.interfaces.commands.evidence import (
     told_of_clip,
     window_of,
 )
-from runtime.interfaces.titles import drop_titles, named, set_title, titles
 from runtime.interfaces.transcript import transcript
 from runtime.messages import SourceEnded, SourceOpened, Track
 from runtime.sources import MASKS_NAME, keep_mask
+from runtime.titles import drop_titles, named, set_title, titles
 from tests.fixtures.drawn_recording import decoded, draw_recording, second_of, shown_in
 from tests.fixtures.memory_cases import gather_all, progress, remember, say
 from tests.fixtures.served_agent import StoredClient

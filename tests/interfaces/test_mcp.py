@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from runtime.config import Config
-from runtime.interfaces.titles import set_title
+from runtime.titles import set_title
 from tests.fixtures.memory_cases import memory_of, say, see, stream
 from tests.fixtures.served_agent import StoredClient, answered
 

@@ -16,10 +16,11 @@ import pytest
 from memory.process import BATCH_LIMIT, main
 from memory.store.database import Store
 from runtime.errors import StoreError
-from runtime.footage import FOOTAGE, Keeping, note_keeping, segment_name
+from runtime.footage import FOOTAGE, note_keeping, segment_name
 from runtime.messages import (
     Ack,
     Done,
+    Keeping,
     Message,
     Observation,
     ReaddRequest,

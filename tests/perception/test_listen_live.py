@@ -24,8 +24,8 @@ from perception.capture.reopening import CaptureFailed
 from perception.processes import listen
 from perception.speech.recogniser import Recogniser
 from runtime.config import LiveConfig, parse_config
-from runtime.footage import Keeping, segments
-from runtime.messages import SoundFacts, SourceEnded, SourceOpened, TimeWindow
+from runtime.footage import segments
+from runtime.messages import Keeping, SoundFacts, SourceEnded, SourceOpened, TimeWindow
 from runtime.service import Service
 from runtime.sources import parse_source
 from tests.fixtures.live_world import FILMED, QUICK, World

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from runtime.footage import (
-    Keeping,
     close_abandoned,
     erase,
     folder_of,
@@ -20,7 +19,7 @@ from runtime.footage import (
     trim,
     trim_all,
 )
-from runtime.messages import TimeWindow
+from runtime.messages import Keeping, TimeWindow
 
 FIRST, SECOND, OTHER = "door@2026-11-29T10:00:00", "door@2026-11-30T10:00:00", "yard@2026-11-30T10:00:00"
 NOW_S = 1_800_000_000.0

@@ -13,9 +13,9 @@ from runtime.clock import media_time
 from runtime.config import Config
 from runtime.interfaces.attach import attached
 from runtime.interfaces.terminal.render import ERR, OUT, note, shorten
-from runtime.interfaces.titles import named
 from runtime.messages import DescribePart, DescribeReply, DescribeRequest
 from runtime.printable import say
+from runtime.titles import named
 
 
 async def describe(source: str, limit: int, config: Config, memory_dir: Path, as_json: bool) -> None:

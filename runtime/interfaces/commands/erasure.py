@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import anyio
+import anyio.to_thread
 import msgspec
 
 from runtime.agent import find_agent
@@ -23,9 +24,10 @@ from runtime.interfaces.attach import attached
 from runtime.interfaces.client import Client
 from runtime.interfaces.commands.forget_options import add_forget_options
 from runtime.interfaces.commands.moments import latest, parse_length_s, parse_moment, stretch
+from runtime.interfaces.evidence import export_request
 from runtime.interfaces.terminal.render import OUT, byte_size, note, observation_line, told_of_pause
 from runtime.interfaces.terminal.standard_streams import typed_lines
-from runtime.messages import ArchiveReply, ForgetReply, ForgetRequest, TimeWindow, round_time
+from runtime.messages import ArchiveReply, ForgetReply, ForgetRequest, ImportRequest, TimeWindow, round_time
 from runtime.printable import say
 from runtime.stretches import Now, goes_on, known_until_s
 
@@ -112,35 +114,43 @@ class ForgetTalk:
         await _erase(*pending, self._client)
 
 
-async def export(path: Path, config: Config, memory_dir: Path, as_json: bool) -> None:
-    """Write all that memory holds to a folder, or to a zip file."""
+async def export(path: Path, config: Config, memory_dir: Path, footage: bool, as_json: bool) -> None:
+    """Write all that memory holds to a folder, or to a zip file; with the footage of live sources, if so."""
+    request = await anyio.to_thread.run_sync(export_request, config, memory_dir, path, footage)
     async with attached(memory_dir, config) as client:
-        done = await client.export(path)
+        done = await client.export(request)
     _tell_archive(done, f"exported to {done.path}", as_json)
 
 
-async def import_archive(path: Path, config: Config, memory_dir: Path, trusted: bool, as_json: bool) -> None:
+async def import_archive(
+    path: Path, config: Config, memory_dir: Path, trusted: bool, footage: bool, as_json: bool
+) -> None:
     """Take in an archive, into a new memory or beside what is there.
 
     Raises:
-        UserError: there is no archive.
+        UserError: there is no archive, or footage is wanted of which the profile keeps none.
     """
     if not await anyio.Path(path).exists():
         raise UserError(f"archive {path}: there is no such file or folder")
+    keeping = config.perception.live.footage.keeping()
+    if footage and not keeping.bytes:
+        raise UserError("the profile keeps no footage (perception.live.footage.mib: 0); import without --footage")
     async with attached(memory_dir, config, new=True) as client:
-        done = await client.import_archive(path, trusted)
+        request = ImportRequest(path=str(path), trusted=trusted, footage=keeping if footage else None)
+        done = await client.import_archive(request)
     known = f", {done.known} were there already or had been erased" if done.known else ""
-    left = ", ".join(f"{n} {what}" for what, n in done.left_out.items())
-    _tell_archive(done, f"imported{known}{f', not taken: {left}' if left else ''}", as_json)
+    _tell_archive(done, f"imported{known}", as_json)
 
 
 def _tell_archive(done: ArchiveReply, what: str, as_json: bool) -> None:
     if as_json:
         say(json.dumps(msgspec.structs.asdict(done), ensure_ascii=False))
         return
+    left = ", ".join(f"{n} {kind}" for kind, n in done.left_out.items())
+    footage = f", {done.footage} files of footage" if done.footage else ""
     OUT.print(
-        f"{done.observations} observations of {done.sources} sources with {done.pictures} pictures and {done.spans}"
-        f" spans {what} ({byte_size(done.bytes)})",
+        f"{done.observations} observations of {done.sources} sources with {done.pictures} pictures{footage} and"
+        f" {done.spans} spans {what} ({byte_size(done.bytes)}){f', not taken: {left}' if left else ''}",
     )
 
 

@@ -29,11 +29,11 @@ from runtime.interfaces.commands.moments import parse_moment, stretch
 from runtime.interfaces.commands.paths import absolute
 from runtime.interfaces.evidence import Clip, make_clip, picture_at, said_in
 from runtime.interfaces.terminal.render import OUT, note
-from runtime.interfaces.titles import drop_titles, named, set_title, titles
 from runtime.interfaces.transcript import FORMATS, Format, transcript
 from runtime.messages import SourceRecord, TimeWindow
 from runtime.printable import say
 from runtime.stretches import Now, known_until_s
+from runtime.titles import drop_titles, named, set_title, titles
 
 # A single moment plays for so long, a little before it first.
 MOMENT_BEFORE_S, MOMENT_AFTER_S = 2.0, 8.0

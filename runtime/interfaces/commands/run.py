@@ -135,12 +135,14 @@ def _run(args: argparse.Namespace) -> int:
         case "export":
 
             async def command() -> None:
-                await erasure_commands.export(absolute(args.path), config, memory_dir, args.json)
+                await erasure_commands.export(absolute(args.path), config, memory_dir, args.footage, args.json)
 
         case "import":
 
             async def command() -> None:
-                await erasure_commands.import_archive(absolute(args.path), config, memory_dir, args.trusted, args.json)
+                await erasure_commands.import_archive(
+                    absolute(args.path), config, memory_dir, args.trusted, args.footage, args.json
+                )
 
         case "backup":
 

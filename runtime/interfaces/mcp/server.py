@@ -20,7 +20,6 @@ from runtime.errors import CallError, MindstreamError, UserError
 from runtime.interfaces.client import Client
 from runtime.interfaces.commands.moments import parse_moment, stretch
 from runtime.interfaces.evidence import picture_at, said_in
-from runtime.interfaces.titles import named, titles
 from runtime.interfaces.transcript import transcript
 from runtime.messages import (
     AskRequest,
@@ -34,6 +33,7 @@ from runtime.messages import (
 )
 from runtime.sources import session_of
 from runtime.stretches import Now
+from runtime.titles import named, titles
 
 INSTRUCTIONS = """Mindstream sees and hears through cameras, microphones, streams and recordings, and remembers.
 Ask it with `ask` (it answers with the moments it rests on), look into memory with `search`, `timeline` and `listen`,

@@ -124,6 +124,11 @@ def integer(request: Request, name: str, default: int, most: int) -> int:
     return int(value)
 
 
+def flag(request: Request, name: str) -> bool:
+    """Whether a parameter is "1" or "true"."""
+    return request.query_params.get(name, "") in ("1", "true")
+
+
 def routes(served: Served, endpoints: Sequence[Endpoint]) -> list[Route]:
     return [
         Route(endpoint.path, _guarded(served, endpoint.handle), methods=[endpoint.method], name=endpoint.path)

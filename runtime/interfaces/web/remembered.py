@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from runtime.errors import UserError
-from runtime.interfaces.web.api import FROM, SOURCE, TO, Query, as_json, get, integer, number
+from runtime.interfaces.web.api import FROM, SOURCE, TO, Query, as_json, flag, get, integer, number
 from runtime.interfaces.web.served import NotThere, Served
 from runtime.messages import (
     Channel,
@@ -272,7 +272,7 @@ async def observations(served: Served, request: Request) -> Response:
         t0_s=number(request, "t0_s", 0.0) if has_stretch else None,
         t1_s=number(request, "t1_s", 1e12) if has_stretch else None,
         limit=integer(request, "limit", OBSERVATIONS, OBSERVATIONS_MAX),
-        newest_first=request.query_params.get("newest", "") in ("1", "true"),
+        newest_first=flag(request, "newest"),
     )  # fmt: skip
     started = await started_walls(served)
     return as_json([seen_of(o, started) for o in await served.client.scan(wanted)])
@@ -297,7 +297,7 @@ async def search(served: Served, request: Request) -> Response:
         raise UserError("search for what? give q")
     channels, limit = channels_of(request), integer(request, "limit", HITS, HITS_MAX)
     source = request.query_params.get("source", "")
-    explain = request.query_params.get("explain", "") in ("1", "true")
+    explain = flag(request, "explain")
     # Filtered here by channel, so that what remains are the best of them: more are asked for.
     reply = await served.client.search(
         SearchRequest(query=query, sources=(source,) if source else (), limit=limit * 5 if channels else limit)

@@ -16,12 +16,13 @@ from starlette.responses import FileResponse, Response
 from runtime.errors import UserError
 from runtime.footage import FOOTAGE, mark_beside, touching
 from runtime.interfaces.commands.erasure import Wish, erase, forget_request, preview
-from runtime.interfaces.titles import drop_titles, named, set_title, titles
-from runtime.interfaces.web.api import Endpoint, as_json, body_of, get
+from runtime.interfaces.evidence import export_request
+from runtime.interfaces.web.api import Endpoint, Query, as_json, body_of, flag, get
 from runtime.interfaces.web.remembered import Seen, seen_of, started_walls
 from runtime.interfaces.web.served import NotThere, Served
 from runtime.messages import ForgetReply, ForgetRequest, MaskRequest, StandingReply, StandingRequest, TimeWindow
 from runtime.sources import MASKS_NAME, checked_mask, keep_mask, kept_masks, session_of
+from runtime.titles import drop_titles, named, set_title, titles
 
 
 class Standing(Struct, forbid_unknown_fields=True):
@@ -202,7 +203,9 @@ async def export(served: Served, request: Request) -> Response:
     """All that memory holds, as the archive `export` writes."""
     path = served.scratch / "mindstream.zip"
     await anyio.Path(path).unlink(missing_ok=True)
-    await served.client.export(path)
+    footage = flag(request, "footage")
+    wanted = await anyio.to_thread.run_sync(export_request, served.config, served.memory_dir, path, footage)
+    await served.client.export(wanted)
     gone = BackgroundTask(_remove, path)
     return FileResponse(path, media_type="application/zip", filename="mindstream.zip", background=gone)
 
@@ -237,5 +240,8 @@ ENDPOINTS = (
     Endpoint(
         path="/api/titles", about="Call a source something", handle=rename, body=Title, reply=dict[str, str], **_PUT
     ),
-    get("/api/export", "All that memory holds, as an archive", export, "memory", "application/zip"),
+    get(
+        "/api/export", "All that memory holds, as an archive", export, "memory", "application/zip",
+        Query("footage", "with what is kept of live sources to be played", "boolean"),
+    ),
 )  # fmt: skip
