@@ -92,7 +92,7 @@ class ExtractiveBackend:
         ):
             return Draft((none_counted(frame, outcome),), 0.7)
         refused = refusal(
-            refusal_text(frame, outcome, known.by), *_unknown_place(frame, records), *nearest(outcome, moments)
+            refusal_text(frame, outcome, known), *_unknown_place(frame, records), *nearest(outcome, moments)
         )
         return await admit(refused, frame, window, moments)
 

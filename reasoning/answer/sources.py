@@ -83,7 +83,7 @@ async def tell_presence(frame: Frame, context: Context, moments: Moments) -> Dra
         return refusal("I remember no recording yet")
     if frame.reduce != "exists":
         return Draft(tuple(told), 0.9)
-    asked_away = "away" in lexicon.PRESENCE.of(frame.text)
+    asked_away = "there" not in lexicon.PRESENCE.of(frame.text)
     now = frame.still or frame.times.now
     is_so = (not any(goes_on(r) for r in records) if now else away) == asked_away
     return Draft((Claim("Yes."), *told) if is_so else (Claim("No."), *told), 0.9)

@@ -6,14 +6,15 @@ from collections.abc import Callable, Sequence
 
 from reasoning.answer.draft import Claim, Draft, claim, refusal
 from reasoning.answer.honesty import Outcome
+from reasoning.query.known import Known
 from reasoning.query.present import age
 from reasoning.query.rows import Row
-from reasoning.query.sightings import name_of
+from reasoning.query.sightings import is_asked, name_of
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
 from runtime.language.lists import join, quote, with_article
 from runtime.language.normalise import words
-from runtime.language.numbers import counted, number_in_words
+from runtime.language.numbers import counted, number_in_words, number_value
 from runtime.language.stem import is_plural
 from runtime.messages import ObjectFacts, SpeechFacts
 from runtime.moments import Moments
@@ -263,12 +264,18 @@ _TELL: dict[tuple[str, bool], Tell] = {
 }
 
 
-def refusal_text(frame: Frame, outcome: Outcome, unknown_by: str) -> str:
+def refusal_text(frame: Frame, outcome: Outcome, known: Known) -> str:
     """What is said where nothing entitles to more."""
     what = frame.subject
     if outcome.unknown:
-        by = f" by {unknown_by}" if unknown_by else ""
+        by = f" by {known.by}" if known.by else ""
         return f"I cannot tell: {plural(outcome.unknown)} are not recognised{by}"
+    seen = next((r for r in outcome.rows if r.kind == "seen" and is_asked(frame, name_of(r.observation))), None)
+    if seen is not None and frame.things:
+        if not seen.missing:
+            return "More than that it was there I cannot tell"
+        if unsure := [word for word in seen.missing if _is_unknowable(word, frame, known)]:
+            return f"I cannot tell: what I saw says nothing of {join(quote(word) for word in unsure)}"
     channels = set(frame.channels)
     if outcome.matter == "words" and channels and channels <= {"speech"}:
         verb = "hear"
@@ -284,3 +291,11 @@ def refusal_text(frame: Frame, outcome: Outcome, unknown_by: str) -> str:
         return f"I did not {verb} anybody say that"
     joint = "" if verb == "see" else "anything of " if verb == "see or hear" else "anything about "
     return f"I did not {verb} {joint}{what}" if what else f"I did not {verb} anything of the kind"
+
+
+def _is_unknowable(word: str, frame: Frame, known: Known) -> bool:
+    """Whether nothing that looks could have told of a word of the question: it is no colour, number or side, and no
+    thing that would have been recognised."""
+    if lexicon.colour_of(word) or lexicon.SIDES.of(word) or number_value(word) or word in frame.of("predicate"):
+        return False
+    return not any(known.recognises(thing) for thing in lexicon.THINGS.of(word))

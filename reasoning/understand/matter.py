@@ -116,11 +116,13 @@ def about_sources(reading: Reading, reduce: str, expects: str, begin: int, named
 
     ``named``: one is named in the question.
     """
-    present = {i for i in range(begin, len(reading)) if lexicon.PRESENCE.at(reading.stems, i)}
+    found = {i: part for i in range(begin, len(reading)) if (part := lexicon.PRESENCE.at(reading.stems, i))}
+    present = {i + k for i, part in found.items() for k in range(part.length)}
+    missed = any(part.value == "missed" for part in found.values())
     content = [i for i in range(begin, len(reading)) if i in present or not reading.is_empty(i)]
     kinds = [i for i in content if lexicon.SOURCES.at([reading.stems[i]], 0)]
     matter = [i for i in content if reading.is_matter(i)]
-    if present and (named or kinds) and set(matter) <= present | set(kinds):
+    if present and (named or kinds or missed) and set(matter) <= present | set(kinds):
         return "presence"
     if set(matter) - set(kinds) and expects != "duration":
         return ""

@@ -152,3 +152,26 @@ async def test_things_of_a_kind_are_counted_and_named() -> None:
     draft = await answer(memory(*VIEW, DOG, cat), "Name all the animals.")
     assert {o.id for o in cited(draft)} == {DOG.id, cat.id}
     assert "wo animals" in (await answer(memory(*VIEW, DOG, cat), "How many animals were there?")).text
+
+
+@pytest.mark.parametrize("question", ["Does the dog wear a bonnet?", "Is there a dog on the lawn?"])
+async def test_what_nothing_that_looks_could_tell_is_no_ground_for_a_no(question: str) -> None:
+    draft = await answer(memory(*VIEW, DOG), question)
+    assert draft.abstained and not draft.text.startswith("No") and cited(draft) == [DOG]
+    assert '"bonnet"' in draft.text or '"lawn"' in draft.text
+    for seen in ("Is there a black dog?", "Is there a dog at the right?"):
+        assert "says nothing" not in (await answer(memory(*VIEW, DOG), seen)).text
+
+
+async def test_what_became_of_a_thing_that_was_seen_is_not_told_as_if_it_had_not_been() -> None:
+    draft = await answer(memory(*VIEW, DOG), "What happened to the dog?")
+    assert draft.abstained and "I did not see" not in draft.text and cited(draft) == [DOG]
+
+
+@pytest.mark.parametrize("question", ["How many people walk by?", "How many people walked past?"])
+async def test_people_who_walk_are_people_who_move(question: str) -> None:
+    walks = appears(3.0, "person", "a person enters from the left", side="left", place="left", direction="right")
+    sits = appears(4.0, "person", "a person at the right", side="right", place="right")
+    draft = await answer(memory(*VIEW, walks, sits), question)
+    assert not draft.abstained and draft.text.startswith("One person") and cited(draft) == [walks]
+    assert "not recognised" not in (await answer(memory(*VIEW), question)).text

@@ -56,3 +56,14 @@ async def test_writing_too_small_to_be_read_is_said_to_be_there() -> None:
     assert "At 0:03 there is writing that is too small for me to read" in draft.text
     spoken = await ask("What was said?", small)
     assert "too small" not in spoken.text
+
+
+@pytest.mark.parametrize("question", ["Was anything missed?", "Did you miss anything?", "Were there any gaps?"])
+async def test_what_was_missed_is_told_by_its_gaps(question: str) -> None:
+    told = await ask(question, NO_SOUND, frame(11.0, "a bright picture"))
+    assert told.text.startswith("Yes") and "from 0:10 to 0:15" in told.text
+    assert (await ask(question, frame(11.0, "a bright picture"))).text.startswith("No")
+
+
+async def test_what_somebody_missed_who_was_away_is_what_happened() -> None:
+    assert (await ask("Did I miss anything?", SIGN, frame(4.0, "a bright picture", SIGN))).text.count("ROOM 217")
