@@ -32,7 +32,6 @@ from reasoning.understand.corrections import (
     as_correction,
     corrections_for,
     parse_correction,
-    takes_the_place,
     tell_corrections,
 )
 from reasoning.understand.talk import small_talk
@@ -170,8 +169,9 @@ class Composer:
         moments = Moments(records, request.asked_wall_s)
         said = await self._said(request, asked, questions[-1] if questions else None, view, moments)
         told = Told(tell, lambda: self._clock.now() - began_s)
-        if asked.in_full and said is None:
-            told.step(TraceStep(tool=UNDERSTOOD, found=asked.in_full))
+        in_full = asked.in_full if said is None else ""
+        if in_full:
+            told.step(TraceStep(tool=UNDERSTOOD, found=in_full))
         understood_s = self._clock.now() - began_s
         async for piece in self._pieces(asked, said, context, moments):
             if isinstance(piece, Verdict):
@@ -183,7 +183,6 @@ class Composer:
                 await self._say(piece, asked, said is not None, context, moments, told)
         if view.generations:  # of many memories: who could not be asked, then or by now
             told.say_away((await self._memory.status(StatusRequest())).away)
-        in_full = asked.in_full if said is None else ""
         answer = told.answer(request, in_full, view, self._backend.name, moments)
         return Composed(answer, asked, said, conversation, view)
 
@@ -224,15 +223,15 @@ class Composer:
         draft = said.draft if said is not None else None
         if draft is None and asked.frame.language:
             draft = await tell_foreign(asked.frame, context)
-        if draft is None and (told := await corrections_for(asked.frame, context)):
-            draft = await tell_corrections(told, context, moments)
-        elif draft is not None:
-            told = ()
+        corrected = () if draft else await corrections_for(asked.frame, context)
+        if corrected:
+            draft = await tell_corrections(corrected, context, moments)
         for claim in draft.claims if draft else ():
             yield claim
         if draft is None and context.present and (paused := await context.present.told_of_pause()):
             yield Claim(paused)
-        if draft and (not told or takes_the_place(asked.frame)):
+        if draft and (not corrected or asked.frame.reduce != "exists"):
+            # Beside a question of yes or no the user's word only stands first.
             yield Verdict(draft.confidence, draft.abstained, backend=CONVERSATION)
             return
         async for piece in self._backend.respond(asked.frame, context):

@@ -159,11 +159,6 @@ async def tell_corrections(found: Sequence[Observation], context: Context, momen
     return Draft(tuple(claims), 1.0)
 
 
-def takes_the_place(frame: Frame) -> bool:
-    """Whether the user's word is the whole answer; beside a question of yes or no it only stands first."""
-    return frame.reduce != "exists"
-
-
 def _about(correction: Observation) -> str:
     """What it tells of: what was asked then, and what is told."""
     owner = "owner owns belongs" if _OWNED.search(correction.text) else ""

@@ -13,15 +13,16 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
+from reasoning.answer.draft import Draft, refusal
 from reasoning.conversation import PastTurn
 from reasoning.understand.frame import Frame, Term
 from runtime.clock import media_time
 from runtime.language import lexicon
 from runtime.language.clock_words import Bound
+from runtime.language.lists import quote
 from runtime.language.normalise import words
 from runtime.language.stem import is_plural, stem
 from runtime.language.times import TimeWords
-from runtime.messages import Citation
 from runtime.named_sources import Scope
 
 # What lies on the very edge of the cited moment is that moment, not before or after it.
@@ -31,6 +32,7 @@ STEP = 4
 _PRONOUNS = frozenset("it that this they them those these he she him her there one ones".split())
 _LEADS = frozenset("and but so then well ok okay also please hm no not actually sorry".split())
 _ABOUT = frozenset("what how about the same for with is it in".split())
+_ONE = ("one", "ones")
 # Verbs that agree with what they are of.
 _AGREES = {"is": "are", "are": "is", "was": "were", "were": "was", "does": "do", "do": "does", "has": "have",
            "have": "has"}  # fmt: skip
@@ -43,39 +45,37 @@ class Recalled(Struct, frozen=True):
     what: Literal["when", "who", "evidence", "answer", "question"]
 
 
-class Unclear(Struct, frozen=True):
-    """A follow-up to nothing: ``word`` is what it leans on."""
-
-    word: str
-
-
-Resolved = Frame | Recalled | Unclear
+Resolved = Frame | Recalled | Draft
 
 
 def resolve(
     text: str, frame: Frame, last: PastTurn | None, before: Frame | None, cited: PastTurn | None
 ) -> Resolved | None:
-    """What ``text``, by itself ``frame``, asks after the turn ``last``, whose Frame was ``before``.
+    """What ``text``, by itself ``frame``, asks after the turn ``last``, whose Frame was ``before``; a refusal where it
+    leans on nothing.
 
     ``cited``: the newest turn that cites something, to which "and then?" goes back.
     """
     said = words(text)
-    while said and said[0] in _LEADS and len(said) > 1:
-        said = said[1:]
+    leads = next((i for i, word in enumerate(said[:-1]) if word not in _LEADS), max(0, len(said) - 1))
+    said = said[leads:]
     stems = [stem(word) for word in said]
-    leads = len(words(text)) > len(said)
-    if step := _whole(lexicon.STEPS, stems):
-        return _step(step, text, last, before, cited)
-    if recalled := _whole(lexicon.RECALLED, stems):
-        return Recalled(recalled) if last is not None else Unclear(text.strip(" ?.!"))  # type: ignore[arg-type]
-    if before is None or last is None:
-        pointing = (frame.fragment and leads) or (said[:2] in (["what", "about"], ["how", "about"]) and "one" in said)
-        return Unclear(text.strip(" ?.!")) if pointing and len(said) < 6 else None
-    if said[:2] in (["what", "about"], ["how", "about"]) or (frame.fragment and (leads or len(said) <= 4)):
+    what_about = said[:2] in (["what", "about"], ["how", "about"])
+    step, recalled = _whole(lexicon.STEPS, stems), _whole(lexicon.RECALLED, stems)
+    if last is None or before is None:
+        points = len(said) < 6 and ((frame.fragment and leads) or (what_about and "one" in said))
+        return _unclear(text) if step or recalled or points else None
+    if step:
+        return _step(step, before, cited) or _unclear(text)
+    if recalled:
+        return Recalled(recalled)  # type: ignore[arg-type]
+    if what_about or (frame.fragment and (leads or len(said) <= 4)):
         return _replaced(text, frame, before)
-    if _leans(frame, said):
-        return _filled(text, frame, before, last)
-    return None
+    return _filled(text, frame, before, last) if _leans(frame, said) else None
+
+
+def _unclear(text: str) -> Draft:
+    return refusal(f"I am not sure what {quote(text.strip(' ?.!'))} refers to: please ask the whole question")
 
 
 def _whole(table: lexicon.PhraseTable, stems: list[str]) -> str:
@@ -84,34 +84,26 @@ def _whole(table: lexicon.PhraseTable, stems: list[str]) -> str:
     return found.value if found is not None and found.length == len(stems) else ""
 
 
-def _step(step: str, text: str, last: PastTurn | None, before: Frame | None, cited: PastTurn | None) -> Resolved:
-    """What came before or after, or what else there is."""
-    if last is None or before is None:
-        return Unclear(text.strip(" ?.!"))
-    if (step == "more" and before.reduce in ("list", "summary")) or (step == "more" and not (cited and cited.cites)):
+def _step(step: str, before: Frame, cited: PastTurn | None) -> Frame | None:
+    """What came before or after, or what else there is; None where nothing was cited that it could follow."""
+    if step == "more" and (before.reduce in ("list", "summary") or cited is None):
         return msgspec.structs.replace(before, offset=before.offset + STEP)
-    if cited is None or not cited.cites:
-        return Unclear(text.strip(" ?.!"))
-    spoken = cited.cites[0].channel == "speech"
-    source = cited.cites[0].source
-    edge_s = _edge_s(cited.cites, source, last=step != "before")
-    at = media_time(edge_s)
-    what = "was said" if spoken else "happened"
+    if cited is None:
+        return None
+    first = cited.cites[0]
+    mine = [c for c in cited.cites if c.source == first.source]
+    begin = end = None
     if step == "before":
-        times = TimeWords("", None, Bound("media", max(0.0, edge_s - ASIDE_S)), said=f"before {at}")
-        asked = f"What {what} before {at}?"
+        edge_s = min(c.t0_s for c in mine)
+        end, which, ordinal = Bound("media", max(0.0, edge_s - ASIDE_S)), "before", -1
     else:
-        times = TimeWords("", Bound("media", edge_s + ASIDE_S), None, said=f"after {at}")
-        asked = f"What {what} after {at}?"
-    return Frame(
-        text=asked, reduce="value" if spoken else "summary", times=times, channels=("speech",) if spoken else (),
-        scope=Scope((source,)), ordinal=-1 if step == "before" else 1 if spoken else 0,
-    )  # fmt: skip
-
-
-def _edge_s(cites: tuple[Citation, ...], source: str, last: bool) -> float:
-    mine = [c for c in cites if c.source == source]
-    return max(c.t1_s for c in mine) if last else min(c.t0_s for c in mine)
+        edge_s = max(c.t1_s for c in mine)
+        begin, which, ordinal = Bound("media", edge_s + ASIDE_S), "after", 1
+    when, scope = f"{which} {media_time(edge_s)}", Scope((first.source,))
+    times = TimeWords("", begin, end, said=when)
+    if first.channel == "speech":
+        return Frame(f"What was said {when}?", "value", times, channels=("speech",), scope=scope, ordinal=ordinal)
+    return Frame(f"What happened {when}?", "summary", times, scope=scope)
 
 
 def _replaced(text: str, frame: Frame, before: Frame) -> Frame:
@@ -120,59 +112,47 @@ def _replaced(text: str, frame: Frame, before: Frame) -> Frame:
     changes: dict[str, object] = {}
     if frame.times.bounded or frame.times.now or frame.times.anchor:
         changes["times"] = frame.times
-    if frame.scope.sources or frame.scope.unknown or frame.scope.every:
+    if frame.scope != Scope():
         changes["scope"] = frame.scope
-    asked = before.text
     if frame.ordinal and before.reduce in ("first", "last"):
         changes |= {"reduce": "last" if frame.ordinal < 0 else "first", "ordinal": frame.ordinal}
-    if content:
-        kept_noun = frame.colours and not [t for t in content if t.role != "colour" and t.word not in ("one", "ones")]
-        if kept_noun:  # "the red one"
-            terms = tuple(t for t in before.terms if t.role != "colour") + tuple(
-                t for t in content if t.role == "colour"
-            )
-            changes |= {"terms": terms, "colours": frame.colours}
-        else:
-            subject = tuple(
-                msgspec.structs.replace(t, role="subject" if t.role in ("place", "head", "speaker") else t.role)
-                for t in content
-            )
-            kept = tuple(t for t in before.terms if t.role == "predicate")
-            changes |= {
-                "terms": (*subject, *kept),
-                "things": frame.things,
-                "colours": frame.colours,
-                "phrases": frame.phrases,
-            }
-        asked = _in_words(before, frame, bool(kept_noun))
+    asked = before.text
+    if frame.colours and all(t.role == "colour" or t.word in _ONE for t in content):  # "the red one"
+        old = [t for t in before.terms if t.role == "colour"]
+        colours = [t for t in content if t.role == "colour"]
+        changes |= {"terms": (*(t for t in before.terms if t not in old), *colours), "colours": frame.colours}
+        asked = _in_words(before, old, colours)
+    elif content:
+        old = [t for t in before.terms if t.role in ("subject", "colour")]
+        subject = [
+            t if t.role in ("colour", "predicate") else msgspec.structs.replace(t, role="subject") for t in content
+        ]
+        changes |= {name: getattr(frame, name) for name in ("things", "colours", "phrases")}
+        changes["terms"] = (*subject, *(t for t in before.terms if t.role == "predicate"))
+        asked = _in_words(before, old, content)
     elif changes:
         asked = f"{before.text.rstrip('?.! ')}, {text.strip(' ?.!')}?"
     return msgspec.structs.replace(before, text=asked, offset=0, **changes)
 
 
-def _in_words(before: Frame, frame: Frame, kept_noun: bool) -> str:
-    """The question before, reworded with the new subject."""
-    new = " ".join(term.word for term in frame.terms if term.word not in _ABOUT)
-    old = [t for t in before.terms if t.role in (("colour",) if kept_noun else ("subject", "colour"))]
-    text = before.text
-    if not old:
-        return f"{text.rstrip('?.! ')} ({new})?"
-    lowered = text.lower()
-    first = lowered.find(old[0].word)
-    last = lowered.rfind(old[-1].word)
+def _in_words(before: Frame, old: list[Term], new: list[Term]) -> str:
+    """The question before, with the words ``new`` in place of ``old`` and the verb that fits them."""
+    text, named = before.text, " ".join(term.word for term in new)
+    first = text.lower().find(old[0].word) if old else -1
+    last = text.lower().rfind(old[-1].word) if old else -1
     if first < 0 or last < 0:
-        return f"{text.rstrip('?.! ')} ({new})?"
+        return f"{text.rstrip('?.! ')} ({named})?"
     lead = text[:first]
-    if not kept_noun and is_plural(old[-1].word) != is_plural(frame.terms[-1].word):
+    if is_plural(old[-1].word) != is_plural(new[-1].word):
         lead = _AGREE.sub(lambda verb: _AGREES[verb[0].lower()], lead, count=1)
-    return f"{lead}{new}{text[last + len(old[-1].word) :]}"
+    return f"{lead}{named}{text[last + len(old[-1].word) :]}"
 
 
 def _leans(frame: Frame, said: list[str]) -> bool:
     """Whether a question names nothing itself but points: "who was it?", "what colour was that?", "how many?"."""
     if frame.about or frame.reduce in ("summary", "now") or (frame.is_now and frame.things):
         return False
-    own = [t for t in frame.terms if t.role in ("subject", "colour") and t.word not in ("one", "ones")]
+    own = [t for t in frame.terms if t.role in ("subject", "colour") and t.word not in _ONE]
     if own or frame.phrases or frame.options or (frame.things and frame.things != ("person",)):
         return False
     pronoun = bool(_PRONOUNS & set(said))

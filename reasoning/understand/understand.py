@@ -14,17 +14,16 @@ from msgspec import Struct
 from reasoning.answer.draft import Draft, refusal
 from reasoning.conversation import PastTurn
 from reasoning.query.present import together
-from reasoning.understand.follow_up import Recalled, Resolved, Unclear, resolve
+from reasoning.understand.follow_up import Recalled, resolve
 from reasoning.understand.frame import Frame
 from reasoning.understand.grammar import parse_question
 from reasoning.understand.slips import mend_slips, plain_text
 from reasoning.understand.talk import foreign_language
-from runtime.clock import media_time
 from runtime.language.clock_words import Bound
 from runtime.language.lists import join, quote
 from runtime.language.times import LATELY_S, TimeWords
 from runtime.messages import SourceRecord, TimeWindow, View
-from runtime.moments import label
+from runtime.moments import Moments, label
 from runtime.named_sources import Scope, find_scope
 from runtime.stretches import Now, goes_on, is_live, windows_of
 
@@ -74,13 +73,9 @@ def understand(
     cited = next((turn for turn in reversed(before[-GOES_BACK:]) if turn.cites), None)
     # What it was understood as is lost in a restart.
     asked_before = (last.frame or parse_question(last.understood, now)) if last is not None else None
-    found: Resolved | None = resolve(text, frame, last, asked_before, cited)
-    if isinstance(found, Unclear):
-        return Asked(
-            frame,
-            view,
-            problem=refusal(f"I am not sure what {quote(found.word)} refers to: please ask the whole question"),
-        )
+    found = resolve(text, frame, last, asked_before, cited)
+    if isinstance(found, Draft):
+        return Asked(frame, view, problem=found)
     if isinstance(found, Recalled):
         return Asked(frame, view, recalled=found)
     in_full = found.text if found is not None else mended if mended != text else ""
@@ -186,16 +181,12 @@ def _unknown_source(name: str, records: Sequence[SourceRecord]) -> Draft:
 
 def _nothing_then(frame: Frame, view: View, records: Sequence[SourceRecord], now: datetime.datetime) -> Draft:
     """That nothing was perceived at the time asked about, and what was."""
-    mine = [record for record in records if record.source in view.limits]
+    moments = Moments(records, now.timestamp())
+    had = []
+    for record in [record for record in records if record.source in view.limits][-LISTED:]:
+        source, began = record.source, moments.began(record.source)
+        recorded = f" (recorded {began})" if began and not moments.is_live(source) else ""
+        until_s = view.limits[source]
+        had.append(f"{label(source)}{recorded}, {moments.at(source, 0.0)} to {moments.at(source, until_s)}")
     said = frame.times.said or "then"
-    told = join([_extent(record, view.limits.get(record.source, 0.0), now) for record in mine[-LISTED:]])
-    return refusal(f"I perceived nothing {said if said[:1].islower() else quote(said)}; what I have is {told}")
-
-
-def _extent(record: SourceRecord, until_s: float, now: datetime.datetime) -> str:
-    if record.started_wall_s:
-        began = datetime.datetime.fromtimestamp(record.started_wall_s)  # noqa: DTZ006 - the clock on the wall here
-        ended = datetime.datetime.fromtimestamp(record.started_wall_s + until_s)  # noqa: DTZ006
-        day = "today" if began.date() == now.date() else f"{began:%Y-%m-%d}"
-        return f"{label(record.source)}, {day} {began:%H:%M:%S} to {ended:%H:%M:%S}"
-    return f"{label(record.source)}, 0:00 to {media_time(until_s)}"
+    return refusal(f"I perceived nothing {said if said[:1].islower() else quote(said)}; what I have is {join(had)}")
