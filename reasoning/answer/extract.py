@@ -58,10 +58,8 @@ class ExtractiveBackend:
     async def _draft(self, frame: Frame, context: Context) -> Draft:
         records = await context.records()
         known, moments = known_of(records), Moments(records, context.now_wall_s)
-        if frame.about == "sources":
+        if frame.about in ("sources", "presence"):
             return await sources.tell_sources(frame, context, moments)
-        if frame.about == "presence":
-            return await sources.tell_presence(frame, context, moments)
         if frame.matter:  # it asks for a fact, not for what is said or written as such
             context = context.through(EvidenceFilter(context.memory, frame))
         window = await narrow(frame, context)
@@ -71,14 +69,12 @@ class ExtractiveBackend:
                            f"{frame.times.anchor.relation} it")  # fmt: skip
         if frame.about == "transcript":
             return await admit(await summary.transcript(frame, window, moments), frame, window, moments)
-        if frame.reduce == "now":
-            return await present.tell_now(frame, window, moments, known)
         if frame.reduce == "summary":
             return await admit(await summary.summarise(frame, window, moments), frame, window, moments)
         if frame.reduce == "order":
             return await compare.tell_order(frame, window, moments, known, self.abstain_below)
-        if frame.is_now and frame.reduce in ("exists", "count", "value", "list"):
-            return await present.answer_now(frame, window, moments, known, self.abstain_below)
+        if frame.is_now and frame.reduce in ("now", "exists", "count", "value", "list"):
+            return await present.tell_now(frame, window, moments, known)
         if frame.reduce == "count" and (draft := await counts.count_things(frame, window, moments, known)) is not None:
             return await admit(draft, frame, window, moments)
         frame, outcome = await self.seek(frame, window, known)

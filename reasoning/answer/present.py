@@ -2,59 +2,77 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from msgspec import Struct
 
 from reasoning.answer.draft import Claim, Draft, claim, refusal
-from reasoning.answer.tell import plural
+from reasoning.answer.honesty import Outcome
+from reasoning.answer.tell import plural, refusal_text
 from reasoning.query.context import Context
-from reasoning.query.known import Known
+from reasoning.query.known import FIGURES, Known
 from reasoning.query.pictured import BLACK_BELOW
+from reasoning.query.plan import recognisable
 from reasoning.query.present import age
-from reasoning.query.sightings import is_asked, name_of
+from reasoning.query.sightings import UNKNOWN, is_asked, name_of
 from reasoning.understand.frame import Frame
 from runtime.clock import media_time
 from runtime.language import lexicon
-from runtime.language.lists import join, quote
+from runtime.language.lists import join, quote, sentence
 from runtime.language.normalise import words
 from runtime.language.numbers import counted
 from runtime.messages import FrameFacts, GapFacts, Observation, SourceRecord, TimeWindow
 from runtime.moments import Moments, label
+from runtime.stretches import goes_on
 
 # Seconds: a picture this old is of now, one older than the second is no more than what was; speech that ended so long
 # ago was "just now".
 FRESH_S, STALE_S, JUST_SAID_S = 3.0, 60.0, 8.0
 LOOKED_BACK_S = 15.0
+# Of more sources the newest alone is described.
+DESCRIBED = 3
 
 
 class Now(Struct, frozen=True):
     """The newest of one source.
 
     lead    what has to be said first: that it ended, is away, or is not through yet; with ``aged`` nothing is "now".
-    frame   its newest picture; ``visible`` what that shows. ``spoken`` the newest utterance.
+    frame   its newest picture; ``objects`` and ``written`` what that shows. ``spoken`` the newest utterance.
     """
 
     source: str
     lead: str
     aged: bool
     frame: Observation | None
-    visible: tuple[Observation, ...]
+    objects: tuple[Observation, ...]
+    written: tuple[Observation, ...]
     spoken: Observation | None
+
+    @property
+    def facts(self) -> FrameFacts:
+        return self.frame.facts(FrameFacts) if self.frame is not None else FrameFacts()
+
+    def told(self, what: str, before: str = "", named: bool = False) -> str:
+        """A sentence of it, led by the name of its source as that is written where it is ``named``."""
+        body = f"{self.lead}: {what}" if self.lead else what
+        return f"{before}{label(self.source)}: {sentence(body)}" if named else sentence(f"{before}{body}")
 
 
 async def look(context: Context, record: SourceRecord, moments: Moments) -> Now:
     """The newest of a source, and how new that is."""
     source = record.source
-    now_s = context.view.limits[source]
-    shown = [reply for reply in (await context.present.look() if context.present else ()) if reply.source == source]
-    now_s = max([now_s, *(reply.now_s for reply in shown)])
-    frame = next(iter(reversed(await context.freshest_frames(1, source))), None)
+    shown = await context.present.look() if context.present else ()
+    now_s = max([context.view.limits[source], *(reply.now_s for reply in shown if reply.source == source)])
+    frame = next(iter(await context.freshest_frames(1, source)), None)
     visible = await context.by_id(frame.evidence) if frame is not None else ()
     recent = TimeWindow(source=source, t0_s=now_s - LOOKED_BACK_S, t1_s=now_s)
     around = await context.scan_windows([recent], "speech", "gap", limit=40)
     spoken = next((o for o in reversed(around) if o.channel == "speech"), None)
     gap = next((o for o in reversed(around) if o.channel == "gap" and o.t1_s >= now_s - FRESH_S), None)
     lead, aged = _state(record, now_s, frame, gap, moments)
-    return Now(source, lead, aged, frame, visible, spoken)
+    objects = tuple(o for o in visible if o.channel == "object")
+    written = tuple(o for o in visible if o.channel == "text")
+    return Now(source, lead, aged, frame, objects, written, spoken)
 
 
 def _state(
@@ -62,8 +80,7 @@ def _state(
 ) -> tuple[str, bool]:
     """What is to be said of how present a source is, and whether that makes what was seen a thing of the past."""
     name = label(record.source)
-    ended = record.ended and not set(record.watermarks) - set(record.ended)
-    if ended and now_s >= max(record.watermarks.values(), default=0.0) - FRESH_S:
+    if not goes_on(record) and now_s >= max(record.watermarks.values(), default=0.0) - FRESH_S:
         if record.kind == "file":
             return f"{name} ended at {media_time(now_s)}; this was its end", True
         return f"{name} is not watched any more, since {moments.at(record.source, now_s)}", True
@@ -79,127 +96,91 @@ def _state(
 
 
 async def tell_now(frame: Frame, context: Context, moments: Moments, known: Known) -> Draft:
-    """What is to be seen and heard at this moment, of each source that is asked about."""
-    claims: list[Claim] = []
+    """What is to be seen and heard at this moment, of each source that is asked about; or whether there is what is
+    asked for, how many of it and which: of the newest picture, and of what has just been said."""
+    records = await context.records()
+    if frame.reduce != "now":
+        return await _answer(frame, [await look(context, record, moments) for record in records], context, known)
+    claims = []
     if context.being_said:
         claims.append(Claim(f"Somebody is saying (not finished yet): {quote(context.being_said)}."))
-    records = await context.records()
-    for record in records if len(records) < 4 else records[-1:]:
+    for record in records if len(records) <= DESCRIBED else records[-1:]:
         now = await look(context, record, moments)
-        name = f"{label(record.source)}: " if len(records) > 1 else ""
-        if now.frame is None and now.spoken is None:
-            continue
-        told = _described(now)
-        lead = f"{now.lead}: " if now.lead else ""
-        cites = [o for o in (now.frame, now.spoken) if o is not None]
-        claims.append(_labelled(name, f"{lead}{told}", *cites))
+        if cites := tuple(o for o in (now.frame, now.spoken) if o is not None):
+            claims.append(Claim(now.told(_described(now), named=len(records) > 1), cites))
     return Draft(tuple(claims), 0.8) if claims else refusal("I have no picture and no sound yet")
 
 
-def _labelled(name: str, told: str, *cites: Observation) -> Claim:
-    """A claim about one of several sources, led by its name as it is written."""
-    made = claim(told, *cites)
-    return Claim(f"{name}{made.text}", made.cites)
-
-
 def _described(now: Now) -> str:
-    parts = []
-    people = [o for o in now.visible if name_of(o) in ("person", "face")]
-    shown = now.frame.facts(FrameFacts).things if now.frame is not None else ()
-    count = max(len(people), now.frame.facts(FrameFacts).people if now.frame is not None else 0)
-    things = [
-        name_of(o) for o in now.visible if o.channel == "object" and name_of(o) not in ("person", "face", "moving", "")
-    ]
-    things = max(things, [n for n, count in shown for _ in range(count) if n != "person"], key=len)
-    tags = [tag for tag, _ in now.frame.facts(FrameFacts).tags] if now.frame is not None else []
-    if count:
-        parts.append(counted(count, "person", "people"))
-    parts += [counted(things.count(n), n, plural(n)) for n in dict.fromkeys(things)]
-    parts += [tag for tag in tags if tag not in things and tag != "person"][:3]
-    parts += [f"on screen {quote(o.text.replace(' / ', ' '))}" for o in now.visible if o.channel == "text"][:2]
-    if any(name_of(o) == "moving" for o in now.visible):
-        parts.append("something that moves")
-    brightness = now.frame.facts(FrameFacts).brightness if now.frame is not None else None
-    if brightness is not None and brightness < BLACK_BELOW:
+    facts, names = now.facts, [name_of(o) for o in now.objects]
+    followed = Counter(name for name in names if name not in (*FIGURES, UNKNOWN, ""))
+    things = max(followed, Counter({name: n for name, n in facts.things if name != "person"}), key=Counter.total)
+    people = max(facts.people, sum(name in FIGURES for name in names))
+    parts = [counted(people, "person", "people")] if people else []
+    parts += [counted(count, name, plural(name)) for name, count in things.items()]
+    parts += [tag for tag, _ in facts.tags if tag not in things and tag != "person"][:3]
+    parts += [f"on screen {quote(o.text.replace(' / ', ' '))}" for o in now.written[:2]]
+    parts += ["something that moves"] if UNKNOWN in names else []
+    if facts.brightness is not None and facts.brightness < BLACK_BELOW:
         parts.insert(0, "a black picture")
     elif not parts and now.frame is not None:
         parts.append("nobody, and nothing I have a name for")
-    told = f"I {'saw' if now.aged else 'see'} {join(parts)}" if parts else ""
+    told = [f"I {'saw' if now.aged else 'see'} {join(parts)}"] if parts else []
     if now.spoken is not None and now.spoken.text.strip():
-        told += f"{'; ' if told else ''}the last I heard was {quote(now.spoken.text)}"
-    return told
+        told.append(f"the last I heard was {quote(now.spoken.text)}")
+    return "; ".join(told)
 
 
-async def answer_now(frame: Frame, context: Context, moments: Moments, known: Known, abstain_below: float) -> Draft:
-    """Whether, how many, which: of the newest picture, and of what has just been said."""
-    claims: list[Claim] = []
-    counts: list[int] = []
-    records = await context.records()
-    if set(frame.channels) & {"speech"} or frame.predicate == "speak":
-        return await _speaking(frame, context, moments, records)
-    if frame.things and not known.recognises(frame.things[0]):
-        by = f" by {known.by}" if known.by else ""
-        return refusal(f"I cannot tell: {plural(frame.things[0])} are not recognised{by}")
-    if frame.expects and frame.expects not in ("kind", "thing", "name", "number"):
+async def _answer(frame: Frame, looks: list[Now], context: Context, known: Known) -> Draft:
+    if "speech" in frame.channels or frame.predicate == "speak":
+        return _speaking(frame, looks, context)
+    if unknown := recognisable(frame, "things", known):
+        return refusal(refusal_text(frame, Outcome("unknown", unknown=unknown), known.by))
+    if frame.expects not in ("", "kind", "thing", "name", "number"):
         return refusal("I cannot tell that from a picture")
-    is_emptiness = frame.reduce == "exists" and bool(set(words(frame.text)) & lexicon.EMPTY)
-    unsure = [t.word for t in frame.terms if t.role in ("subject", "place") and not lexicon.THINGS.of(t.word)]
-    for record in records:
-        now = await look(context, record, moments)
-        if now.frame is None:
-            continue
-        visible = [o for o in now.visible if o.channel == "object" and is_asked(frame, name_of(o))]
-        count = len(visible)
-        facts = now.frame.facts(FrameFacts)
-        if frame.things:
-            count = max(count, sum(n for thing, n in facts.things if is_asked(frame, thing)))
-        if frame.things[:1] == ("person",):
-            count = max(count, facts.people)
-        counts.append(len([o for o in now.visible if o.channel == "object"]) + facts.people if is_emptiness else count)
-        name = f"{label(record.source)}: " if len(records) > 1 else ""
-        lead = f"{now.lead}: " if now.lead else ""
-        verb = "saw" if now.aged else "see"
-        told = _described(now)
-        if frame.things and not is_emptiness:
-            thing = frame.things[0]
-            none = "nobody" if thing == "person" else f"no {thing}"
-            told = f"I {verb} {counted(count, thing, plural(thing)) if count else none}"
-        claims.append(_labelled(name, f"{lead}{told}", now.frame, *(visible[:1] if frame.things else ())))
-    if not claims:
+    looks = [now for now in looks if now.frame is not None]
+    if not looks:
         return refusal("I have no picture yet")
-    if frame.reduce == "exists" and not is_emptiness and (unsure or not frame.things):
+    is_emptiness = frame.reduce == "exists" and bool(set(words(frame.text)) & lexicon.EMPTY)
+    thing = "" if is_emptiness else next(iter(frame.things), "")
+    claims, found = [], False
+    for now in looks:
+        asked = [o for o in now.objects if is_asked(frame, name_of(o))]
+        count = max(len(asked), sum(n for name, n in now.facts.things if is_asked(frame, name))) if thing else 0
+        count = max(count, now.facts.people) if thing == "person" else count
+        found = found or bool(count if thing else now.objects or now.facts.people)
+        none = "nobody" if thing == "person" else f"no {thing}"
+        told = f"I {'saw' if now.aged else 'see'} {counted(count, thing, plural(thing)) if count else none}"
+        cites = tuple(o for o in (now.frame, *(asked[:1] if thing else ())) if o is not None)
+        claims.append((now, told if thing else _described(now), cites))
+    unsure = [t.word for t in frame.terms if t.role in ("subject", "place") and not lexicon.THINGS.of(t.word)]
+    refused = frame.reduce == "exists" and not is_emptiness and (bool(unsure) or not thing)
+    yes = found != is_emptiness
+    before = f"{'Yes' if yes else 'No'}, " if frame.reduce == "exists" and not refused else ""
+    told_of = tuple(
+        Claim(now.told(told, before if i == 0 else "", len(looks) > 1), cites)
+        for i, (now, told, cites) in enumerate(claims)
+    )
+    if refused:
         about = f" about {frame.subject}" if frame.subject else ""
-        return refusal(f"I cannot tell{about} from the newest picture", *claims)
-    if frame.reduce == "exists":
-        yes = any(counts) != is_emptiness
-        first = claims[0]
-        rest = first.text if first.text.startswith("I ") else first.text[0].lower() + first.text[1:]
-        led = f"{'Yes' if yes else 'No'}, {rest}"
-        return Draft((Claim(led, first.cites), *claims[1:]), 0.8, abstained=not yes and not is_emptiness)
-    return Draft(tuple(claims), 0.8)
+        return refusal(f"I cannot tell{about} from the newest picture", *told_of)
+    return Draft(told_of, 0.8, abstained=bool(before) and not yes and not is_emptiness)
 
 
-async def _speaking(frame: Frame, context: Context, moments: Moments, records: tuple[SourceRecord, ...]) -> Draft:
+def _speaking(frame: Frame, looks: list[Now], context: Context) -> Draft:
     if context.being_said:
         return Draft((Claim(f"Yes, somebody is saying (not finished yet): {quote(context.being_said)}."),), 0.9)
-    newest: Now | None = None
-    for record in records:
-        now = await look(context, record, moments)
-        if now.spoken is not None and (newest is None or newest.spoken is None or now.spoken.t1_s > newest.spoken.t1_s):
-            newest = now
-    if newest is None or newest.spoken is None:
+    heard = [(now.spoken, now) for now in looks if now.spoken is not None]
+    if not heard:
         return refusal("No, I hear nobody speak")
-    o = newest.spoken
+    o, newest = max(heard, key=lambda pair: pair[0].t1_s)
     since_s = context.view.limits[o.source] - o.t1_s
     said = f": {quote(o.text)}" if o.text.strip() else ", but I understood no words"
-    lead = f"{newest.lead}: " if newest.lead else ""
-    who = (
-        "; who it is I cannot tell, since I do not tell voices apart"
-        if frame.expects == "name" or frame.options
-        else ""
-    )
-    if since_s <= JUST_SAID_S and frame.reduce == "exists":
-        return Draft((claim(f"yes, {lead}somebody spoke {age(since_s)} ago{said}", o),), 0.8)
-    if since_s > JUST_SAID_S and frame.reduce == "exists":
+    if frame.reduce == "exists" and since_s > JUST_SAID_S:
         return refusal(f"Nobody has spoken for {age(since_s)}", claim(f"the last was{said}", o))
-    return Draft((claim(f"{lead}somebody spoke {age(since_s)} ago{said}{who}", o),), 0.6, abstained=bool(who))
+    told = newest.told(f"somebody spoke {age(since_s)} ago{said}", "yes, " if frame.reduce == "exists" else "")
+    if frame.reduce == "exists":
+        return Draft((Claim(told, (o,)),), 0.8)
+    unsure = frame.expects == "name" or bool(frame.options)
+    who = "Who it is I cannot tell, since I do not tell voices apart."
+    return Draft((Claim(told, (o,)), *([Claim(who)] if unsure else [])), 0.6, abstained=unsure)

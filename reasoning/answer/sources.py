@@ -19,74 +19,55 @@ from runtime.stretches import goes_on
 LISTED = 8
 # Pieces of one outage follow each other to the millisecond; its two tracks notice it a little apart.
 TOUCHING_S = 0.5
-_HAVING: dict[str, tuple[Channel, str]] = {
-    "speech": ("speech", "speech"), "told": ("speech", "speech"), "text": ("text", "writing"),
-    "sound": ("sound", "sound"),
-}  # fmt: skip
+_HAVING: dict[Channel, str] = {"speech": "speech", "text": "writing", "sound": "sound"}
 
 
 async def tell_sources(frame: Frame, context: Context, moments: Moments) -> Draft:
-    """The answer from what memory knows of its sources."""
-    records = [r for r in await context.records() if _is_kind(r, frame)] or list(await context.records())
+    """The answer from what memory knows of its sources, and for "presence" from the gaps of their pictures and sound:
+    whether they were away, when and for how long."""
+    every = await context.records()
+    kinds = set(lexicon.SOURCES.of(frame.text)) - {"any"}
+    records = [r for r in every if not kinds or _kind(r) in kinds] or list(every)
     if not records:
         return refusal("I remember no recording yet")
+    if frame.about == "presence":
+        return await _presence(frame, records, context, moments)
+    told = records[-LISTED:]
     if frame.expects in ("moment", "date", "hour"):
-        told = [f"{label(r.source)} {_began(r, moments)}" for r in records[-LISTED:]]
-        return Draft((claim(join(told)),), 1.0)
+        return Draft((claim(join(f"{label(r.source)} {_began(r, moments)}" for r in told)),))
+    lengths = join(_length(r) for r in told)
     if frame.expects == "duration":
-        return Draft((claim(join(_length(r, context) for r in records[-LISTED:])),), 1.0)
-    having = next((_HAVING[c] for c in frame.channels if c in _HAVING), None)
-    if having is not None:
-        found = [
-            r for r in records if any(o.text.strip() for o in await context.of(r.source).scan(having[0], limit=20))
-        ]
-        noun = _noun(records)
-        names = f": {join(label(r.source) for r in found[:LISTED])}" if found else ""
-        lead = (
-            f"{number_in_words(len(found))} of {number_in_words(len(records))} {noun}"
-            if found
-            else f"none of {number_in_words(len(records))} {noun}"
-        )
-        return Draft((claim(f"{lead} {'has' if len(found) == 1 else 'have'} {having[1]}{names}"),), 1.0)
-    lengths = join(_length(r, context) for r in records[-LISTED:])
-    return Draft((claim(f"{counted(len(records), _noun(records)[:-1], _noun(records))}: {lengths}"),), 1.0)
+        return Draft((claim(lengths),))
+    nouns = {"file": "recordings", "live": "cameras"}
+    noun = nouns.get("".join({_kind(r) for r in records}), "sources")
+    if (channel := next((c for c in frame.channels if c in _HAVING), None)) is None:
+        return Draft((claim(f"{counted(len(records), noun[:-1], noun)}: {lengths}"),))
+    having = [r for r in records if any(o.text.strip() for o in await context.of(r.source).scan(channel, limit=20))]
+    names = f": {join(label(r.source) for r in having[:LISTED])}" if having else ""
+    lead = f"{number_in_words(len(having)) if having else 'none'} of {number_in_words(len(records))} {noun}"
+    return Draft((claim(f"{lead} {'has' if len(having) == 1 else 'have'} {_HAVING[channel]}{names}"),))
 
 
-async def tell_presence(frame: Frame, context: Context, moments: Moments) -> Draft:
-    """Whether sources were away, when and for how long, by the gaps of their pictures and sound."""
-    records = [r for r in await context.records() if _is_kind(r, frame)] or list(await context.records())
+async def _presence(frame: Frame, records: Sequence[SourceRecord], context: Context, moments: Moments) -> Draft:
     told: list[Claim] = []
     away = False
-    for record in records:
-        outages = _joined(await context.of(record.source).scan("gap"))
-        lost_s = sum(pieces[-1].t1_s - pieces[0].t0_s for pieces in outages)
+    for r in records:
+        outages = _joined(await context.of(r.source).scan("gap"))
         away = away or bool(outages)
-        name = label(record.source)
-        over = record.ended and not set(record.watermarks) - set(record.ended)
-        state = f"it ended at {moments.at(record.source, context.view.limits[record.source])}" if over else "it is on"
-        if not outages:
-            told.append(claim(f"{name} was there all the time, and {state}"))
-            continue
-        at = [
-            f"from {moments.at(record.source, pieces[0].t0_s)} to {moments.at(record.source, pieces[-1].t1_s)}"
-            for pieces in outages
-        ]
-        times = join_some(at, LISTED)
-        why = pieces[0].facts(GapFacts).reason if (pieces := outages[0]) else ""
-        told.append(
-            claim(
-                f"{name} was away {times}, {age(lost_s)} in all{f' ({why})' if why else ''}; {state}",
-                *(pieces[0] for pieces in outages[:LISTED]),
-            )
-        )
-    if not told:
-        return refusal("I remember no recording yet")
+        ended = moments.at(r.source, context.view.limits[r.source])
+        state = "it is on" if goes_on(r) else f"it ended at {ended}"
+        at = [f"from {moments.at(r.source, p[0].t0_s)} to {moments.at(r.source, p[-1].t1_s)}" for p in outages]
+        lost_s = sum(pieces[-1].t1_s - pieces[0].t0_s for pieces in outages)
+        reason = outages[0][0].facts(GapFacts).reason if outages else ""
+        why = f" ({reason})" if reason else ""
+        was = f"was away {join_some(at, LISTED)}, {age(lost_s)} in all{why};" if at else "was there all the time, and"
+        told.append(claim(f"{label(r.source)} {was} {state}", *(pieces[0] for pieces in outages[:LISTED])))
     if frame.reduce != "exists":
         return Draft(tuple(told), 0.9)
     asked_away = "there" not in lexicon.PRESENCE.of(frame.text)
     now = frame.still or frame.times.now
     is_so = (not any(goes_on(r) for r in records) if now else away) == asked_away
-    return Draft((Claim("Yes."), *told) if is_so else (Claim("No."), *told), 0.9)
+    return Draft((Claim("Yes." if is_so else "No."), *told), 0.9)
 
 
 def _joined(gaps: Sequence[Observation]) -> list[list[Observation]]:
@@ -100,19 +81,8 @@ def _joined(gaps: Sequence[Observation]) -> list[list[Observation]]:
     return [pieces for pieces in found if pieces[0].t0_s > 0]
 
 
-def _is_kind(record: SourceRecord, frame: Frame) -> bool:
-    kinds = set(lexicon.SOURCES.of(frame.text)) - {"any"}
-    if not kinds:
-        return True
-    kind = "file" if record.kind == "file" else "microphone" if record.kind == "microphone" else "live"
-    return kind in kinds
-
-
-def _noun(records: list[SourceRecord]) -> str:
-    kinds = {r.kind for r in records}
-    if kinds == {"file"}:
-        return "recordings"
-    return "cameras" if kinds <= {"camera", "stream", "screen"} else "sources"
+def _kind(record: SourceRecord) -> str:
+    return record.kind if record.kind in ("file", "microphone") else "live"
 
 
 def _began(record: SourceRecord, moments: Moments) -> str:
@@ -121,13 +91,12 @@ def _began(record: SourceRecord, moments: Moments) -> str:
     return f"{verb} {began}" if began else "does not say when it was recorded"
 
 
-def _length(record: SourceRecord, context: Context) -> str:
+def _length(record: SourceRecord) -> str:
+    name, on = label(record.source), goes_on(record)
     known_s = max(record.watermarks.values(), default=0.0)
-    over = record.ended and not set(record.watermarks) - set(record.ended)
     if record.kind != "file":
-        return f"{label(record.source)} ({'ended' if over else 'on'}, {media_time(known_s)})"
-    if not over and record.duration_s and known_s < record.duration_s - 1:
-        return (
-            f"{label(record.source)} is {media_time(record.duration_s)} long, {media_time(known_s)} of it seen so far"
-        )
-    return f"{label(record.source)} is {media_time(max(known_s, record.duration_s or 0.0))} long"
+        return f"{name} ({'on' if on else 'ended'}, {media_time(known_s)})"
+    whole_s = record.duration_s or 0.0
+    if on and known_s < whole_s - 1:
+        return f"{name} is {media_time(whole_s)} long, {media_time(known_s)} of it seen so far"
+    return f"{name} is {media_time(max(known_s, whole_s))} long"
