@@ -72,7 +72,7 @@ class ExtractiveBackend:
         if frame.reduce == "summary":
             return await admit(await summary.summarise(frame, window, moments), frame, window, moments)
         if frame.reduce == "order":
-            return await compare.tell_order(frame, window, moments, known, self.abstain_below)
+            return await compare.tell_order(frame, window, moments)
         if frame.is_now and frame.reduce in ("now", "exists", "count", "value", "list"):
             return await present.tell_now(frame, window, moments, known)
         if frame.reduce == "count" and (draft := await counts.count_things(frame, window, moments, known)) is not None:

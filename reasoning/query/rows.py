@@ -14,6 +14,8 @@ from runtime.language.match import RELATED, Text
 from runtime.messages import Observation
 
 Kind = Literal["said", "read", "described", "seen", "heard", "pictured"]
+# Of words that somebody said or wrote, or a model did.
+IN_WORDS = ("said", "read", "described")
 # A fit below this is a guess, for which no yes is said.
 SURE = 0.75
 _FIRST_PERSON = frozenset("i i'm i've i'll i'd me my mine myself we we're we've we'll our ours us".split())
