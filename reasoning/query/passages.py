@@ -8,7 +8,7 @@ beside it: a question with what follows it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import msgspec
 from msgspec import Struct
@@ -17,10 +17,11 @@ from reasoning.query.captions import caption_places, captioned, spelled
 from reasoning.query.context import Context
 from reasoning.query.on_screen import SIZE_SHARE, grown, last_shown, looks_of, region, shown_in
 from reasoning.query.rows import Covered, Kind, Row, best_first, cover, unique
-from reasoning.query.wanted import Wanted
 from reasoning.understand.frame import Frame
+from runtime.language import lexicon
 from runtime.language.match import Text
-from runtime.language.normalise import sentences
+from runtime.language.normalise import sentences, words
+from runtime.language.stem import stem
 from runtime.language.values import value_in
 from runtime.messages import CAPTION, Channel, DerivedFacts, Observation, SpeechFacts, TimeWindow
 
@@ -47,6 +48,8 @@ SIDE_SHARE, HEAD_SHARE, ORDER_SHARE = 0.1, 0.1, 0.25
 FIRST_SHARE, FIRST_WORDS = 0.05, 2
 # A question repeats the words of a question; its answer is what follows it.
 IS_QUESTION = 0.7
+# Words more between two words of a clause than the question has there.
+CLAUSE_GAP = 1
 _KINDS: dict[Channel, Kind] = {"speech": "said", "text": "read", "derived": "described"}
 
 
@@ -149,14 +152,19 @@ def _is_speck(text: str) -> bool:
 def _weigh(
     frame: Frame, parted: list[Sentence], channel: Channel, channels: Sequence[Channel], sizes: dict[int, float]
 ) -> Iterator[Row]:
-    wanted = Wanted(frame)
+    names = list(dict.fromkeys((*frame.matter, *(word for phrase in frame.phrases for word in words(phrase)))))
+    telling = {name for name in names if stem(name) not in lexicon.LIGHT_VERBS}
+    if names and not telling:  # "who lives in Texas?"
+        names += [place for place in frame.of("place") if place not in names]
+        telling = set(names)
+    heads = frame.of("head") if names else frame.of("head", "speaker")  # "what does the second law say?"
+    asked = words(frame.text)
     texts = [Text(s.text, compact=channel == "text") for s in parted]
-    values = [value_in(frame.expects, _lines(s, channel), wanted.asked) for s in parted]
-    speakers = wanted.speakers if channel == "speech" else ()
-    covers = [cover(wanted.names, text, wanted.weights, speakers) for text in texts]
+    values = [value_in(frame.expects, _lines(s, channel), asked) for s in parted]
+    covers = [cover(names, text) for text in texts]
     for i, sentence in enumerate(parted):
         own, value = covers[i], values[i]
-        if (wanted.names and not own.words and not value) or (frame.expects == "question" and not value):
+        if (names and telling.isdisjoint(own.words) and not value) or (frame.expects == "question" and not value):
             continue
         is_question = sentence.text.rstrip().endswith("?") and frame.expects != "question"
         told, cites, covered = sentence.text, sentence.observations, set(own.words)
@@ -167,32 +175,39 @@ def _weigh(
             cites = [*cites, *parted[joined].observations]
             covered |= set(covers[joined].words)
             value = value or (values[joined] if joined > i else "")
-        lent = wanted.share(covered - set(own.words))
+        lent = len(covered - set(own.words)) / max(1, len(names))
         share = min(1.0, own.share + lent * (1.0 if own.words else LENT))
-        beside = cover(wanted.heads, texts[i]).share
+        beside = cover(heads, texts[i]).share
         score = share * (IS_QUESTION if is_question and joined is None else 1.0)
         score *= 1.0 if not frame.channels or channel in frame.channels[:1] else OTHER_CHANNEL
         score += TYPED * bool(value) + HEAD_SHARE * beside
         score += FIRST_SHARE * bool(own.places and own.places[0] <= FIRST_WORDS)
-        score += SIZE_SHARE * sizes.get(i, 0.0) if not wanted.names else 0.0
+        score += SIZE_SHARE * sizes.get(i, 0.0) if not names else 0.0
         score += SIDE_SHARE * bool(set(frame.sides) & set(region(sentence.observations[0]).split()))
         if frame.ordinal and len(parted) > 1:
             along = i / (len(parted) - 1)
             score += ORDER_SHARE * (along if frame.ordinal < 0 else 1.0 - along)
-        if frame.clause and frame.reduce == "exists" and not Text(told).runs(wanted.names, wanted.gaps):
+        if frame.clause and frame.reduce == "exists" and not Text(told).runs(names, _gaps(frame, names)):
             covered = set()  # the words of it, and yet something else
         yield Row(
             cites=unique(cites),
             told=told,
             kind=_KINDS[channel],
             t_s=sentence.moment_s(own.places[0] if own.places else 0),
-            covered=tuple(w for w in wanted.names if w in covered),
-            missing=tuple(w for w in wanted.names if w not in covered),
+            covered=tuple(w for w in names if w in covered),
+            missing=tuple(w for w in names if w not in covered),
             coverage=round(share, 4),
             score=round(score, 4),
             value=value,
             beside=round(beside, 4),
         )
+
+
+def _gaps(frame: Frame, names: Sequence[str]) -> list[int]:
+    """How many words may stand between two of the names, where they are a clause."""
+    asked = words(frame.times.rest)
+    places = [asked.index(name) if name in asked else 0 for name in names]
+    return [max(0, b - a - 1) + CLAUSE_GAP for a, b in pairwise(places)]
 
 
 def _lines(sentence: Sentence, channel: Channel) -> str:

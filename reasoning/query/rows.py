@@ -5,12 +5,12 @@ Coverage is what the one rule of honesty (`reasoning.answer.honesty`) judges; th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from runtime.language.match import RELATED, Text
+from runtime.language.match import Text
 from runtime.messages import Observation
 
 Kind = Literal["said", "read", "described", "seen", "heard", "pictured"]
@@ -18,7 +18,6 @@ Kind = Literal["said", "read", "described", "seen", "heard", "pictured"]
 IN_WORDS = ("said", "read", "described")
 # A fit below this is a guess, for which no yes is said.
 SURE = 0.75
-_FIRST_PERSON = frozenset("i i'm i've i'll i'd me my mine myself we we're we've we'll our ours us".split())
 
 
 class Row(Struct, frozen=True):
@@ -51,31 +50,21 @@ class Row(Struct, frozen=True):
 
 
 class Covered(Struct, frozen=True):
-    """How far a text answers for some words: the share by weight, which of them surely and which not, and where."""
+    """How far a text answers for some words: by how surely each was found, 0..1, which of them surely, and where."""
 
-    share: float
-    words: tuple[str, ...]
-    missing: tuple[str, ...]
-    places: tuple[int, ...]
+    share: float = 0.0
+    words: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
 
 
-def cover(wanted: Sequence[str], text: Text, weights: Sequence[float] = (), speakers: Collection[str] = ()) -> Covered:
-    """How far ``text`` answers for the words ``wanted``, each with its weight (1 where there are none).
-
-    ``speakers``: those of them that name who may speak, and so be the "I" of it.
-    """
+def cover(wanted: Sequence[str], text: Text) -> Covered:
+    """How far ``text`` answers for the words ``wanted``."""
     if not wanted:
-        return Covered(0.0, (), (), ())
-    weights = weights or (1.0,) * len(wanted)
+        return Covered()
     found = [text.find(word) for word in wanted]
-    others = any(fit >= SURE for word, (fit, _) in zip(wanted, found, strict=True) if word not in speakers)
-    if speakers and others and not _FIRST_PERSON.isdisjoint(text.words):
-        found = [max(fit, (RELATED, -1)) if word in speakers else fit for word, fit in zip(wanted, found, strict=True)]
-    total = sum(weights)
     return Covered(
-        sum(weight * fit for weight, (fit, _) in zip(weights, found, strict=True)) / total if total else 0.0,
+        sum(fit for fit, _ in found) / len(wanted),
         tuple(word for word, (fit, _) in zip(wanted, found, strict=True) if fit >= SURE),
-        tuple(word for word, (fit, _) in zip(wanted, found, strict=True) if fit < SURE),
         tuple(sorted({place for fit, place in found if fit > 0 and place >= 0})),
     )
 
