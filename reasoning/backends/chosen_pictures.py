@@ -22,7 +22,7 @@ APART_S = 1.5
 
 async def choose_pictures(context: Context, beside: Sequence[Observation], most: int) -> tuple[Observation, ...]:
     """Up to ``most`` frames with pictures, in the order of time. ``beside``: what fits the question, best first."""
-    stretches = stretches_of(context)
+    stretches = context.stretches
     long_s = sum(w.t1_s - w.t0_s for w in stretches)
     whole = long_s <= WHOLE_S
     wanted: list[tuple[str, float]] = []
@@ -40,23 +40,6 @@ async def choose_pictures(context: Context, beside: Sequence[Observation], most:
         return await _kept(context, await context.frames_at(middles[:most], seconds=False))
     chosen = sorted(set(_least_alike(frames, wanted, most)))
     return await _kept(context, await context.by_id(chosen, pictures=True))
-
-
-def stretches_of(context: Context) -> tuple[TimeWindow, ...]:
-    """The time a question is about, of each source that is asked about, as far as it may be seen."""
-    limits = {s: t for s, t in context.view.limits.items() if context.source in ("", s)}
-    if context.windows:
-        asked = [
-            TimeWindow(source=s, t0_s=w.t0_s, t1_s=w.t1_s)
-            for w in context.windows
-            for s in ([w.source] if w.source else limits)
-            if s in limits
-        ]
-    else:
-        t0_s, t1_s = context.t0_s or 0.0, context.t1_s
-        asked = [TimeWindow(source=s, t0_s=t0_s, t1_s=t if t1_s is None else t1_s) for s, t in limits.items()]
-    cut = [TimeWindow(source=w.source, t0_s=max(0.0, w.t0_s), t1_s=min(w.t1_s, limits[w.source])) for w in asked]
-    return tuple(w for w in cut if w.t0_s <= w.t1_s)
 
 
 def spread(stretches: Sequence[TimeWindow], most: int) -> list[tuple[str, float]]:

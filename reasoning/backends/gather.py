@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import anyio
 from msgspec import Struct
 
-from reasoning.backends.chosen_pictures import WHOLE_S, choose_pictures, stretches_of
+from reasoning.backends.chosen_pictures import WHOLE_S, choose_pictures
 from reasoning.backends.told import beside_pictures, uncoloured
 from reasoning.query.context import Context
 from reasoning.understand.frame import Frame
@@ -75,7 +75,7 @@ async def gather_evidence(frame: Frame, context: Context, pictures: int) -> Gath
         ]
         near.extend(await context.scan_windows(windows, "speech", "text", "object", "derived", limit=20))
 
-    short = sum(w.t1_s - w.t0_s for w in stretches_of(context)) <= WHOLE_S
+    short = sum(w.t1_s - w.t0_s for w in context.stretches) <= WHOLE_S
 
     async def read_whole() -> None:
         wholly.extend(await context.scan("speech", "text", "derived", limit=WHOLE_ROWS))

@@ -69,7 +69,7 @@ def spelled(row: Row, among: Sequence[Observation]) -> Row:
     """What was said with the names in it as they are written: "Zarvox" where "Sarfox" was heard."""
     if row.kind != "said":
         return row
-    written = [o for o in among if o.channel == "text" and any(_is_shown(o, u) for u in row.cites)]
+    written = [o for o in among if o.channel == "text" and any(_is_during(o, u, NAMED_S) for u in row.cites)]
     told, shown = row.told, []
     parts = _by_sound(told) if written else {}
     for o in written:
@@ -78,10 +78,6 @@ def spelled(row: Row, among: Sequence[Observation]) -> Row:
                 told, parts = better, _by_sound(better)
                 shown.append(o)
     return msgspec.structs.replace(row, told=told, cites=unique([*row.cites, *shown])) if shown else row
-
-
-def _is_shown(written: Observation, spoken: Observation) -> bool:
-    return written.source == spoken.source and spoken.t0_s - NAMED_S <= written.t0_s <= spoken.t1_s
 
 
 def _names(text: str) -> Iterator[str]:
@@ -123,8 +119,8 @@ def _place(o: Observation) -> Place:
     return o.source, o.facts(TextFacts).region
 
 
-def _is_during(written: Observation, spoken: Observation) -> bool:
-    return written.source == spoken.source and spoken.t0_s - EARLY_S <= written.t0_s <= spoken.t1_s
+def _is_during(written: Observation, spoken: Observation, early_s: float = EARLY_S) -> bool:
+    return written.source == spoken.source and spoken.t0_s - early_s <= written.t0_s <= spoken.t1_s
 
 
 def _repeats(written: Observation, heard: Text) -> bool:

@@ -8,6 +8,7 @@ windows are not read. It asks memory at most once for the same thing.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
@@ -138,6 +139,20 @@ class Context:
         """Whether its time is bounded at all."""
         return bool(self.windows) or self.t0_s is not None or self.t1_s is not None
 
+    @property
+    def stretches(self) -> tuple[TimeWindow, ...]:
+        """The time asked about, of each source that is, as far as it may be seen."""
+        limits = {s: t for s, t in self.view.limits.items() if self.source in ("", s)}
+        last_s = math.inf if self.t1_s is None else self.t1_s
+        asked = self.windows or (TimeWindow(source="", t0_s=self.t0_s or 0.0, t1_s=last_s),)
+        cut = [
+            TimeWindow(source=s, t0_s=max(0.0, w.t0_s), t1_s=min(w.t1_s, limits[s]))
+            for w in asked
+            for s in ([w.source] if w.source else limits)
+            if s in limits
+        ]
+        return tuple(w for w in cut if w.t0_s <= w.t1_s)
+
     # --- asking memory ---------------------------------------------------------------------------------------
 
     async def recall(self, query: str, channels: tuple[Channel, ...] = (), limit: int = 0) -> tuple[Hit, ...]:
@@ -190,13 +205,7 @@ class Context:
         whole = await self.scan(*channels, limit=limit)
         if len(whole) < limit:
             return whole
-        bounds = self.windows or tuple(
-            TimeWindow(
-                source=name, t0_s=self.t0_s or 0.0, t1_s=limit_s if self.t1_s is None else min(limit_s, self.t1_s)
-            )
-            for name, limit_s in self.view.limits.items()
-            if self.source in ("", name)
-        )
+        bounds = self.stretches
         total_s = sum(w.t1_s - w.t0_s for w in bounds) or 1.0
         pieces = []
         for w in bounds:

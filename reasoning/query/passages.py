@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from reasoning.query.captions import caption_places, captioned, spelled
 from reasoning.query.context import Context
-from reasoning.query.on_screen import SIZE_SHARE, grown, last_shown, looks_of, region, shown_in
+from reasoning.query.on_screen import SIZE_SHARE, grown, last_shown, looks_of, shown_in
 from reasoning.query.rows import Covered, Kind, Row, best_first, cover, unique
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
@@ -23,7 +23,7 @@ from runtime.language.match import Text
 from runtime.language.normalise import sentences, words
 from runtime.language.stem import stem
 from runtime.language.values import value_in
-from runtime.messages import CAPTION, Channel, DerivedFacts, Observation, SpeechFacts, TimeWindow
+from runtime.messages import CAPTION, Channel, DerivedFacts, Observation, SpeechFacts, TextFacts, TimeWindow
 
 # A stretch of talk or writing of a few minutes is read whole; of more, recall chooses and what is beside it joins.
 READ_WHOLE = 400
@@ -76,10 +76,7 @@ async def passages(frame: Frame, context: Context, channels: Sequence[Channel]) 
     in_tracks = sorted(gathered, key=lambda o: (o.source, o.channel, o.t0_s, o.id))
     for (_, channel), group in groupby(in_tracks, key=lambda o: (o.source, o.channel)):
         parted = as_sentences(list(group), channel)
-        sizes = {}
-        if channel == "text" and frame.expects in ("title", "name"):
-            sizes = await looks_of([s.observations[0] for s in parted], context)
-        rows += _weigh(frame, parted, channel, channels, sizes)
+        rows += _weigh(frame, parted, channel, channels)
     places = caption_places(gathered)
     rows = [spelled(captioned(row, gathered, places), gathered) for row in best_first(rows)[:RECALLED]]
     rows = best_first({(row.told, row.observation.source): row for row in reversed(rows)}.values())
@@ -149,9 +146,7 @@ def _is_speck(text: str) -> bool:
     return len(text) == 1 and text.isascii() and text.isalpha()
 
 
-def _weigh(
-    frame: Frame, parted: list[Sentence], channel: Channel, channels: Sequence[Channel], sizes: dict[int, float]
-) -> Iterator[Row]:
+def _weigh(frame: Frame, parted: list[Sentence], channel: Channel, channels: Sequence[Channel]) -> Iterator[Row]:
     names = list(dict.fromkeys((*frame.matter, *(word for phrase in frame.phrases for word in words(phrase)))))
     telling = {name for name in names if stem(name) not in lexicon.LIGHT_VERBS}
     if names and not telling:  # "who lives in Texas?"
@@ -162,6 +157,8 @@ def _weigh(
     texts = [Text(s.text, compact=channel == "text") for s in parted]
     values = [value_in(frame.expects, _lines(s, channel), asked) for s in parted]
     covers = [cover(names, text) for text in texts]
+    is_titled = channel == "text" and frame.expects in ("title", "name") and not names
+    looks = looks_of([s.observations[0] for s in parted]) if is_titled else {}
     for i, sentence in enumerate(parted):
         own, value = covers[i], values[i]
         if (names and telling.isdisjoint(own.words) and not value) or (frame.expects == "question" and not value):
@@ -182,8 +179,8 @@ def _weigh(
         score *= 1.0 if not frame.channels or channel in frame.channels[:1] else OTHER_CHANNEL
         score += TYPED * bool(value) + HEAD_SHARE * beside
         score += FIRST_SHARE * bool(own.places and own.places[0] <= FIRST_WORDS)
-        score += SIZE_SHARE * sizes.get(i, 0.0) if not names else 0.0
-        score += SIDE_SHARE * bool(set(frame.sides) & set(region(sentence.observations[0]).split()))
+        score += SIZE_SHARE * looks.get(sentence.observations[0].id, 0.0)
+        score += SIDE_SHARE * bool(set(frame.sides) & set(sentence.observations[0].facts(TextFacts).region.split()))
         if frame.ordinal and len(parted) > 1:
             along = i / (len(parted) - 1)
             score += ORDER_SHARE * (along if frame.ordinal < 0 else 1.0 - along)
