@@ -5,7 +5,7 @@ Coverage is what the one rule of honesty (`reasoning.answer.honesty`) judges; th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -47,6 +47,27 @@ class Row(Struct, frozen=True):
     @property
     def observation(self) -> Observation:
         return self.cites[0]
+
+
+def row_for(
+    wanted: Iterable[str],
+    answers: Callable[[str], object],
+    cites: tuple[Observation, ...],
+    told: str,
+    kind: Kind,
+    *,
+    t_s: float | None = None,
+    sure: float = 1.0,
+    value: str = "",
+    until_s: float | None = None,
+) -> Row:
+    """A row of what was perceived, which ``answers`` for some of the words ``wanted``; ``sure`` 0..1 orders it."""
+    asked = dict.fromkeys(wanted)
+    covered = tuple(word for word in asked if answers(word))
+    missing = tuple(word for word in asked if word not in covered)
+    share = round(len(covered) / len(asked), 4) if asked else 1.0
+    t_s = cites[0].t0_s if t_s is None else t_s
+    return Row(cites, told, kind, t_s, covered, missing, share, share * sure, value, until_s=until_s)
 
 
 class Covered(Struct, frozen=True):

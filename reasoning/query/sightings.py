@@ -7,14 +7,17 @@ word, so that "a red car" is not answered by a white one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import partial
 
 from msgspec import Struct
 
 from reasoning.query.context import Context
-from reasoning.query.rows import SURE, Row
-from reasoning.understand.frame import Frame, Term
+from reasoning.query.rows import SURE, Row, row_for
+from reasoning.understand.frame import Frame
 from runtime.language import lexicon
+from runtime.language.lists import with_article
 from runtime.language.match import Text
 from runtime.language.normalise import words
 from runtime.language.numbers import number_value
@@ -27,7 +30,6 @@ UNKNOWN = "moving"
 BEGAN_S = 0.5
 # A tag that is seen again within this time has not been away.
 TAG_AWAY_S = 12.0
-_PEOPLE = ("person", "face")
 
 
 class Sighting(Struct, frozen=True):
@@ -76,34 +78,38 @@ async def sightings(context: Context) -> list[Sighting]:
 
 
 async def seen_rows(frame: Frame, context: Context) -> list[Row]:
-    """The sightings and tags that have something of what the question is about, best first by coverage."""
+    """The sightings and tags that have something of what the question is about."""
     found = await sightings(context)
     if frame.reduce == "exists" and at_once([s for s in found if is_asked(frame, s.name)])[0] < frame.ordinal:
         return []  # no third is known where no more than two were there at once
-    rows = [row for s in found if (row := _row(frame, s)) is not None]
+    rows = [row for s in found if (row := row_of(frame, s)) is not None]
     return rows + await _tagged(frame, context)
 
 
 async def unplaced(frame: Frame, context: Context) -> tuple[str, ...]:
     """Words of the question for where something is that nothing seen answers for: "on the grass", "in the wide shot".
     A thing that was seen itself, as the table that bottles stand on, is a place."""
-    seen: set[str] = set()
-    if places := [w for w in frame.of("place") if not lexicon.SIDES.of(w) and not lexicon.PICTURES.of(w)]:
-        seen = {s.name for s in await sightings(context)}
-        seen |= {tag for o in await context.scan("frame", limit=FRAMES_READ) for tag, _ in o.facts(FrameFacts).tags}
-    return tuple(
-        w for w in places if not any(lexicon.is_thing(name, thing) for thing in lexicon.THINGS.of(w) for name in seen)
-    )
+    if not (places := places_of(frame)):
+        return ()
+    seen = {s.name for s in await sightings(context)}
+    seen |= {tag for o in await context.scan("frame", limit=FRAMES_READ) for tag, _ in o.facts(FrameFacts).tags}
+    return tuple(w for w in places if not any(_is(name, thing) for thing in lexicon.THINGS.of(w) for name in seen))
+
+
+def places_of(frame: Frame) -> list[str]:
+    """The words of a question for a place that is no side of the picture."""
+    return [w for w in frame.of("place") if not lexicon.SIDES.of(w) and not lexicon.PICTURES.of(w)]
 
 
 def is_asked(frame: Frame, name: str) -> bool:
     """Whether a name that something was recognised by is the thing asked about."""
     things = frame.things[:1]
-    if not things:
-        return True
-    return any(
-        lexicon.is_thing(name, thing) or lexicon.is_thing(name, lexicon.IMPLIES.get(thing, thing)) for thing in things
-    ) or (name == "face" and things[0] == "person")
+    return not things or _is(name, things[0]) or (name == "face" and things[0] == "person")
+
+
+def _is(name: str, thing: str) -> bool:
+    """Whether what was recognised as ``name`` is the ``thing``, or what it is known by."""
+    return lexicon.is_thing(name, thing) or lexicon.is_thing(name, lexicon.IMPLIES.get(thing, thing))
 
 
 def at_once(found: Sequence[Sighting]) -> tuple[int, float, list[Sighting]]:
@@ -118,28 +124,25 @@ def at_once(found: Sequence[Sighting]) -> tuple[int, float, list[Sighting]]:
     return best
 
 
-def _row(frame: Frame, s: Sighting) -> Row | None:
+def row_of(frame: Frame, s: Sighting) -> Row | None:
+    """A sighting as evidence; None where it is of something else."""
     on = s.came.facts(ObjectFacts).on
-    if on and frame.reduce == "value" and is_asked(frame, on) and not is_asked(frame, s.name):
-        covered = frame.of("subject", "predicate", "place")
-        return Row((s.came,), s.came.text, "seen", s.t0_s, covered, (), 1.0, 1.0)  # "what is on the table?"
     if not is_asked(frame, s.name):
-        return None
-    leaves = frame.predicate == "leave"
-    event = s.left if (leaves or frame.predicate == "happen") and s.left is not None else s.came
-    wanted = [term for term in frame.terms if term.role in ("subject", "predicate", "colour", "place")]
-    covered = tuple(dict.fromkeys(term.word for term in wanted if _covers(frame, s, event, term)))
-    needed = [term.word for term in wanted]
-    missing = tuple(word for word in dict.fromkeys(needed) if word not in covered)
-    if leaves and s.left is None:
-        missing = (*missing, *(word for word in frame.of("predicate") if word not in missing))
-    share = 1.0 - len(missing) / max(1, len(set(needed))) if needed else 1.0
-    cites = (event,) if s.left is None or event is s.came else (event, s.came)
+        if not on or frame.reduce != "value" or not is_asked(frame, on):
+            return None
+        return row_for(frame.of("subject", "predicate", "place"), bool, (s.came,), s.came.text, "seen")  # what is on it
+    event = s.left if frame.predicate in ("leave", "happen") and s.left is not None else s.came
     told = event.text
     if event is s.left and (was := _stood(s)) and was not in words(told):
         told = f"{told} (it was at the {was})"
-    until_s = s.until_s if frame.expects == "duration" else None
-    return Row(cites, told, "seen", event.t0_s, covered, missing, round(share, 4), round(share, 4), until_s=until_s)
+    return row_for(
+        frame.of("subject", "predicate", "colour", "place"),
+        lambda word: _answers(frame, s, event, word),
+        (event,) if s.left is None or event is s.came else (event, s.came),
+        told,
+        "seen",
+        until_s=s.until_s if frame.expects == "duration" else None,
+    )
 
 
 def _stood(s: Sighting) -> str:
@@ -148,38 +151,29 @@ def _stood(s: Sighting) -> str:
     return facts.place if f"at the {facts.place}" in s.came.text and "moving" not in s.came.text else ""
 
 
-def _covers(frame: Frame, s: Sighting, event: Observation, term: Term) -> bool:
+def _answers(frame: Frame, s: Sighting, event: Observation, word: str) -> bool:
     """Whether what was seen answers for a word of the question."""
-    word = term.word
-    colours = worn(s.came)
-    if term.role == "place" and not lexicon.colour_of(word):
+    roles = {term.role for term in frame.terms if term.word == word}
+    colours, on = worn(s.came), s.came.facts(ObjectFacts).on
+    named, colour = lexicon.THINGS.of(word), lexicon.colour_of(word)
+    if roles == {"place"} and not colour:
         # Where in the picture is known, and for some what they stand or ride on; beside what is not.
-        on = s.came.facts(ObjectFacts).on
-        if on and any(lexicon.is_thing(on, name) for name in lexicon.THINGS.of(word)):
-            return True
-        return bool(lexicon.SIDES.of(word)) and tells(s, event, word)
+        return bool(on and any(_is(on, name) for name in named)) or (
+            bool(lexicon.SIDES.of(word)) and tells(s, event, word)
+        )
     if word in lexicon.SPECIFIC and frame.reduce in ("exists", "count") and word not in words(s.came.text):
         return False
-    if (colour := lexicon.colour_of(word)) and term.role == "colour":
+    if colour and "colour" in roles:
         part = next(iter(lexicon.CLOTHES.of(frame.text)), "")
         shown = [colours[part]] if part and part in colours else list(colours.values())
-        return any(colour in lexicon.colours_in(named) for named in shown)
-    if word in lexicon.ON_FOOT and s.came.facts(ObjectFacts).on:
+        return any(colour in lexicon.colours_in(told) for told in shown)
+    if word in lexicon.ON_FOOT and on:
         return False
-    named = lexicon.THINGS.of(word)
-    if any(lexicon.is_thing(s.name, name) for name in named) or (named and s.name == "face" and "person" in named):
-        return True
-    if any(lexicon.is_thing(s.name, lexicon.IMPLIES.get(name, name)) for name in named):
-        return True
-    if s.name in _PEOPLE and word in ("person", "people", "somebody") and "person" in frame.things:
-        return True
-    if lexicon.KINDS.of(word) and any(lexicon.is_thing(s.name, kind) for kind in lexicon.KINDS.of(word)):
+    if any(_is(s.name, name) for name in (*named, *lexicon.KINDS.of(word))) or (s.name == "face" and "person" in named):
         return True
     if any(part in colours for part in lexicon.CLOTHES.of(word)):
         return True  # "in a red top": which colour is judged by itself
-    if term.role == "predicate":
-        return _does(s, frame)
-    return tells(s, event, word)
+    return _does(s, frame) if "predicate" in roles else tells(s, event, word)
 
 
 def tells(s: Sighting, event: Observation, word: str) -> bool:
@@ -202,50 +196,28 @@ def _does(s: Sighting, frame: Frame) -> bool:
         return False  # a face comes with a change of the picture, or turns to it
     if predicate in ("pass", "move"):
         return bool(s.came.facts(ObjectFacts).direction) or s.left is not None
-    if predicate == "wear":
-        return bool(worn(s.came))
-    return predicate in ("enter", "stay", "")
+    return predicate in ("enter", "stay", "") or (predicate == "wear" and bool(worn(s.came)))
 
 
 async def _tagged(frame: Frame, context: Context) -> list[Row]:
     """When pictures begin to be tagged with a thing that is asked for."""
-    if not frame.things:
-        return []
     rows: list[Row] = []
+    wanted = frame.of("subject", "predicate", "colour")
     last_s: dict[tuple[str, str], float] = {}
-    for o in await context.scan("frame", limit=FRAMES_READ):
+    for o in await context.scan("frame", limit=FRAMES_READ) if frame.things else ():
         for tag, score in o.facts(FrameFacts).tags:
             if not is_asked(frame, tag):
                 continue
-            key = (o.source, tag)
-            if o.t0_s - last_s.get(key, -1e9) > TAG_AWAY_S:
-                wanted = dict.fromkeys(frame.of("subject", "predicate", "colour"))
-                text = Text(f"{tag} {' '.join(lexicon.colours_in(o.text))}")
-                covered = tuple(
-                    w
-                    for w in wanted
-                    if text.find(w)[0] >= SURE
-                    or any(lexicon.is_thing(tag, n) for n in lexicon.THINGS.of(w))
-                    or (w in frame.of("predicate") and frame.predicate in ("enter", "stay", ""))
-                )
-                missing = tuple(w for w in wanted if w not in covered)
-                share = len(covered) / max(1, len(wanted)) if wanted else 1.0
-                rows.append(
-                    Row(
-                        (o,),
-                        f"{_article(tag)} is in the picture",
-                        "seen",
-                        o.t0_s,
-                        covered,
-                        missing,
-                        share,
-                        share * score,
-                    )
-                )
-            last_s[key] = o.t0_s
+            if o.t0_s - last_s.get((o.source, tag), -math.inf) > TAG_AWAY_S:
+                told = f"{with_article(tag)} is in the picture"
+                rows.append(row_for(wanted, partial(_tag_answers, frame, o, tag), (o,), told, "seen", sure=score))
+            last_s[o.source, tag] = o.t0_s
     return rows
 
 
-def _article(name: str) -> str:
-    first = words(name)[:1]
-    return f"{'an' if first and first[0][0] in 'aeiou' else 'a'} {name}"
+def _tag_answers(frame: Frame, o: Observation, tag: str, word: str) -> bool:
+    if any(lexicon.is_thing(tag, name) for name in lexicon.THINGS.of(word)):
+        return True
+    if word in frame.of("predicate") and frame.predicate in ("enter", "stay", ""):
+        return True
+    return Text(f"{tag} {' '.join(lexicon.colours_in(o.text))}").find(word)[0] >= SURE
