@@ -104,8 +104,8 @@ class ExtractiveBackend:
                 continue
             asked = frame
             if matter == "words" and frame.reduce == "count" and not _counts_mentions(frame):
-                often = frame.text.lower().startswith("how often")
-                asked = msgspec.structs.replace(frame, reduce="value", expects="frequency" if often else "number")
+                expects = "frequency" if frame.often else "number"
+                asked = msgspec.structs.replace(frame, reduce="value", expects=expects)
             outcome = judge(asked, matter, await gather(asked, matter, context), known, self.abstain_below)
             if outcome.verdict == "found":
                 return asked, outcome
@@ -127,5 +127,4 @@ def _unknown_place(frame: Frame, records: Sequence[SourceRecord]) -> list[Claim]
 
 def _counts_mentions(frame: Frame) -> bool:
     """Whether it asks how often something was said or written, and not for a number that was told."""
-    often = frame.text.lower().startswith(("how often", "how many times", "how frequently"))
-    return frame.predicate == "say" or (often and bool(set(frame.channels) & {"speech", "text"} or frame.phrases))
+    return frame.predicate == "say" or (frame.often and bool(set(frame.channels) & {"speech", "text"} or frame.phrases))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from reasoning.answer.counts import LISTED
-from reasoning.answer.draft import Claim, Draft, claim, refusal
+from reasoning.answer.draft import Claim, Draft, all_cited, claim, refusal
 from reasoning.answer.tell import plural
 from reasoning.query.context import Context
+from reasoning.query.known import FIGURES
 from reasoning.query.passages import Sentence, as_sentences
-from reasoning.query.sightings import Sighting, sightings, worn
+from reasoning.query.sightings import UNKNOWN, Sighting, sightings, worn
 from reasoning.understand.frame import Frame
 from runtime.clock import media_time
 from runtime.language.lexicon import FRAMING, STOP_WORDS
@@ -30,30 +31,26 @@ BUSY_SHARE, BUSY_OF = 0.2, 0.5
 # A summary quotes so many sentences, of so many words each.
 QUOTED, QUOTED_WORDS = 3, 24
 TRANSCRIPT_LINES = 60
+# More of what moves and has no name is counted.
+MOVING_TOLD = 2
+LISTED = 4
 
 
 async def summarise(frame: Frame, context: Context, moments: Moments) -> Draft:
     """What happened in the window, a line a source where there are several."""
     sources = [name for name in context.view.limits if context.source in ("", name)]
     if len(sources) == 1:
-        lines = await _told(sources[0], context, moments, frame.offset)
-        if not lines:
-            return refusal("I saw and heard nothing there")
-        return Draft(tuple(lines[:LISTED]), 0.8)
-    claims: list[Claim] = []
-    live = [name for name in sources if moments.is_live(name)]
-    if live and len(live) == len(sources):
-        for name in sources:
-            lines = await _told(name, context.of(name), moments, frame.offset)
-            claims += [Claim(f"{label(name)}: {line.text}", line.cites) for line in lines[:2]]
-        return Draft(tuple(claims[: 2 * LISTED]), 0.8) if claims else refusal("I saw and heard nothing there")
-    for name in sources[-SOURCES_TOLD:]:
-        lines = await _told(name, context.of(name), moments, 0)
-        text = " ".join(line.text for line in lines[:2]) or "nothing that I saw or heard."
-        claims.append(Claim(f"{label(name)}: {text}", tuple(o for line in lines[:2] for o in line.cites[:1])))
-    if len(sources) > SOURCES_TOLD:
-        claims.append(Claim(f"There are {len(sources) - SOURCES_TOLD} more; ask for one by its name."))
-    return Draft(tuple(claims), 0.8) if claims else refusal("I remember nothing yet")
+        claims = (await _told(context, moments))[frame.offset :][:LISTED]
+        return Draft(tuple(claims), 0.8) if claims else refusal("I saw and heard nothing there")
+    claims, told_of = [], sources[-SOURCES_TOLD:]
+    for name in told_of:
+        lines = (await _told(context.of(name), moments))[:2]
+        text = " ".join(line.text for line in lines) or "nothing that I saw or heard."
+        claims.append(Claim(f"{label(name)}: {text}", tuple(o for line in lines for o in line.cites[:1])))
+    if not all_cited(claims):
+        return refusal("I saw and heard nothing there")
+    more = len(sources) - len(told_of)
+    return Draft((*claims, *([Claim(f"There are {more} more; ask for one by its name.")] if more else [])), 0.8)
 
 
 async def transcript(frame: Frame, context: Context, moments: Moments) -> Draft:
@@ -69,46 +66,40 @@ async def transcript(frame: Frame, context: Context, moments: Moments) -> Draft:
     return Draft((first, *claims, *more), 1.0)
 
 
-async def _told(source: str, context: Context, moments: Moments, offset: int) -> list[Claim]:
+async def _told(context: Context, moments: Moments) -> list[Claim]:
     """Lines on one source, what weighs most first."""
-    within = context if context.source == source or len(context.view.limits) == 1 else context.of(source)
-    found = await sightings(within)
-    spoken = [o for o in await within.spread("speech", limit=SPREAD) if o.text.strip()]
-    written = [o for o in await within.spread("text", limit=SPREAD) if o.text.strip()]
-    frames = await within.spread("frame", limit=2 * SPREAD)
-    described = _described(await within.spread("derived", limit=SPREAD))
-    lines = [
+    found = await sightings(context)
+    spoken = [o for o in await context.spread("speech", limit=SPREAD) if o.text.strip()]
+    written = [o for o in await context.spread("text", limit=SPREAD) if o.text.strip()]
+    frames = await context.spread("frame", limit=2 * SPREAD)
+    described = _described(await context.spread("derived", limit=SPREAD))
+    return [
         *described,
-        *_people(source, found, frames, moments),
-        *_things(source, found, moments),
-        *_said(as_sentences(spoken, "speech"), len(spoken)),
+        *_people([s for s in found if s.name in FIGURES], frames, moments),
+        *_things([s for s in found if s.name not in FIGURES], moments),
+        *_said(as_sentences(spoken, "speech")),
         *_written(written),
-        *_heard(await within.spread("sound", limit=SPREAD)),
-        *_pictures(frames, found or spoken or written or described),
+        *_heard(await context.spread("sound", limit=SPREAD)),
+        *_pictures(frames, bool(found or spoken or written or described)),
     ]
-    return lines[offset:]
 
 
-def _people(source: str, found: Sequence[Sighting], frames: Sequence[Observation], moments: Moments) -> list[Claim]:
-    people = [s for s in found if s.name in ("person", "face")]
+def _people(people: Sequence[Sighting], frames: Sequence[Observation], moments: Moments) -> list[Claim]:
     if not people:
         return []
-    begin_s, end_s = people[0].t0_s, max(s.until_s for s in people)
-    told = counted(len(people), "person", "people")
-    span_s = frames[-1].t0_s - frames[0].t0_s if len(frames) > 1 else end_s - begin_s
+    told, source = counted(len(people), "person", "people"), people[0].came.source
+    span_s = frames[-1].t0_s - frames[0].t0_s if len(frames) > 1 else max(s.until_s for s in people) - people[0].t0_s
     if len(people) > 2 and span_s > 0:
         told += f" in {media_time(span_s)}"
         if busy := _busiest([s.t0_s for s in people], span_s):
             told += f", most between {moments.at(source, busy[0])} and {moments.at(source, busy[1])}"
-    colours = [worn(s.came).get("top", "") for s in people]
-    shown = list(dict.fromkeys(colour for colour in colours if colour))
-    if shown and len(people) <= LISTED:
-        told += f", in {join(shown)}"
-    again = [colour for colour in shown if colours.count(colour) > 1]
-    if again and len(people) > LISTED:
-        rarest = min(again, key=colours.count)
-        times = colours.count(rarest)
-        told += f"; one in {rarest} came {'twice' if times == 2 else f'{number_in_words(times)} times'}"
+    tops = Counter(top for s in people if (top := worn(s.came).get("top", "")))
+    if tops and len(people) <= LISTED:
+        told += f", in {join(tops)}"
+    elif again := [colour for colour in tops if tops[colour] > 1]:
+        rarest = min(again, key=tops.__getitem__)
+        times = "twice" if tops[rarest] == 2 else f"{number_in_words(tops[rarest])} times"
+        told += f"; one in {rarest} came {times}"
     return [claim(told, *(s.came for s in people[:2]))]
 
 
@@ -120,41 +111,32 @@ def _busiest(times_s: Sequence[float], span_s: float) -> tuple[float, float] | N
     return (best, best + window_s) if count >= BUSY_OF * len(times_s) else None
 
 
-def _things(source: str, found: Sequence[Sighting], moments: Moments) -> list[Claim]:
-    named: dict[str, list[Sighting]] = {}
-    for s in found:
-        if s.name not in ("person", "face"):
-            named.setdefault(s.name, []).append(s)
-    if not named:
+def _things(found: Sequence[Sighting], moments: Moments) -> list[Claim]:
+    named = Counter(s.name for s in found if s.name != UNKNOWN)
+    first = {s.name: s.came for s in reversed(found)}
+    if named:
+        told = [counted(count, name, plural(name)) for name, count in named.items()][:LISTED]
+        return [claim(join(told), *(first[name] for name in list(named)[:LISTED]))]
+    if not found:
         return []
-    known = {name: listed for name, listed in named.items() if name != "moving"}
-    if known:
-        told = [f"{counted(len(listed), name, plural(name))}" for name, listed in known.items()]
-        return [claim(join(told[:LISTED]), *(listed[0].came for listed in list(known.values())[:LISTED]))]
-    moving = named["moving"]
-    if len(moving) <= 2:
-        return [
-            claim(join(f"{s.came.text} at {moments.at(source, s.t0_s)}" for s in moving), *(s.came for s in moving))
-        ]
-    return [claim(f"{counted(len(moving), 'moving thing', 'moving things')} I have no name for", moving[0].came)]
+    if len(found) > MOVING_TOLD:
+        return [claim(f"{counted(len(found), 'moving thing', 'moving things')} I have no name for", found[0].came)]
+    told = [f"{s.came.text} at {moments.at(s.came.source, s.t0_s)}" for s in found]
+    return [claim(join(told), *(s.came for s in found))]
 
 
-def _said(parted: Sequence[Sentence], utterances: int) -> list[Claim]:
-    """The sentences that say most: those whose words the rest takes up again, in order of time."""
+def _said(parted: Sequence[Sentence]) -> list[Claim]:
+    """The sentences that say most: how it begins, and those whose words the rest takes up again, in order of time."""
     if not parted:
         return []
-    counts: dict[str, int] = {}
-    content = [_content(s.text) for s in parted]
-    for found in content:
-        for word in found:
-            counts[word] = counts.get(word, 0) + 1
+    content = [{stem(w) for w in words(s.text) if w not in STOP_WORDS} - FRAMING for s in parted]
+    counts = Counter(word for found in content for word in found)
     weight = [sum(counts[w] - 1 for w in found) / (4 + len(found)) for found in content]
-    best: list[int] = []
+    best = [0] if len(parted) > QUOTED and len(content[0]) > 2 else []
     for i in sorted(range(len(parted)), key=lambda i: (-weight[i], i)):
-        if len(best) < QUOTED and not any(2 * len(content[i] & content[j]) >= len(content[i]) > 0 for j in best):
-            best.append(i)  # what only says again what is quoted is no news
-    if len(parted) > QUOTED and 0 not in best and len(content[0]) > 2:
-        best = [0, *best[: QUOTED - 1]]
+        again = any(2 * len(content[i] & content[j]) >= len(content[i]) > 0 for j in best)
+        if len(best) < QUOTED and i not in best and not again:  # what only says again what is quoted is no news
+            best.append(i)
     chosen = [parted[i] for i in sorted(best)]
     told = " ... ".join(_shortened(s.text) for s in chosen)
     return [claim(f"somebody said: {quote(told)}", *(s.observations[0] for s in chosen))]
@@ -171,11 +153,10 @@ def _described(derived: Sequence[Observation]) -> list[Claim]:
 
 
 def _written(written: Sequence[Observation]) -> list[Claim]:
-    seen: dict[str, Observation] = {}
-    for o in written:
-        seen.setdefault(o.text, o)
-    longest = sorted(seen.values(), key=lambda o: -min(40, len(o.text)))[:QUOTED]
-    longest.sort(key=lambda o: o.t0_s)
+    seen = {o.text: o for o in reversed(written)}  # when it was read first
+    longest = sorted(
+        sorted(seen.values(), key=lambda o: (-min(40, len(o.text)), o.t0_s))[:QUOTED], key=lambda o: o.t0_s
+    )
     if not longest:
         return []
     told = join(quote(_shortened(o.text.replace(" / ", " "))) for o in longest)
@@ -184,29 +165,22 @@ def _written(written: Sequence[Observation]) -> list[Claim]:
 
 
 def _heard(heard: Sequence[Observation]) -> list[Claim]:
-    kinds: dict[str, Observation] = {}
-    for o in heard:
-        if o.facts(SoundFacts).kind not in ("silence", "other") and not o.facts(SoundFacts).goes_on:
-            kinds.setdefault(o.text.partition(",")[0], o)
-    listed = list(kinds.items())[:QUOTED]
+    facts = [(o, o.facts(SoundFacts)) for o in reversed(heard)]
+    kinds = {o.text.partition(",")[0]: o for o, f in facts if f.kind not in ("silence", "other") and not f.goes_on}
+    listed = sorted(kinds.items(), key=lambda item: item[1].t0_s)[:QUOTED]
     return [claim(f"I heard {join(text for text, _ in listed)}", *(o for _, o in listed))] if listed else []
 
 
-def _pictures(frames: Sequence[Observation], else_told: object) -> list[Claim]:
+def _pictures(frames: Sequence[Observation], is_told: bool) -> list[Claim]:
     cuts = [o for o in frames if o.facts(FrameFacts).cut and o.facts(FrameFacts).reason != "first"]
     if cuts and len(frames) < 2 * SPREAD:  # of those read here and there no number can be told
-        return [
-            claim(
-                f"the picture changes {number_in_words(len(cuts))} {'time' if len(cuts) == 1 else 'times'}", *cuts[:2]
-            )
-        ]
-    if not else_told and frames:
-        return [claim("the picture hardly changes, and nothing is said or written", frames[0])]
-    return []
-
-
-def _content(text: str) -> set[str]:
-    return {stem(w) for w in words(text) if w not in STOP_WORDS and stem(w) not in FRAMING}
+        times = "once" if len(cuts) == 1 else f"{number_in_words(len(cuts))} times"
+        return [claim(f"the picture changes {times}", *cuts[:2])]
+    return (
+        [claim("the picture hardly changes, and nothing is said or written", frames[0])]
+        if frames and not is_told
+        else []
+    )
 
 
 def _shortened(text: str) -> str:

@@ -109,6 +109,11 @@ class Frame(Struct, frozen=True):
         return found or " ".join(self.of("head", "speaker"))
 
     @property
+    def often(self) -> bool:
+        """Whether it asks how many times."""
+        return self.text.lower().startswith(("how often", "how many times", "how frequently"))
+
+    @property
     def is_now(self) -> bool:
         """Whether the moment of asking is meant."""
         return self.reduce == "now" or self.times.now
