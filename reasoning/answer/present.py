@@ -135,7 +135,7 @@ async def _answer(frame: Frame, looks: list[Now], context: Context, known: Known
     if "speech" in frame.channels or frame.predicate == "speak":
         return _speaking(frame, looks, context)
     if unknown := recognisable(frame, "things", known):
-        return refusal(refusal_text(frame, Outcome("unknown", unknown=unknown), known.by))
+        return refusal(refusal_text(frame, Outcome("unknown", unknown=unknown), known))
     if frame.expects not in ("", "kind", "thing", "name", "number"):
         return refusal("I cannot tell that from a picture")
     looks = [now for now in looks if now.frame is not None]

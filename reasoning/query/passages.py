@@ -147,11 +147,8 @@ def _is_speck(text: str) -> bool:
 
 
 def _weigh(frame: Frame, parted: list[Sentence], channel: Channel, channels: Sequence[Channel]) -> Iterator[Row]:
-    names = list(dict.fromkeys((*frame.matter, *(word for phrase in frame.phrases for word in words(phrase)))))
-    telling = {name for name in names if stem(name) not in lexicon.LIGHT_VERBS}
-    if names and not telling:  # "who lives in Texas?"
-        names += [place for place in frame.of("place") if place not in names]
-        telling = set(names)
+    names = names_of(frame)
+    telling = {name for name in names if stem(name) not in lexicon.LIGHT_VERBS} or set(names)
     heads = frame.of("head") if names else frame.of("head", "speaker")  # "what does the second law say?"
     asked = words(frame.text)
     texts = [Text(s.text, compact=channel == "text") for s in parted]
@@ -198,6 +195,15 @@ def _weigh(frame: Frame, parted: list[Sentence], channel: Channel, channels: Seq
             value=value,
             beside=round(beside, 4),
         )
+
+
+def names_of(frame: Frame) -> list[str]:
+    """The words that a passage has to carry; its place too where all else is a verb that goes with anything, as in
+    "who lives in Texas?"."""
+    names = (*frame.matter, *(word for phrase in frame.phrases for word in words(phrase)))
+    if all(stem(name) in lexicon.LIGHT_VERBS for name in names) and names:
+        names += frame.of("place")
+    return list(dict.fromkeys(names))
 
 
 def _gaps(frame: Frame, names: Sequence[str]) -> list[int]:

@@ -18,8 +18,8 @@ from msgspec import Struct
 from reasoning.answer.draft import Claim, Draft, refusal
 from reasoning.conversation import PastTurn
 from reasoning.query.context import Context
+from reasoning.query.passages import names_of
 from reasoning.query.rows import cover
-from reasoning.query.wanted import Wanted
 from reasoning.understand.frame import Frame
 from reasoning.understand.grammar import parse_question
 from reasoning.understand.slips import WORDS_READ, plain_text
@@ -139,10 +139,10 @@ async def corrections_for(frame: Frame, context: Context) -> tuple[Observation, 
     request = ScanRequest(view=context.view, channels=("correction",), newest_first=True, limit=CORRECTIONS_READ)
     known = (await context.memory.scan(request)).observations
     replaced = {id_ for o in known for id_ in o.evidence}
-    wanted = Wanted(frame)
+    wanted = names_of(frame)
     found = []
     for o in known:
-        share = cover(wanted.names, Text(_about(o)), wanted.weights).share
+        share = cover(wanted, Text(_about(o))).share
         if share >= ABOUT_SHARE and o.id not in replaced and _answers(o, frame) and await _in_time(o, context):
             found.append((share, o))
     best = max((share for share, _ in found), default=0.0)
