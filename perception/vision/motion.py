@@ -189,9 +189,9 @@ class MotionTracker:
         return tuple(track.thing(gone=False) for track in self._tracks if track.confirmed)
 
     def places(self, t_s: float) -> dict[int, Place]:
-        """Track -> where what was followed in the newest look should be at ``t_s``."""
+        """Track -> where what moved in the newest look should be at ``t_s``."""
         newest_s = self._last_s or 0.0
-        seen = [track for track in self._tracks if track.confirmed and track.last_s >= newest_s]
+        seen = [track for track in self._tracks if track.confirmed and track.moved_s >= newest_s]
         return {track.number: Place(*track.predicted(t_s), track.velocity) for track in seen}
 
     def take_gone(self) -> tuple[MovingThing, ...]:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from perception.vision.detector import Detection, Detector, is_part, overlap, sightings
 from perception.vision.follow_faces import FaceEvent, FaceFollower
 from perception.vision.followed import Followed, ThingFollower, Told, looks_as_before, place_patch
+from perception.vision.in_sight import Found, InView
 from perception.vision.motion import Box, MovingThing
 from perception.vision.object_events import Event, appears, leaves, of_face, of_moving, way_of
 from perception.vision.thing_colours import ThingColours, exposure_gain
@@ -56,14 +57,6 @@ class ObjectOptions(Struct, frozen=True):
     faces: bool = True
     motion: bool = True
     detect_width_px: int = 480
-
-
-class InView(Struct, frozen=True):
-    """How much of what a picture shows. ``things``: (name, how many), people first, then the most numerous."""
-
-    people: int = 0
-    faces: int = 0
-    things: tuple[tuple[str, int], ...] = ()
 
 
 class _Moving:
@@ -115,14 +108,14 @@ class ObjectFinder:
         return InView(people=max(names.count("person"), faces), faces=faces, things=tuple(counts))
 
     @property
-    def shown(self) -> tuple[tuple[str, Box, MovingThing | None], ...]:
-        """What was told of what is in view: its name, where it is, the movement it is part of."""
+    def shown(self) -> tuple[Found, ...]:
+        """What was told of what is in view."""
         things = [thing for thing in self._follower.things if thing.told.id and not thing.missed]
         moving = [(self._moving.get(thing.track), thing) for thing in self._movements]
         return (
-            *((thing.told.name, thing.box, thing.motion) for thing in things),
-            *((seen.called, thing.box, thing) for seen, thing in moving if seen and seen.id and not seen.named),
-            *(("face", box, None) for box in (() if self._faces is None else self._faces.boxes)),
+            *(Found(thing.told.name, thing.box, thing.looked_s, thing.motion) for thing in things),
+            *(Found(seen.called, at.box, at.last_s, at) for seen, at in moving if seen and seen.id and not seen.named),
+            *(Found("face", box) for box in (() if self._faces is None else self._faces.boxes)),
         )
 
     def seek_less(self, faces: float, things: float) -> None:

@@ -17,12 +17,12 @@ from msgspec import Struct
 from perception.capture.file_video import Picture
 from perception.vision.description import Description, Encoder
 from perception.vision.detector import Detector
-from perception.vision.in_sight import InSight, sight
+from perception.vision.in_sight import Found, InSight, InView, sight
 from perception.vision.keyframes import Keyframe, KeyframeOptions, KeyframeSelector
 from perception.vision.layout import NUMBERS, place_of
 from perception.vision.motion import MotionTracker, MovingThing, Place
 from perception.vision.object_events import listed
-from perception.vision.objects import InView, ObjectFinder, ObjectOptions
+from perception.vision.objects import ObjectFinder, ObjectOptions
 from perception.vision.ocr import TextEngine
 from perception.vision.read_text import TextOptions, TextReader
 from perception.vision.sampling_budget import LEVELS, SamplingLevel
@@ -200,7 +200,7 @@ class FrameAnalyser:
     def in_sight(self, picture: Picture) -> tuple[InSight, ...]:
         """What the last look or glance, at this picture, left known, to be found again in the pictures after it."""
         written = () if self._reader is None else self._reader.shown
-        return sight((*self._finder.shown, *((text, box, None) for text, box in written)), picture.t_s, picture.luma)
+        return sight((*self._finder.shown, *(Found(text, box) for text, box in written)), picture.t_s, picture.luma)
 
     def _frame(
         self,

@@ -35,9 +35,12 @@ class View {
       if (response.status === 200) {
         const address = URL.createObjectURL(await response.blob());
         const before = this.image.src;
+        const next = new Image();
+        next.src = address;
+        await next.decode().catch(() => {});
         this.image.src = address;
-        await this.image.decode().catch(() => {});
         if (before) URL.revokeObjectURL(before);
+        [this.naturalWidth, this.naturalHeight] = [next.naturalWidth, next.naturalHeight];
         this.mark(JSON.parse(response.headers.get("x-marked") ?? "[]"));
         this.why.hidden = true;
         return;
@@ -58,7 +61,7 @@ class View {
   mark(things) {
     this.picture.querySelectorAll(".box").forEach((mark) => mark.remove());
     // The picture is centred in its frame, whatever its shape.
-    const { naturalWidth, naturalHeight } = this.image;
+    const { naturalWidth, naturalHeight } = this;
     const [wide, high] = [this.picture.clientWidth, this.picture.clientHeight];
     const scale = Math.min(wide / naturalWidth, high / naturalHeight);
     const [left, top] = [(wide - naturalWidth * scale) / 2, (high - naturalHeight * scale) / 2];
