@@ -41,7 +41,9 @@ async def check_claim(
     if not claim.cites:
         unfounded = strike_marks(claim.text, ())[1]
         return Checked("" if unfounded else claim.text, (), unfounded)
-    existing = await _existing([o.id for o in claim.cites], view, memory) | dict(shown or {})
+    ids = tuple(dict.fromkeys(o.id for o in claim.cites))
+    reply = await memory.scan(ScanRequest(view=view, ids=ids, limit=len(ids)))
+    existing = {o.id: o for o in reply.observations} | dict(shown or {})
     standing = [existing[o.id] for o in claim.cites if o.id in existing]
     missing = len(claim.cites) - len(standing)
     kept = tuple(standing[: max(0, room_for)])
@@ -79,8 +81,3 @@ def cite(observations: Iterable[Observation]) -> tuple[Citation, ...]:
         )
         for o in {o.id: o for o in observations}.values()
     )
-
-
-async def _existing(ids: list[str], view: View, memory: MemoryClient) -> dict[str, Observation]:
-    reply = await memory.scan(ScanRequest(view=view, ids=tuple(dict.fromkeys(ids)), limit=len(ids)))
-    return {o.id: o for o in reply.observations}

@@ -9,12 +9,12 @@ import msgspec
 from reasoning.answer import compare, counts, present, sources, summary
 from reasoning.answer.admit import admit
 from reasoning.answer.draft import Claim, Draft, Verdict, refusal
-from reasoning.answer.honesty import Outcome, judge
+from reasoning.answer.honesty import judge
 from reasoning.answer.tell import nearest, none_counted, refusal_text, tell
 from reasoning.query.anchored import narrow
 from reasoning.query.context import Context
 from reasoning.query.known import Known, known_of
-from reasoning.query.plan import gather, matters, recognisable
+from reasoning.query.plan import gather, matters
 from reasoning.safety.evidence_filter import EvidenceFilter
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
@@ -67,54 +67,44 @@ class ExtractiveBackend:
             assert frame.times.anchor is not None  # all else gives a window
             return refusal(f"I did not see or hear {frame.times.anchor.text}, so I cannot say what was "
                            f"{frame.times.anchor.relation} it")  # fmt: skip
-        if frame.about == "transcript":
-            return await admit(await summary.transcript(frame, window, moments), frame, window, moments)
-        if frame.reduce == "summary":
-            return await admit(await summary.summarise(frame, window, moments), frame, window, moments)
-        if frame.reduce == "order":
-            return await compare.tell_order(frame, window, moments)
         if frame.is_now and frame.reduce in ("now", "exists", "count", "value", "list"):
             return await present.tell_now(frame, window, moments, known)
-        if frame.reduce == "count" and (draft := await counts.count_things(frame, window, moments, known)) is not None:
-            return await admit(draft, frame, window, moments)
-        frame, outcome = await self.seek(frame, window, known)
-        if outcome.verdict == "found":
-            return await admit(tell(frame, outcome, moments), frame, window, moments)
-        if (
-            frame.reduce == "count"
-            and outcome.matter in ("changes", "sounds")
-            and outcome.verdict == "none"
-            and not frame.of("subject")
-        ):
-            return Draft((none_counted(frame, outcome),), 0.7)
-        refused = refusal(
-            refusal_text(frame, outcome, known), *_unknown_place(frame, records), *nearest(outcome, moments)
-        )
-        return await admit(refused, frame, window, moments)
+        if frame.about == "transcript":
+            draft = await summary.transcript(frame, window, moments)
+        elif frame.reduce == "summary":
+            draft = await summary.summarise(frame, window, moments)
+        elif frame.reduce == "order":
+            draft = await compare.tell_order(frame, window, moments)
+        else:
+            counted = await counts.count_things(frame, window, moments, known) if frame.reduce == "count" else None
+            draft = counted or await self._sought(frame, window, moments, known)
+        return await admit(draft, frame, window, moments)
 
-    async def seek(self, frame: Frame, context: Context, known: Known) -> tuple[Frame, Outcome]:
-        """What may be said, by the first place of the plan that entitles to an answer; else the best of the rest.
+    async def _sought(self, frame: Frame, context: Context, moments: Moments, known: Known) -> Draft:
+        """What may be said, by the first place of the plan that entitles to an answer; else a refusal, with the best of
+        the rest.
 
         How many there are is told by what was seen; in words a number is sought, unless it is how often they were said.
         """
         outcomes = []
         for matter in matters(frame):
-            if matter == "things" and (unknown := recognisable(frame, matter, known)):
-                outcomes.append(Outcome("unknown", (), 0.0, matter, unknown))
-                continue
             asked = frame
             if matter == "words" and frame.reduce == "count" and not _counts_mentions(frame):
                 expects = "frequency" if frame.often else "number"
                 asked = msgspec.structs.replace(frame, reduce="value", expects=expects)
             outcome = judge(asked, matter, await gather(asked, matter, context), known, self.abstain_below)
             if outcome.verdict == "found":
-                return asked, outcome
+                return tell(asked, outcome, moments)
             outcomes.append(outcome)
-        order = {"unknown": 0, "nearest": 1, "none": 2}
-        first = min(outcomes, key=lambda outcome: order[outcome.verdict])
-        rows = first.rows or next((outcome.rows for outcome in outcomes if outcome.rows), ())
-        matter = outcomes[0].matter if first.verdict == "none" else first.matter
-        return frame, Outcome(first.verdict, rows, 0.0, matter, first.unknown)
+        best = min(outcomes, key=lambda outcome: ("unknown", "nearest", "none").index(outcome.verdict))
+        is_countable = best.matter in ("changes", "sounds") and frame.reduce == "count" and not frame.of("subject")
+        if best.verdict == "none" and is_countable:
+            return Draft((none_counted(frame, best),), 0.7)
+        rows = best.rows or next((outcome.rows for outcome in outcomes if outcome.rows), ())
+        best = msgspec.structs.replace(best, rows=rows)
+        return refusal(
+            refusal_text(frame, best, known), *_unknown_place(frame, await context.records()), *nearest(best, moments)
+        )
 
 
 def _unknown_place(frame: Frame, records: Sequence[SourceRecord]) -> list[Claim]:

@@ -14,8 +14,8 @@ from typing import Literal
 from msgspec import Struct
 
 from reasoning.query.known import Known
-from reasoning.query.plan import PLAN, Matter, recognisable
-from reasoning.query.rows import Row
+from reasoning.query.plan import Matter, recognisable, step
+from reasoning.query.rows import IN_WORDS, Row
 from reasoning.query.sightings import is_asked, name_of
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
@@ -54,17 +54,15 @@ def judge(frame: Frame, matter: Matter, rows: Sequence[Row], known: Known, absta
     A description that lacks a word of the question is of something else: "the nurse with the ladder" is neither the
     nurse nor the man with the ladder.
     """
-    step = PLAN[frame.reduce, matter]
-    if step.need == "all":
-        kept = [row for row in rows if not row.missing and (matter != "words" or strength(frame, row) >= abstain_below)]
-        kept = [row for row in kept if _says_more(frame, row)] or _only_kind(frame, rows)
+    needs_all = step(frame, matter)[1] == "all"
+    whole = [row for row in rows if not row.missing or not (needs_all or row.kind == "described")]
+    kept = [row for row in whole if matter != "words" or strength(frame, row) >= abstain_below]
+    if needs_all:
+        kept = [row for row in kept if _says_more(frame, row)]
     else:
-        whole = [row for row in rows if row.kind != "described" or not row.missing]
-        best = max((strength(frame, row) for row in whole), default=0.0)
-        kept = [row for row in whole if strength(frame, row) >= max(abstain_below, 0.6 * best)]
-        typed = [row for row in whole if row.value and strength(frame, row) >= abstain_below]
-        if typed and has_finder(frame.expects) and frame.expects not in _LOOSE:
-            kept = typed  # "how long" is answered by a length, however much of the rest another passage has
+        if has_finder(frame.expects) and frame.expects not in _LOOSE:
+            # "How long" is answered by a length, however much of the rest another passage has.
+            kept = [row for row in kept if row.value] or kept
         if _is_anywhere(frame) and len({row.told for row in rows}) > 1:
             kept = []
     if kept and len(kept) >= (frame.ordinal if frame.reduce == "exists" else 1):
@@ -95,16 +93,6 @@ _OPEN = ("", "thing", "manner", "reason")
 _SEEN_HOW = ("enter", "leave", "pass", "move", "wear")
 
 
-def _only_kind(frame: Frame, rows: Sequence[Row]) -> list[Row]:
-    """The one of its kind that was ever seen, though of where it is, or what it is doing there, nothing is known."""
-    if frame.reduce != "value" or frame.expects != "kind":
-        return []
-    unknowable = {term.word for term in frame.terms if term.role == "place" and not lexicon.SIDES.of(term.word)}
-    if len({name_of(row.observation) for row in rows}) != 1:
-        return []
-    return [row for row in rows if set(row.missing) <= unknowable][:1]
-
-
 def _is_anywhere(frame: Frame) -> bool:
     """Whether words are asked for by nothing but a place of which nothing is known: any text might be the one."""
     if frame.matter or frame.phrases or frame.ordinal or has_finder(frame.expects) or frame.expects == "title":
@@ -112,41 +100,30 @@ def _is_anywhere(frame: Frame) -> bool:
     return any(not lexicon.SIDES.of(word) for word in frame.of("place"))
 
 
-_CALLS = frozenset(("called", "named", "name", "title", "titled", "entitled"))
 # Any run of capitals may be one of these.
 _LOOSE = ("name", "organisation", "product")
 
 
-def _helping(frame: Frame) -> bool:
-    """Whether more than the noun of what is asked for helps to find it: "which product is announced"."""
-    return frame.expects in _LOOSE and len(frame.of("head")) > 1
-
-
 def strength(frame: Frame, row: Row) -> float:
     """How surely a row is about what is asked, 0..1."""
-    is_in_words = row.kind in ("said", "read", "described")
+    is_in_words = row.kind in IN_WORDS
     if frame.expects == "kind" and is_in_words and not any(is_asked(frame, t) for t in lexicon.THINGS.of(row.told)):
         return 0.0  # an animal was asked for, and none is named
     if not frame.matter and not frame.phrases:
-        if PLAN[frame.reduce, "words"].need == "all" and frame.of("place", "head"):
-            return 0.0  # a time of what stands at a place that nothing is known of
         if row.value:
-            return BARE_TYPED if row.beside or not _helping(frame) else GUESSED
+            named = row.beside or frame.expects not in _LOOSE or len(frame.of("head")) < 2
+            return BARE_TYPED if named else GUESSED  # "which product is announced?" is not any product
         if row.kind == "described":
             return 0.0  # of nothing in particular everything is a description
-        if row.kind not in ("said", "read"):
+        if not is_in_words:
             return row.coverage
         if frame.expects == "title" and lexicon.CREDITS & set(words(row.told)):
             return GUESSED
         if not (frame.channels or frame.expects == "title" or frame.times.said or frame.times.anchor):
             return GUESSED  # nothing says what of all there is
         return BARE if frame.expects in ("", "title", "moment") else 0.0
-    if frame.expects == "title" and row.kind != "read" and not _CALLS & set(words(row.told)):
-        return 0.0  # titles are written, or somebody says what a thing is called
     if frame.expects == "number" and not row.value:
         return 0.0
     if is_in_words and frame.predicate in ("wear", "hold") and set(frame.of("predicate")) & set(row.missing):
         return 0.0  # what somebody has on him or with him is told by who says so
-    if has_finder(frame.expects) and not row.value:
-        return 0.8 * row.coverage  # it tells of the matter, and not what was asked of it
     return row.coverage

@@ -205,8 +205,6 @@ def _what_seen(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
     named = list(_first_each(outcome.rows, lambda row: name_of(row.observation) or row.told).items())[:TOLD]
     told = join(f"{with_article(name)} ({_told(row, moments)})" for name, row in named)
     told = f"more than one fits: {told}" if _is_unsure(frame, outcome) else told
-    if unknown := outcome.rows[0].missing:
-        told += f"; of {join(quote(word) for word in unknown)} I know nothing"
     return [claim(told, *(row.observation for _, row in named))]
 
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from reasoning.answer.admit import tell_away
 from reasoning.answer.citations import cite
 from reasoning.answer.draft import Verdict
+from runtime.language.lists import join
 from runtime.messages import Answer, AnswerPart, AskRequest, Observation, TraceStep, View
 from runtime.moments import Moments, label
 
@@ -40,11 +40,11 @@ class Told:
         self.latency_s.setdefault("first_part", self._since_s())
 
     def say_away(self, away: Mapping[str, str]) -> None:
-        """Name the sites that are not in this answer."""
+        """Name the sites that could not be asked, and why."""
         if away:
             if not self._said:
                 self.say(UNSUPPORTED)
-            self.say(tell_away(away))
+            self.say(f"Without {join(f'{site}, which {why}' for site, why in away.items())}.")
 
     def answer(self, request: AskRequest, in_full: str, view: View, backend: str, moments: Moments) -> Answer:
         """The whole; one that nothing was said of says so."""

@@ -21,19 +21,10 @@ FIGURES = ("person", "face")
 
 
 class Known(Struct, frozen=True):
-    """What can be recognised in some sources.
-
-    names    of things that are recognised; ``by`` which encoders name them, in words.
-    sees, hears, reads   whether anything looks, understands speech, reads.
-    names_sounds         whether sounds are told by name.
-    """
+    """What can be recognised in some sources: the ``names`` of things, and ``by`` which encoder, in words."""
 
     names: frozenset[str]
     by: str
-    sees: bool
-    hears: bool
-    reads: bool
-    names_sounds: bool
 
     def recognises(self, thing: str) -> bool:
         """Whether a thing of the vocabulary, or one of a kind, would be recognised."""
@@ -43,23 +34,12 @@ class Known(Struct, frozen=True):
 
 def known_of(records: Iterable[SourceRecord]) -> Known:
     """What is recognised in these sources together."""
-    encoders: dict[str, str] = {}
-    for record in records:
-        encoders.update(record.encoders)
-    names: set[str] = set()
+    encoders = {name: told for record in records for name, told in record.encoders.items()}
     vocabulary = load_vocabulary()
-    naming = [value for key, value in encoders.items() if key in NAMING]
-    for value in naming:
-        few = names_of(value, vocabulary)
+    naming = [told for name, told in encoders.items() if name in NAMING]
+    names = set(FIGURES) if "object" in encoders else set()
+    for told in naming:
+        few = names_of(told, vocabulary)
         names |= set(vocabulary.tags) if few is None else few
-    if "object" in encoders:
-        names |= set(FIGURES)
     by = encoders.get("object") or "".join(naming[:1])
-    return Known(
-        names=frozenset(names),
-        by=by.partition(" (")[0],
-        sees="frame" in encoders or "object" in encoders,
-        hears="speech" in encoders,
-        reads="text" in encoders,
-        names_sounds="events" in encoders or "sound events" in encoders,
-    )
+    return Known(frozenset(names), by.partition(" (")[0])

@@ -36,23 +36,7 @@ class CallsMemory(Protocol):
     async def call(self, request: Message, deadline_s: float) -> Any: ...
 
 
-class MemoryClient(Protocol):
-    """The calls reasoning makes to memory. Each raises `CallError` when no answer comes."""
-
-    async def view(self, request: ViewRequest) -> View: ...
-
-    async def recall(self, request: RecallRequest) -> RecallReply: ...
-
-    async def scan(self, request: ScanRequest) -> ScanReply: ...
-
-    async def spans(self, request: SpansRequest) -> SpansReply: ...
-
-    async def remember(self, request: RememberRequest) -> Done: ...
-
-    async def status(self, request: StatusRequest) -> MemoryStatus: ...
-
-
-# Which of them each request is for.
+# Which call of a `MemoryClient` each request is for.
 CALLS: dict[type[Message], str] = {
     ViewRequest: "view",
     RecallRequest: "recall",
@@ -63,8 +47,9 @@ CALLS: dict[type[Message], str] = {
 }
 
 
-class MemoryBase(ABC):
-    """A `MemoryClient` all of whose calls go the same way, `call`. What a subclass changes it overrides."""
+class MemoryClient(ABC):
+    """The calls reasoning makes to memory, each of which raises `CallError` when no answer comes. All go the same way,
+    `call`; what a subclass changes it overrides."""
 
     @abstractmethod
     async def call(self, request: Message) -> Any:
@@ -95,7 +80,7 @@ class MemoryBase(ABC):
         return reply
 
 
-class MemoryOver(MemoryBase):
+class MemoryOver(MemoryClient):
     """A `MemoryClient` over another: what a subclass does not override is handed on as it is."""
 
     def __init__(self, memory: MemoryClient) -> None:
@@ -105,7 +90,7 @@ class MemoryOver(MemoryBase):
         return await getattr(self._memory, CALLS[type(request)])(request)
 
 
-class CalledMemory(MemoryBase):
+class CalledMemory(MemoryClient):
     """A `MemoryClient` over calls. Each waits at most ``deadline_s`` seconds, restarts of memory included.
 
     Every method raises `DeadlineExceeded` with one clear line when memory stays away, and `RemoteError`

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
-from msgspec import Struct
-
 from reasoning.query import pictured, sightings
 from reasoning.query.context import Context
 from reasoning.query.known import Known
@@ -26,14 +24,6 @@ Order = Literal["best", "first", "last"]
 # What a row must cover: every content word, or so much that it is no chance (`reasoning.abstain_below`).
 Need = Literal["all", "most"]
 Gather = Callable[[Frame, Context], Awaitable[list[Row]]]
-
-
-class Step(Struct, frozen=True):
-    """One cell of the table."""
-
-    gather: Gather
-    order: Order
-    need: Need
 
 
 async def _words(frame: Frame, context: Context) -> list[Row]:
@@ -54,23 +44,21 @@ GATHER: dict[Matter, Gather] = {
     "light": pictured.light,
     "colours": pictured.colours,
 }
-# Reduction -> (order, need), for rows of words and for rows of everything else.
-_RULES: dict[Reduce, tuple[tuple[Order, Need], tuple[Order, Need]]] = {
-    "exists": (("best", "all"), ("first", "all")),
-    "first": (("best", "all"), ("first", "all")),
-    "last": (("last", "all"), ("last", "all")),
-    "list": (("first", "most"), ("first", "all")),
-    "count": (("first", "all"), ("first", "all")),
-    "order": (("first", "all"), ("first", "all")),
-    "value": (("best", "most"), ("first", "all")),
-    "summary": (("first", "most"), ("first", "all")),
-    "now": (("last", "most"), ("last", "all")),
+# Reduction -> (order, need), for rows of words; rows of everything else are in order of time, and cover all.
+PLAN: dict[Reduce, tuple[Order, Need]] = {
+    "exists": ("best", "all"),
+    "first": ("best", "all"),
+    "last": ("last", "all"),
+    "list": ("first", "most"),
+    "count": ("first", "all"),
+    "value": ("best", "most"),
 }
-PLAN: dict[tuple[Reduce, Matter], Step] = {
-    (reduce, matter): Step(gather, *(words if matter == "words" else others))
-    for reduce, (words, others) in _RULES.items()
-    for matter, gather in GATHER.items()
-}
+
+
+def step(frame: Frame, matter: Matter) -> tuple[Order, Need]:
+    """One cell of the table."""
+    order, need = PLAN[frame.reduce]
+    return (order, need) if matter == "words" else ("last" if order == "last" else "first", "all")
 
 
 def matters(frame: Frame) -> tuple[Matter, ...]:
@@ -99,11 +87,10 @@ def matters(frame: Frame) -> tuple[Matter, ...]:
 
 async def gather(frame: Frame, matter: Matter, context: Context) -> list[Row]:
     """The rows of one cell of the table, in its order."""
-    step = PLAN[frame.reduce, matter]
-    rows = await step.gather(frame, context)
-    if step.order == "best":
+    rows, order = await GATHER[matter](frame, context), step(frame, matter)[0]
+    if order == "best":
         return best_first(rows)
-    return sorted(rows, key=lambda row: row.t_s, reverse=step.order == "last")
+    return sorted(rows, key=lambda row: row.t_s, reverse=order == "last")
 
 
 def recognisable(frame: Frame, matter: Matter, known: Known) -> str:

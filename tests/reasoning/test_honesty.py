@@ -85,14 +85,6 @@ async def test_a_colour_of_who_came_at_a_time_is_not_of_who_was_there_already_or
     assert (await answer(memory(*VIEW, was_there, going, shown), question)).abstained
 
 
-async def test_of_a_kind_the_only_one_that_was_seen_is_told_though_its_place_is_unknown() -> None:
-    question = "Which animal is in the basket?"
-    draft = await answer(memory(*VIEW, DOG), question)
-    assert not draft.abstained and "dog" in draft.text and '"basket"' in draft.text
-    cat = thing(9.0, "cat", "a black cat at the right", colours=["black"], side="right", place="right")
-    assert (await answer(memory(*VIEW, DOG, cat), question)).abstained
-
-
 async def test_of_several_kinds_at_a_place_none_is_picked() -> None:
     car = thing(3.0, "car", "a blue car at the top right", colours=["blue"], side="right", place="top right")
     truck = thing(3.5, "truck", "a white truck at the top right", colours=["white"], side="right", place="top right")

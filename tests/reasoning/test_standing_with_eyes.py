@@ -32,7 +32,7 @@ from tests.fixtures.standing_world import Stores, person, standing
 
 pytestmark = pytest.mark.anyio
 
-COCO = Known(frozenset(("person", "car", "dog", "handbag", "suitcase")), "SSD", True, True, True, False)
+COCO = Known(frozenset(("person", "car", "dog", "handbag", "suitcase")), "SSD")
 
 
 def shown(t_s: float, angle: float, still: bool = False, change: float = 0.2) -> Observation:
