@@ -21,7 +21,7 @@ from reasoning.answer.foreign import tell_foreign
 from reasoning.answer.told import Told, name_source
 from reasoning.backends import Backend
 from reasoning.conversation import Conversation, Conversations, PastTurn, as_observations
-from reasoning.query.context import Context, Exchange
+from reasoning.query.context import Context
 from reasoning.query.memory_client import MemoryClient
 from reasoning.query.present import CallsWatcher, Present
 from reasoning.query.recordings import Recordings
@@ -154,14 +154,14 @@ class Composer:
             self._memory,
             asked.view,
             limit=self._config.recall_limit,
-            history=tuple(Exchange(turn.understood, turn.answer) for turn in before),
+            history=tuple((turn.understood, turn.answer) for turn in before),
             being_said=" / ".join(said_now) if asked.frame.is_now and request.as_of_s is None else "",
             present=self._present(request, asked),
             now_wall_s=request.asked_wall_s,
-            status=status,
+            known=status,
             recordings=self._recordings,
+            wider=view if asked.carried else None,
         )
-        context.wider = view if asked.carried else None
         if len(asked.windows) == 1 and len(asked.view.limits) == 1:
             context = context.within(asked.windows[0].t0_s, asked.windows[0].t1_s)
         elif asked.windows:

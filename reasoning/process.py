@@ -167,7 +167,7 @@ async def search(request: SearchRequest, memory: MemoryClient) -> RecallReply:
     now = datetime.datetime.now().astimezone()
     named = Named(Scope(), request.query) if request.source else find_scope(request.query, records)
     scoped = narrowed(view, named.scope.sources) if named.scope.sources else view
-    context = Context(memory, scoped, source=request.source, limit=request.limit, status=status)
+    context = Context(memory, scoped, source=request.source, limit=request.limit, known=status)
     query, times = named.rest, parse_times(named.rest, now)
     if times.bounded and any(c.isalnum() for c in times.rest):
         clock = Now(now.timestamp())

@@ -158,10 +158,10 @@ class Conversation:
             now += f"\n{gathered.paused} The asker was told so; tell what was there last, and how long ago."
         history = [
             message
-            for exchange in context.history[-self._plan.history :]
+            for question, answer in context.history[-self._plan.history :]
             for message in (
-                ChatMessage("user", (clean(exchange.question, HISTORY_CHARACTERS),)),
-                ChatMessage("assistant", (clean(exchange.answer, HISTORY_CHARACTERS),)),
+                ChatMessage("user", (clean(question, HISTORY_CHARACTERS),)),
+                ChatMessage("assistant", (clean(answer, HISTORY_CHARACTERS),)),
             )
         ]
         if context.being_said:

@@ -7,16 +7,15 @@ windows are not read. It asks memory at most once for the same thing.
 
 from __future__ import annotations
 
-import copy
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Literal
 
 import anyio
 import msgspec
-from msgspec import Struct
 
 from reasoning.query.memory_client import MemoryClient
 from reasoning.query.present import Present
@@ -48,91 +47,62 @@ WINDOWS_RECALLED = 12
 FRAME_NEAR_S = 11.0
 
 
-class Exchange(Struct, frozen=True):
-    """An earlier question of the conversation and what was answered."""
-
-    question: str
-    answer: str
-
-
+@dataclass(kw_only=True, eq=False)
 class Context:
     """The evidence of one question.
 
     ``t0_s``/``t1_s`` bound the time in every source alike (None is open); ``windows``, where there are any, say it of
     each source in place of them. ``source`` narrows it to one source ("" is all of the View's).
-    ``history`` is what was said before in the conversation, oldest first; a model reads it, it is no evidence.
+    ``history`` is what was asked and answered before in the conversation; a model reads it, it is no evidence.
     ``being_said`` is what is understood of an utterance that goes on while the question is asked; it may yet turn out
     otherwise and is in no memory, so nothing can be cited for it.
     ``present`` is what live sources show at this moment, for a question about now.
     ``recordings`` decodes pictures again that are wanted larger than they were kept.
     ``wider`` is the View of all there is, where this one's is of the source talked of before alone.
-    ``now_wall_s`` is when it is asked, Unix seconds. ``spent_s`` is the time waited for memory.
+    ``known`` is what memory said of its sources. ``now_wall_s`` is when it is asked, Unix seconds.
+    ``spent_s`` is the time waited for memory.
     """
 
-    def __init__(
-        self,
-        memory: MemoryClient,
-        view: View,
-        *,
-        t0_s: float | None = None,
-        t1_s: float | None = None,
-        windows: tuple[TimeWindow, ...] = (),
-        source: str = "",
-        limit: int = 20,
-        history: tuple[Exchange, ...] = (),
-        being_said: str = "",
-        present: Present | None = None,
-        now_wall_s: float = 0.0,
-        status: MemoryStatus | None = None,
-        recordings: Recordings | None = None,
-    ) -> None:
-        self.memory = memory
-        self.view = view
-        self.t0_s = t0_s
-        self.t1_s = t1_s
-        self.windows = windows
-        self.source = source
-        self.limit = limit
-        self.history = history
-        self.being_said = being_said
-        self.present = present
-        self.now_wall_s = now_wall_s
-        self.recordings = recordings
-        self.wider: View | None = None
-        self.spent_s = 0.0
-        self._calls = 0
-        self._since_s = 0.0
-        self._scanned: dict[tuple[object, ...], tuple[Observation, ...]] = {}
-        self._status = status
+    memory: MemoryClient = field(kw_only=False)
+    view: View = field(kw_only=False)
+    t0_s: float | None = None
+    t1_s: float | None = None
+    windows: tuple[TimeWindow, ...] = ()
+    source: str = ""
+    limit: int = 20
+    history: tuple[tuple[str, str], ...] = ()
+    being_said: str = ""
+    present: Present | None = None
+    now_wall_s: float = 0.0
+    known: MemoryStatus | None = None
+    recordings: Recordings | None = None
+    wider: View | None = None
+    spent_s: float = field(default=0.0, init=False)
+    _calls: int = field(default=0, init=False)
+    _since_s: float = field(default=0.0, init=False)
+    _scanned: dict[tuple[object, ...], tuple[Observation, ...]] = field(default_factory=dict, init=False)
 
     def within(self, t0_s: float | None, t1_s: float | None) -> Context:
         """The same evidence in another window, of every source alike."""
-        return self._with(t0_s=t0_s, t1_s=t1_s, windows=())
+        return replace(self, t0_s=t0_s, t1_s=t1_s, windows=())
 
     def in_windows(self, windows: tuple[TimeWindow, ...]) -> Context:
         """The same evidence in these windows alone."""
-        return self._with(t0_s=None, t1_s=None, windows=windows)
+        return replace(self, t0_s=None, t1_s=None, windows=windows)
 
     def through(self, memory: MemoryClient) -> Context:
         """The same question through another client of memory."""
-        return self._with(memory=memory)
+        return replace(self, memory=memory)
 
     def widened(self) -> Context | None:
         """The evidence of all that may be meant, where this is of what was talked of before alone."""
-        return self._with(view=self.wider, wider=None) if self.wider is not None else None
+        return replace(self, view=self.wider, wider=None) if self.wider is not None else None
 
     def of(self, source: str) -> Context:
         """The evidence of one source alone. In windows none of which is of it, that is nothing."""
         mine = tuple(window for window in self.windows if window.source in ("", source))
         never = (TimeWindow(source=source, t0_s=NEVER_S, t1_s=NEVER_S),) if self.windows else ()
-        return self._with(source=source, windows=mine or never)
-
-    def _with(self, **changes: object) -> Context:
-        changed = copy.copy(self)
-        changed.spent_s, changed._scanned, changed._calls = 0.0, {}, 0
-        for name, value in changes.items():
-            setattr(changed, name, value)
-        return changed
+        return replace(self, source=source, windows=mine or never)
 
     @property
     def bounded(self) -> bool:
@@ -272,10 +242,10 @@ class Context:
 
     async def status(self) -> MemoryStatus:
         """What memory knows of its sources."""
-        if self._status is None:
+        if self.known is None:
             with self._waiting():
-                self._status = await self.memory.status(StatusRequest())
-        return self._status
+                self.known = await self.memory.status(StatusRequest())
+        return self.known
 
     async def records(self) -> tuple[SourceRecord, ...]:
         """The sources that are asked about, in the order in which they were opened."""
