@@ -20,7 +20,6 @@ from reasoning.understand.settle import settle
 from reasoning.understand.slips import plain_text
 from runtime.language import lexicon
 from runtime.language.numbers import number_value, ordinal_value
-from runtime.language.stem import stem
 from runtime.language.times import TimeWords, parse_times
 from runtime.messages import Channel
 from runtime.named_sources import Scope
@@ -32,21 +31,16 @@ _BE = frozenset("is are was were be been being gets got".split())
 _CLAIM = re.compile(r"\b(?:say|says|said|mention(?:s|ed)?|heard?|claim(?:s|ed)?|announced?) that\b", re.IGNORECASE)
 _CLAUSE = frozenset("that whether if they he she it we i you there".split())
 _NO_CLAIM = frozenset("about of on anything something when what how to by".split())
-_PAST = frozenset("was were did happened went has have".split())
+_PAST = frozenset("was were did have".split())
 _DETERMINERS = frozenset("the his her their its your that this".split())
 _OF_A_KIND = frozenset("kind type sort of the other two three four five".split())
-_OF_ALL = frozenset("different other more of all the kinds types".split())
 _CHANNELS: dict[str, tuple[Channel, ...]] = {
     "speech": ("speech",), "told": ("speech", "text"), "text": ("text",), "sound": ("sound",), "frame": ("frame",),
     "object": ("object", "frame"),
 }  # fmt: skip
 _WORDS_IN = frozenset(("speech", "told", "text"))
-# Predicates that give way to another, and those whose words say no more than the frame does.
-_WEAK = frozenset(("begin", "end", "move", "happen", "write", "stay", "say", "speak", "change"))
+# Predicates whose words say no more than the frame does.
 _SAID_BY_FRAME = frozenset(("happen", "say", "write", "speak", "begin", "end"))
-_EMPTY_TELLING = frozenset(map(stem, "mention ask named refer bring state quote describe".split()))
-_GOES_ON = frozenset(map(stem, "going on happening you see hear here".split()))
-_PEOPLE = ("person", "face")
 
 
 def parse_question(text: str, now: datetime.datetime, scope: Scope = Scope(), times: TimeWords | None = None) -> Frame:  # noqa: B008
@@ -69,13 +63,10 @@ class _Reader(Reading):
         opening = lexicon.OPENINGS.at(self.stems, begin) if begin < len(self) else None
         reduce, _, expects = (opening.value if opening else "value").partition("/")
         after = begin + (opening.length if opening else 0)
-        going, past = self.stems[begin + 2 : after], self.word(begin + 1) in _PAST
-        if reduce == "summary" and going and _GOES_ON.issuperset(going) and not past:
-            reduce = "now"  # "what is going on", where "what was going on" has the same stems
-        elif reduce == "now" and past:
-            reduce = "summary"
+        if reduce == "now" and self.word(begin + 1) in _PAST:
+            reduce = "summary"  # "what was going on" has the stems of "what is going on"
         self.take(0, after)
-        if reduce == "exists" and self.word(after) == "that" and after + 1 < len(self):
+        if reduce == "exists" and self.word(after) == "that":
             self.channels, self.clause_at = ["speech"], after  # "did you hear that the train is late?"
         # Number words that say how many of what is asked for ("which two actors", "the five buttons").
         numbers = {i: number_value(self.word(i)) for i in range(after, len(self)) if self.word(i) != "one"}
@@ -83,8 +74,6 @@ class _Reader(Reading):
         if opening is not None and reduce == "value" and not expects:
             expects, after = self._noun_asked(after)
             expects = expects or ("number" if lexicon.MEASURED & set(self.stems) else "")  # "what does it cost?"
-        elif opening is not None and reduce in ("count", "list") and self.word(after) not in AUXILIARY:
-            after = self.skip(after, _OF_ALL)
         marks = self._marks(after)
         self._points(after)
         predicate = self._predicate(after)
@@ -94,7 +83,7 @@ class _Reader(Reading):
         compared = options(self, after)
         is_transcript = reduce == "transcript"
         about = "transcript" if is_transcript else about_sources(self, reduce, expects, begin, bool(scope.sources))
-        named = terms(self, phrases, set(counting))
+        named = terms(self, set(counting))
         frame = Frame(
             text=text,
             reduce=reduce,  # type: ignore[arg-type]
@@ -135,10 +124,6 @@ class _Reader(Reading):
         begin = at
         if self.word(at) in ("is", "are", "was", "were"):
             at += 1 + (self.word(at + 1) in _DETERMINERS)
-            if at == begin + 1:
-                return "", begin
-        elif self.word(at) in AUXILIARY:
-            return "", begin
         at = first = self.skip(at, _OF_A_KIND)
         while at < min(len(self), first + NOUN_WITHIN) and (at == first or not self.is_empty(at)):
             if lexicon.SOURCES.at(self.stems, at) is not None:
@@ -150,27 +135,16 @@ class _Reader(Reading):
                 for i in range(noun.start, noun.start + noun.length):
                     self.roles[i] = "head"
                 after = noun.start + noun.length
-                if (
-                    self.word(noun.start) in ("name", "names")
-                    and self.word(after) == "of"
-                    and not self._of_person(after)
-                ):
+                of = self.tokens[after + 1 : after + 3] if self.word(after) == "of" else []
+                if of and self.word(noun.start) in ("name", "names"):
+                    if lexicon.THINGS.of(self.text[of[0].start :])[:1] == [lexicon.PERSON]:
+                        return "name", after
                     # Of things it is what is written on them; a person has one that is known as such.
-                    self.roles |= {
-                        i: "head" for i in range(after, after + 3) if not self.is_empty(min(i, len(self) - 1))
-                    }
+                    self.roles |= {i: "head" for i in range(after + 1, after + 1 + len(of)) if not self.is_empty(i)}
                     return "" if self.word(noun.start) == "names" else "title", after
                 return "kind" if noun is kind else noun.value, after
-            if named is not None:
-                break  # "which bottle is taken away"
             at += 1
         return "", begin
-
-    def _of_person(self, at: int) -> bool:
-        """Whether the first thing named after ``at`` is a person."""
-        of = next((i for i in range(at + 1, len(self)) if not self.is_empty(i)), at)
-        found = lexicon.THINGS.at(self.stems, of)
-        return found is not None and found.value in _PEOPLE
 
     # --- what words are for ----------------------------------------------------------------------------------
 
@@ -178,8 +152,7 @@ class _Reader(Reading):
         found = set()
         for mark in lexicon.MARKS.find(self.stems[begin:]):
             found.add(mark.value)
-            if mark.value != "either":
-                self.take(begin + mark.start, mark.length)
+            self.take(begin + mark.start, mark.length)
         return frozenset(found)
 
     def _points(self, begin: int) -> None:
@@ -194,8 +167,6 @@ class _Reader(Reading):
             self.point(found.value)
             if found.value in _WORDS_IN or all(self.is_framing(i) for i in range(at, after)):
                 self.take(at, found.length)
-            if found.value == "told" and self.stems[at] not in _EMPTY_TELLING:
-                self.roles[at] = "head"  # "which product is announced": it helps to find it, and is not needed
             if found.value in ("speech", "told") and self.clause_at is None:
                 self._speaker(begin, at)
                 if after + 1 < len(self) and (self.word(after) in _CLAUSE or self._claims(at, after)):
@@ -226,11 +197,9 @@ class _Reader(Reading):
             at = begin + found.start
             if self.clause_at is not None and at >= self.clause_at:
                 break
-            said = found.value in ("say", "write", "speak") and not _WORDS_IN & set(self.channels)
-            if said or self.is_side(at) or (chosen and found.value in _WEAK):
+            if self.is_side(at):
                 continue
-            if not chosen or chosen in _WEAK:
-                chosen = found.value
+            chosen = chosen or found.value
             if found.value in _SAID_BY_FRAME:
                 self.take(at, found.length)
             for i in range(at, at + found.length):

@@ -5,31 +5,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reasoning.understand.frame import Role, Term
-from reasoning.understand.reading import AUXILIARY, MEDIA, Reading
+from reasoning.understand.reading import AUXILIARY, Reading
 from runtime.language import lexicon
-from runtime.language.normalise import tokenise
 from runtime.language.numbers import number_value, ordinal_value
 
 _ARTICLES = frozenset(("a", "an", "the"))
-# The first of two that are compared is sought so many words back.
-OPTION_WORDS = 6
-# "Which camera is ...", "which recordings mention ...".
-_OF_SOURCES = frozenset("you mention mentions show shows".split())
+# "Which of the cameras": the question word is sought so far before its noun.
+WHICH_WITHIN = 3
 
 
 def options(reading: Reading, begin: int) -> tuple[str, ...]:
     """The two of "A or B", each without what stands before the first and after the second."""
-    joint = next((i for i in range(begin, len(reading)) if reading.word(i) == "or"), None)
-    if joint is None or joint == begin or joint + 1 >= len(reading):
+    joint = next((i for i in range(begin + 1, len(reading) - 1) if reading.word(i) == "or"), None)
+    if joint is None:
         return ()
-    left = joint
-    while left > begin and not _begins_option(reading, left, joint):
+    left, right = joint, joint + 1
+    while left > begin and not (reading.is_parted(left - 1) or _is_before_option(reading, left - 1)):
         left -= 1
-    right = joint + 1
-    while right < len(reading) and (right == joint + 1 or not reading.is_parted(right - 1)):
-        if right > joint + 1 and reading.word(right) in AUXILIARY:
-            break
+    while right < len(reading) and reading.word(right) not in AUXILIARY:
         right += 1
+        if reading.is_parted(right - 1):
+            break
     if all(reading.is_framing(i) for i in (*range(left, joint), *range(joint + 1, right))):
         return ()  # "see or hear"
     for i in range(left, right):
@@ -38,33 +34,30 @@ def options(reading: Reading, begin: int) -> tuple[str, ...]:
     return (first, second) if first and second else ()
 
 
-def _begins_option(reading: Reading, at: int, joint: int) -> bool:
-    """Whether the words of the first option begin at ``at``."""
-    before = at - 1
-    word = reading.word(before)
-    if reading.is_parted(before) or word in AUXILIARY or joint - at > OPTION_WORDS:
-        return True
-    return (before in reading.taken and word not in _ARTICLES) or reading.roles.get(before) == "predicate"
+def _is_before_option(reading: Reading, at: int) -> bool:
+    """Whether a word is none of what is compared: it has done its work, or tells what is done."""
+    word = reading.word(at)
+    done = at in reading.taken and word not in _ARTICLES
+    return done or word in AUXILIARY or reading.roles.get(at) == "predicate"
 
 
-def terms(reading: Reading, phrases: Sequence[str], counting: set[int]) -> tuple[Term, ...]:
+def terms(reading: Reading, counting: set[int]) -> tuple[Term, ...]:
     """The content words and what each is for."""
-    quoted = {token.word for phrase in phrases for token in tokenise(phrase)}
     locating = ""
     found: list[Term] = []
     for i, token in enumerate(reading.tokens):
         word = token.word
         in_clause = reading.clause_at is not None and i > reading.clause_at
-        if word in lexicon.LOCATING and not in_clause:
+        if word in lexicon.LOCATING:
             locating = word
             continue
         if word in AUXILIARY:
             locating = ""
         role = reading.roles.get(i)
-        if word in quoted or (i in reading.taken and role is None) or reading.is_empty(i):
+        if (i in reading.taken and role is None) or reading.is_empty(i):
             continue
         if role is None and not in_clause:
-            if reading.is_framing(i) or reading.stems[i] in MEDIA or (ordinal_value(word) and word != "second"):
+            if not reading.is_matter(i) or (ordinal_value(word) and word != "second"):
                 continue
             role = _role(reading, i, locating)
             if _is_type_of_another(reading, i) or (number_value(word) is not None and i in counting):
@@ -97,7 +90,7 @@ def things(reading: Reading, expects: str) -> tuple[str, ...]:
         at = range(thing.start, thing.start + thing.length)
         roles = {i: reading.roles.get(i) for i in at}
         free = all(role != "speaker" and (i not in reading.taken or role == "head") for i, role in roles.items())
-        if free and (reading.clause_at is None or thing.start < reading.clause_at):
+        if free:
             found.append(thing.value)
     if not (found or expects) and reading.clause_at is None:  # "how many vehicles", "name all the animals"
         free_kinds = (kind for kind in lexicon.KINDS.find(reading.stems) if kind.start not in reading.taken)
@@ -124,23 +117,12 @@ def about_sources(reading: Reading, reduce: str, expects: str, begin: int, named
     matter = [i for i in content if reading.is_matter(i)]
     if present and (named or kinds or missed) and set(matter) <= present | set(kinds):
         return "presence"
-    if set(matter) - set(kinds) and expects != "duration":
+    if set(matter) - set(kinds):
         return ""
-    first = next((i for i in content if i not in reading.taken or reading.roles.get(i)), None)
-    of_kind = bool(kinds) and (first == kinds[0] or expects in ("duration", "moment"))
-    if of_kind and reduce in ("count", "list", "value", "exists") and _asks_which(reading, reduce, expects, kinds[0]):
+    asked = {token.word for token in reading.tokens}
+    if expects == "duration":
+        return "sources" if kinds or named or {"it", "this", "that"} & asked else ""
+    before = {reading.word(i) for i in range(kinds[0] - WHICH_WITHIN, kinds[0])} if kinds else set()
+    if kinds and (reduce in ("count", "list") or {"which", "what"} & before):
         return "sources"
-    it = {"it", "this", "that"} & {t.word for t in reading.tokens}
-    if expects == "duration" and (named or it) and not matter:
-        return "sources"
-    recorded = "record" in reading.stems and (expects in ("moment", "date", "hour") or reduce == "first")
-    return "sources" if recorded else ""
-
-
-def _asks_which(reading: Reading, reduce: str, expects: str, kind: int) -> bool:
-    """Whether it asks how many, how long, or which sources there are."""
-    if expects == "duration" or reduce in ("count", "list"):
-        return True
-    if not {"which", "what"} & {reading.word(i) for i in range(kind)}:
-        return False
-    return kind + 1 >= len(reading) or reading.word(kind + 1) in AUXILIARY | _OF_SOURCES
+    return "sources" if "record" in reading.stems and expects in ("moment", "date", "hour") else ""
