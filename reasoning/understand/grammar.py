@@ -199,7 +199,8 @@ class _Reader(Reading):
                 break
             if self.is_side(at):
                 continue
-            chosen = chosen or found.value
+            if chosen in ("", "say", "speak"):
+                chosen = found.value
             if found.value in _SAID_BY_FRAME:
                 self.take(at, found.length)
             for i in range(at, at + found.length):
