@@ -85,8 +85,7 @@ class Composed(Struct, frozen=True):
             return ()
         answer, conversation = self.answer, self.conversation
         correction = self.said.correction if self.said is not None else None
-        leaned = self.asked.leaned and bool(answer.understood)
-        observations = as_observations(conversation, leaned, answer, self.view)
+        observations = as_observations(conversation, answer, self.view)
         if correction is not None:
             observations += (correction,)
         corrected = correction.facts(CorrectionFacts).asked if correction is not None else ""
@@ -143,11 +142,11 @@ class Composer:
         questions = [turn for turn in before if parse_command(turn.asked) is None]
         now = datetime.datetime.fromtimestamp(request.asked_wall_s).astimezone()
         asked = understand(request.question, view, records, questions, now, request.source)
-        if request.sources and request.as_of_s is None and not asked.explicit:
+        if request.sources and request.as_of_s is None and not asked.frame.scope.sources:
             # Asked of a session, which has its own recordings; of others where the question names or asks for them.
             whole = await self._memory.view(ViewRequest(source=view.source))
             wider = understand(request.question, whole, records, questions, now)
-            if wider.explicit or wider.frame.scope.every or wider.frame.about == "sources":
+            if wider.frame.scope.sources or wider.frame.scope.every or wider.frame.about == "sources":
                 view, asked = whole, wider
         said_now = [p.text for p in being_said if p.source in asked.view.limits]
         context = Context(

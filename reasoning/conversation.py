@@ -98,21 +98,19 @@ class Conversations:
         return Conversation(name, (_turn(o, answers[o.id], cited) for o in kept), count)
 
 
-def as_observations(conversation: Conversation, leaned: bool, answer: Answer, view: View) -> tuple[Observation, ...]:
-    """The newest turn as memory keeps it: question and answer, beside the source, at the media time of asking.
-    ``leaned``: it was a follow-up."""
+def as_observations(conversation: Conversation, answer: Answer, view: View) -> tuple[Observation, ...]:
+    """The newest turn as memory keeps it: question and answer, beside the source, at the media time of asking."""
     source = view.source or next(iter(view.limits), "")
     if not source:
         return ()
     t_s = round_time(view.as_of_s)
     k = zlib.crc32(f"{conversation.name}\0{answer.question}\0{view.generation}".encode()) or 1
     question = observation_id(source, "question", t_s, k)
-    name, turn = conversation.name, conversation.count + 1
+    name, turn, understood = conversation.name, conversation.count + 1, answer.understood
     return (
         Observation(
-            id=question, source=source, channel="question", t0_s=t_s, t1_s=t_s,
-            text=answer.question,
-            data=QuestionFacts(conversation=name, turn=turn, understood=answer.understood, follow_up=leaned),
+            id=question, source=source, channel="question", t0_s=t_s, t1_s=t_s, text=answer.question,
+            data=QuestionFacts(conversation=name, turn=turn, understood=understood, follow_up=bool(understood)),
         ),
         Observation(
             id=observation_id(source, "answer", t_s, k), source=source, channel="answer", t0_s=t_s, t1_s=t_s,

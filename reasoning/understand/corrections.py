@@ -22,7 +22,7 @@ from reasoning.query.passages import names_of
 from reasoning.query.rows import cover
 from reasoning.understand.frame import Frame
 from reasoning.understand.grammar import parse_question
-from reasoning.understand.slips import WORDS_READ, plain_text
+from reasoning.understand.reading import WORDS_READ, plain_text
 from runtime.language import lexicon
 from runtime.language.lists import quote, sentence
 from runtime.language.match import Text

@@ -15,9 +15,8 @@ import msgspec
 
 from reasoning.understand.frame import Frame
 from reasoning.understand.matter import about_sources, options, sides, terms, things
-from reasoning.understand.reading import AUXILIARY, Reading
+from reasoning.understand.reading import AUXILIARY, Reading, plain_text
 from reasoning.understand.settle import settle
-from reasoning.understand.slips import plain_text
 from runtime.language import lexicon
 from runtime.language.numbers import number_value, ordinal_value
 from runtime.language.times import TimeWords, parse_times

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from reasoning.understand.frame import Role
-from reasoning.understand.slips import WORDS_READ
 from runtime.language import lexicon
 from runtime.language.normalise import Token, tokenise
 from runtime.language.stem import stem
@@ -15,6 +14,18 @@ AUXILIARY = frozenset("is are was were be do does did has have had can could wil
 MEDIA = frozenset(map(stem, "video clip recording film movie footage trailer audio audiobook excerpt".split()))
 # "The left bottle": what stands before the left that is not right.
 _BEFORE_SIDE = frozenset("the a upper lower far his her my top bottom".split())
+# Nobody asks for more; of a pasted page the begin is read.
+WORDS_READ = 120
+
+
+def plain_text(text: str) -> str:
+    """``text`` with contractions written out."""
+    out, at = "", 0
+    for token in tokenise(text, WORDS_READ):
+        if written_out := lexicon.CONTRACTIONS.get(token.text.replace("’", "'").lower()):
+            out += text[at : token.start] + (written_out.capitalize() if token.text[0].isupper() else written_out)
+            at = token.end
+    return out + text[at:]
 
 
 class Reading:

@@ -11,7 +11,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from reasoning.answer.draft import Claim, Draft
-from reasoning.understand.slips import plain_text
+from reasoning.understand.reading import plain_text
 from runtime import program
 from runtime.language import lexicon
 from runtime.language.normalise import fold, words

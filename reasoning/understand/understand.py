@@ -17,7 +17,7 @@ from reasoning.query.present import together
 from reasoning.understand.follow_up import Recalled, resolve
 from reasoning.understand.frame import Frame
 from reasoning.understand.grammar import parse_question
-from reasoning.understand.slips import mend_slips, plain_text
+from reasoning.understand.reading import plain_text
 from reasoning.understand.talk import foreign_language
 from runtime.language.clock_words import Bound
 from runtime.language.lists import join, quote
@@ -36,9 +36,9 @@ LISTED = 6
 class Asked(Struct, frozen=True):
     """What is asked and where it is to be sought.
 
-    in_full  the question as it stands alone, "" where it did so as it was asked. ``leaned`` it was a follow-up.
+    in_full  the question as it stands alone, "" where it was no follow-up.
     view     what may be seen: of the sources in scope. ``windows`` when, none for all of it.
-    explicit whether a source was named, so that the answer has to name it; ``carried`` the one talked of before is.
+    carried  the source talked of before is meant.
     recalled it asks for the last answer itself; ``problem`` what is said instead of an answer.
     """
 
@@ -46,8 +46,6 @@ class Asked(Struct, frozen=True):
     view: View
     windows: tuple[TimeWindow, ...] = ()
     in_full: str = ""
-    leaned: bool = False
-    explicit: bool = False
     carried: bool = False
     recalled: Recalled | None = None
     problem: Draft | None = None
@@ -63,8 +61,7 @@ def understand(
 ) -> Asked:
     """What ``text`` asks of these sources, or ``only`` of one, after the turns ``before``."""
     records = [record for record in records if record.source in view.limits]
-    mended = mend_slips(text)
-    named = find_scope(mended, records)
+    named = find_scope(text, records)
     frame = parse_question(named.rest, now, named.scope)
     if language := foreign_language(text):
         frame = msgspec.structs.replace(frame, language=language, reduce="value", expects="", channels=())
@@ -78,7 +75,6 @@ def understand(
         return Asked(frame, view, problem=found)
     if isinstance(found, Recalled):
         return Asked(frame, view, recalled=found)
-    in_full = found.text if found is not None else mended if mended != text else ""
     frame, alone = found or _with_last_scope(frame, last, records), frame
     if only and not frame.scope.sources:
         frame = msgspec.structs.replace(frame, scope=Scope((only,)))
@@ -87,13 +83,14 @@ def understand(
     if frame.expects == "source":
         frame = msgspec.structs.replace(frame, scope=Scope(every=True))
     scoped = _scoped(frame, view, records)
-    windows = _windows(frame, scoped, records, now)
+    mine = [record for record in records if record.source in scoped.limits]
+    windows = _windows(frame, scoped, mine, now)
     elsewhere = windows is None or frame.times.future or bool(frame.times.unknown)
-    if elsewhere and not frame.times.dated and _are_recordings(scoped, records):
+    if elsewhere and not frame.times.dated and not any(is_live(record) for record in mine):
         # "At seven", "tomorrow", "in summer": of a recording made at another time it is what is told in it.
         frame = parse_question(named.rest, now, frame.scope, TimeWords(plain_text(named.rest)))
         windows = ()
-    if frame.reduce == "now" and not frame.times.now and not _goes_on(scoped, records):
+    if frame.reduce == "now" and not frame.times.now and not any(goes_on(record) for record in mine):
         frame = msgspec.structs.replace(frame, reduce="summary")  # "what's going on?", of what is over
     if frame.times.unknown:
         return Asked(
@@ -104,9 +101,9 @@ def understand(
     if frame.times.future:
         return Asked(frame, view, problem=refusal("That is yet to come; I remember only what was"))
     if windows is None:
-        return Asked(frame, scoped, problem=_nothing_then(frame, scoped, records, now))
+        return Asked(frame, scoped, problem=_nothing_then(frame, scoped, mine, now))
     carried = found is None and frame.scope != alone.scope and not windows
-    return Asked(frame, scoped, windows, in_full, found is not None, bool(frame.scope.sources), carried)
+    return Asked(frame, scoped, windows, found.text if found is not None else "", carried)
 
 
 def _with_last_scope(frame: Frame, last: PastTurn | None, records: Sequence[SourceRecord]) -> Frame:
@@ -151,14 +148,6 @@ def narrowed(view: View, sources: Sequence[str]) -> View:
     return msgspec.structs.replace(view, limits=limits or view.limits, source=source, as_of_s=as_of_s)
 
 
-def _goes_on(view: View, records: Sequence[SourceRecord]) -> bool:
-    return any(goes_on(record) for record in records if record.source in view.limits)
-
-
-def _are_recordings(view: View, records: Sequence[SourceRecord]) -> bool:
-    return all(not is_live(record) for record in records if record.source in view.limits)
-
-
 def _windows(
     frame: Frame, view: View, records: Sequence[SourceRecord], now: datetime.datetime
 ) -> tuple[TimeWindow, ...] | None:
@@ -168,8 +157,7 @@ def _windows(
         begin = Bound("ago", LATELY_S)
     if begin is None and end is None:
         return ()
-    mine = [record for record in records if record.source in view.limits]
-    found = windows_of(begin, end, mine, Now(now.timestamp()), view.limits)
+    found = windows_of(begin, end, records, Now(now.timestamp()), view.limits)
     return found or None
 
 
@@ -183,7 +171,7 @@ def _nothing_then(frame: Frame, view: View, records: Sequence[SourceRecord], now
     """That nothing was perceived at the time asked about, and what was."""
     moments = Moments(records, now.timestamp())
     had = []
-    for record in [record for record in records if record.source in view.limits][-LISTED:]:
+    for record in records[-LISTED:]:
         source, began = record.source, moments.began(record.source)
         recorded = f" (recorded {began})" if began and not moments.is_live(source) else ""
         until_s = view.limits[source]

@@ -76,7 +76,6 @@ def _stems(text: str) -> frozenset[str]:
 
 STOP_WORDS: frozenset[str] = frozenset(LEXICON["stop"].split())
 FRAMING = _stems(LEXICON["framing"])
-SLIPS: dict[str, list[str]] = LEXICON["slips"]
 LEADS = table({"": LEXICON["leads"]})
 OPENINGS = table(LEXICON["openings"])
 MARKS = table(LEXICON["marks"])

@@ -35,7 +35,7 @@ async def test_a_long_conversation_is_read_again_with_what_it_cited() -> None:
             latency_s={},
             backend="test",
         )
-        stored = as_observations(kept, False, answer, VIEW)
+        stored = as_observations(kept, answer, VIEW)
         kept.add(PastTurn(answer.question, answer.question, answer.answer, ids=tuple(o.id for o in stored)))
         memory.observations += stored
     restarted = await Conversations(memory).open("main", VIEW)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from reasoning.understand.grammar import parse_question
-from reasoning.understand.slips import WORDS_READ
+from reasoning.understand.reading import WORDS_READ
 from reasoning.understand.talk import small_talk
 from tests.fixtures.extracting import NOW
 

@@ -26,7 +26,6 @@ from runtime.messages import (
     Message,
     Observation,
     PartialTranscript,
-    QuestionFacts,
     SpeechStarted,
     TraceStep,
 )
@@ -111,18 +110,6 @@ async def test_small_talk_belongs_to_no_conversation() -> None:
         "What is said about the lighthouse?",
         "and before that?",
     ]
-
-
-async def test_a_misspelt_question_is_answered_as_it_was_meant_and_the_asker_is_shown_how() -> None:
-    memory = ListedMemory(MORNING, LIGHT)
-    async with anyio.create_task_group() as tasks:
-        turns = make(tasks, memory)
-        answer = (await collect(turns, "waht is siad about the lighthouse?"))[-1]
-        await turns.settle()
-    assert isinstance(answer, Answer)
-    assert answer.answer == 'Somebody said: "the lighthouse is closed" [0:06].'
-    assert answer.understood == "what is said about the lighthouse?"
-    assert not memory.remembered[0].facts(QuestionFacts).follow_up
 
 
 def two_sources(*observations: Observation) -> ListedMemory:
