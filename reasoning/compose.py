@@ -23,7 +23,7 @@ from reasoning.backends import Backend
 from reasoning.conversation import Conversation, Conversations, PastTurn, as_observations
 from reasoning.query.context import Context
 from reasoning.query.memory_client import MemoryClient
-from reasoning.query.present import CallsWatcher, Present
+from reasoning.query.present import Present
 from reasoning.query.recordings import Recordings
 from reasoning.safety.attribution import attribute
 from reasoning.standing.commands import parse_command
@@ -36,6 +36,7 @@ from reasoning.understand.corrections import (
 )
 from reasoning.understand.talk import small_talk
 from reasoning.understand.understand import Asked, understand
+from runtime.calls import Calls
 from runtime.clock import Clock
 from runtime.config import ReasoningConfig
 from runtime.messages import (
@@ -113,7 +114,7 @@ class Composer:
         config: ReasoningConfig,
         clock: Clock,
         orders: Orders | None = None,
-        watchers: Mapping[str, CallsWatcher] | None = None,
+        watchers: Mapping[str, Calls] | None = None,
         recordings: Recordings | None = None,
     ) -> None:
         self.conversations = Conversations(memory)

@@ -20,8 +20,8 @@ from reasoning.backends import Backend
 from reasoning.compose import Composed, Composer, Orders
 from reasoning.leisure import Leisure
 from reasoning.query.memory_client import MemoryClient
-from reasoning.query.present import CallsWatcher
 from reasoning.query.recordings import Recordings
+from runtime.calls import Calls
 from runtime.clock import Clock
 from runtime.config import ReasoningConfig
 from runtime.errors import CallCancelled, DeadlineExceeded, MindstreamError, UserError
@@ -85,7 +85,7 @@ class Turns:
         clock: Clock,
         log: logging.Logger,
         orders: Orders | None = None,
-        watchers: Mapping[str, CallsWatcher] | None = None,
+        watchers: Mapping[str, Calls] | None = None,
         leisure: Leisure | None = None,
         recordings: Recordings | None = None,
     ) -> None:

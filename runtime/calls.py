@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -73,6 +73,12 @@ class _Waiting(Struct):
 
     stream: MemoryObjectSendStream[tuple[bytes, Message]]
     heard: bool = False
+
+
+class Calls(Protocol):
+    """Calls one process, as a `Caller` does."""
+
+    async def call(self, request: Message, deadline_s: float) -> Any: ...
 
 
 class Caller:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import groupby
 
 import msgspec
 from rapidfuzz.fuzz import ratio
 
 from reasoning.query.rows import Row, unique
-from runtime.language.match import Text
+from runtime.language.match import Text, sound_of
 from runtime.language.normalise import words
 from runtime.messages import Observation, TextFacts
 
@@ -30,10 +29,8 @@ WORDS = 3
 
 # A name is on screen up to so long before it is said.
 NAMED_S = 10.0
-# Consonants that are heard for each other, as in Soundex (Russell 1918); vowels and the rest only part them.
-_SOUNDS = {c: str(n) for n, letters in enumerate(("bfpv", "cgjkqsxz", "dt", "l", "mn", "r")) for c in letters}
-# So many of them are no coincidence; of fewer so many of 100 letters have to be alike.
-SOUNDS, LETTERS_ALIKE = 4, 66.0
+# A sound of so many consonants is no coincidence; of fewer so many of 100 letters have to be alike.
+SOUNDS, LETTERS_ALIKE = 4, 70.0
 SHORTEST = 4
 _WORD = re.compile(r"[^\W_]+")
 
@@ -93,13 +90,14 @@ def _by_sound(told: str) -> dict[str, list[tuple[int, int]]]:
     found: dict[str, list[tuple[int, int]]] = {}
     for count in (1, 2, 3):
         for first, last in zip(heard, heard[count - 1 :], strict=False):
-            found.setdefault(_sound(told[first.start() : last.end()]), []).append((first.start(), last.end()))
+            begin, end = first.start(), last.end()
+            found.setdefault(sound_of(told[begin:end].casefold()), []).append((begin, end))
     return found
 
 
 def _with_name(told: str, name: str, parts: dict[str, list[tuple[int, int]]]) -> str:
     """``told`` with ``name`` for the first of its ``parts`` that sounds the same, unless it has the name already."""
-    wanted = _sound(name)
+    wanted = sound_of(name.casefold())
     alike = parts.get(wanted, [])
     if any(told[begin:end].casefold() == name.casefold() for begin, end in alike):
         return told
@@ -108,11 +106,6 @@ def _with_name(told: str, name: str, parts: dict[str, list[tuple[int, int]]]) ->
         if ratio(told[begin:end].replace(" ", "").casefold(), name.casefold()) >= least:
             return told[:begin] + name + told[end:]
     return told
-
-
-def _sound(text: str) -> str:
-    """The consonants of a text by their sound, those that follow each other as one."""
-    return "".join(code for code, _ in groupby(_SOUNDS.get(letter, "") for letter in text.casefold()))
 
 
 def _place(o: Observation) -> Place:

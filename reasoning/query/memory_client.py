@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Any
 
 import anyio
 import msgspec
 
 from reasoning.query.question_vectors import QuestionVectors
+from runtime.calls import Calls
 from runtime.errors import CallCancelled, DeadlineExceeded
 from runtime.messages import (
     Done,
@@ -28,12 +29,6 @@ from runtime.messages import (
 
 # Between attempts when memory, about to stop, gave a call up.
 PAUSE_S = 0.1
-
-
-class CallsMemory(Protocol):
-    """What of `runtime.calls.Caller` is used here."""
-
-    async def call(self, request: Message, deadline_s: float) -> Any: ...
 
 
 # Which call of a `MemoryClient` each request is for.
@@ -97,7 +92,7 @@ class CalledMemory(MemoryClient):
     when it answered that it failed. With ``vectors``, what is recalled by words is recalled by its meaning too.
     """
 
-    def __init__(self, caller: CallsMemory, deadline_s: float, vectors: QuestionVectors | None = None) -> None:
+    def __init__(self, caller: Calls, deadline_s: float, vectors: QuestionVectors | None = None) -> None:
         self._caller = caller
         self._deadline_s = deadline_s
         self._vectors = vectors

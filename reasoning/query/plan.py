@@ -63,26 +63,22 @@ def step(frame: Frame, matter: Matter) -> tuple[Order, Need]:
 
 def matters(frame: Frame) -> tuple[Matter, ...]:
     """Where the answer may lie, in the order in which it is sought."""
-    pointed = set(frame.channels)
-    spoken_or_written = bool(pointed & {"speech", "text"})
+    pointed, pictures = set(frame.channels), set(lexicon.PICTURES.of(frame.text))
     if frame.expects == "colour":
         return ("colours", "words")
-    if frame.expects in ("title", "email", "web", "phone"):
+    if frame.clause or frame.phrases or (pointed & {"speech", "text"} and "object" not in pointed):
         return ("words",)
-    if frame.clause or (spoken_or_written and not pointed & {"object"}) or frame.phrases:
-        return ("words", "sounds") if "sound" in pointed else ("words",)
-    if "sound" in pointed and not frame.things and not pointed & {"object"}:
+    if "sound" in pointed and not frame.things and "object" not in pointed:
         return ("sounds", "words")
-    pictures = lexicon.PICTURES.of(frame.text)
-    if (frame.predicate == "change" and (pictures or not frame.matter)) or (
-        "shot" in pictures and not frame.things and (frame.reduce == "count" or frame.predicate == "begin")
-    ):
-        return ("changes",) if not frame.things else ("changes", "things")
-    if set(pictures) & {"dark", "bright"} and not frame.things and "frame" in pointed:
+    if frame.predicate == "change" and (pictures or not frame.matter):
+        return ("changes",)
+    if "shot" in pictures and not frame.things and (frame.reduce == "count" or frame.predicate == "begin"):
+        return ("changes",)
+    if pictures & {"dark", "bright"} and not frame.things and "frame" in pointed:
         return ("light",)
     if frame.things or frame.predicate in VISIBLE or (frame.expects == "name" and not frame.matter):
         return ("things", "words")
-    return ("words", "things") if frame.things else ("words",)
+    return ("words",)
 
 
 async def gather(frame: Frame, matter: Matter, context: Context) -> list[Row]:

@@ -8,24 +8,18 @@ question is about.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
 
 import anyio
 import msgspec
 
+from runtime.calls import Calls
 from runtime.clock import media_time
 from runtime.errors import CallError
-from runtime.messages import LookReply, LookRequest, Message, Observation, View, observation_id
+from runtime.messages import LookReply, LookRequest, Observation, View, observation_id
 from runtime.sources import session_of
 
 # Seconds: a camera gives the next picture sooner, and an answer must not wait for one that does not.
 LOOK_S = 0.2
-
-
-class CallsWatcher(Protocol):
-    """What of `runtime.calls.Caller` is used here."""
-
-    async def call(self, request: Message, deadline_s: float) -> Any: ...
 
 
 class Present:
@@ -34,7 +28,7 @@ class Present:
     ``watchers`` are the processes to ask, by name; ``source`` is the one asked about, "" all there are.
     """
 
-    def __init__(self, watchers: Mapping[str, CallsWatcher], view: View, source: str = "") -> None:
+    def __init__(self, watchers: Mapping[str, Calls], view: View, source: str = "") -> None:
         self._watchers = watchers
         self._sources = [name for name in view.limits if source in ("", name)]
         self._shown: tuple[LookReply, ...] | None = None
@@ -46,7 +40,7 @@ class Present:
         if self._shown is None:
             found: dict[str, LookReply] = {}
 
-            async def ask(watcher: CallsWatcher) -> None:
+            async def ask(watcher: Calls) -> None:
                 try:
                     reply: LookReply = await watcher.call(LookRequest(), LOOK_S)
                 except CallError:

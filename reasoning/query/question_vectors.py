@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from typing import Any, Protocol
 
 import anyio
 
+from runtime.calls import Calls
 from runtime.errors import CallError, DeadlineExceeded
-from runtime.messages import EmbedReply, EmbedRequest, Message
+from runtime.messages import EmbedReply, EmbedRequest
 
 # The first question of an agent that just started waits for its text tower (2-3 s to load); later ones for one pass
 # through it (50-170 ms on a busy core).
@@ -19,16 +19,10 @@ AFTER_SILENCE_S, AFTER_REFUSAL_S = 5.0, 60.0
 KEPT = 256
 
 
-class Embeds(Protocol):
-    """What of `runtime.calls.Caller` is used here."""
-
-    async def call(self, request: Message, deadline_s: float) -> Any: ...
-
-
 class QuestionVectors:
     """Asks the embedding process, remembers the newest vectors, and leaves it in peace while it is not there."""
 
-    def __init__(self, caller: Embeds, log: logging.Logger) -> None:
+    def __init__(self, caller: Calls, log: logging.Logger) -> None:
         self._caller = caller
         self._log = log
         self._kept: OrderedDict[str, tuple[bytes, str]] = OrderedDict()

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import pytest
 
-from reasoning.query.present import LOOK_S, CallsWatcher, Present, age
+from reasoning.query.present import LOOK_S, Present, age
 from reasoning.turn import Turns
+from runtime.calls import Calls
 from runtime.errors import DeadlineExceeded
 from runtime.messages import Answer, AskRequest, LookReply, LookRequest, Message, Observation, View
 from tests.fixtures.chat_server import Json, Reply
@@ -42,7 +43,7 @@ def paused(source: str, since_s: float, now_s: float) -> LookReply:
     return LookReply(source=source, now_s=now_s, paused_since_s=since_s)
 
 
-def watch(turns: Turns, watchers: Mapping[str, CallsWatcher]) -> None:
+def watch(turns: Turns, watchers: Mapping[str, Calls]) -> None:
     turns._composer._watchers = watchers
 
 

@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from reasoning.backends.brackets import Brackets
-from reasoning.query.present import CallsWatcher, together
+from reasoning.query.present import together
 from reasoning.turn import Turns
+from runtime.calls import Calls
 from runtime.messages import Answer, AskRequest, LookReply, LookRequest, Message, Observation, View
 from runtime.sources import begin_session, parse_source, session_of
 from tests.fixtures.listed_memory import ListedMemory, appears, frame, live, observe, recording, said
@@ -47,7 +48,7 @@ async def ask(question: str, *observations: Observation, source: str = "") -> An
     memory = ListedMemory(*observations, records=RECORDS)
     async with anyio.create_task_group() as tasks:
         turns: Turns = make(tasks, memory)
-        watchers: dict[str, CallsWatcher] = {f"video:{name}": Eye(name) for name in (GARDEN, DOOR)}
+        watchers: dict[str, Calls] = {f"video:{name}": Eye(name) for name in (GARDEN, DOOR)}
         turns._composer._watchers = watchers
         request = AskRequest(question=question, source=source, asked_wall_s=BEGAN_S + 60.2)
         answer = [m async for m in turns.ask(request)][-1]
