@@ -28,11 +28,11 @@ def tell(frame: Frame, outcome: Outcome, moments: Moments) -> Draft:
     """The answer from what was found."""
     if frame.offset and frame.offset >= len(outcome.rows):
         return refusal("that is all I found of it")
-    told = _TELL.get(frame.reduce) or (_quote_best if outcome.matter == "words" else _what_seen)
+    told = _TELL.get(frame.reduce, _quote_best if outcome.matter == "words" else _list)
     if outcome.matter == "changes" and outcome.rows[0].missing:
         told = _changes
-    elif frame.expects == "colour" and outcome.matter == "colours":
-        told = _colour
+    elif outcome.matter == {"colour": "colours", "kind": "things"}.get(frame.expects) and frame.reduce == "value":
+        told = _which
     elif frame.expects in ("side", "place") and outcome.matter == "things":
         told = _side
     elif frame.expects == "duration" and outcome.rows[0].until_s is not None:
@@ -79,14 +79,6 @@ def _told(row: Row, moments: Moments) -> str:
 
 def _nth(frame: Frame, rows: Sequence[Row]) -> Row:
     return rows[min(frame.ordinal, len(rows)) - 1] if frame.ordinal > 0 else rows[0]
-
-
-def _first_each(rows: Sequence[Row], of: Callable[[Row], str]) -> dict[str, Row]:
-    """The first row of each kind."""
-    found: dict[str, Row] = {}
-    for row in rows:
-        found.setdefault(of(row), row)
-    return found
 
 
 # --- whatever was found ---------------------------------------------------------------------------------------------
@@ -174,13 +166,17 @@ def _changes(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
     return [claim(told, *(row.observation for row in outcome.rows))]
 
 
-def _colour(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
-    rows = list(_first_each(outcome.rows, lambda row: row.value).values())[:TOLD]
-    if len(rows) == 1:
-        return [claim(f"{rows[0].value}: {_told(rows[0], moments)}", *rows[0].cites[:1])]
-    told = join(f"{row.value} at {at(row, moments)}" for row in rows)
-    what = quote(" ".join(frame.of("subject")) or "it")
-    return [claim(f"more than one fits {what}: {told}", *(row.observation for row in rows))]
+def _which(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
+    """The colour, or the thing of a kind, that is asked for: each that fits, with the first that has it."""
+    fitting: dict[str, Row] = {}
+    for row in outcome.rows:
+        fitting.setdefault(row.value or with_article(name_of(row.observation) or row.told), row)
+    named = list(fitting.items())[:TOLD]
+    told = join(f"{name} at {at(row, moments)}" for name, row in named)
+    if len(named) == 1:
+        told = f"{named[0][0]}: {_told(named[0][1], moments)}"
+    lead = "more than one fits: " if _is_unsure(frame, outcome) else ""
+    return [claim(f"{lead}{told}", *(row.observation for _, row in named))]
 
 
 def _how_long(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
@@ -197,15 +193,6 @@ def _side(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
     if not where or where in words(row.told):
         return _moment(frame, Outcome("found", (row,), matter="things"), moments)
     return [claim(f"at the {where}: {_told(row, moments)}", *row.cites[:1])]
-
-
-def _what_seen(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
-    if frame.expects != "kind":
-        return _list(frame, outcome, moments)
-    named = list(_first_each(outcome.rows, lambda row: name_of(row.observation) or row.told).items())[:TOLD]
-    told = join(f"{with_article(name)} ({_told(row, moments)})" for name, row in named)
-    told = f"more than one fits: {told}" if _is_unsure(frame, outcome) else told
-    return [claim(told, *(row.observation for _, row in named))]
 
 
 _TELL: dict[Reduce, Tell] = {

@@ -163,7 +163,8 @@ async def _gather_now(context: Context, pictures: int) -> Gathered:
         kept += await context.of(source).freshest_frames(min(pictures - len(live) - len(kept), NOW_FRAMES))
     around = context.of("") if len(shown) > 1 else context
     channels = _SEEN_FOR_ITSELF if pictures else EVIDENCE_CHANNELS
-    recent = await around.scan(*channels, t0_s=context.view.as_of_s - NOW_S, newest_first=True, limit=60)
+    lately = around.within(context.view.as_of_s - NOW_S, around.t1_s)
+    recent = await lately.scan(*channels, newest_first=True, limit=60)
     if all(o.channel == "gap" for o in recent):  # nothing is watched; what was there last is better than nothing
         before = tuple(channel for channel in channels if channel != "gap")
         recent += await around.scan(*before, newest_first=True, limit=20)

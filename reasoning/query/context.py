@@ -15,7 +15,6 @@ from itertools import pairwise
 from typing import Literal
 
 import anyio
-import msgspec
 
 from reasoning.query.memory_client import MemoryClient
 from reasoning.query.present import Present
@@ -125,38 +124,32 @@ class Context:
 
     # --- asking memory ---------------------------------------------------------------------------------------
 
+    @property
+    def _bounds(self) -> list[tuple[str, float | None, float | None]]:
+        """(source, from, to) of the window, or of each window."""
+        return [(w.source, w.t0_s, w.t1_s) for w in self.windows] or [(self.source, self.t0_s, self.t1_s)]
+
     async def recall(self, query: str, channels: tuple[Channel, ...] = (), limit: int = 0) -> tuple[Hit, ...]:
         """What fits ``query`` in the window, best first."""
-        if not query.strip():
-            return ()
-        request = RecallRequest(
-            query=query, view=self.view, source=self.source, t0_s=self.t0_s, t1_s=self.t1_s, channels=channels,
-            limit=limit or self.limit,
-        )  # fmt: skip
+        hits: dict[str, Hit] = {}
+        limit = limit or self.limit
         with self._waiting():
-            if not self.windows:
-                return (await self.memory.recall(request)).hits
-            hits: dict[str, Hit] = {}
-            for window in self.windows[-WINDOWS_RECALLED:]:
-                narrowed = msgspec.structs.replace(request, source=window.source, t0_s=window.t0_s, t1_s=window.t1_s)
-                hits |= {hit.observation.id: hit for hit in (await self.memory.recall(narrowed)).hits}
-            return tuple(sorted(hits.values(), key=lambda hit: -hit.score)[: request.limit])
+            for source, t0_s, t1_s in self._bounds[-WINDOWS_RECALLED:] if query.strip() else ():
+                request = RecallRequest(
+                    query=query, view=self.view, source=source, t0_s=t0_s, t1_s=t1_s, channels=channels, limit=limit
+                )
+                hits |= {hit.observation.id: hit for hit in (await self.memory.recall(request)).hits}
+        return tuple(sorted(hits.values(), key=lambda hit: -hit.score)[:limit])
 
     async def scan(
-        self,
-        *channels: Channel,
-        t0_s: float | None = None,
-        t1_s: float | None = None,
-        newest_first: bool = False,
-        limit: int = READ_WHOLE,
+        self, *channels: Channel, newest_first: bool = False, limit: int = READ_WHOLE
     ) -> tuple[Observation, ...]:
-        """What was observed in the window (or in ``t0_s``..``t1_s``) on these channels, in order of time."""
-        key = (channels, t0_s, t1_s, newest_first, limit)
+        """What was observed in the window on these channels, in order of time, the first (or newest) ``limit``."""
+        key = (channels, newest_first, limit)
         if key not in self._scanned:
-            windows = self.windows if t0_s is None and t1_s is None else ()
             request = ScanRequest(
-                view=self.view, source=self.source, channels=channels, t0_s=self.t0_s if t0_s is None else t0_s,
-                t1_s=self.t1_s if t1_s is None else t1_s, newest_first=newest_first, limit=limit, windows=windows,
+                view=self.view, source=self.source, channels=channels, t0_s=self.t0_s, t1_s=self.t1_s,
+                newest_first=newest_first, limit=limit, windows=self.windows,
             )  # fmt: skip
             self._scanned[key] = await self._scan(request)
         return self._scanned[key]
@@ -193,12 +186,10 @@ class Context:
 
     async def spans(self, level: Literal["event", "episode"], limit: int = SPANS_LIMIT) -> tuple[Span, ...]:
         """The first ``limit`` spans of the window at this level, in order of time."""
-        windows = self.windows or (TimeWindow(source=self.source, t0_s=0.0, t1_s=0.0),)
         found: list[Span] = []
         with self._waiting():
-            for w in windows:
-                t0_s, t1_s = (w.t0_s, w.t1_s) if self.windows else (self.t0_s, self.t1_s)
-                request = SpansRequest(view=self.view, source=w.source, level=level, t0_s=t0_s, t1_s=t1_s, limit=limit)
+            for source, t0_s, t1_s in self._bounds:
+                request = SpansRequest(view=self.view, source=source, level=level, t0_s=t0_s, t1_s=t1_s, limit=limit)
                 found += (await self.memory.spans(request)).spans
         return tuple(found[:limit])
 
@@ -232,13 +223,11 @@ class Context:
 
     async def freshest_frames(self, newest: int, source: str = "") -> tuple[Observation, ...]:
         """The newest frames of a source of the View with what JPEGs are kept, in order of time."""
-        if newest < 1:
-            return ()
         request = ScanRequest(
             view=self.view, source=source or self.source or self.view.source, channels=("frame",),
             t1_s=self.t1_s, newest_first=True, limit=newest, with_payload=True,
         )  # fmt: skip
-        return await self._scan(request)
+        return await self._scan(request) if newest > 0 else ()
 
     async def status(self) -> MemoryStatus:
         """What memory knows of its sources."""

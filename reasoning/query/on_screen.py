@@ -71,7 +71,8 @@ async def shown_in(context: Context) -> tuple[Observation, ...]:
 
 async def last_shown(context: Context, text: Observation) -> Observation | None:
     """The last of the frames that show this writing from when it was read on; None where only that one does."""
-    frames = await context.of(text.source).scan("frame", t0_s=text.t0_s, t1_s=context.view.as_of_s, limit=FRAMES)
+    after = context.of(text.source).within(text.t0_s, context.view.as_of_s)
+    frames = await after.scan("frame", limit=FRAMES)
     last = None
     for frame in frames:
         if text.id in frame.evidence:

@@ -138,12 +138,7 @@ async def _gather(frame: Frame, context: Context, channels: tuple[Channel, ...])
     shown = await shown_in(context) if "text" in channels and context.bounded else ()
     # Of what is derived a caption tells what was there at a moment; what else there is tells again what is read anyhow.
     told = [o for o in unique((*whole, *shown)) if o.channel != "derived" or o.facts(DerivedFacts).kind == CAPTION]
-    return [o for o in told if o.text.strip() and not _is_speck(o.text)]
-
-
-def _is_speck(text: str) -> bool:
-    """Whether it is a single letter, as is read off lamp posts and railings."""
-    return len(text) == 1 and text.isascii() and text.isalpha()
+    return [o for o in told if o.text.strip()]
 
 
 def _weigh(frame: Frame, parted: list[Sentence], channel: Channel, channels: Sequence[Channel]) -> Iterator[Row]:

@@ -103,13 +103,13 @@ def places_of(frame: Frame) -> list[str]:
 
 def is_asked(frame: Frame, name: str) -> bool:
     """Whether a name that something was recognised by is the thing asked about."""
-    things = frame.things[:1]
-    return not things or _is(name, things[0]) or (name == "face" and things[0] == "person")
+    return not frame.things or _is(name, frame.things[0])
 
 
 def _is(name: str, thing: str) -> bool:
-    """Whether what was recognised as ``name`` is the ``thing``, or what it is known by."""
-    return lexicon.is_thing(name, thing) or lexicon.is_thing(name, lexicon.IMPLIES.get(thing, thing))
+    """Whether what was recognised as ``name`` is the ``thing``, or what it is known by: somebody by the face."""
+    known = (thing, lexicon.IMPLIES.get(thing, thing))
+    return any(lexicon.is_thing(name, by) for by in known) or (name, thing) == ("face", "person")
 
 
 def at_once(found: Sequence[Sighting]) -> tuple[int, float, list[Sighting]]:
@@ -169,7 +169,7 @@ def _answers(frame: Frame, s: Sighting, event: Observation, word: str) -> bool:
         return any(colour in lexicon.colours_in(told) for told in shown)
     if word in lexicon.ON_FOOT and on:
         return False
-    if any(_is(s.name, name) for name in (*named, *lexicon.KINDS.of(word))) or (s.name == "face" and "person" in named):
+    if any(_is(s.name, name) for name in (*named, *lexicon.KINDS.of(word))):
         return True
     if any(part in colours for part in lexicon.CLOTHES.of(word)):
         return True  # "in a red top": which colour is judged by itself

@@ -183,8 +183,7 @@ class Standing:
         """Look at all that is in memory by now and has not been looked at."""
         async with self._alone():
             newest = self._newest
-            generation = (await self._memory.status(StatusRequest())).generation if not newest.generation else 0
-            generation = max(newest.generation, generation)
+            generation = newest.generation or (await self._memory.status(StatusRequest())).generation
             if generation <= self._book.generation:
                 return
             if self._active():
@@ -240,12 +239,10 @@ class Standing:
         has_model = self._confirmer.has_model
         if has_model and not o.id and o.text:
             return  # a model confirms what was said when all of it is known
-        judged = None
-        if has_model and o.id:
-            judged = await self._confirmer.confirm(query, o, generation, self._alarms.notes([query])[query.id])
+        notes = self._alarms.notes([query])[query.id]
+        judged = await self._confirmer.confirm(query, o, generation, notes) if has_model and o.id else None
         self.counters["notices_over_budget"] = self._confirmer.over_budget
-        yes = candidate.sure if judged is None else judged[0]
-        how, reason = ("sign", candidate.said) if judged is None else ("confirm", judged[1])
+        how, (yes, reason) = ("sign", (candidate.sure, candidate.said)) if judged is None else ("confirm", judged)
         await self._decide(candidate, query, yes, how, reason, confirmed=judged is not None)
 
     async def _decide(

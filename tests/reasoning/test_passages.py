@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.fixtures.extracting import answer, cited
+from tests.fixtures.extracting import answer
 from tests.fixtures.listed_memory import ListedMemory, frame, observe, said, written
 
 pytestmark = pytest.mark.anyio
@@ -79,8 +79,3 @@ async def test_the_only_addresses_and_names_of_places_are_found_by_what_they_are
     )  # fmt: skip
     assert "HARBOUR STREET BOOKS" in (await answer(board, "What is the name of the shop?")).text
     assert "jo.hill@example.org" in (await answer(board, "What email address is shown?")).text
-
-
-async def test_a_single_letter_is_no_writing() -> None:
-    assert (await answer(ListedMemory(written(1.0, "Y")), "What was written?")).abstained
-    assert cited(await answer(ListedMemory(written(1.0, "7")), "What was written?"))
