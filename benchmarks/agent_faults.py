@@ -18,6 +18,7 @@ import anyio
 from msgspec import Struct, field
 
 from benchmarks import harness
+from benchmarks.set_clock import set_ahead
 from runtime.agent import Agent, open_agent
 from runtime.config import Config, ReasoningConfig, ServeConfig, SupervisorConfig
 from runtime.interfaces.attach import client_of
@@ -29,7 +30,8 @@ from runtime.replay import plan_sources
 
 RECORDING = harness.PROJECT / "examples" / "sample.mp4"
 MEMBERS = ("video", "audio", "memory", "reasoning", "server")
-KINDS = ("kill", "stop")
+KINDS = ("kill", "kill", "stop", "stop", "cut", "clock")
+SET_BY_S = 400 * 86400.0
 FAULTS_A_REPLAY = 8
 APART_S = (0.3, 1.5)
 GIVEN_UP_AFTER_S = 60.0
@@ -54,16 +56,16 @@ class AgentTally(Struct):
     took_s: dict[str, list[float]] = field(default_factory=dict)
 
 
-async def perceive(memory_dir: Path, at_random: random.Random | None, faults: int, tally: AgentTally) -> None:
-    """Have an agent perceive the recording to its end, struck ``faults`` times where ``at_random`` is given."""
+async def perceive(memory_dir: Path, strikes: Strikes | None, faults: int, tally: AgentTally) -> None:
+    """Have an agent perceive the recording to its end, struck ``faults`` times where ``strikes`` is given."""
     async with open_agent(memory_dir, CONFIG, serves=True) as agent, client_of(agent) as client:
         await agent.until_ready()
         await agent.serve(ServeConfig(port=0))
         plans = plan_sources(find_recordings([str(RECORDING)]), ())
         work = PerceiveFiles(sources=tuple(plan.as_work() for plan in plans))
         async with anyio.create_task_group() as tasks:
-            if at_random is not None:
-                tasks.start_soon(_strike, agent, at_random, faults, tally)
+            if strikes is not None:
+                tasks.start_soon(_strike, agent, strikes, faults, tally)
             with anyio.fail_after(harness.DEADLINE_S):
                 await agent.perceive({member.name: work for member in FILE_PERCEIVERS})
                 await client.watermarks.wait_for_end(plan.source for plan in plans)
@@ -74,29 +76,56 @@ async def perceive(memory_dir: Path, at_random: random.Random | None, faults: in
             harness.progress(f"it answers {answer.answer[:80]!r}")
 
 
-async def _strike(agent: Agent, at_random: random.Random, faults: int, tally: AgentTally) -> None:
+class Strikes(NamedTuple):
+    """What is random of a campaign, and the file that sets its wall clock."""
+
+    at_random: random.Random
+    clock: Path
+
+    def strike(self, agent: Agent, ready: list[str]) -> str | None:
+        """Have something happen; the member that has to come back of it, "" where none has to die, None where nothing
+        could be done."""
+        kind, name = self.at_random.choice(KINDS), self.at_random.choice(ready)
+        if kind == "clock":
+            set_ahead(self.clock, self.at_random.uniform(-SET_BY_S, SET_BY_S))
+            return ""
+        if kind == "cut":
+            log = agent.memory_dir / "memory.db-wal"
+            if "memory" not in ready or not (size := log.stat().st_size):
+                return None
+            os.truncate(log, self.at_random.randrange(size))
+            return "memory"
+        pid = agent.supervisor.pid(name)
+        if pid is None or agent.supervisor.heartbeats[name].pid != pid:
+            return None
+        os.kill(pid, signal.SIGKILL if kind == "kill" else signal.SIGSTOP)
+        return name
+
+
+async def _strike(agent: Agent, strikes: Strikes, faults: int, tally: AgentTally) -> None:
     for _ in range(faults):
-        await anyio.sleep(at_random.uniform(*APART_S))
+        await anyio.sleep(strikes.at_random.uniform(*APART_S))
         beats = agent.supervisor.heartbeats
         ready = [name for name in MEMBERS if agent.supervisor.is_alive(name) and name in beats and beats[name].ready]
         if not ready:
             return
-        name, kind = at_random.choice(ready), at_random.choice(KINDS)
-        pid = agent.supervisor.pid(name)
-        if pid is None or beats[name].pid != pid:
+        pids = {name: agent.supervisor.pid(name) for name in ready}
+        name = strikes.strike(agent, ready)
+        if name is None:
             continue
-        os.kill(pid, signal.SIGKILL if kind == "kill" else signal.SIGSTOP)
         tally.faults += 1
+        if not name:
+            continue
         with anyio.move_on_after(GIVEN_UP_AFTER_S) as waiting:
-            while agent.supervisor.pid(name) == pid and agent.supervisor.is_alive(name):
+            while agent.supervisor.pid(name) == pids[name] and agent.supervisor.is_alive(name):
                 await anyio.sleep(0.01)
             died_s = time.monotonic()
-            while not (beats[name].pid != pid and beats[name].ready):
+            while not (beats[name].pid != pids[name] and beats[name].ready):
                 await anyio.sleep(0.01)
             tally.took_s.setdefault(name, []).append(time.monotonic() - died_s)
         if waiting.cancelled_caught:
             tally.unrecovered += 1
-            harness.progress(f"{kind} of {name}: not ready again")
+            harness.progress(f"{name}: not ready again")
 
 
 class Row(NamedTuple):
@@ -122,16 +151,17 @@ def is_told(row: Row, found: Iterable[Row]) -> bool:
     return any(f.channel in (row.channel, "gap") and f.t0_s <= near[1] and f.t1_s >= near[0] for f in found)
 
 
-def campaign(folder: Path, faults: int, at_random: random.Random) -> AgentTally:
+def campaign(folder: Path, clock: Path, faults: int, at_random: random.Random) -> AgentTally:
     """Replays, each struck a few times, until so many faults have struck."""
-    tally = AgentTally()
+    tally, strikes = AgentTally(), Strikes(at_random, clock)
+    set_ahead(clock, 0.0)
     anyio.run(perceive, folder / "quiet", None, 0, tally)
     expected = rows_of(folder / "quiet")
     replays = 0
     while tally.faults < faults:
         memory_dir = folder / f"struck-{replays}"
         replays += 1
-        anyio.run(perceive, memory_dir, at_random, min(FAULTS_A_REPLAY, faults - tally.faults), tally)
+        anyio.run(perceive, memory_dir, strikes, min(FAULTS_A_REPLAY, faults - tally.faults), tally)
         found = rows_of(memory_dir)
         lost = [id_ for id_, row in expected.items() if id_ not in found and not is_told(row, found.values())]
         tally.lost += len(lost)

@@ -18,6 +18,7 @@ sends again what was not acknowledged, as in the agent. Figures:
 from __future__ import annotations
 
 import json
+import math
 import random
 import shutil
 import signal
@@ -61,14 +62,17 @@ class Tally(Struct):
 
 
 class Sender:
-    """Sends observations as fast as memory takes them; knows when each was sent and how many are acknowledged."""
+    """Sends observations as fast as memory takes them; knows when each was sent and how many are acknowledged.
+    ``first``: so many are in memory already, and it goes on behind them."""
 
-    def __init__(self, service: Service, source: str, rate_hz: float = RATE_HZ) -> None:
+    def __init__(self, service: Service, source: str, rate_hz: float = RATE_HZ, first: int = 0) -> None:
         self._service = service
         self.stream = Stream(source, rate_hz, picture_bytes=PICTURE_BYTES)
-        self.sent_at_s: list[float] = []
+        for _ in range(first):
+            self.stream.next()
+        self.sent_at_s = [-math.inf] * first
         # Of the first so many messages, how many are observations.
-        self._observations = [0]
+        self._observations = [first]
 
     async def run(self) -> None:
         await self._send(SourceOpened(source=self.stream.source, track="video", kind="camera"))

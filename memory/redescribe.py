@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from memory.erasure.sketches import resketch
 from memory.index.blocks import rewrite_keys
 from memory.index.keys import Key, counted_terms, observation_key
 from memory.index.vectors import note_redescribed
 from memory.index.vocabulary import learn
+from memory.spans.resketch import resketch
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, insert_vector, observation_of, reword
 from memory.store.removal import count_terms, uncharge, uncount_terms
 from memory.store.writing import Writing

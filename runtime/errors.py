@@ -121,6 +121,8 @@ class DecodeError(MindstreamError):
 class RestartNeeded(MindstreamError):
     """What a process holds is not what is durable any more; it ends, and the next goes on from what is."""
 
+    exit_code = 3
+
 
 class ProcessFailed(MindstreamError):
     """A required process is out of its restart budget; the agent stops with exit code 1."""

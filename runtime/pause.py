@@ -1,7 +1,8 @@
 """Pausing what is perceived live: a file in the run directory says so, and nothing perceived passes while it is there.
 
-A file, because it must hold for a process that is started again while it is there. What began, or ended, in a pause
-is let go, also when it is told later; in its place goes a gap that says who wanted it. Recordings are not paused.
+A file, because it must hold for a process that is started again while it is there; it says since when, on the machine's
+monotonic clock, which nobody sets. What began, or ended, in a pause is let go, also when it is told later; in its place
+goes a gap that says who wanted it. Recordings are not paused.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def pause_path(run_dir: Path) -> Path:
 def pause(run_dir: Path) -> None:
     """From now on nothing is perceived live by the agent of this run directory."""
     beside = run_dir / "paused.new"
-    beside.write_text(repr(time.time()), encoding="ascii")
+    beside.write_text(repr(time.monotonic()), encoding="ascii")
     beside.replace(pause_path(run_dir))
 
 
@@ -82,7 +83,7 @@ class PausableOutbox:
     def paused(self) -> bool:
         """Whether a pause is on, looked up now."""
         try:
-            ago_s = max(0.0, time.time() - float(self._path.read_text(encoding="ascii")))
+            ago_s = max(0.0, time.monotonic() - float(self._path.read_text(encoding="ascii")))
         except (FileNotFoundError, ValueError):
             if self._since_s is not None and not self._path.exists():
                 self._over, self._since_s = (self._since_s, self._now()), None

@@ -379,8 +379,8 @@ def _die_with_parent(log_line: Callable[[str], None]) -> None:
 
 
 def main(argv: list[str]) -> None:
-    """Run one process by its plan. Exit codes: 0 done, 2 a user's error, 1 a bug (traceback on stderr) or a process
-    that must be started again."""
+    """Run one process by its plan. Exit codes: 0 done, 1 a bug (traceback on stderr), 2 a user's error, 3 another is to
+    go on from what is durable."""
     os.umask(0o077)  # what is remembered, recorded or exported is its owner's alone, wherever it is put
     run_dir, name = Path(argv[1]), argv[2]
     plan = msgspec.json.decode(plan_path(run_dir, name).read_bytes(), type=Plan)
@@ -409,10 +409,12 @@ def main(argv: list[str]) -> None:
         if isinstance(cause, UserError):
             exit_code = UserError.exit_code
             say(f"{USER_ERROR_MARK}{type(cause).__name__}: {cause}", sys.stderr)
+        elif isinstance(cause, RestartNeeded):
+            exit_code = RestartNeeded.exit_code
+            say(str(cause), sys.stderr)
         else:
             exit_code = 1
-            if not isinstance(cause, RestartNeeded):
-                traceback.print_exception(error, file=sys.stderr)
+            traceback.print_exception(error, file=sys.stderr)
             # The supervisor quotes the last line; a group's traceback ends in a rule.
             say(f"{type(cause).__name__}: {cause}", sys.stderr)
     # A worker thread stuck in a model must not keep a finished process alive.

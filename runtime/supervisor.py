@@ -3,8 +3,9 @@
 It lives inside `run_agent.py`. A process is judged by what it says of itself: ready before its start
 deadline, or getting on with what it has to do before it is; its event loop heard from before its liveness
 deadline; progress of its work before its data deadline. One that fails a deadline leaves the stacks of its
-threads in ``RUN_DIR/NAME.stacks`` before it is killed. Whatever died is started again with back-off, at
-most ``restart_budget`` times in a row: a process that has been ready for ``stable_after_s`` has it all again.
+threads in ``RUN_DIR/NAME.stacks`` before it is killed. Whatever died is started again, with back-off where it
+was not ready before, at most ``restart_budget`` times in a row: a process that has been ready for
+``stable_after_s`` has it all again.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from runtime.bus import Member, Subscription
 from runtime.calls import ControlSender
 from runtime.config import Config
 from runtime.encryption import held
-from runtime.errors import ConfigError, ProcessFailed, UserError
+from runtime.errors import ConfigError, ProcessFailed, RestartNeeded, UserError
 from runtime.logs import open_log
 from runtime.messages import TRACKS, Heartbeat, Stop
 from runtime.plan import OnFolder, Plan, Work, plan_path
@@ -61,6 +62,7 @@ class _Child:
         self.row = row
         self.plan = plan
         self.process: subprocess.Popen[bytes] | None = None
+        self.ended_with: int | None = None
         self.heard: Heartbeat | None = None
         self.heard_at_s = 0.0
         self.started_at_s = 0.0
@@ -165,7 +167,7 @@ class Supervisor:
             )
         self._hand_over_key(child)
         (self.run_dir / f"{child.plan.name}.pid").write_text(str(child.process.pid), encoding="ascii")
-        child.heard = child.ready_at_s = None
+        child.heard = child.ready_at_s = child.ended_with = None
         child.started_at_s = child.heard_at_s = time.monotonic()
         self._log.info("started %s", child.plan.name, extra={"pid": child.process.pid})
 
@@ -188,8 +190,9 @@ class Supervisor:
             if child.stopping:
                 return
             assert child.process is not None
+            child.ended_with = child.process.returncode
             if not why:
-                if child.process.returncode == 0:
+                if child.ended_with == 0:
                     self._log.info("%s is done", name)
                     child.is_ready.set()
                     child.is_over.set()
@@ -215,9 +218,20 @@ class Supervisor:
                 return
             self._log.warning("%s died: %s", name, why)
             self._emit("died", child, f"{name} died ({why}); starting it again")
-            await anyio.sleep(min(BACKOFF_S * 2**child.restarts, BACKOFF_MAX_S))
+            # One that was ready can be, and somebody waits for it.
+            doubled = 0 if child.ready_at_s is not None else child.restarts
+            await anyio.sleep(min(BACKOFF_S * 2**doubled, BACKOFF_MAX_S))
             child.restarts += 1
+            if row.role == "memory" and child.ended_with == RestartNeeded.exit_code:
+                self._perceive_again()
             self._spawn(child)
+
+    def _perceive_again(self) -> None:
+        """Start those again that have perceived all there is: memory may have lost some of it, which it tells them."""
+        for child in self._children.values():
+            if child.row.role in TRACKS and child.ended_with == 0:
+                self._spawn(child)
+                self._tasks.start_soon(self._watch, child)
 
     def _account(self, child: _Child) -> str:
         """Why a process ended by itself; sets ``failure`` if a restart cannot mend it."""

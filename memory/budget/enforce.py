@@ -32,7 +32,7 @@ from memory.budget.tombstones import mark_deleted
 from memory.budget.value_density import KeptVectors, Policy, RetainedItem, ValueDensity, novelty
 from memory.spans.integrate import Closed
 from memory.store.levels import Budget, share_out
-from memory.store.records import SPAN_COLUMNS, span_of
+from memory.store.records import SPAN_COLUMNS, change_span, span_of
 from memory.store.size_accounting import CHANNELS, LEVELS, Kind, Level, Stage, charge, charged, kind_of, level_of
 from memory.store.writing import Writing
 from runtime.messages import Observation
@@ -108,7 +108,8 @@ class BudgetEnforcer:
     def _take_up_event(self, db: sqlite3.Connection, ended: Closed, kind: Kind) -> None:
         span = ended.span
         if known := read_retained(db, span.id, kind):  # perceived once more: what it holds is what it held
-            db.execute("UPDATE spans SET stage=? WHERE id=? AND ?='seen'", (known.stage, span.id, kind))
+            if kind == "seen":
+                change_span(db, span.id, stage=known.stage)
             return
         until_s = span.t1_s + 0.001 if ended.is_last else span.t1_s
         rows = read_members(db, ended.source, kind, span.t0_s, until_s)
@@ -263,7 +264,7 @@ class BudgetEnforcer:
         now = read_retained(db, held.span, held.kind)
         if held.kind == "seen":
             _remove_moments(db, held)
-            db.execute("UPDATE spans SET stage=? WHERE id=?", (stage, held.span))
+            change_span(db, held.span, stage=stage)
             n_bytes += weigh_span(db, held.span)
         charge(db, level_of(held.kind, held.stage), 0, -(now.bytes if now else 0))
         charge(db, level_of(held.kind, stage), 0, n_bytes)

@@ -18,6 +18,7 @@ from msgspec import Struct
 from memory.budget.retained_items import retained_at
 from memory.spans.consolidate import MOMENT_OF, erase_from_state
 from memory.spans.summarise import episode_without_channel, without_channel
+from memory.store.records import change_span
 from memory.store.removal import forget_terms
 from memory.store.size_accounting import LEVELS, belongs_at_s, charged, kind_of
 from memory.store.writing import Writing
@@ -130,7 +131,7 @@ def _untell(writing: Writing, channel: Channel, spans: Iterable[str]) -> None:
         elif stage != "tombstone":
             less = episode_without_channel(text, channel) if level == "episode" else without_channel(text, channel)
             if less != text:
-                db.execute("UPDATE spans SET text=? WHERE id=?", (less, id_))
+                change_span(db, id_, text=less)
 
 
 def _untell_state(writing: Writing, source: int, channel: Channel, until_s: float) -> None:

@@ -7,8 +7,8 @@ from __future__ import annotations
 import sqlite3
 
 from memory.budget.retained_items import weigh_span
-
-GONE_TEXT = "no longer kept"
+from memory.spans.summarise import GONE_TEXT
+from memory.store.records import change_span
 
 
 def mark_deleted(db: sqlite3.Connection, span: str, why: str) -> int:
@@ -18,7 +18,8 @@ def mark_deleted(db: sqlite3.Connection, span: str, why: str) -> int:
         return 0
     source, level, t0_s, t1_s, generation, trust = row
     before = db.execute(
-        "SELECT id, t0_s, why, trust FROM spans WHERE source=? AND level=? AND t1_s=? AND stage='tombstone'",
+        "SELECT id, t0_s, why, trust, generation FROM spans"
+        " WHERE source=? AND level=? AND t1_s=? AND stage='tombstone'",
         (source, level, t0_s),
     ).fetchone()
     after = db.execute(
@@ -32,16 +33,15 @@ def mark_deleted(db: sqlite3.Connection, span: str, why: str) -> int:
     if before is not None and before[0] != span:
         weight -= weigh_span(db, before[0])
         db.execute("DELETE FROM spans WHERE id=?", (span,))
-        keep, t0_s, trust = before[0], before[1], min(trust, before[3])
+        keep, t0_s, trust, generation = before[0], before[1], min(trust, before[3]), min(generation, before[4])
         reasons += before[2].split("; ")
     if after is not None and after[3] == "tombstone" and after[1] == t1_s:
         weight -= weigh_span(db, after[0])
         db.execute("DELETE FROM spans WHERE id=?", (after[0],))
         t1_s, trust = after[2], min(trust, after[5])
         reasons += after[4].split("; ")
-    db.execute(
-        "UPDATE spans SET t0_s=?, t1_s=?, text=?, parent='', keyframe='', stage='tombstone', why=?,"
-        " trust=?, generation=min(generation, ?) WHERE id=?",
-        (t0_s, t1_s, GONE_TEXT, "; ".join(sorted(set(reasons))), trust, generation, keep),
-    )
+    change_span(
+        db, keep, t0_s=t0_s, t1_s=t1_s, text=GONE_TEXT, parent="", keyframe="", stage="tombstone",
+        why="; ".join(sorted(set(reasons))), trust=trust, generation=generation,
+    )  # fmt: skip
     return weight + weigh_span(db, keep)

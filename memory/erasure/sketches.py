@@ -5,27 +5,18 @@ a tombstone, and only its episode tells of them still. So what is told of an era
 left there, on every level, and of an erased word it is blanked.
 """
 
-# ruff: noqa: S608 - only names of columns and question marks are put into statements
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
 
-from memory.spans.consolidate import EventFacts, erase_from_state, resketch_event, told_of_episode
-from memory.store.records import (
-    OBSERVATION_COLUMNS,
-    OBSERVATION_JOIN,
-    SPAN_COLUMNS,
-    insert_span,
-    observation_of,
-    span_of,
-)
-from memory.store.size_accounting import Stage
+from memory.spans.consolidate import EventFacts, erase_from_state
+from memory.spans.resketch import resketch, retell_episode
+from memory.store.records import change_span
 from memory.store.told import Wanted
 from memory.store.writing import Writing
-from runtime.messages import PERCEIVED_CHANNELS, Observation, Span
+from runtime.messages import Observation
 
-KEPT_STAGES: tuple[Stage, ...] = ("full", "sketch", "pointer")
 _Stretch = tuple[float, float]
 
 
@@ -49,7 +40,7 @@ def forget_in_spans(
         )
         episodes.update(id_ for (id_,) in rows)
     for episode in episodes:
-        _retell_episode(connection, source, episode)
+        retell_episode(connection, source, episode)
 
     def is_gone(o: Observation) -> bool:
         return o.id in gone or _overlaps(o.t0_s, o.t1_s, windows)
@@ -79,8 +70,9 @@ def spans_telling(
 
 def blank_sketches(writing: Writing, text: str, within: Sequence[tuple[int, float, float]] = ()) -> int:
     """Empty what sketches still tell of ``text`` after all that rests on observations was made anew."""
-    held = [(id_,) for id_ in spans_telling(writing.connection, text, within)]
-    writing.connection.executemany("UPDATE spans SET text='' WHERE id=?", held)
+    held = spans_telling(writing.connection, text, within)
+    for id_ in held:
+        change_span(writing.connection, id_, text="")
     wanted = Wanted(text)
     of = [source for source, _, _ in within]
     for source, state in writing.connection.execute("SELECT source, state FROM consolidation").fetchall():
@@ -101,63 +93,6 @@ def blank_sketches(writing: Writing, text: str, within: Sequence[tuple[int, floa
         if anew != state:
             writing.save_consolidation(source, anew)
     return len(held)
-
-
-def resketch(
-    connection: sqlite3.Connection,
-    source: int,
-    stretches: Sequence[tuple[float, float]],
-    stages: Sequence[Stage] = KEPT_STAGES,
-) -> dict[float, Span]:
-    """Make anew the spans these stretches touch, those of these stages, from what is left. Returns the events by their
-    begin."""
-    marks = ",".join("?" * len(PERCEIVED_CHANNELS))
-    select = f"SELECT {SPAN_COLUMNS}, p.generation FROM spans p JOIN sources s USING (source) WHERE p.source=?"
-    rows = {}
-    for t0_s, t1_s in stretches:
-        for row in connection.execute(
-            f"{select} AND p.level='event' AND p.stage IN ({','.join('?' * len(stages))}) AND p.t0_s<=? AND p.t1_s>=?",
-            (source, *stages, t1_s, t0_s),
-        ):
-            rows[row[0]] = row
-    (last_s,) = connection.execute(
-        "SELECT coalesce(max(t1_s), 0) FROM spans WHERE source=? AND level='event'", (source,)
-    ).fetchone()
-    sketched: dict[float, Span] = {}
-    for row in rows.values():
-        event = span_of(row[:-1])
-        members = [
-            observation_of(found)
-            for found in connection.execute(
-                f"SELECT {OBSERVATION_COLUMNS} FROM {OBSERVATION_JOIN} WHERE o.source=? AND o.t1_s>=? AND o.t0_s<=?"
-                f" AND o.channel IN ({marks}) ORDER BY o.t1_s, o.t0_s, o.channel, o.id",
-                (source, event.t0_s, event.t1_s, *PERCEIVED_CHANNELS),
-            )
-        ]
-        anew, moments = resketch_event(event, members, is_last=event.t1_s >= last_s)
-        connection.execute("DELETE FROM spans WHERE level='moment' AND source=? AND parent=?", (source, event.id))
-        for moment in moments if event.stage == "full" else ():
-            insert_span(connection, moment, source, row[-1])
-        sketched[event.t0_s] = anew
-        connection.execute(
-            "UPDATE spans SET text=?, keyframe=?, trust=? WHERE id=?", (anew.text, anew.keyframe, anew.trust, event.id)
-        )
-    for parent in {event.parent for event in sketched.values()}:
-        _retell_episode(connection, source, parent)
-    return sketched
-
-
-def _retell_episode(connection: sqlite3.Connection, source: int, episode: str) -> None:
-    """Have an episode tell what its events tell that are still kept."""
-    events = connection.execute(
-        f"SELECT {SPAN_COLUMNS} FROM spans p JOIN sources s USING (source) WHERE p.source=? AND p.level='event'"
-        " AND p.parent=? ORDER BY p.t0_s",
-        (source, episode),
-    ).fetchall()
-    connection.execute(
-        "UPDATE spans SET text=?, keyframe=?, trust=? WHERE id=? AND level='episode'",
-        (*told_of_episode([span_of(row) for row in events]), episode),
-    )
 
 
 def _untold(facts: EventFacts) -> EventFacts:

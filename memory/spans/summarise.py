@@ -12,6 +12,8 @@ READ_CHARACTERS = 160
 SEEN_CHARACTERS = 200
 EVENT_IN_EPISODE_CHARACTERS = 120
 EPISODE_CHARACTERS = 1200
+# Of a span that was let go.
+GONE_TEXT = "no longer kept"
 # Between the parts of a sketch.
 _BETWEEN = " | "
 _ENTRY = re.compile(r"(?:^|; )\[\d+(?::\d\d){1,2}\] ")

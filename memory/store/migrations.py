@@ -304,6 +304,11 @@ ALTER TABLE tracks ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE consolidation ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
 """
 
+# A bit that flips in a sketch changed its words in silence.
+_16_CHECKED_SPANS = """
+ALTER TABLE spans ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _1_OBSERVATIONS_SPANS_AND_TERMS,
     _2_REMOVALS,
@@ -320,6 +325,7 @@ MIGRATIONS: tuple[str, ...] = (
     _13_CHECKED_SEQUENCES,
     _14_NO_CELLS,
     _15_CHECKED_TRACKS,
+    _16_CHECKED_SPANS,
 )
 SCHEMA = len(MIGRATIONS)
 

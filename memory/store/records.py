@@ -1,10 +1,11 @@
 """Observations and spans as rows of the tables in `memory.store.migrations`, and back."""
 
+# ruff: noqa: S608 - only names of tables and columns are put into statements
 from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,11 +22,28 @@ CHECKED = {
     "observations": ("id", "channel", "t0_s", "t1_s", "text", "data", "evidence", "trust"),
     "payloads": ("jpeg",),
     "vectors": ("space", "vector"),
+    "spans": (
+        "id",
+        "generation",
+        "source",
+        "level",
+        "t0_s",
+        "t1_s",
+        "text",
+        "parent",
+        "keyframe",
+        "stage",
+        "why",
+        "trust",
+    ),
 }
+# By which a row of each is known.
+KEYS = {"observations": "seq", "payloads": "seq", "vectors": "seq", "spans": "id"}
 CHECKED_TYPES = {
     "observations": "texttextrealrealtexttexttextreal",
     "payloads": "blob",
     "vectors": "textblob",
+    "spans": "textintegerintegertextrealrealtexttexttexttexttextreal",
 }
 
 _to_json = msgspec.json.Encoder().encode
@@ -67,11 +85,20 @@ def insert_vector(connection: sqlite3.Connection, seq: int, space: str, vector: 
 
 def reword(connection: sqlite3.Connection, seq: int, **columns: str) -> None:
     """Give an observation other words, facts or evidence, as their columns hold them."""
-    names = ", ".join(f"{name}=?" for name in columns)
-    connection.execute(f"UPDATE observations SET {names} WHERE seq=?", (*columns.values(), seq))  # noqa: S608
-    checked = ", ".join(CHECKED["observations"])
-    row = connection.execute(f"SELECT {checked} FROM observations WHERE seq=?", (seq,)).fetchone()  # noqa: S608
-    connection.execute("UPDATE observations SET crc=? WHERE seq=?", (checksum(row), seq))
+    _change(connection, "observations", seq, columns)
+
+
+def change_span(connection: sqlite3.Connection, id_: str, **columns: object) -> None:
+    """Give a span other values of these columns; nothing where there is none."""
+    _change(connection, "spans", id_, columns)
+
+
+def _change(connection: sqlite3.Connection, table: str, key: object, columns: Mapping[str, object]) -> None:
+    of, names = f"{KEYS[table]}=?", ", ".join(f"{name}=?" for name in columns)
+    connection.execute(f"UPDATE {table} SET {names} WHERE {of}", (*columns.values(), key))
+    row = connection.execute(f"SELECT {', '.join(CHECKED[table])} FROM {table} WHERE {of}", (key,)).fetchone()
+    if row is not None:
+        connection.execute(f"UPDATE {table} SET crc=? WHERE {of}", (checksum(row), key))
 
 
 def checksum(values: Iterable[object]) -> int:
@@ -98,10 +125,10 @@ def mend_progress(connection: sqlite3.Connection) -> None:
     factory, connection.text_factory = connection.text_factory, bytes  # also what is no text any more
     try:
         for table, columns in (("tracks", "track, watermark_s, ended"), ("consolidation", "state")):
-            rows = connection.execute(f"SELECT source, crc, {columns} FROM {table}").fetchall()  # noqa: S608
+            rows = connection.execute(f"SELECT source, crc, {columns} FROM {table}").fetchall()
             for source, crc, *told in rows:
                 if crc not in (0, checksum((source, *told))):
-                    connection.execute(f"DELETE FROM {table} WHERE source=? AND crc=?", (source, crc))  # noqa: S608
+                    connection.execute(f"DELETE FROM {table} WHERE source=? AND crc=?", (source, crc))
     finally:
         connection.text_factory = factory
 
@@ -128,14 +155,12 @@ def observation_of(row: tuple[Any, ...], payload: bytes | None = None) -> Observ
 
 def insert_span(connection: sqlite3.Connection, span: Span, source: int, generation: int) -> bool:
     """Store one span; False if its id is there already."""
-    cursor = connection.execute(
-        "INSERT OR IGNORE INTO spans VALUES (?,?,?,?,?,?,?,?,?,?,?,?)",
-        (
-            span.id, generation, source, span.level, span.t0_s, span.t1_s, span.text, span.parent, span.keyframe,
-            span.stage, span.why, span.trust,
-        ),
+    row = (
+        span.id, generation, source, span.level, float(span.t0_s), float(span.t1_s), span.text, span.parent,
+        span.keyframe, span.stage, span.why, float(span.trust),
     )  # fmt: skip
-    return cursor.rowcount > 0
+    insert = "INSERT OR IGNORE INTO spans VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)"
+    return connection.execute(insert, (*row, checksum(row))).rowcount > 0
 
 
 def span_of(row: tuple[Any, ...]) -> Span:

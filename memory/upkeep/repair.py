@@ -63,19 +63,17 @@ def find_damage(path: Path, limit_s: float = 60.0, key: Key | None = None) -> st
     is_idle = not path.with_name(path.name + "-wal").exists()  # then no file is made beside it, either
     try:
         with closing(connect(path, "ro&immutable=1" if is_idle else "ro", key)) as connection:
-            version = schema_version(connection, str(path.parent))
+            schema_version(connection, str(path.parent))
             until_s = time.monotonic() + limit_s
             connection.set_progress_handler(lambda: int(time.monotonic() > until_s), 10_000)
             with suppress(*OPERATIONAL_ERRORS):  # out of time
                 if (verdict := connection.execute("PRAGMA integrity_check(1)").fetchone()[0]) != "ok":
                     return " ".join(str(verdict).split())
             connection.set_progress_handler(None, 0)
-            if version >= 12:  # rows have checksums
-                bad = Counter(row.why for row in find_bad_rows(connection, until_s))
-                return ", ".join(f"{n} x {why}" for why, n in bad.items())
+            bad = Counter(row.why for row in find_bad_rows(connection, until_s))
+            return ", ".join(f"{n} x {why}" for why, n in bad.items())
     except DATABASE_ERRORS as error:
         return str(error)
-    return ""
 
 
 def repair(directory: Path, wall_s: float, key: Key | None = None) -> Repaired:

@@ -6,12 +6,14 @@ import itertools
 import random
 import shutil
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from memory.recall.rank import Recall, RecallOptions
+from memory.spans.read_spans import read_spans
 from memory.store.database import Store
 from memory.store.reader import read_status, scan
 from memory.store.views import open_view
@@ -25,6 +27,7 @@ from runtime.messages import (
     RecallRequest,
     ScanRequest,
     SourceOpened,
+    SpansRequest,
     ViewRequest,
 )
 from tests.fixtures.memory_cases import gather_all, memory_of, progress, remember, say, see, stream
@@ -160,7 +163,7 @@ def test_a_bad_row_is_put_aside_and_everything_else_is_found(tmp_path: Path, sql
     store = Store(tmp_path)
     reader = store.reader()
     bad = list(find_bad_rows(reader))
-    assert [(row.table, row.seq) for row in bad] == [("observations", 7)]
+    assert [(row.table, row.key) for row in bad] == [("observations", 7)]
     quarantine(store, bad, NOW_S)
     assert everything(store).items() <= stored.items() and len(everything(store)) == len(stored) - 1
     asked = RecallRequest(query="sentence number 120", view=open_view(reader, ViewRequest()))
@@ -171,6 +174,67 @@ def test_a_bad_row_is_put_aside_and_everything_else_is_found(tmp_path: Path, sql
     assert reader.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
     reader.close()
     store.close()
+
+
+def spans_of(store: Store) -> dict[str, tuple[object, ...]]:
+    with closing(store.reader()) as reader:
+        rows = reader.execute("SELECT id, level, source, t0_s, t1_s, text, parent, keyframe, stage, trust FROM spans")
+        return {row[0]: row[1:] for row in rows}
+
+
+@pytest.mark.parametrize("level", ["moment", "event", "episode"])
+@pytest.mark.parametrize(
+    "change",
+    [
+        "text='another word'",
+        "text=CAST(x'ff80' AS TEXT)",
+        "keyframe='clip/frame/0.000'",
+        "trust=trust/2",
+    ],
+)
+def test_a_damaged_sketch_is_told_anew_from_what_it_told_of(tmp_path: Path, level: str, change: str) -> None:
+    a_memory(tmp_path)
+    store = Store(tmp_path)
+    stored = spans_of(store)
+    store.close()
+    damage(tmp_path, f"UPDATE spans SET {change} WHERE id=(SELECT min(id) FROM spans WHERE level=?)", level)
+    assert "sketch" in find_damage(tmp_path / "memory.db")
+    store = Store(tmp_path)
+    with closing(store.reader()) as reader:
+        bad = list(find_bad_rows(reader))
+    assert [row.table for row in bad] == ["spans"]
+    quarantine(store, bad, NOW_S)
+    assert spans_of(store) == stored
+    with closing(store.reader()) as reader:
+        assert list(find_bad_rows(reader)) == []
+        assert [why for (why,) in reader.execute("SELECT why FROM quarantine")] == [bad[0].why]
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["t1_s=t1_s/2", "t0_s='late'", "stage='fulm'", "level='evend'", "why=CAST(x'ff' AS TEXT)", "id='clip/evend/0'"],
+)
+def test_a_span_that_a_flipped_bit_has_moved_is_found_and_locks_nobody_out(tmp_path: Path, change: str) -> None:
+    stored = a_memory(tmp_path)
+    damage(tmp_path, f"UPDATE spans SET {change} WHERE id=(SELECT min(id) FROM spans WHERE level='event')")
+    (why,) = repair(tmp_path, NOW_S).bad
+    assert why.startswith("sketch")
+    store = Store(tmp_path)
+    with closing(store.reader()) as reader:
+        assert list(find_bad_rows(reader)) == []
+        read_spans(reader, SpansRequest(view=open_view(reader, ViewRequest())))
+    assert everything(store) == stored
+    store.close()
+
+
+def test_of_an_older_version_is_looked_at_what_has_checksums(tmp_path: Path) -> None:
+    a_memory(tmp_path)
+    damage(tmp_path, "ALTER TABLE spans DROP COLUMN crc")
+    damage(tmp_path, "PRAGMA user_version=15")
+    assert find_damage(tmp_path / "memory.db") == ""
+    damage(tmp_path, "UPDATE observations SET text='another word' WHERE seq=7")
+    assert "observation differs" in find_damage(tmp_path / "memory.db")
 
 
 def test_a_damaged_picture_or_vector_goes_and_its_observation_stays(tmp_path: Path) -> None:

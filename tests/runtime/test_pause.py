@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from pathlib import Path
 from typing import cast
 
@@ -58,6 +59,23 @@ async def test_what_touches_a_pause_is_let_go_and_its_time_is_a_gap(tmp_path: Pa
     (before, on_its_way, gap, after) = told(kept)
     assert (before, on_its_way, after) == ("before", "on its way", "after")
     assert gap == (pytest.approx(10.0, abs=0.5), 20.0, PAUSED_BY_USER)
+
+
+@pytest.mark.parametrize("jump_s", [-86400.0, 3600.0])
+async def test_a_pause_begins_when_it_began_though_the_wall_clock_was_set_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump_s: float
+) -> None:
+    kept = Kept()
+    outbox, now = at(tmp_path, 7000.0, kept)
+    await outbox.send(OPENED)
+    pause(tmp_path)
+    began_s = time.time()
+    monkeypatch.setattr(time, "time", lambda: began_s + jump_s)
+    assert outbox.paused_since_s == pytest.approx(7000.0, abs=60.0)
+    now[0] = 7100.0
+    resume(tmp_path)
+    await outbox.send(progress(7101.0))
+    assert told(kept) == [(pytest.approx(7000.0, abs=60.0), 7100.0, PAUSED_BY_USER)]
 
 
 async def test_a_long_pause_is_told_of_while_it_lasts_without_a_hole(tmp_path: Path) -> None:

@@ -257,6 +257,23 @@ async def test_a_process_that_ends_by_itself_is_done_not_restarted(run_dir: Path
         assert all(event.kind == "ready" for event in world.events)
 
 
+async def test_what_is_done_is_started_again_where_memory_has_lost_what_it_held(
+    run_dir: Path, table: Any, tmp_path: Path
+) -> None:
+    table("memory", "loses_what_it_held")
+    table("video", "done_at_once")
+    async with supervised(run_dir) as world:
+        await world.supervisor.start("memory", "memory", OnFolder(path=str(tmp_path / "mark")))
+        await world.supervisor.start("video", "video", Serve())
+        await world.supervisor.until_over("video")
+        done = world.supervisor.pid("video")
+        (tmp_path / "mark").touch()
+        await world.until("restarted", "memory")
+        assert "the log was cut" in (await world.until("died", "memory")).text
+        while world.supervisor.pid("video") == done:
+            await anyio.sleep(0.02)
+
+
 async def test_a_process_deaf_to_stop_is_killed_in_the_end(run_dir: Path, table: Any) -> None:
     table("video", "ignores_stop")
     limits = SupervisorConfig(stop_deadline_s=0.5)
