@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from reasoning.answer.draft import Draft, claim, refusal
+from reasoning.answer.draft import Draft, claim
 from reasoning.answer.tell import TOLD, plural
 from reasoning.query.context import Context
 from reasoning.query.known import Known
-from reasoning.query.sightings import FRAMES_READ, at_once, is_asked, places_of, row_of, sightings, unplaced
+from reasoning.query.sightings import FRAMES_READ, at_once, is_asked, row_of, sightings
 from reasoning.understand.frame import Frame
-from runtime.language.lists import join, quote
 from runtime.language.numbers import counted, number_in_words
 from runtime.messages import FrameFacts
 from runtime.moments import Moments
@@ -31,8 +30,7 @@ async def count_things(frame: Frame, context: Context, moments: Moments, known: 
         least, o = min(shown, key=lambda pair: pair[0])
         told = f"{counted(least, name, plural(name))} at the least, at {moments.at(o.source, o.t0_s)}"
         return Draft((claim(told, o),), 0.6)
-    places = set(places_of(frame))
-    found = [s for s in await sightings(context) if (row := row_of(frame, s)) and not set(row.missing) - places]
+    found = [s for s in await sightings(context) if (row := row_of(frame, s)) and not row.missing]
     most, at_s, there = at_once(found)
     cites = [s.came for s in there]
     if name == "person" and not frame.colours and shown:
@@ -45,6 +43,4 @@ async def count_things(frame: Frame, context: Context, moments: Moments, known: 
     claims = [claim(f"{counted(most, name, plural(name))}{' at once' * (total > most)}, at {at}", *cites[:TOLD])]
     if total > most and not frame.extreme:
         claims.append(claim(f"{number_in_words(total)} in all came into view", found[0].came))
-    if unsure := await unplaced(frame, context):
-        return refusal(f"I cannot tell of {join(quote(word) for word in unsure)}", *claims)
     return Draft(tuple(claims), 0.8)

@@ -86,21 +86,6 @@ async def seen_rows(frame: Frame, context: Context) -> list[Row]:
     return rows + await _tagged(frame, context)
 
 
-async def unplaced(frame: Frame, context: Context) -> tuple[str, ...]:
-    """Words of the question for where something is that nothing seen answers for: "on the grass", "in the wide shot".
-    A thing that was seen itself, as the table that bottles stand on, is a place."""
-    if not (places := places_of(frame)):
-        return ()
-    seen = {s.name for s in await sightings(context)}
-    seen |= {tag for o in await context.scan("frame", limit=FRAMES_READ) for tag, _ in o.facts(FrameFacts).tags}
-    return tuple(w for w in places if not any(_is(name, thing) for thing in lexicon.THINGS.of(w) for name in seen))
-
-
-def places_of(frame: Frame) -> list[str]:
-    """The words of a question for a place that is no side of the picture."""
-    return [w for w in frame.of("place") if not lexicon.SIDES.of(w) and not lexicon.PICTURES.of(w)]
-
-
 def is_asked(frame: Frame, name: str) -> bool:
     """Whether a name that something was recognised by is the thing asked about."""
     return not frame.things or _is(name, frame.things[0])
