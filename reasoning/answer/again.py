@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reasoning.answer.draft import Claim, Draft, claim, one, refusal
+from reasoning.answer.draft import Claim, Draft, claim, refusal
 from reasoning.conversation import PastTurn
 from reasoning.understand.follow_up import Recalled
 from runtime.language.lists import join, quote, sentence
@@ -15,6 +15,7 @@ _PERCEIVED_BY = {"speech": "heard", "sound": "heard", "text": "read", "correctio
 QUOTED = ("speech", "text", "correction")
 TOLD = 3
 LONGEST = 160
+SURE = 0.9
 
 
 def answer_again(asked: Recalled, last: PastTurn, cites: Sequence[Observation], moments: Moments) -> Draft:
@@ -22,21 +23,22 @@ def answer_again(asked: Recalled, last: PastTurn, cites: Sequence[Observation], 
     if asked.what == "answer":
         return Draft((Claim(last.answer, tuple(cites)),), 1.0, last.abstained)
     if asked.what == "question":
-        return Draft((Claim(sentence(f"You asked: {quote(last.asked)}")),), 1.0)
+        return Draft((Claim(sentence(f"You asked: {quote(last.asked)}")),))
     if not cites:
         return refusal("I found nothing to go by for my last answer, so I can give neither a time nor a source")
+    first = next((o for o in cites if o.channel == "speech"), cites[0]) if asked.what == "who" else cites[0]
+    at = moments.at(first.source, first.t0_s)
     if asked.what == "when":
-        return one(f"that was at {moments.at(cites[0].source, cites[0].t0_s)}", *cites, confidence=0.9)
-    if asked.what == "who" and (said := [o for o in cites if o.channel == "speech"]):
-        at = moments.at(said[0].source, said[0].t0_s)
-        if speaker := said[0].facts(SpeechFacts).speaker:
-            return one(f"it was {speaker}, at {at}", *said[:1], confidence=0.9)
-        return refusal("I do not tell voices apart", claim(f"it was said at {at}", *said[:1]))
+        return Draft((claim(f"that was at {at}", *cites),), SURE)
+    if asked.what == "who" and first.channel == "speech":
+        if speaker := first.facts(SpeechFacts).speaker:
+            return Draft((claim(f"it was {speaker}, at {at}", first),), SURE)
+        return refusal("I do not tell voices apart", claim(f"it was said at {at}", first))
     told = [
         f"what I {_PERCEIVED_BY.get(o.channel, 'saw')} at {moments.at(o.source, o.t0_s)}{_content(o)}"
         for o in cites[:TOLD]
     ]
-    return Draft((claim(f"I go by {join(told)}", *cites[:TOLD]),), 0.9)
+    return Draft((claim(f"I go by {join(told)}", *cites[:TOLD]),), SURE)
 
 
 def _content(observation: Observation) -> str:

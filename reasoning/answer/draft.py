@@ -59,11 +59,6 @@ def claim(text: str, *cites: Observation) -> Claim:
     return Claim(sentence(text), unique(cites))
 
 
-def one(text: str, *cites: Observation, confidence: float) -> Draft:
-    """A draft of a single claim."""
-    return Draft((claim(text, *cites),), confidence)
-
-
 def refusal(text: str, *near: Claim, confidence: float = 0.0) -> Draft:
     """A draft that says it does not know, with what comes nearest after it."""
     return Draft((Claim(sentence(text)), *near), confidence, abstained=True)

@@ -31,8 +31,6 @@ BUSY_SHARE, BUSY_OF = 0.2, 0.5
 # A summary quotes so many sentences, of so many words each.
 QUOTED, QUOTED_WORDS = 3, 24
 TRANSCRIPT_LINES = 60
-# More of what moves and has no name is counted.
-MOVING_TOLD = 2
 LISTED = 4
 
 
@@ -76,7 +74,7 @@ async def _told(context: Context, moments: Moments) -> list[Claim]:
     return [
         *described,
         *_people([s for s in found if s.name in FIGURES], frames, moments),
-        *_things([s for s in found if s.name not in FIGURES], moments),
+        *_things([s for s in found if s.name not in FIGURES]),
         *_said(as_sentences(spoken, "speech")),
         *_written(written),
         *_heard(await context.spread("sound", limit=SPREAD)),
@@ -111,18 +109,13 @@ def _busiest(times_s: Sequence[float], span_s: float) -> tuple[float, float] | N
     return (best, best + window_s) if count >= BUSY_OF * len(times_s) else None
 
 
-def _things(found: Sequence[Sighting], moments: Moments) -> list[Claim]:
+def _things(found: Sequence[Sighting]) -> list[Claim]:
     named = Counter(s.name for s in found if s.name != UNKNOWN)
     first = {s.name: s.came for s in reversed(found)}
-    if named:
-        told = [counted(count, name, plural(name)) for name, count in named.items()][:LISTED]
-        return [claim(join(told), *(first[name] for name in list(named)[:LISTED]))]
-    if not found:
-        return []
-    if len(found) > MOVING_TOLD:
-        return [claim(f"{counted(len(found), 'moving thing', 'moving things')} I have no name for", found[0].came)]
-    told = [f"{s.came.text} at {moments.at(s.came.source, s.t0_s)}" for s in found]
-    return [claim(join(told), *(s.came for s in found))]
+    told = [counted(count, name, plural(name)) for name, count in named.items()][:LISTED]
+    if found and not named:
+        told = [f"{counted(len(found), 'moving thing', 'moving things')} I have no name for"]
+    return [claim(join(told), *[first[name] for name in named or first][:LISTED])] if told else []
 
 
 def _said(parted: Sequence[Sentence]) -> list[Claim]:
@@ -154,9 +147,8 @@ def _described(derived: Sequence[Observation]) -> list[Claim]:
 
 def _written(written: Sequence[Observation]) -> list[Claim]:
     seen = {o.text: o for o in reversed(written)}  # when it was read first
-    longest = sorted(
-        sorted(seen.values(), key=lambda o: (-min(40, len(o.text)), o.t0_s))[:QUOTED], key=lambda o: o.t0_s
-    )
+    longest = sorted(seen.values(), key=lambda o: (-min(40, len(o.text)), o.t0_s, o.id))[:QUOTED]
+    longest.sort(key=lambda o: (o.t0_s, o.id))
     if not longest:
         return []
     told = join(quote(_shortened(o.text.replace(" / ", " "))) for o in longest)
@@ -176,11 +168,8 @@ def _pictures(frames: Sequence[Observation], is_told: bool) -> list[Claim]:
     if cuts and len(frames) < 2 * SPREAD:  # of those read here and there no number can be told
         times = "once" if len(cuts) == 1 else f"{number_in_words(len(cuts))} times"
         return [claim(f"the picture changes {times}", *cuts[:2])]
-    return (
-        [claim("the picture hardly changes, and nothing is said or written", frames[0])]
-        if frames and not is_told
-        else []
-    )
+    still = [claim("the picture hardly changes, and nothing is said or written", o) for o in frames[:1]]
+    return [] if is_told else still
 
 
 def _shortened(text: str) -> str:

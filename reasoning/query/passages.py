@@ -40,8 +40,7 @@ BESIDE_S = 6.0
 LENT = 0.5
 # Nobody reads a longer quotation as one.
 QUOTE_WORDS = 45
-# How much weighs what a question asks for: a value of its type, the channel it points to, its side, which of several.
-TYPED = 0.2
+# How much weighs what a question points to: a channel, a side, the noun it asks for, which of several.
 OTHER_CHANNEL = 0.85
 SIDE_SHARE, HEAD_SHARE, ORDER_SHARE = 0.1, 0.1, 0.25
 # What a sentence begins with is what it tells something of.
@@ -144,7 +143,7 @@ async def _gather(frame: Frame, context: Context, channels: tuple[Channel, ...])
 def _weigh(frame: Frame, parted: list[Sentence], channel: Channel, channels: Sequence[Channel]) -> Iterator[Row]:
     names = names_of(frame)
     telling = {name for name in names if stem(name) not in lexicon.LIGHT_VERBS} or set(names)
-    heads = frame.of("head") if names else frame.of("head", "speaker")  # "what does the second law say?"
+    heads = () if names else frame.of("head", "speaker")  # "what does the second law say?"
     asked = words(frame.text)
     texts = [Text(s.text, compact=channel == "text") for s in parted]
     values = [value_in(frame.expects, _lines(s, channel), asked) for s in parted]
@@ -169,7 +168,7 @@ def _weigh(frame: Frame, parted: list[Sentence], channel: Channel, channels: Seq
         beside = cover(heads, texts[i]).share
         score = share * (IS_QUESTION if is_question and joined is None else 1.0)
         score *= 1.0 if not frame.channels or channel in frame.channels[:1] else OTHER_CHANNEL
-        score += TYPED * bool(value) + HEAD_SHARE * beside
+        score += HEAD_SHARE * beside
         score += FIRST_SHARE * bool(own.places and own.places[0] <= FIRST_WORDS)
         score += SIZE_SHARE * looks.get(sentence.observations[0].id, 0.0)
         score += SIDE_SHARE * bool(set(frame.sides) & set(sentence.observations[0].facts(TextFacts).region.split()))

@@ -10,7 +10,7 @@ import anyio.to_thread
 import msgspec
 import pytest
 
-from reasoning.answer.draft import Claim, Draft, one
+from reasoning.answer.draft import Claim, Draft
 from reasoning.answer.told import UNSUPPORTED
 from reasoning.backends import Verdict
 from reasoning.query.context import Context
@@ -483,7 +483,7 @@ async def test_a_turn_under_way_when_something_is_erased_is_given_up_and_its_con
 
 async def test_a_follow_up_leans_on_the_question_before_an_order_and_not_on_the_order() -> None:
     async def orders(text: str, conversation: str) -> Draft | None:
-        return one("I will tell you", confidence=1.0) if text.startswith("Tell me when") else None
+        return Draft((Claim("I will tell you."),)) if text.startswith("Tell me when") else None
 
     memory = ListedMemory(MORNING, LIGHT)
     async with anyio.create_task_group() as tasks:
