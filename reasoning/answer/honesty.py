@@ -16,7 +16,7 @@ from msgspec import Struct
 from reasoning.query.known import Known
 from reasoning.query.plan import Matter, recognisable, step
 from reasoning.query.rows import IN_WORDS, Row
-from reasoning.query.sightings import is_asked, name_of
+from reasoning.query.sightings import is_asked
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
 from runtime.language.normalise import words
@@ -82,10 +82,9 @@ def _says_more(frame: Frame, row: Row) -> bool:
     became of it, or what stood beside it."""
     if row.kind != "seen" or frame.reduce != "value" or not frame.things or frame.expects not in _OPEN:
         return True
-    name = name_of(row.observation)
     if frame.predicate == "happen":
         return row.observation.text.split(",")[0].count(" leaves ") > 0  # and is not only lost sight of
-    return frame.predicate in _SEEN_HOW or bool(name and not is_asked(frame, name))
+    return frame.predicate in _SEEN_HOW or not is_asked(frame, row.value)
 
 
 # What is asked where anything might be the answer; and what a sighting tells of the thing that is asked about.

@@ -44,7 +44,7 @@ def _is_unsure(frame: Frame, outcome: Outcome) -> bool:
     """Whether one colour or one thing is asked for, and more than one fits."""
     if outcome.matter == "words" or frame.expects not in ("colour", "kind"):
         return False
-    found = {row.value or name_of(row.observation) for row in outcome.rows}
+    found = {row.value for row in outcome.rows}
     return len(found) > 1 and not any(map(is_plural, frame.of("subject", "head")))
 
 
@@ -170,7 +170,7 @@ def _which(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
     """The colour, or the thing of a kind, that is asked for: each that fits, with the first that has it."""
     fitting: dict[str, Row] = {}
     for row in outcome.rows:
-        fitting.setdefault(row.value or with_article(name_of(row.observation) or row.told), row)
+        fitting.setdefault(with_article(row.value) if frame.expects == "kind" else row.value, row)
     named = list(fitting.items())[:TOLD]
     told = join(f"{name} at {at(row, moments)}" for name, row in named)
     if len(named) == 1:

@@ -29,7 +29,7 @@ class Row(Struct, frozen=True):
     covered   the words of the question it answers for, ``missing`` those it does not; ``coverage`` is the share of
               them by how surely each was found, 0..1.
     beside    the share, 0..1, of the words that only help to find it ("which product is *announced*").
-    score     orders rows. ``value`` is one of the type asked for, "" where none is in it.
+    score     orders rows. ``value`` is one of the type asked for, or the name of what was seen; "" where none is in it.
     """
 
     cites: tuple[Observation, ...]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 
 from msgspec import Struct
 
@@ -43,6 +42,11 @@ class Sighting(Struct, frozen=True):
     @property
     def t0_s(self) -> float:
         return self.came.t0_s
+
+    @property
+    def told(self) -> str:
+        """What is told of its coming; of a tag, that it is there."""
+        return self.came.text if self.came.channel == "object" else f"{with_article(self.name)} is in the picture"
 
 
 def name_of(o: Observation) -> str:
@@ -82,8 +86,19 @@ async def seen_rows(frame: Frame, context: Context) -> list[Row]:
     found = await sightings(context)
     if frame.reduce == "exists" and at_once([s for s in found if is_asked(frame, s.name)])[0] < frame.ordinal:
         return []  # no third is known where no more than two were there at once
-    rows = [row for s in found if (row := row_of(frame, s)) is not None]
-    return rows + await _tagged(frame, context)
+    return [row for s in (*found, *await _tags(frame, context)) if (row := row_of(frame, s)) is not None]
+
+
+async def _tags(frame: Frame, context: Context) -> list[Sighting]:
+    """What is asked for, where pictures begin to be tagged with it."""
+    found: list[Sighting] = []
+    last_s: dict[tuple[str, str], float] = {}
+    for o in await context.scan("frame", limit=FRAMES_READ) if frame.things else ():
+        for tag in (tag for tag, _ in o.facts(FrameFacts).tags if is_asked(frame, tag)):
+            if o.t0_s - last_s.get((o.source, tag), -math.inf) > TAG_AWAY_S:
+                found.append(Sighting(tag, o, o.t1_s))
+            last_s[o.source, tag] = o.t0_s
+    return found
 
 
 def is_asked(frame: Frame, name: str) -> bool:
@@ -113,11 +128,11 @@ def row_of(frame: Frame, s: Sighting) -> Row | None:
     """A sighting as evidence; None where it is of something else."""
     on = s.came.facts(ObjectFacts).on
     if not is_asked(frame, s.name):
-        if not on or frame.reduce != "value" or not is_asked(frame, on):
+        if not on or frame.reduce != "value" or not is_asked(frame, on):  # else it is asked what is on it
             return None
-        return row_for(frame.of("subject", "predicate", "place"), bool, (s.came,), s.came.text, "seen")  # what is on it
+        return row_for(frame.of("subject", "predicate", "place"), bool, (s.came,), s.told, "seen", value=s.name)
     event = s.left if frame.predicate in ("leave", "happen") and s.left is not None else s.came
-    told = event.text
+    told = s.told if event is s.came else event.text
     if event is s.left and (was := _stood(s)) and was not in words(told):
         told = f"{told} (it was at the {was})"
     return row_for(
@@ -126,6 +141,7 @@ def row_of(frame: Frame, s: Sighting) -> Row | None:
         (event,) if s.left is None or event is s.came else (event, s.came),
         told,
         "seen",
+        value=s.name,
         until_s=s.until_s if frame.expects == "duration" else None,
     )
 
@@ -146,7 +162,7 @@ def _answers(frame: Frame, s: Sighting, event: Observation, word: str) -> bool:
         return bool(on and any(_is(on, name) for name in named)) or (
             bool(lexicon.SIDES.of(word)) and tells(s, event, word)
         )
-    if word in lexicon.SPECIFIC and frame.reduce in ("exists", "count") and word not in words(s.came.text):
+    if word in lexicon.SPECIFIC and frame.reduce in ("exists", "count") and word not in words(s.told):
         return False
     if colour and "colour" in roles:
         part = next(iter(lexicon.CLOTHES.of(frame.text)), "")
@@ -168,7 +184,7 @@ def tells(s: Sighting, event: Observation, word: str) -> bool:
         return any(side in words(f"{of.place} {of.side}") for side in sides for of in facts)
     if number_value(word) is not None:
         return False  # "one of two bottles in view" is one bottle
-    return Text(f"{event.text} {s.came.text}").find(word)[0] >= SURE
+    return Text(s.told if event is s.came else f"{event.text} {s.told}").find(word)[0] >= SURE
 
 
 def _does(s: Sighting, frame: Frame) -> bool:
@@ -182,27 +198,3 @@ def _does(s: Sighting, frame: Frame) -> bool:
     if predicate in ("pass", "move"):
         return bool(s.came.facts(ObjectFacts).direction) or s.left is not None
     return predicate in ("enter", "stay", "") or (predicate == "wear" and bool(worn(s.came)))
-
-
-async def _tagged(frame: Frame, context: Context) -> list[Row]:
-    """When pictures begin to be tagged with a thing that is asked for."""
-    rows: list[Row] = []
-    wanted = frame.of("subject", "predicate", "colour")
-    last_s: dict[tuple[str, str], float] = {}
-    for o in await context.scan("frame", limit=FRAMES_READ) if frame.things else ():
-        for tag, score in o.facts(FrameFacts).tags:
-            if not is_asked(frame, tag):
-                continue
-            if o.t0_s - last_s.get((o.source, tag), -math.inf) > TAG_AWAY_S:
-                told = f"{with_article(tag)} is in the picture"
-                rows.append(row_for(wanted, partial(_tag_answers, frame, o, tag), (o,), told, "seen", sure=score))
-            last_s[o.source, tag] = o.t0_s
-    return rows
-
-
-def _tag_answers(frame: Frame, o: Observation, tag: str, word: str) -> bool:
-    if any(lexicon.is_thing(tag, name) for name in lexicon.THINGS.of(word)):
-        return True
-    if word in frame.of("predicate") and frame.predicate in ("enter", "stay", ""):
-        return True
-    return Text(f"{tag} {' '.join(lexicon.colours_in(o.text))}").find(word)[0] >= SURE
