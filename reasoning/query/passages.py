@@ -13,10 +13,10 @@ from itertools import groupby, pairwise
 import msgspec
 from msgspec import Struct
 
-from reasoning.query.captions import caption_places, captioned, spelled
 from reasoning.query.context import Context
 from reasoning.query.on_screen import SIZE_SHARE, grown, last_shown, looks_of, shown_in
 from reasoning.query.rows import Covered, Kind, Row, best_first, cover, unique
+from reasoning.query.spelled import spelled
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
 from runtime.language.match import Text
@@ -32,8 +32,6 @@ NEIGHBOURS_OF = 12
 NEIGHBOURS_S = 12.0
 # A pause this long parts two sentences, whatever their punctuation.
 PAUSE_S = 2.0
-# Where a recogniser writes no ends of sentences, hardly any pause is within one.
-UNPUNCTUATED_PAUSE_S = 0.4
 # Sentences this close may be told together.
 BESIDE_S = 6.0
 # How much the words beside a value count, where it stands in a sentence that has none of them.
@@ -76,8 +74,7 @@ async def passages(frame: Frame, context: Context, channels: Sequence[Channel]) 
     for (_, channel), group in groupby(in_tracks, key=lambda o: (o.source, o.channel)):
         parted = as_sentences(list(group), channel)
         rows += _weigh(frame, parted, channel, channels)
-    places = caption_places(gathered)
-    rows = [spelled(captioned(row, gathered, places), gathered) for row in best_first(rows)[:RECALLED]]
+    rows = [spelled(row, gathered) for row in best_first(rows)[:RECALLED]]
     rows = best_first({(row.told, row.observation.source): row for row in reversed(rows)}.values())
     if rows and rows[0].kind == "read" and (frame.reduce in ("first", "last") or frame.expects == "duration"):
         until = await last_shown(context, rows[0].observation)
@@ -117,9 +114,8 @@ def _goes_on(before: Sentence, o: Observation, part: str) -> bool:
     """Whether an utterance goes on with the sentence before it: no end, no capital, hardly a pause between them."""
     if before.text.rstrip("\"'”").endswith((".", "?", "!", "…")) or part[:1].isupper():
         return False
-    pause_s = PAUSE_S if before.text[:1].isupper() else UNPUNCTUATED_PAUSE_S
     is_short = len(before.text.split()) + len(part.split()) <= QUOTE_WORDS
-    return is_short and o.t0_s - before.observations[-1].t1_s < pause_s
+    return is_short and o.t0_s - before.observations[-1].t1_s < PAUSE_S
 
 
 async def _gather(frame: Frame, context: Context, channels: tuple[Channel, ...]) -> list[Observation]:

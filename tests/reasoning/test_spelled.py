@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from reasoning.query.captions import spelled
 from reasoning.query.rows import Row
+from reasoning.query.spelled import spelled
 from runtime.messages import Observation
 from tests.fixtures.extracting import answer, cited
 from tests.fixtures.listed_memory import EMBEDDED, ListedMemory, recording, said, written
