@@ -32,6 +32,8 @@ NEIGHBOURS_OF = 12
 NEIGHBOURS_S = 12.0
 # A pause this long parts two sentences, whatever their punctuation.
 PAUSE_S = 2.0
+# Where a recogniser writes no ends of sentences, hardly any pause is within one.
+UNPUNCTUATED_PAUSE_S = 0.4
 # Sentences this close may be told together.
 BESIDE_S = 6.0
 # How much the words beside a value count, where it stands in a sentence that has none of them.
@@ -114,8 +116,9 @@ def _goes_on(before: Sentence, o: Observation, part: str) -> bool:
     """Whether an utterance goes on with the sentence before it: no end, no capital, hardly a pause between them."""
     if before.text.rstrip("\"'”").endswith((".", "?", "!", "…")) or part[:1].isupper():
         return False
+    pause_s = PAUSE_S if before.text[:1].isupper() else UNPUNCTUATED_PAUSE_S
     is_short = len(before.text.split()) + len(part.split()) <= QUOTE_WORDS
-    return is_short and o.t0_s - before.observations[-1].t1_s < PAUSE_S
+    return is_short and o.t0_s - before.observations[-1].t1_s < pause_s
 
 
 async def _gather(frame: Frame, context: Context, channels: tuple[Channel, ...]) -> list[Observation]:
