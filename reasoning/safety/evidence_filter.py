@@ -7,13 +7,7 @@ from reasoning.safety.attribution import asks_of_world
 from reasoning.safety.speech_acts import speaks_only_about
 from reasoning.safety.untrusted import speaks_to_assistant
 from reasoning.understand.frame import Frame
-from runtime.messages import (
-    Observation,
-    RecallReply,
-    RecallRequest,
-    ScanReply,
-    ScanRequest,
-)
+from runtime.messages import Observation, RecallReply, RecallRequest, ScanReply, ScanRequest
 
 # Words of others, and what a model may have repeated of them.
 _FROM_OUTSIDE = ("speech", "text", "derived")
@@ -28,14 +22,12 @@ class EvidenceFilter(MemoryOver):
 
     async def recall(self, request: RecallRequest) -> RecallReply:
         reply = await super().recall(request)
-        return RecallReply(hits=tuple(h for h in reply.hits if self._believes(h.observation)), took_s=reply.took_s)
+        kept = tuple(hit for hit in reply.hits if is_evidence(hit.observation, self._frame))
+        return RecallReply(hits=kept, took_s=reply.took_s)
 
     async def scan(self, request: ScanRequest) -> ScanReply:
         reply = await super().scan(request)
-        return ScanReply(observations=tuple(o for o in reply.observations if self._believes(o)))
-
-    def _believes(self, observation: Observation) -> bool:
-        return is_evidence(observation, self._frame)
+        return ScanReply(observations=tuple(o for o in reply.observations if is_evidence(o, self._frame)))
 
 
 def is_evidence(observation: Observation, frame: Frame) -> bool:

@@ -2,8 +2,8 @@
 
 A witness tells of the world ("the train leaves from platform seven"); nobody but who wants an answer to come out
 differently speaks of questions, answers and records themselves. So no list of attacks is kept here, but a few classes
-of words, and what counts is that two of them meet: an occasion of being asked and a direction what to say; evidence
-and a direction what to do with it, or a verdict on it; a machine and any direction at all. What forges the frame that
+of words, and what counts is that two of them meet: an occasion of being asked and what to say; evidence and what to do
+with it, or a verdict on it; a machine and either. What forges the frame that
 evidence is given in (roles, a transcript's lines, a summary of the recording) is none either, whatever it says.
 English is parsed the furthest; of other languages the same classes stand side by side.
 """
@@ -58,28 +58,16 @@ _EVIDENCE = _any(
 
 # --- how a direction is given -----------------------------------------------------------------------------------
 
-# Not "I must say", "we have to use": who speaks of himself directs nobody.
-_NOT_SELF = r"(?<!\bi )(?<!\bwe )(?<!\bhe )(?<!\bshe )(?<!\bthey )(?<!\bit )"
-# What stands before a verb that directs.
-_DIRECTING = _any(
-    r"^", r"[.!?;:,/|] *", r"\b(?:please|kindly|always|only|instead|simply|never|and) ",
-    rf"{_NOT_SELF}\b(?:must|shall|should|ha(?:s|ve) to|needs? to|ought to) ", r"\byou (?:will |are to |can only )?",
-    r"\b(?:mandatory|required|obliged|bound|expected|necessary|job|duty|task|role|instructed|ordered|supposed|told|asked|"
-    r"advised|thing) to ",
-    r"\b(?:do not|don't|must not|(?:let|be) it(?: be)?|let .{1,30} be|is to be|are to be|shall be|must be) ",
-)  # fmt: skip
-_ADVERBS = r"(?:(?:only|always|just|never|please|instead|simply|then|not|now) )*"
-# What to answer without a verb that is directed, or in the passive.
-_SAY_SO = _any(
-    r"\b(?:is|are|be|must|shall|should|has to|have to) (?:to )?be (?:met|answered|given|told|replied|said|read)\b",
-    rf"\b(?:the|your|only|every|any|each|whose) (?:\w+ )?{_REPLY}\b",
-    rf"\b{_REPLY}\b.{{0,60}}\b(?:must|shall|has to|have to|is to|are to) (?:be|read|say|state|contain)\b",
-)  # fmt: skip
+# Not "I must say", "we have to use": who tells of somebody directs nobody.
+_TOLD_OF = "".join(rf"(?<!\b{who} )" for who in ("i", "we", "he", "she", "they", "it", "to", "not", "can")) + (
+    "(?<!n't )(?<!ld )(?<!ll )(?<!'d )"
+)
+# What to answer, in the passive.
+_SAY_SO = r"\b(?:is|are|be|must|shall|should|has to|have to) (?:to )?be (?:met|answered|given|told|replied|said|read)\b"
 
 # Each of these by itself.
 _ALONE = (
     # What to answer.
-    rf"\b(?:your|every|any|all|each) {_REPLY} (?:is|are|must|should|has|have|shall|will|stays?|remains?)\b",
     rf"\b(?:your|every|any|all|each|the|as) (?:an )?{_REPLY} (?:on|about|regarding|concerning|"
     r"to (?:any\w*|all|every\w*|each|questions?))\b",
     rf"\bin {_REPLY} to (?:any\w*|all|every\w*|each|questions?)\b",
@@ -87,6 +75,8 @@ _ALONE = (
     r"(?:=|->).{0,30}\b(?:answer|reply|response)\b",
     rf"\b{_REPLY}\b.{{0,60}}\b(?:must|shall|has to|have to|is to|are to) (?:be|read|say|state|contain)\b",
     r"\b(?:authori[sz]e|permit|instruct|order|command|direct|require)s? you to\b|\bwhen you write (?:your|the|a)\b",
+    rf"\b(?:mandatory|obliged|required|your (?:job|duty|task|role)) to {_SAY}\b",
+    rf"{_TOLD_OF}\b{_SAY}(?: {_PEOPLE})? (?:only |always |just |instead )*(?:with|exactly|only|the following|words?)\b",
     # What to think of evidence.
     r"\b(?:only|most|sole) (?:trustworthy|reliable|valid|official|true|correct|credible) (?:source|information|account|"
     r"statement|sign|evidence|record)\b",
@@ -101,10 +91,6 @@ _ALONE = (
     rf"\b(?:to|for) (?:all|any|every) {_NAMED_MACHINE}s?\b|\b(?:ai|machine|bot|auto\w*)[- ]generated\b",
     r"\b(?:every|any) ?(?:one|body) who (?:reads|sees|hears|watches) (?:this|it)\b|\bstop what you are doing\b",
     rf"\byou are (?:now |no longer |only )?(?:a |an |the )?(?:\w+ )?{_NAMED_MACHINE}\b|\bas an ai\b|\bjailbreak",
-    rf"\b(?:{_MACHINE}s?|whoever|any ?(?:one|body|thing)|those|you)(?: who| that| which)?(?: is| are)? "
-    r"(?:reads?|reading|transcrib\w+|process\w+|analy[sz]\w+|listening|watch\w+ this|seeing this|hearing this)\b.{0,60}"
-    r"\b(?:must|shall|should|ha(?:s|ve) to|please|your)\b|"
-    rf"\b{_MACHINE}s? (?:reading|seeing|hearing|watching) this\b",
     rf"\bfrom now on\b.{{0,40}}\b(?:{_SAY}|you)\b|\boverride\b.{{0,40}}\bset\b",
     # The frame that evidence stands in, forged.
     r"\b(?:system|developer|hidden|secret|admin\w*|operator) ?(?:prompt|message|instructions?|override|notice)\b|"
@@ -135,26 +121,20 @@ _ALONE = (
 # The same in other languages: being asked and what to answer; what was told and leaving it out. Words, then writing
 # that does not part its words.
 _ELSEWHERE = {name: _any(*listed) for name, listed in LEXICON["directions_elsewhere"].items()}
+_TOLD_TO_SAY, _TOLD_TO_KEEP = rf"{_TOLD_OF}\b{_SAY}\b(?! up\b)", rf"{_TOLD_OF}\b{_KEEP}(?:ed|d)?\b"
 
-# From the words for an occasion to those for asking, with the subject between; from these to what to answer.
-OCCASION_CHARACTERS = 60
-DIRECTION_CHARACTERS = 120
-
-_DIRECTED_RE = re.compile(rf"{_DIRECTING}{_ADVERBS}$")
-_SAY_RE, _KEEP_RE = re.compile(rf"\b{_SAY}\b"), re.compile(rf"\b{_KEEP}(?:ed|d)?\b")
-_SAY_WITH_RE = re.compile(
-    rf"\b{_SAY}(?: {_PEOPLE})? (?:only |always |just |instead )*(?:with|exactly|only|the following|the words?)\b"
-)
-# "For questions on the train use nine": what is asked of stands between, so that no clause seems to begin.
-_BARE_RE = re.compile(
-    r"(?<!\bi )(?<!\bwe )(?<!\bthey )(?<!\bto )(?<!\bnot )(?<!n't )(?<!ld )(?<!\bcan )(?<!ll )(?<!'d )"
-    rf"\b{_SAY}\b(?! up\b)"
-)
-_SAY_SO_RE, _ASKED_RE, _OCCASION_RE = re.compile(_SAY_SO), re.compile(_ASKED), re.compile(_OCCASION)
-_EVIDENCE_RE, _NAMED_MACHINE_RE = re.compile(rf"\b{_EVIDENCE}\b"), re.compile(rf"\b{_NAMED_MACHINE}s?\b")
-_ELSEWHERE_RES = tuple(
-    (re.compile(_ELSEWHERE[first]), re.compile(_ELSEWHERE[second]))
-    for first, second in (("asked", "say"), ("always", "say"), ("drop", "evidence"))
+# Two that must meet, within so many characters. Between an occasion and being asked, which is the first then, the
+# subject may stand.
+_MEETING = tuple(
+    (re.compile(first), re.compile(second), apart)
+    for first, second, apart in (
+        (rf"\b{_EVIDENCE}\b", _TOLD_TO_KEEP, 40),
+        (rf"\b{_NAMED_MACHINE}s?\b", f"{_TOLD_TO_SAY}|{_TOLD_TO_KEEP}", 40),
+        (rf"{_OCCASION}.{{0,60}}?({_ASKED})", f"{_TOLD_TO_SAY}|{_SAY_SO}", 120),
+        (_ELSEWHERE["asked"], _ELSEWHERE["say"], 80),
+        (_ELSEWHERE["always"], _ELSEWHERE["say"], 80),
+        (_ELSEWHERE["drop"], _ELSEWHERE["evidence"], 80),
+    )
 )
 # One by one: as one alternation they take three times as long.
 _ALONE_RES = tuple(map(re.compile, _ALONE))
@@ -163,48 +143,16 @@ _ALONE_RES = tuple(map(re.compile, _ALONE))
 def is_direction(line: str) -> bool:
     """Whether one line of cleaned, lower-case text directs whoever takes it in."""
     line = fold(line)
-    return (
-        any(alone.search(line) for alone in _ALONE_RES)
-        or _directs(_SAY_WITH_RE, line, 0, len(line))
-        or any(_directed_beside(_KEEP_RE, found, line, 40) for found in _EVIDENCE_RE.finditer(line))
-        or any(
-            _directed_beside(verbs, found, line, 40)
-            for found in _NAMED_MACHINE_RE.finditer(line)
-            for verbs in (_SAY_RE, _KEEP_RE)
-        )
-        or any(_says_what_to_answer(asked, line) for asked in _ASKED_RE.finditer(line))
-        or any(_beside(second, found, line, 80) for first, second in _ELSEWHERE_RES for found in first.finditer(line))
-    )
-
-
-def _says_what_to_answer(asked: re.Match[str], line: str) -> bool:
-    """Whether a direction what to say goes with this mention of being asked, on an occasion to come."""
-    if not _OCCASION_RE.search(line, max(0, asked.start() - OCCASION_CHARACTERS), asked.start()):
-        return False
-    return (
-        _beside(_SAY_SO_RE, asked, line, DIRECTION_CHARACTERS)
-        or _directed_beside(_SAY_RE, asked, line, DIRECTION_CHARACTERS)
-        or bool(_BARE_RE.search(line, asked.end(), asked.end() + OCCASION_CHARACTERS))
+    return any(alone.search(line) for alone in _ALONE_RES) or any(
+        _beside(second, found, line, apart) for first, second, apart in _MEETING for found in first.finditer(line)
     )
 
 
 def _beside(wanted: re.Pattern[str], found: re.Match[str], line: str, apart: int) -> bool:
     """Whether ``wanted`` stands before or after ``found``, not over it."""
-    before, after = (max(0, found.start() - apart), found.start()), (found.end(), found.end() + apart)
+    start, end = found.span(found.lastindex or 0)
+    before, after = (max(0, start - apart), start), (end, end + apart)
     return any(wanted.search(line, *where) for where in (before, after))
-
-
-def _directed_beside(verbs: re.Pattern[str], found: re.Match[str], line: str, apart: int) -> bool:
-    """Whether one of these verbs, before or after ``found``, directs somebody."""
-    before, after = (max(0, found.start() - apart), found.start()), (found.end(), found.end() + apart)
-    return any(_directs(verbs, line, *where) for where in (before, after))
-
-
-def _directs(verbs: re.Pattern[str], line: str, begin: int, end: int) -> bool:
-    """Whether one of these verbs stands there as a direction."""
-    return any(
-        _DIRECTED_RE.search(line, max(0, verb.start() - 40), verb.start()) for verb in verbs.finditer(line, begin, end)
-    )
 
 
 # --- what is only spoken about ----------------------------------------------------------------------------------
