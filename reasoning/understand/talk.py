@@ -29,15 +29,16 @@ ERASING = (
     "I erase by command only, since nothing brings it back: /forget --last 10m, or --text WORDS, in the chat, or "
     f"`{program.name()} forget` beside it. It shows first what would go."
 )
+# Of several that are said at once the first of these is answered.
 _REPLIES = {
-    "thanks": "You are welcome.",
-    "all right": "All right.",
-    "hello": f"Hello. {WHAT_I_DO}",
-    "well": "All is well here. Ask me about anything I saw, heard or read.",
-    "bye": "Goodbye. What I remember stays.",
     "self": WHAT_I_DO,
+    "well": "All is well here. Ask me about anything I saw, heard or read.",
+    "thanks": "You are welcome.",
+    "hello": f"Hello. {WHAT_I_DO}",
+    "bye": "Goodbye. What I remember stays.",
     "no": 'Then tell me what is right, as in "no, that was Anna", and I will go by that.',
 }
+ALL_RIGHT = "All right."
 _ERASES = frozenset(map(stem, ("forget", "erase", "delete", "wipe")))
 NOTHING = 'I did not catch a question in that. Ask in words, or say "help".'
 LONGEST = 200
@@ -50,37 +51,32 @@ def small_talk(text: str) -> Draft | None:
     """The reply to what is no question about anything perceived; None to a question, a correction or an order."""
     if not any(c.isalnum() for c in text):
         return Draft((Claim(NOTHING),))
-    said = [stem(word) for word in words(plain_text(text[:LONGEST]))]
-    while said and said[0] in ("pleas", "can", "could", "you") and len(said) > 1:
+    if len(text) > LONGEST:
+        return None
+    said = [stem(word) for word in words(plain_text(text))]
+    while said[0] in ("pleas", "can", "could", "you") and len(said) > 1:
         said = said[1:]
-    if said and said[0] in _ERASES and len(text) < LONGEST and not text.rstrip().endswith("?"):
+    if said[0] in _ERASES and not text.rstrip().endswith("?"):
         return Draft((Claim(ERASING),))
     parts = list(lexicon.TALK.find(said))
-    if not parts or len(text) > LONGEST or sum(part.length for part in parts) < len(said):
+    if not parts or sum(part.length for part in parts) < len(said):
         return None
-    kinds = [part.value for part in parts]
-    chosen = next((kind for kind in ("self", "well", "thanks", "hello", "bye", "no") if kind in kinds), "all right")
-    return Draft((Claim(_REPLIES[chosen]),))
+    kinds = {part.value for part in parts}
+    return Draft((Claim(next((reply for kind, reply in _REPLIES.items() if kind in kinds), ALL_RIGHT)),))
 
 
 def foreign_language(text: str) -> str:
     """The language of ``text`` where that is not English: its English name, `OTHER` where it has none here, else ""."""
     letters = [c for c in text[:2000] if c.isalpha()]
-    other = [c for c in letters if not unicodedata.name(c, "").startswith("LATIN")]
-    said = [token for token in text[:2000].lower().replace("?", " ").replace("¿", " ").split() if token]
-    if len(other) > 0.6 * len(letters):
-        found = {
-            name: sum(sign in text for sign in entry["words"].split()) for name, entry in lexicon.LANGUAGES.items()
-        }
-        name = max(found, key=lambda n: found[n])
-        if len(said) > 1 or len(other) > 4:
-            return name if found[name] else OTHER if not _is_english(said) else ""
-        return ""
-    signs = {
-        name: [word for word in said if word.strip(".,!¡;:") in entry["words"].split()]
+    is_latin = sum(unicodedata.name(c, "").startswith("LATIN") for c in letters) >= 0.4 * len(letters)
+    said = [word.strip("¿?.,!¡;:") for word in text[:2000].lower().split()]
+    signs = {  # writing that is not Latin may not part its words
+        name: [word for word in entry["words"].split() if word in (said if is_latin else text)]
         for name, entry in lexicon.LANGUAGES.items()
     }
     name = max(signs, key=lambda n: len(signs[n]))
+    if not is_latin:
+        return name if signs[name] else OTHER if len(letters) > 4 else ""
     plain = [word for word in signs[name] if fold(word) not in lexicon.STOP_WORDS]
     english = sum(word in lexicon.STOP_WORDS and word not in signs[name] for word in said)
     return name if len(plain) >= SIGNS and len(signs[name]) > english else ""
@@ -101,7 +97,3 @@ def without_function_words(asked: Sequence[str], language: str) -> tuple[str, ..
     entry = lexicon.LANGUAGES.get(language, {"words": ""})
     known = {fold(word) for word in entry["words"].split()}
     return tuple(word for word in asked if fold(word) not in known)
-
-
-def _is_english(said: Sequence[str]) -> bool:
-    return any(word in lexicon.STOP_WORDS for word in said)
