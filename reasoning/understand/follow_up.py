@@ -7,7 +7,6 @@ back as None.
 
 from __future__ import annotations
 
-import re
 from typing import Literal
 
 import msgspec
@@ -21,7 +20,7 @@ from runtime.language import lexicon
 from runtime.language.clock_words import Bound
 from runtime.language.lists import quote
 from runtime.language.normalise import words
-from runtime.language.stem import is_plural, stem
+from runtime.language.stem import stem
 from runtime.language.times import TimeWords
 from runtime.named_sources import Scope
 
@@ -29,14 +28,12 @@ from runtime.named_sources import Scope
 ASIDE_S = 0.001
 # A list goes on after so many.
 STEP = 4
+# Characters of the questions before that are repeated with one that leans on them.
+LONGEST = 200
 _PRONOUNS = frozenset("it that this they them those these he she him her there one ones".split())
 _LEADS = frozenset("and but so then well ok okay also please hm no not actually sorry".split())
 _ABOUT = frozenset("what how about the same for with is it in".split())
 _ONE = ("one", "ones")
-# Verbs that agree with what they are of.
-_AGREES = {"is": "are", "are": "is", "was": "were", "were": "was", "does": "do", "do": "does", "has": "have",
-           "have": "has"}  # fmt: skip
-_AGREE = re.compile(rf"\b(?:{'|'.join(_AGREES)})\b", re.IGNORECASE)
 
 
 class Recalled(Struct, frozen=True):
@@ -106,6 +103,12 @@ def _step(step: str, before: Frame, cited: PastTurn | None) -> Frame | None:
     return Frame(f"What happened {when}?", "summary", times, scope=scope)
 
 
+def _in_full(before: Frame, text: str) -> str:
+    """What leans on a question, after it; of many that lean on each other after the first."""
+    asked = before.text if len(before.text) <= LONGEST else before.text.partition("?")[0]
+    return f"{asked.rstrip('?.! ')}? {text.strip()}"
+
+
 def _replaced(text: str, frame: Frame, before: Frame) -> Frame:
     """The question before with what the fragment names in place of what it named: a time, a source, a thing."""
     content = [term for term in frame.terms if term.word not in _ABOUT]
@@ -116,36 +119,16 @@ def _replaced(text: str, frame: Frame, before: Frame) -> Frame:
         changes["scope"] = frame.scope
     if frame.ordinal and before.reduce in ("first", "last"):
         changes |= {"reduce": "last" if frame.ordinal < 0 else "first", "ordinal": frame.ordinal}
-    asked = before.text
     if frame.colours and all(t.role == "colour" or t.word in _ONE for t in content):  # "the red one"
-        old = [t for t in before.terms if t.role == "colour"]
-        colours = [t for t in content if t.role == "colour"]
-        changes |= {"terms": (*(t for t in before.terms if t not in old), *colours), "colours": frame.colours}
-        asked = _in_words(before, old, colours)
+        kept = [t for t in before.terms if t.role != "colour"]
+        changes |= {"terms": (*kept, *(t for t in content if t.role == "colour")), "colours": frame.colours}
     elif content:
-        old = [t for t in before.terms if t.role in ("subject", "colour")]
         subject = [
             t if t.role in ("colour", "predicate") else msgspec.structs.replace(t, role="subject") for t in content
         ]
         changes |= {name: getattr(frame, name) for name in ("things", "colours", "phrases")}
         changes["terms"] = (*subject, *(t for t in before.terms if t.role == "predicate"))
-        asked = _in_words(before, old, content)
-    elif changes:
-        asked = f"{before.text.rstrip('?.! ')}, {text.strip(' ?.!')}?"
-    return msgspec.structs.replace(before, text=asked, offset=0, **changes)
-
-
-def _in_words(before: Frame, old: list[Term], new: list[Term]) -> str:
-    """The question before, with the words ``new`` in place of ``old`` and the verb that fits them."""
-    text, named = before.text, " ".join(term.word for term in new)
-    first = text.lower().find(old[0].word) if old else -1
-    last = text.lower().rfind(old[-1].word) if old else -1
-    if first < 0 or last < 0:
-        return f"{text.rstrip('?.! ')} ({named})?"
-    lead = text[:first]
-    if is_plural(old[-1].word) != is_plural(new[-1].word):
-        lead = _AGREE.sub(lambda verb: _AGREES[verb[0].lower()], lead, count=1)
-    return f"{lead}{named}{text[last + len(old[-1].word) :]}"
+    return msgspec.structs.replace(before, text=_in_full(before, text), offset=0, **changes)
 
 
 def _leans(frame: Frame, said: list[str]) -> bool:
@@ -172,9 +155,7 @@ def _filled(text: str, frame: Frame, before: Frame, last: PastTurn) -> Frame | N
         # "Who was it?" asks of the moment that was told.
         times = TimeWords("", Bound("media", last.cites[0].t0_s - 1.5), Bound("media", last.cites[0].t1_s + 1.5))
         scope = Scope((last.cites[0].source,))
-    named = " ".join(dict.fromkeys(t.word for t in subject))
     return msgspec.structs.replace(
-        frame, text=f"{text.strip(' ?.!')} ({named})?", terms=terms, things=before.things, colours=before.colours,
-        scope=scope,
-        times=times, ordinal=before.ordinal if frame.ordinal == 0 else frame.ordinal, phrases=before.phrases,
+        frame, text=_in_full(before, text), terms=terms, things=before.things, colours=before.colours, scope=scope,
+        times=times, ordinal=frame.ordinal or before.ordinal, phrases=before.phrases,
     )  # fmt: skip

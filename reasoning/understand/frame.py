@@ -47,7 +47,6 @@ class Frame(Struct, frozen=True):
     about       "sources" where it asks of the recordings and cameras as such, "presence" whether they were there,
                 "transcript" for all that was said.
     clause      it asks whether certain words were said ("did anybody say that ..."): they are all needed.
-    wanted      how many are asked for ("which two actors"), 0 where that is not said.
     offset      how many of a list were told already ("what else?").
     fragment    no question by itself, such as "the red one" or "yesterday".
     """
@@ -70,7 +69,6 @@ class Frame(Struct, frozen=True):
     scope: Scope = Scope()
     clause: bool = False
     still: bool = False
-    wanted: int = 0
     offset: int = 0
     fragment: bool = False
     language: str = ""

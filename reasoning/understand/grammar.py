@@ -68,8 +68,8 @@ class _Reader(Reading):
         if reduce == "exists" and self.word(after) == "that":
             self.channels, self.clause_at = ["speech"], after  # "did you hear that the train is late?"
         # Number words that say how many of what is asked for ("which two actors", "the five buttons").
-        numbers = {i: number_value(self.word(i)) for i in range(after, len(self)) if self.word(i) != "one"}
-        counting = {i: n for i, n in numbers.items() if n is not None} if reduce in ("value", "list") else {}
+        numbers = {i for i, t in enumerate(self.tokens) if i >= after and number_value(t.word) not in (None, 1)}
+        counting = numbers if reduce in ("value", "list") else set()
         if opening is not None and reduce == "value" and not expects:
             expects, after = self._noun_asked(after)
             expects = expects or ("number" if lexicon.MEASURED & set(self.stems) else "")  # "what does it cost?"
@@ -80,9 +80,8 @@ class _Reader(Reading):
             predicate = "happen"  # "what happened to the dog?"
         phrases = tuple(" ".join(filter(None, found)).strip() for found in QUOTED.findall(self.text))
         compared = options(self, after)
-        is_transcript = reduce == "transcript"
-        about = "transcript" if is_transcript else about_sources(self, reduce, expects, begin, bool(scope.sources))
-        named = terms(self, set(counting))
+        about = "transcript" if reduce == "transcript" else about_sources(self, reduce, expects, begin, scope)
+        named = terms(self, counting)
         frame = Frame(
             text=text,
             reduce=reduce,  # type: ignore[arg-type]
@@ -102,7 +101,6 @@ class _Reader(Reading):
             scope=scope,
             clause=self.clause_at is not None,
             still="still" in (token.word for token in self.tokens),
-            wanted=int(max(counting.values(), default=0)),
             fragment=opening is None,
         )
         return settle(frame, marks)

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from reasoning.understand.frame import Role, Term
 from reasoning.understand.reading import AUXILIARY, Reading
 from runtime.language import lexicon
-from runtime.language.numbers import number_value, ordinal_value
+from runtime.language.numbers import ordinal_value
+from runtime.named_sources import Scope
 
 _ARTICLES = frozenset(("a", "an", "the"))
 # "Which of the cameras": the question word is sought so far before its noun.
@@ -59,9 +60,7 @@ def terms(reading: Reading, counting: set[int]) -> tuple[Term, ...]:
         if role is None and not in_clause:
             if not reading.is_matter(i) or (ordinal_value(word) and word != "second"):
                 continue
-            role = _role(reading, i, locating)
-            if _is_type_of_another(reading, i) or (number_value(word) is not None and i in counting):
-                role = "head"
+            role = "head" if i in counting or _is_type_of_another(reading, i) else _role(reading, i, locating)
         found.append(Term(word, role or "subject", token.start, token.end))
     return tuple(found)
 
@@ -89,8 +88,7 @@ def things(reading: Reading, expects: str) -> tuple[str, ...]:
     for thing in lexicon.THINGS.find(reading.stems):
         at = range(thing.start, thing.start + thing.length)
         roles = {i: reading.roles.get(i) for i in at}
-        free = all(role != "speaker" and (i not in reading.taken or role == "head") for i, role in roles.items())
-        if free:
+        if all(role == "head" or (role != "speaker" and i not in reading.taken) for i, role in roles.items()):
             found.append(thing.value)
     if not (found or expects) and reading.clause_at is None:  # "how many vehicles", "name all the animals"
         free_kinds = (kind for kind in lexicon.KINDS.find(reading.stems) if kind.start not in reading.taken)
@@ -104,24 +102,21 @@ def sides(found: Sequence[Term]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(side for t in named for side in lexicon.SIDES.of(t.word)))
 
 
-def about_sources(reading: Reading, reduce: str, expects: str, begin: int, named: bool) -> str:
-    """Whether it asks of recordings and cameras as such ("sources"), or whether they were there ("presence").
-
-    ``named``: one is named in the question.
-    """
+def about_sources(reading: Reading, reduce: str, expects: str, begin: int, scope: Scope) -> str:
+    """Whether it asks of recordings and cameras as such ("sources"), or whether they were there ("presence")."""
     found = {i: part for i in range(begin, len(reading)) if (part := lexicon.PRESENCE.at(reading.stems, i))}
     present = {i + k for i, part in found.items() for k in range(part.length)}
     missed = any(part.value == "missed" for part in found.values())
     content = [i for i in range(begin, len(reading)) if i in present or not reading.is_empty(i)]
     kinds = [i for i in content if lexicon.SOURCES.at([reading.stems[i]], 0)]
     matter = [i for i in content if reading.is_matter(i)]
-    if present and (named or kinds or missed) and set(matter) <= present | set(kinds):
+    if present and (scope.sources or kinds or missed) and set(matter) <= present | set(kinds):
         return "presence"
     if set(matter) - set(kinds):
         return ""
     asked = {token.word for token in reading.tokens}
     if expects == "duration":
-        return "sources" if kinds or named or {"it", "this", "that"} & asked else ""
+        return "sources" if kinds or scope.sources or {"it", "this", "that"} & asked else ""
     before = {reading.word(i) for i in range(kinds[0] - WHICH_WITHIN, kinds[0])} if kinds else set()
     if kinds and (reduce in ("count", "list") or {"which", "what"} & before):
         return "sources"

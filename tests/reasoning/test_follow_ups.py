@@ -90,6 +90,7 @@ async def test_a_whole_question_leans_on_nothing() -> None:
     assert [c.t0_s for c in answer.citations] == [60.0]
 
 
-async def test_a_follow_up_is_put_in_full_with_the_verb_that_fits_it() -> None:
-    answer = (await talk("Where are the keys?", "And the ferry?"))[-1]
-    assert answer.understood == "Where is the ferry?"
+async def test_a_follow_up_is_understood_with_what_it_leans_on() -> None:
+    _, and_then, again = await talk("Where are the keys?", "And the ferry?", "When was that?")
+    assert and_then.understood == "Where are the keys? And the ferry?"
+    assert again.understood == "" and [c.t0_s for c in again.citations] == [5.0]
