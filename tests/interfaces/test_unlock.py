@@ -14,7 +14,7 @@ from keyring.backend import KeyringBackend
 
 from memory.store.database import Store
 from memory.upkeep import encryption
-from runtime.agent import open_agent
+from runtime.agent import Agent, open_agent
 from runtime.config import Config, MemoryConfig
 from runtime.encryption import hold, key_of, lock_of, new_lock
 from runtime.errors import ConfigError, StoreError
@@ -22,6 +22,8 @@ from runtime.interfaces import unlock as unlocking
 from runtime.interfaces.attach import client_of
 from runtime.interfaces.commands.run import main
 from runtime.interfaces.unlock import unlock
+from runtime.plan import OnFolder
+from runtime.processes import MIND
 from tests.fixtures.memory_cases import memory_of, say, stream
 
 PASSPHRASE = "seven blue lamps"
@@ -175,6 +177,36 @@ def test_a_keyring_that_refuses_changes_nothing(
     assert main(["encrypt", "--keyring", "--memory", str(plain)]) == 2
     assert "takes no passphrase (locked)" in capsys.readouterr().err
     assert lock_of(plain) is None
+
+
+class Starts:
+    """A supervisor that starts nothing, and notes what it was to."""
+
+    members = MIND
+
+    def __init__(self) -> None:
+        self.work: dict[str, OnFolder] = {}
+
+    async def start(self, name: str, role: str, work: OnFolder) -> None:
+        self.work[role] = work
+
+
+@pytest.mark.anyio
+async def test_of_a_hub_what_was_talked_about_is_opened_by_its_passphrase(
+    plain: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (plain / "hub.json").write_text("{}", encoding="utf-8")
+    typed(monkeypatch, PASSPHRASE, PASSPHRASE, PASSPHRASE)
+    assert main(["encrypt", "--memory", str(plain)]) == 0
+    assert b"kestrel" not in (plain / "memory.db").read_bytes()
+    unlock(plain, Config())
+    starts = Starts()
+    async with anyio.create_task_group() as tasks:
+        agent = Agent(plain, plain, None, starts, 1.0, tasks)  # type: ignore[arg-type]
+        await agent.start(None)
+    assert {role: work.locked for role, work in starts.work.items()} == {
+        "sites": False, "talk": True, "reasoning": False,
+    }  # fmt: skip
 
 
 @pytest.mark.processes
