@@ -165,7 +165,9 @@ class Store:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
-            self._log.note()
+            if not self._log.note_commit():
+                self._check_in_place()
+                raise self._cut()
             if self._log.size_bytes() > self.budget.log or self.size_bytes() > self.budget.total:
                 self.fold()
 
@@ -183,7 +185,7 @@ class Store:
                 for pragma in _WRITER_PRAGMAS:
                     connection.execute(pragma)
                 yield connection
-            self._log.note()
+            self._log.note_commit()
 
     def scrub(self, rewrite: bool = False) -> None:
         """Take out of the file, byte for byte, what was deleted: free pages are given back, the write-ahead log is
@@ -210,7 +212,7 @@ class Store:
                 raise
             # Pages read before would be written with what was in their gaps then.
             self._connection.execute("PRAGMA shrink_memory")
-            self._log.note()
+            self._log.note_commit()
 
     def _begin_with_empty_log(self) -> None:
         """Begin a transaction while everything is in the file and nothing in the write-ahead log."""
@@ -259,7 +261,10 @@ class Store:
             RestartNeeded: somebody else has cut or removed the write-ahead log.
         """
         if self._log_is_cut:
-            raise RestartNeeded(f"memory {self.where}: another program cut or removed the log of {FILE_NAME}")
+            raise self._cut()
+
+    def _cut(self) -> RestartNeeded:
+        return RestartNeeded(f"memory {self.where}: another program cut or removed the log of {FILE_NAME}")
 
     @property
     def _log_is_cut(self) -> bool:
@@ -290,7 +295,8 @@ class Store:
     def _empty_log(self) -> bool:
         self.check_log()
         (is_read, *_) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        self._log.note()
+        if not is_read:
+            self._log.note_emptied()
         return not is_read
 
     def size_bytes(self) -> int:

@@ -13,6 +13,7 @@ import sqlite3
 import struct
 from contextlib import suppress
 from pathlib import Path
+from typing import NamedTuple
 
 # sqlite.org/walformat.html: of the log a head of 32 bytes and one of 24 before each page, with the same salt in both;
 # of its index the head twice, and then how many pages are in the file already, and how many may be.
@@ -23,32 +24,91 @@ _INDEX_HEAD_BYTES = 48
 _IN_FILE_AT, _MAY_BE_IN_FILE_AT, _INDEX_BYTES = 96, 128, 136
 
 
+class _Head(NamedTuple):
+    """What the head of a log says of the pages in it."""
+
+    page_bytes: int
+    salt: bytes
+
+    @classmethod
+    def of(cls, log: int) -> _Head | None:
+        """None where there is none."""
+        data = os.pread(log, _HEAD_BYTES, 0)
+        if len(data) < _HEAD_BYTES:
+            return None
+        magic, page_bytes, salt = _HEAD.unpack(data)
+        return cls(page_bytes, salt) if magic in _MAGIC else None
+
+    def is_there(self, log: int, n: int) -> bool:
+        """Whether page ``n`` of the log is there, counted from 0."""
+        return bool(self._frame(log, n))
+
+    def count(self, log: int, n: int = 0) -> int:
+        """How many pages of commits follow each other from the begin; ``n`` of them are known to. What a transaction
+        left that was undone ends no commit."""
+        committed = n
+        while frame := self._frame(log, n):
+            n += 1
+            if any(frame[4:8]):  # how large the file is after a commit
+                committed = n
+        return committed
+
+    def _frame(self, log: int, n: int) -> bytes:
+        at = _HEAD_BYTES + n * (_FRAME_BYTES + self.page_bytes)
+        frame = os.pread(log, _FRAME_BYTES, at)
+        is_whole = frame[8:16] == self.salt and os.fstat(log).st_size >= at + _FRAME_BYTES + self.page_bytes
+        return frame if is_whole else b""
+
+
 class WriteAheadLog:
     """The log as the one process that writes it left it."""
 
     def __init__(self, database: Path) -> None:
         self._path = database.with_name(database.name + "-wal")
-        self._left = (0, 0)
+        self._inode = 0
+        self._salt = b""
+        self._frames = 0
 
     def size_bytes(self) -> int:
-        return self._look()[1]
-
-    def note(self) -> None:
-        """So it is now, and by nobody but us."""
-        self._left = self._look()
+        try:
+            return self._path.stat().st_size
+        except (FileNotFoundError, NotADirectoryError):
+            return 0
 
     @property
     def is_cut(self) -> bool:
-        """Whether something is gone that was left in it."""
-        file, size = self._look()
-        return size < self._left[1] or bool(self._left[1] and file != self._left[0])
-
-    def _look(self) -> tuple[int, int]:
+        """Whether something is gone of what was noted."""
+        if not self._frames:
+            return False
         try:
-            found = self._path.stat()
+            with self._path.open("rb") as file:
+                head = _Head.of(file.fileno())
+                if head is None or os.fstat(file.fileno()).st_ino != self._inode:
+                    return True
+                # Of another salt it was begun anew, by us: what was in it is in the file.
+                return head.salt == self._salt and not head.is_there(file.fileno(), self._frames - 1)
         except (FileNotFoundError, NotADirectoryError):
-            return 0, 0
-        return found.st_ino, found.st_size
+            return True
+
+    def note_commit(self) -> bool:
+        """Note what was added to it; False where that cannot be found behind what was there: it was cut meanwhile."""
+        if self.is_cut:
+            return False
+        try:
+            with self._path.open("rb") as file:
+                head = _Head.of(file.fileno())
+                if head is None:
+                    return False
+                before = self._frames if head.salt == self._salt else 0
+                frames = head.count(file.fileno(), before)
+                self._inode, self._salt, self._frames = os.fstat(file.fileno()).st_ino, head.salt, frames
+                return frames > before
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    def note_emptied(self) -> None:
+        """All of it is in the file."""
+        self._frames = 0
 
 
 def drop_outdated_log(database: Path) -> None:
@@ -65,26 +125,10 @@ def drop_outdated_log(database: Path) -> None:
         if len(told) < _INDEX_BYTES or told[:_INDEX_HEAD_BYTES] != told[_INDEX_HEAD_BYTES : 2 * _INDEX_HEAD_BYTES]:
             return
         (in_file,), (may_be,) = (struct.unpack_from("=I", told, at) for at in (_IN_FILE_AT, _MAY_BE_IN_FILE_AT))
-        there = _frames(file.fileno())
+        head = _Head.of(file.fileno())
+        there = head.count(file.fileno()) if head else 0
         if there >= max(in_file, may_be):
             return
         if in_file < may_be:
             raise sqlite3.DatabaseError(f"malformed: {log.name} was cut while it was needed")
         log.unlink()
-
-
-def _frames(log: int) -> int:
-    """How many pages of the log follow each other from its begin."""
-    head = os.pread(log, _HEAD_BYTES, 0)
-    if len(head) < _HEAD_BYTES:
-        return 0
-    magic, page_bytes, salt = _HEAD.unpack(head)
-    if magic not in _MAGIC:
-        return 0
-    n = 0
-    while True:
-        at = _HEAD_BYTES + n * (_FRAME_BYTES + page_bytes)
-        frame = os.pread(log, _FRAME_BYTES + page_bytes, at)
-        if len(frame) < _FRAME_BYTES + page_bytes or frame[8:16] != salt:
-            return n
-        n += 1

@@ -63,6 +63,42 @@ def test_nothing_is_committed_into_a_log_that_was_cut_nor_is_it_folded(
     assert told(left) == ["one"]
 
 
+@pytest.mark.parametrize("left", [0, 0.5])
+def test_a_log_that_is_cut_while_a_commit_is_written_into_it_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: float
+) -> None:
+    store = memory_of(tmp_path, gather_all(OPENED, see(1.0, "one")))
+    store.fold()
+    remember(store, gather_all(see(2.0, "two"), first=3))
+    looked = store.check_log
+    looks = iter(range(2))
+
+    def cut_after_the_last_look() -> None:
+        looked()
+        if next(looks) == 1:
+            os.truncate(log_of(tmp_path), int(log_of(tmp_path).stat().st_size * left))
+
+    monkeypatch.setattr(store, "check_log", cut_after_the_last_look)
+    with pytest.raises(RestartNeeded):
+        remember(store, gather_all(see(3.0, "three"), first=4))
+    monkeypatch.undo()
+    store.close()
+
+
+def test_what_an_undone_transaction_left_in_the_log_is_no_hole(tmp_path: Path) -> None:
+    store = memory_of(tmp_path, gather_all(OPENED, see(0.0, "0")))
+    before = log_of(tmp_path).stat().st_size
+    with pytest.raises(ZeroDivisionError), store.write() as writing:
+        writing.connection.execute("PRAGMA cache_size=100")  # so that SQLite holds little back from its log
+        writing.add(gather_all(*(see(float(n), "x" * 2000) for n in range(1, 600)), first=3))
+        1 / 0  # noqa: B018
+    assert log_of(tmp_path).stat().st_size > before + (1 << 19)
+    for n in range(1, 10):
+        remember(store, gather_all(see(float(n), str(n)), first=n + 2))
+    store.close()
+    assert told(tmp_path) == [str(n) for n in range(10)]
+
+
 def test_a_log_that_was_cut_so_far_that_the_file_is_newer_is_not_read(tmp_path: Path) -> None:
     store = memory_of(tmp_path / "a", gather_all(OPENED, see(0.0, "0")))
     for n in range(1, 40):
