@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from reasoning.answer.draft import Draft, refusal
 from reasoning.conversation import PastTurn
-from reasoning.understand.frame import Frame, Term
+from reasoning.understand.frame import Frame
 from runtime.clock import media_time
 from runtime.language import lexicon
 from runtime.language.clock_words import Bound
@@ -32,7 +32,6 @@ STEP = 4
 LONGEST = 200
 _PRONOUNS = frozenset("it that this they them those these he she him her there one ones".split())
 _LEADS = frozenset("and but so then well ok okay also please hm no not actually sorry".split())
-_ABOUT = frozenset("what how about the same for with is it in".split())
 _ONE = ("one", "ones")
 
 
@@ -45,11 +44,8 @@ class Recalled(Struct, frozen=True):
 Resolved = Frame | Recalled | Draft
 
 
-def resolve(
-    text: str, frame: Frame, last: PastTurn | None, before: Frame | None, cited: PastTurn | None
-) -> Resolved | None:
-    """What ``text``, by itself ``frame``, asks after the turn ``last``, whose Frame was ``before``; a refusal where it
-    leans on nothing.
+def resolve(text: str, frame: Frame, before: Frame | None, cited: PastTurn | None) -> Resolved | None:
+    """What ``text``, by itself ``frame``, asks after the question ``before``; a refusal where it leans on nothing.
 
     ``cited``: the newest turn that cites something, to which "and then?" goes back.
     """
@@ -59,7 +55,7 @@ def resolve(
     stems = [stem(word) for word in said]
     what_about = said[:2] in (["what", "about"], ["how", "about"])
     step, recalled = _whole(lexicon.STEPS, stems), _whole(lexicon.RECALLED, stems)
-    if last is None or before is None:
+    if before is None:
         points = len(said) < 6 and ((frame.fragment and leads) or (what_about and "one" in said))
         return _unclear(text) if step or recalled or points else None
     if step:
@@ -68,7 +64,7 @@ def resolve(
         return Recalled(recalled)  # type: ignore[arg-type]
     if what_about or (frame.fragment and (leads or len(said) <= 4)):
         return _replaced(text, frame, before)
-    return _filled(text, frame, before, last) if _leans(frame, said) else None
+    return _filled(text, frame, before) if _leans(frame, said) else None
 
 
 def _unclear(text: str) -> Draft:
@@ -111,7 +107,6 @@ def _in_full(before: Frame, text: str) -> str:
 
 def _replaced(text: str, frame: Frame, before: Frame) -> Frame:
     """The question before with what the fragment names in place of what it named: a time, a source, a thing."""
-    content = [term for term in frame.terms if term.word not in _ABOUT]
     changes: dict[str, object] = {}
     if frame.times.bounded or frame.times.now or frame.times.anchor:
         changes["times"] = frame.times
@@ -119,12 +114,12 @@ def _replaced(text: str, frame: Frame, before: Frame) -> Frame:
         changes["scope"] = frame.scope
     if frame.ordinal and before.reduce in ("first", "last"):
         changes |= {"reduce": "last" if frame.ordinal < 0 else "first", "ordinal": frame.ordinal}
-    if frame.colours and all(t.role == "colour" or t.word in _ONE for t in content):  # "the red one"
+    if frame.colours and all(t.role == "colour" or t.word in _ONE for t in frame.terms):  # "the red one"
         kept = [t for t in before.terms if t.role != "colour"]
-        changes |= {"terms": (*kept, *(t for t in content if t.role == "colour")), "colours": frame.colours}
-    elif content:
+        changes |= {"terms": (*kept, *(t for t in frame.terms if t.role == "colour")), "colours": frame.colours}
+    elif frame.terms:
         subject = [
-            t if t.role in ("colour", "predicate") else msgspec.structs.replace(t, role="subject") for t in content
+            t if t.role in ("colour", "predicate") else msgspec.structs.replace(t, role="subject") for t in frame.terms
         ]
         changes |= {name: getattr(frame, name) for name in ("things", "colours", "phrases")}
         changes["terms"] = (*subject, *(t for t in before.terms if t.role == "predicate"))
@@ -133,29 +128,22 @@ def _replaced(text: str, frame: Frame, before: Frame) -> Frame:
 
 def _leans(frame: Frame, said: list[str]) -> bool:
     """Whether a question names nothing itself but points: "who was it?", "what colour was that?", "how many?"."""
-    if frame.about or frame.reduce in ("summary", "now") or (frame.is_now and frame.things):
+    if frame.about or frame.reduce in ("summary", "now") or set(frame.things) - {lexicon.PERSON}:
         return False
-    own = [t for t in frame.terms if t.role in ("subject", "colour") and t.word not in _ONE]
-    if own or frame.phrases or frame.options or (frame.things and frame.things != ("person",)):
+    if any(t.role in ("subject", "colour") and t.word not in _ONE for t in frame.terms):
         return False
-    pronoun = bool(_PRONOUNS & set(said))
-    bare = len(said) <= 3 and frame.reduce in ("value", "count") and not (frame.things or frame.terms or frame.channels)
-    return (pronoun and frame.channels[:1] != ("speech",)) or bare
+    points = bool(_PRONOUNS & set(said)) and frame.channels[:1] != ("speech",)
+    return points or (len(said) <= 3 and not (frame.things or frame.terms or frame.channels))
 
 
-def _filled(text: str, frame: Frame, before: Frame, last: PastTurn) -> Frame | None:
+def _filled(text: str, frame: Frame, before: Frame) -> Frame | None:
     """The question with the subject of the one before it."""
     subject = tuple(t for t in before.terms if t.role in ("subject", "colour", "head"))
     if not subject and not before.things:
         return None
-    terms: tuple[Term, ...] = (*subject, *(t for t in frame.terms if t.role == "predicate"))
-    scope = frame.scope if frame.scope.sources else before.scope
-    times = frame.times if frame.times.bounded or frame.times.now else before.times
-    if frame.expects == "name" and last.cites and not frame.predicate:
-        # "Who was it?" asks of the moment that was told.
-        times = TimeWords("", Bound("media", last.cites[0].t0_s - 1.5), Bound("media", last.cites[0].t1_s + 1.5))
-        scope = Scope((last.cites[0].source,))
     return msgspec.structs.replace(
-        frame, text=_in_full(before, text), terms=terms, things=before.things, colours=before.colours, scope=scope,
-        times=times, ordinal=frame.ordinal or before.ordinal, phrases=before.phrases,
+        frame, text=_in_full(before, text), terms=(*subject, *(t for t in frame.terms if t.role == "predicate")),
+        things=before.things, colours=before.colours, phrases=before.phrases, ordinal=frame.ordinal or before.ordinal,
+        scope=frame.scope if frame.scope.sources else before.scope,
+        times=frame.times if frame.times.bounded or frame.times.now else before.times,
     )  # fmt: skip

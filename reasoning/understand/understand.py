@@ -70,7 +70,7 @@ def understand(
     cited = next((turn for turn in reversed(before[-GOES_BACK:]) if turn.cites), None)
     # What it was understood as is lost in a restart.
     asked_before = (last.frame or parse_question(last.understood, now)) if last is not None else None
-    found = resolve(text, frame, last, asked_before, cited)
+    found = resolve(text, frame, asked_before, cited)
     if isinstance(found, Draft):
         return Asked(frame, view, problem=found)
     if isinstance(found, Recalled):
@@ -92,12 +92,9 @@ def understand(
         windows = ()
     if frame.reduce == "now" and not frame.times.now and not any(goes_on(record) for record in mine):
         frame = msgspec.structs.replace(frame, reduce="summary")  # "what's going on?", of what is over
-    if frame.times.unknown:
-        return Asked(
-            frame,
-            view,
-            problem=refusal(f"I do not know when {quote(frame.times.unknown)} is; say a day or a time of day"),
-        )
+    if unknown := frame.times.unknown:
+        problem = refusal(f"I do not know when {quote(unknown)} is; say a day or a time of day")
+        return Asked(frame, view, problem=problem)
     if frame.times.future:
         return Asked(frame, view, problem=refusal("That is yet to come; I remember only what was"))
     if windows is None:
