@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+from contextlib import suppress
 
 import anyio
 import anyio.to_thread
@@ -86,14 +87,6 @@ async def main(service: Service) -> None:
     # Of the first run one is told what a model would bring; later `doctor` says it.
     is_new = not (await memory.status(StatusRequest())).sources
 
-    async def backend_has_none() -> bool:
-        if os.environ.get(BASE_URL_VARIABLE) == "":
-            return False  # none is wanted
-        try:
-            return await backend.model() is None
-        except ModelError:
-            return False  # one is named; that it is not there is told with the answers
-
     async with anyio.create_task_group() as tasks:
         recordings = Recordings(service.config.perception.vision.mask)
         turns = Turns(tasks, memory, backend, config, clock, service.log, standing.order, watchers, leisure, recordings)
@@ -128,11 +121,14 @@ async def main(service: Service) -> None:
 
         async def open_backend() -> None:
             await backend.open()
-            notes: tuple[str, ...] = (f"answers: {backend.name}",)
-            if is_new and config.backend == "auto" and await backend_has_none():
-                told = recommend(await anyio.to_thread.run_sync(this_machine))
-                notes = (*notes, f"no language model answers here: {told}")
-            service.report(notes=notes)
+            notes = [f"answers: {backend.name}"]
+            wants_none = os.environ.get(BASE_URL_VARIABLE) == ""
+            if is_new and config.backend == "auto" and not wants_none:
+                with suppress(ModelError):  # one is named; that it is not there is told with the answers
+                    if await backend.model() is None:
+                        told = recommend(await anyio.to_thread.run_sync(this_machine))
+                        notes.append(f"no language model answers here: {told}")
+            service.report(notes=tuple(notes))
 
         running = (listen_for_voices, hear_of_commits, open_backend, standing.run, standing.look_out.run, describer.run)
         for task in (*running, *((sender.run,) if sender else ())):
