@@ -49,6 +49,12 @@ class Now(Struct, frozen=True):
     spoken: Observation | None
 
     @property
+    def seen(self) -> Counter[str]:
+        """How many of each its picture shows, by name: of what is followed, or was found in it, whichever is more."""
+        followed = Counter("person" if name in FIGURES else name for name in map(name_of, self.objects))
+        return followed | Counter(dict(self.facts.things)) | Counter(person=self.facts.people)
+
+    @property
     def facts(self) -> FrameFacts:
         return self.frame.facts(FrameFacts) if self.frame is not None else FrameFacts()
 
@@ -112,15 +118,13 @@ async def tell_now(frame: Frame, context: Context, moments: Moments, known: Know
 
 
 def _described(now: Now) -> str:
-    facts, names = now.facts, [name_of(o) for o in now.objects]
-    followed = Counter(name for name in names if name not in (*FIGURES, UNKNOWN, ""))
-    things = max(followed, Counter({name: n for name, n in facts.things if name != "person"}), key=Counter.total)
-    people = max(facts.people, sum(name in FIGURES for name in names))
+    facts, seen = now.facts, now.seen
+    people, moving = seen.pop("person", 0), seen.pop(UNKNOWN, 0)
     parts = [counted(people, "person", "people")] if people else []
-    parts += [counted(count, name, plural(name)) for name, count in things.items()]
-    parts += [tag for tag, _ in facts.tags if tag not in things and tag != "person"][:3]
+    parts += [counted(count, name, plural(name)) for name, count in seen.items()]
+    parts += [tag for tag, _ in facts.tags if tag not in seen and tag != "person"][:3]
     parts += [f"on screen {quote(o.text.replace(' / ', ' '))}" for o in now.written[:2]]
-    parts += ["something that moves"] if UNKNOWN in names else []
+    parts += ["something that moves"] if moving else []
     if facts.brightness is not None and facts.brightness < BLACK_BELOW:
         parts.insert(0, "a black picture")
     elif not parts and now.frame is not None:
@@ -138,33 +142,28 @@ async def _answer(frame: Frame, looks: list[Now], context: Context, known: Known
         return refusal(refusal_text(frame, Outcome("unknown", unknown=unknown), known))
     if frame.expects not in ("", "kind", "thing", "name", "number"):
         return refusal("I cannot tell that from a picture")
-    looks = [now for now in looks if now.frame is not None]
-    if not looks:
+    shown = [(now, now.frame) for now in looks if now.frame is not None]
+    if not shown:
         return refusal("I have no picture yet")
-    is_emptiness = frame.reduce == "exists" and bool(set(words(frame.text)) & lexicon.EMPTY)
+    asks = frame.reduce == "exists"
+    is_emptiness = asks and bool(set(words(frame.text)) & lexicon.EMPTY)
     thing = "" if is_emptiness else next(iter(frame.things), "")
-    claims, found = [], False
-    for now in looks:
-        asked = [o for o in now.objects if is_asked(frame, name_of(o))]
-        count = max(len(asked), sum(n for name, n in now.facts.things if is_asked(frame, name))) if thing else 0
-        count = max(count, now.facts.people) if thing == "person" else count
-        found = found or bool(count if thing else now.objects or now.facts.people)
+    counts = [sum(n for name, n in now.seen.items() if not thing or is_asked(frame, name)) for now, _ in shown]
+    unsure = [t.word for t in frame.terms if t.role in ("subject", "place") and not lexicon.THINGS.of(t.word)]
+    refused = asks and not is_emptiness and (bool(unsure) or not thing)
+    yes = any(counts) != is_emptiness
+    before = f"{'Yes' if yes else 'No'}, " if asks and not refused else ""
+    claims: list[Claim] = []
+    for (now, picture), count in zip(shown, counts, strict=True):
         none = "nobody" if thing == "person" else f"no {thing}"
         told = f"I {'saw' if now.aged else 'see'} {counted(count, thing, plural(thing)) if count else none}"
-        cites = tuple(o for o in (now.frame, *(asked[:1] if thing else ())) if o is not None)
-        claims.append((now, told if thing else _described(now), cites))
-    unsure = [t.word for t in frame.terms if t.role in ("subject", "place") and not lexicon.THINGS.of(t.word)]
-    refused = frame.reduce == "exists" and not is_emptiness and (bool(unsure) or not thing)
-    yes = found != is_emptiness
-    before = f"{'Yes' if yes else 'No'}, " if frame.reduce == "exists" and not refused else ""
-    told_of = tuple(
-        Claim(now.told(told, before if i == 0 else "", len(looks) > 1), cites)
-        for i, (now, told, cites) in enumerate(claims)
-    )
+        of = [o for o in now.objects if thing and is_asked(frame, name_of(o))][:1]
+        told = now.told(told if thing else _described(now), before if not claims else "", len(shown) > 1)
+        claims.append(Claim(told, (picture, *of)))
     if refused:
         about = f" about {frame.subject}" if frame.subject else ""
-        return refusal(f"I cannot tell{about} from the newest picture", *told_of)
-    return Draft(told_of, 0.8, abstained=bool(before) and not yes and not is_emptiness)
+        return refusal(f"I cannot tell{about} from the newest picture", *claims)
+    return Draft(tuple(claims), 0.8, abstained=bool(before) and not yes and not is_emptiness)
 
 
 def _speaking(frame: Frame, looks: list[Now], context: Context) -> Draft:

@@ -181,7 +181,6 @@ def _weigh(frame: Frame, parted: list[Sentence], channel: Channel, channels: Seq
             told=told,
             kind=_KINDS[channel],
             t_s=sentence.moment_s(own.places[0] if own.places else 0),
-            covered=tuple(w for w in names if w in covered),
             missing=tuple(w for w in names if w not in covered),
             coverage=round(share, 4),
             score=round(score, 4),

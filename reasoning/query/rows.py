@@ -26,9 +26,9 @@ class Row(Struct, frozen=True):
     cites     what it rests on, the observation it is about first.
     told      what is told of it: the passage, or a sentence of what was seen.
     t_s       the media second it tells of; ``until_s`` up to when it is known to last, None where that is not asked.
-    covered   the words of the question it answers for, ``missing`` those it does not; ``coverage`` is the share of
-              them by how surely each was found, 0..1.
-    beside    the share, 0..1, of the words that only help to find it ("which product is *announced*").
+    missing   the words of the question it does not answer for; ``coverage`` is the share of the others, 0..1, by how
+              surely each was found.
+    beside    the share, 0..1, of the words that only help to find it ("which *product* is announced").
     score     orders rows. ``value`` is one of the type asked for, or the name of what was seen; "" where none is in it.
     """
 
@@ -36,7 +36,6 @@ class Row(Struct, frozen=True):
     told: str
     kind: Kind
     t_s: float
-    covered: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     coverage: float = 0.0
     score: float = 0.0
@@ -56,18 +55,14 @@ def row_for(
     told: str,
     kind: Kind,
     *,
-    t_s: float | None = None,
-    sure: float = 1.0,
     value: str = "",
     until_s: float | None = None,
 ) -> Row:
-    """A row of what was perceived, which ``answers`` for some of the words ``wanted``; ``sure`` 0..1 orders it."""
-    asked = dict.fromkeys(wanted)
-    covered = tuple(word for word in asked if answers(word))
-    missing = tuple(word for word in asked if word not in covered)
-    share = round(len(covered) / len(asked), 4) if asked else 1.0
-    t_s = cites[0].t0_s if t_s is None else t_s
-    return Row(cites, told, kind, t_s, covered, missing, share, share * sure, value, until_s=until_s)
+    """A row of what was perceived, which ``answers`` for some of the words ``wanted``."""
+    asked = tuple(dict.fromkeys(wanted))
+    missing = tuple(word for word in asked if not answers(word))
+    share = round(1.0 - len(missing) / len(asked), 4) if asked else 1.0
+    return Row(cites, told, kind, cites[0].t0_s, missing, share, share, value, until_s=until_s)
 
 
 class Covered(Struct, frozen=True):
