@@ -13,6 +13,7 @@ from perception.vision.followed import Followed
 from perception.vision.layout import NUMBERS, a, place_of
 from perception.vision.motion import Box, MovingThing, border_of, centre
 from perception.vision.thing_colours import ThingColours
+from runtime.language.numbers import plural
 from runtime.language.vocabulary import Vocabulary
 from runtime.messages import ObjectFacts, round_time
 
@@ -218,21 +219,6 @@ def direction(travel: tuple[float, float]) -> str:
 def side(box: Box) -> str:
     x, _ = centre(box)
     return "left" if x < 1 / 3 else "right" if x > 2 / 3 else "centre"
-
-
-def plural(name: str) -> str:
-    """More than one of a thing: "people", "cups", "knives"."""
-    if name in _PLURALS:
-        return _PLURALS[name]
-    if name.endswith(("s", "ch", "sh", "x")):
-        return name if name.endswith("s") and not name.endswith("ss") and name != "bus" else f"{name}es"
-    return f"{name}s"
-
-
-_PLURALS = {
-    "person": "people", "knife": "knives", "sheep": "sheep", "computer mouse": "computer mice", "broccoli": "broccoli",
-    "bus": "buses", "child": "children", "baby": "babies",
-}  # fmt: skip
 
 
 def listed(named: Iterable[tuple[str, int]]) -> list[str]:

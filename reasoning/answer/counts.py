@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from reasoning.answer.draft import Draft, claim
-from reasoning.answer.tell import TOLD, plural
+from reasoning.answer.tell import TOLD
 from reasoning.query.context import Context
 from reasoning.query.known import Known
 from reasoning.query.sightings import FRAMES_READ, at_once, is_asked, row_of, sightings
@@ -28,7 +28,7 @@ async def count_things(frame: Frame, context: Context, moments: Moments, known: 
         shown.append((max(named, facts.people if name == "person" else 0), o))
     if frame.extreme == "least" and shown:
         least, o = min(shown, key=lambda pair: pair[0])
-        told = f"{counted(least, name, plural(name))} at the least, at {moments.at(o.source, o.t0_s)}"
+        told = f"{counted(least, name)} at the least, at {moments.at(o.source, o.t0_s)}"
         return Draft((claim(told, o),), 0.6)
     found = [s for s in await sightings(context) if (row := row_of(frame, s)) and not row.missing]
     most, at_s, there = at_once(found)
@@ -40,7 +40,7 @@ async def count_things(frame: Frame, context: Context, moments: Moments, known: 
     if not most:
         return None
     total, at = len(found), moments.at(cites[0].source, at_s)
-    claims = [claim(f"{counted(most, name, plural(name))}{' at once' * (total > most)}, at {at}", *cites[:TOLD])]
+    claims = [claim(f"{counted(most, name)}{' at once' * (total > most)}, at {at}", *cites[:TOLD])]
     if total > most and not frame.extreme:
         claims.append(claim(f"{number_in_words(total)} in all came into view", found[0].came))
     return Draft(tuple(claims), 0.8)

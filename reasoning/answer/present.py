@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from reasoning.answer.draft import Claim, Draft, claim, refusal
 from reasoning.answer.honesty import Outcome
-from reasoning.answer.tell import plural, refusal_text
+from reasoning.answer.tell import refusal_text
 from reasoning.query.context import Context
 from reasoning.query.known import FIGURES, Known
 from reasoning.query.pictured import BLACK_BELOW
@@ -120,8 +120,8 @@ async def tell_now(frame: Frame, context: Context, moments: Moments, known: Know
 def _described(now: Now) -> str:
     facts, seen = now.facts, now.seen
     people, moving = seen.pop("person", 0), seen.pop(UNKNOWN, 0)
-    parts = [counted(people, "person", "people")] if people else []
-    parts += [counted(count, name, plural(name)) for name, count in seen.items()]
+    parts = [counted(people, "person")] if people else []
+    parts += [counted(count, name) for name, count in seen.items()]
     parts += [tag for tag, _ in facts.tags if tag not in seen and tag != "person"][:3]
     parts += [f"on screen {quote(o.text.replace(' / ', ' '))}" for o in now.written[:2]]
     parts += ["something that moves"] if moving else []
@@ -155,8 +155,8 @@ async def _answer(frame: Frame, looks: list[Now], context: Context, known: Known
     before = f"{'Yes' if yes else 'No'}, " if asks and not refused else ""
     claims: list[Claim] = []
     for (now, picture), count in zip(shown, counts, strict=True):
-        none = "nobody" if thing == "person" else f"no {thing}"
-        told = f"I {'saw' if now.aged else 'see'} {counted(count, thing, plural(thing)) if count else none}"
+        what = counted(count, thing) if count or thing != "person" else "nobody"
+        told = f"I {'saw' if now.aged else 'see'} {what}"
         of = [o for o in now.objects if thing and is_asked(frame, name_of(o))][:1]
         told = now.told(told if thing else _described(now), before if not claims else "", len(shown) > 1)
         claims.append(Claim(told, (picture, *of)))

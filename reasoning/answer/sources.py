@@ -41,7 +41,7 @@ async def tell_sources(frame: Frame, context: Context, moments: Moments) -> Draf
     nouns = {"file": "recordings", "live": "cameras"}
     noun = nouns.get("".join({_kind(r) for r in records}), "sources")
     if (channel := next((c for c in frame.channels if c in _HAVING), None)) is None:
-        return Draft((claim(f"{counted(len(records), noun[:-1], noun)}: {lengths}"),))
+        return Draft((claim(f"{counted(len(records), noun[:-1])}: {lengths}"),))
     having = [r for r in records if any(o.text.strip() for o in await context.of(r.source).scan(channel, limit=20))]
     names = f": {join(label(r.source) for r in having[:LISTED])}" if having else ""
     lead = f"{number_in_words(len(having)) if having else 'none'} of {number_in_words(len(records))} {noun}"

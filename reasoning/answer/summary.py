@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Sequence
 
 from reasoning.answer.draft import Claim, Draft, all_cited, claim, refusal
-from reasoning.answer.tell import plural
 from reasoning.query.context import Context
 from reasoning.query.known import FIGURES
 from reasoning.query.passages import Sentence, as_sentences
@@ -58,7 +57,7 @@ async def transcript(frame: Frame, context: Context, moments: Moments) -> Draft:
         return refusal("I heard nobody say anything that I understood")
     shown = spoken[frame.offset : frame.offset + TRANSCRIPT_LINES]
     claims = [Claim(f"\n{moments.at(o.source, o.t0_s)} {o.text.strip()}") for o in shown]
-    first = claim(f"{counted(len(spoken), 'utterance', 'utterances')}", shown[0])
+    first = claim(f"{counted(len(spoken), 'utterance')}", shown[0])
     left = len(spoken) - frame.offset - len(shown)
     more = [Claim(f'\nThere are {left} more; ask "what else?".')] if left > 0 else []
     return Draft((first, *claims, *more), 1.0)
@@ -85,7 +84,7 @@ async def _told(context: Context, moments: Moments) -> list[Claim]:
 def _people(people: Sequence[Sighting], frames: Sequence[Observation], moments: Moments) -> list[Claim]:
     if not people:
         return []
-    told, source = counted(len(people), "person", "people"), people[0].came.source
+    told, source = counted(len(people), "person"), people[0].came.source
     span_s = frames[-1].t0_s - frames[0].t0_s if len(frames) > 1 else max(s.until_s for s in people) - people[0].t0_s
     if len(people) > 2 and span_s > 0:
         told += f" in {media_time(span_s)}"
@@ -112,9 +111,9 @@ def _busiest(times_s: Sequence[float], span_s: float) -> tuple[float, float] | N
 def _things(found: Sequence[Sighting]) -> list[Claim]:
     named = Counter(s.name for s in found if s.name != UNKNOWN)
     first = {s.name: s.came for s in reversed(found)}
-    told = [counted(count, name, plural(name)) for name, count in named.items()][:LISTED]
+    told = [counted(count, name) for name, count in named.items()][:LISTED]
     if found and not named:
-        told = [f"{counted(len(found), 'moving thing', 'moving things')} I have no name for"]
+        told = [f"{counted(len(found), 'moving thing')} I have no name for"]
     return [claim(join(told), *[first[name] for name in named or first][:LISTED])] if told else []
 
 

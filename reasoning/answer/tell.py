@@ -14,7 +14,7 @@ from reasoning.understand.frame import Frame, Reduce
 from runtime.language import lexicon
 from runtime.language.lists import join, quote, with_article
 from runtime.language.normalise import words
-from runtime.language.numbers import counted, number_in_words, number_value
+from runtime.language.numbers import counted, number_in_words, number_value, plural
 from runtime.language.stem import is_plural
 from runtime.messages import Channel, ObjectFacts, SpeechFacts
 from runtime.moments import Moments
@@ -104,7 +104,7 @@ def _moment(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
 
 def _count(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
     rows = outcome.rows
-    number = counted(len(rows), *_counted_name(frame, outcome))
+    number = counted(len(rows), _counted_name(frame, outcome))
     if outcome.matter == "words":
         number = {1: "once", 2: "twice"}.get(len(rows), f"{number_in_words(len(rows))} times")
     return [claim(f"{number}, at {all_at(rows, moments)}", *(row.observation for row in rows[:TOLD]))]
@@ -112,14 +112,13 @@ def _count(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
 
 def none_counted(frame: Frame, outcome: Outcome) -> Claim:
     """That there was none of what can be counted."""
-    return claim(f"never: there was no {_counted_name(frame, outcome)[0]} that I saw or heard")
+    return claim(f"never: there was no {_counted_name(frame, outcome)} that I saw or heard")
 
 
-def _counted_name(frame: Frame, outcome: Outcome) -> tuple[str, str]:
-    if outcome.matter == "changes" and frame.predicate == "change":
-        return "change of the picture", "changes of the picture"
-    name = {"changes": "picture", "sounds": "sound"}.get(outcome.matter) or next(iter(frame.things), "thing")
-    return name, plural(name)
+def _counted_name(frame: Frame, outcome: Outcome) -> str:
+    if outcome.matter == "changes":
+        return "picture change" if frame.predicate == "change" else "picture"
+    return "sound" if outcome.matter == "sounds" else next(iter(frame.things), "thing")
 
 
 def _list(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
@@ -229,20 +228,3 @@ def _is_unknowable(word: str, frame: Frame, known: Known) -> bool:
     if lexicon.colour_of(word) or lexicon.SIDES.of(word) or number_value(word) or word in frame.of("predicate"):
         return False
     return not any(known.recognises(thing) for thing in lexicon.THINGS.of(word))
-
-
-def plural(noun: str) -> str:
-    """The plural of a regular noun, and of those among the vocabulary's that are not."""
-    first, _, rest = noun.partition(" ")
-    if first == "person" and rest:
-        return f"people {rest}"
-    if is_plural(noun):
-        return noun
-    if noun.endswith(("s", "x", "ch", "sh")):
-        return f"{noun}es"
-    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
-        return f"{noun[:-1]}ies"
-    return _PLURALS.get(noun, f"{noun}s")
-
-
-_PLURALS = {"person": "people", "knife": "knives", "sheep": "sheep", "mouse": "mice", "child": "children"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from runtime.language.data import LEXICON
+from runtime.language.stem import is_plural
 
 _NUMBERS: dict[str, float] = LEXICON["numbers"]
 _ORDINALS: dict[str, int] = LEXICON["ordinals"]
@@ -47,6 +48,27 @@ def number_in_words(value: int) -> str:
     return _IN_WORDS.get(value, str(value))
 
 
-def counted(value: int, one: str, several: str) -> str:
+def counted(value: int, one: str) -> str:
     """``two people``, ``one person``, ``no people``."""
-    return f"{number_in_words(value) if value else 'no'} {one if value == 1 else several}"
+    return f"{number_in_words(value) if value else 'no'} {one if value == 1 else plural(one)}"
+
+
+def plural(noun: str) -> str:
+    """More than one of a thing: "people", "cups", "knives", "people cycling"."""
+    if noun in _PLURALS:
+        return _PLURALS[noun]
+    if noun.startswith("person "):
+        return noun.replace("person", "people", 1)
+    if is_plural(noun):
+        return noun
+    if noun.endswith(("s", "x", "ch", "sh")):
+        return f"{noun}es"
+    if noun.endswith("y") and noun[-2:-1] not in "aeiou":
+        return f"{noun[:-1]}ies"
+    return f"{noun}s"
+
+
+_PLURALS = {
+    "person": "people", "knife": "knives", "sheep": "sheep", "mouse": "mice", "computer mouse": "computer mice",
+    "broccoli": "broccoli", "bus": "buses", "child": "children",
+}  # fmt: skip
