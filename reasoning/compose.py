@@ -149,14 +149,16 @@ class Composer:
             wider = understand(request.question, whole, records, questions, now)
             if wider.frame.scope.sources or wider.frame.scope.every or wider.frame.about == "sources":
                 view, asked = whole, wider
-        said_now = [p.text for p in being_said if p.source in asked.view.limits]
+        # What is to be seen and said at this moment, where that is what is asked.
+        of_now = asked.frame.is_now and request.as_of_s is None
+        said_now = [p.text for p in being_said if of_now and p.source in asked.view.limits]
         context = Context(
             self._memory,
             asked.view,
             limit=self._config.recall_limit,
             history=tuple((turn.understood, turn.answer) for turn in before),
-            being_said=" / ".join(said_now) if asked.frame.is_now and request.as_of_s is None else "",
-            present=self._present(request, asked),
+            being_said=" / ".join(said_now),
+            present=Present(self._watchers, asked.view) if of_now and self._watchers else None,
             now_wall_s=request.asked_wall_s,
             known=status,
             recordings=self._recordings,
@@ -186,12 +188,6 @@ class Composer:
         answer = told.answer(request, in_full, view, self._backend.name, moments)
         return Composed(answer, asked, said, conversation, view)
 
-    def _present(self, request: AskRequest, asked: Asked) -> Present | None:
-        """What is to be seen now, where that is what is asked."""
-        if not self._watchers or not asked.frame.is_now or request.as_of_s is not None:
-            return None
-        return Present(self._watchers, asked.view)
-
     async def _said(
         self, request: AskRequest, asked: Asked, last: PastTurn | None, view: View, moments: Moments
     ) -> Said | None:
@@ -203,17 +199,13 @@ class Composer:
             return Said(beside, aside=True)
         if corrected := parse_correction(text, last):
             cited = await self._cited(last, view) if last and corrected.corrects else ()
-            return Said(
-                acknowledge(corrected, cited, moments), as_correction(corrected, request.conversation, last, view)
-            )
+            kept = as_correction(corrected, request.conversation, last, view)
+            return Said(acknowledge(corrected, cited, moments), kept)
         if asked.problem is not None:
             return Said(asked.problem)
-        if asked.recalled is not None:
-            assert last is not None  # there is nothing else that it could recall
-            return Said(
-                answer_again(asked.recalled, last, await self._cited(last, view), moments),
-                aside=asked.recalled.what == "question",
-            )
+        if asked.recalled is not None and last is not None:
+            again = answer_again(asked.recalled, last, await self._cited(last, view), moments)
+            return Said(again, aside=asked.recalled.what == "question")
         return None
 
     async def _pieces(

@@ -118,21 +118,16 @@ def _scoped(frame: Frame, view: View, records: Sequence[SourceRecord]) -> View:
     """The View of the sources in scope: those named; else the session that goes on, or all recordings."""
     if frame.scope.sources:
         return narrowed(view, frame.scope.sources)
-    if frame.scope.every:
+    if frame.scope.every or frame.about == "sources":
         return view
+    bound = frame.times.begin or frame.times.end
+    is_wall = bound is not None and bound.kind == "wall"
     session = together(view)
     if session is not view:
-        wall = frame.times.begin is not None and frame.times.begin.kind == "wall"
-        # "Yesterday" is of other sessions, too.
-        return view if wall or frame.about == "sources" else session
-    going_on = [record.source for record in records if goes_on(record)]
-    bound = frame.times.begin or frame.times.end
-    of_one = (bound is not None and bound.kind != "wall") or frame.is_now or frame.times.lately
-    if (
-        len(view.limits) > 1
-        and frame.about != "sources"
-        and (of_one or (frame.reduce == "summary" and view.source in going_on))
-    ):
+        return view if is_wall else session  # "yesterday" is of other sessions, too
+    newest_goes_on = any(record.source == view.source and goes_on(record) for record in records)
+    of_one = (bound is not None and not is_wall) or frame.is_now or frame.times.lately
+    if of_one or (frame.reduce == "summary" and newest_goes_on):
         return narrowed(view, (view.source,))
     return view
 
@@ -154,8 +149,7 @@ def _windows(
         begin = Bound("ago", LATELY_S)
     if begin is None and end is None:
         return ()
-    found = windows_of(begin, end, records, Now(now.timestamp()), view.limits)
-    return found or None
+    return windows_of(begin, end, records, Now(now.timestamp()), view.limits) or None
 
 
 def _unknown_source(name: str, records: Sequence[SourceRecord]) -> Draft:
