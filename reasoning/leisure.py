@@ -7,7 +7,7 @@ something must be looked at while it is there (`errand`), and what can be done a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import anyio
 
@@ -39,19 +39,14 @@ class Leisure:
             self._since_s = self._clock.now()
             self._freed()
 
-    @contextmanager
-    def errand(self) -> Iterator[anyio.CancelScope]:
+    def errand(self) -> AbstractContextManager[anyio.CancelScope]:
         """Something that cannot wait, but comes after whoever asks: cancelled then, and at once where somebody does."""
-        with anyio.CancelScope() as scope:
-            self._errands.add(scope)
-            self._busy(*self._at_work)
-            if self._waiting:
-                scope.cancel()
-            try:
-                yield scope
-            finally:
-                self._errands.discard(scope)
-                self._freed()
+        self._busy(*self._at_work)
+        return self._work(self._errands, is_late=self._waiting > 0)
+
+    def spent(self) -> AbstractContextManager[anyio.CancelScope]:
+        """Background work: cancelled as soon as anything else comes, and at once where something is under way."""
+        return self._work(self._at_work, is_late=not self._is_free.is_set())
 
     async def come(self) -> None:
         """Wait until nobody has waited for an answer for ``idle_s`` seconds, and no errand is under way."""
@@ -60,16 +55,16 @@ class Leisure:
             await self._clock.sleep_until(self._since_s + self._idle_s)
 
     @contextmanager
-    def spent(self) -> Iterator[anyio.CancelScope]:
-        """Background work: cancelled as soon as anything else comes, and at once where something is under way."""
+    def _work(self, beside: set[anyio.CancelScope], is_late: bool) -> Iterator[anyio.CancelScope]:
         with anyio.CancelScope() as scope:
-            self._at_work.add(scope)
-            if not self._is_free.is_set():
+            beside.add(scope)
+            if is_late:
                 scope.cancel()
             try:
                 yield scope
             finally:
-                self._at_work.discard(scope)
+                beside.discard(scope)
+                self._freed()
 
     def _busy(self, *scopes: anyio.CancelScope) -> None:
         if self._is_free.is_set():
