@@ -8,7 +8,7 @@ import msgspec
 
 from reasoning.answer import compare, counts, present, sources, summary
 from reasoning.answer.admit import admit
-from reasoning.answer.draft import Claim, Draft, Verdict, refusal
+from reasoning.answer.draft import Claim, Draft, Verdict, claim, refusal
 from reasoning.answer.honesty import judge
 from reasoning.answer.tell import nearest, none_counted, refusal_text, tell
 from reasoning.query.anchored import narrow
@@ -19,7 +19,7 @@ from reasoning.safety.evidence_filter import EvidenceFilter
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
 from runtime.language.lists import join
-from runtime.messages import SourceRecord
+from runtime.messages import SourceRecord, SpeechFacts
 from runtime.moments import Moments, label
 from runtime.named_sources import Scope
 
@@ -42,8 +42,8 @@ class ExtractiveBackend:
     async def respond(self, frame: Frame, context: Context) -> AsyncIterator[Claim | Verdict]:
         """The claims of the answer, then the verdict."""
         draft = await self.draft(frame, context)
-        for claim in draft.claims:
-            yield claim
+        for told in draft.claims:
+            yield told
         yield Verdict(draft.confidence, draft.abstained)
 
     async def draft(self, frame: Frame, context: Context) -> Draft:
@@ -73,6 +73,8 @@ class ExtractiveBackend:
             draft = await summary.transcript(frame, window, moments)
         elif frame.reduce == "summary":
             draft = await summary.summarise(frame, window, moments)
+        elif _asks_who_speaks(frame):
+            draft = await _tell_speakers(window, moments)
         elif frame.reduce == "order":
             draft = await compare.tell_order(frame, window, moments)
         else:
@@ -105,6 +107,27 @@ class ExtractiveBackend:
         return refusal(
             refusal_text(frame, best, known), *_unknown_place(frame, await context.records()), *nearest(best, moments)
         )
+
+
+def _asks_who_speaks(frame: Frame) -> bool:
+    """Whether a voice is asked for: whose it is, or when somebody in particular speaks."""
+    if frame.matter or frame.phrases or frame.channels != ("speech",):
+        return False
+    named = lexicon.SPECIFIC & set(frame.of("speaker"))
+    return frame.reduce in ("first", "last") if named else frame.expects == "name" and frame.predicate == "speak"
+
+
+async def _tell_speakers(context: Context, moments: Moments) -> Draft:
+    """Who speaks: by name where that is known, else that somebody does."""
+    spoken = await context.scan("speech")
+    named = {speaker: o for o in reversed(spoken) if (speaker := o.facts(SpeechFacts).speaker)}
+    if named:
+        told = f"{join(sorted(named))} {'speaks' if len(named) == 1 else 'speak'}"
+        return Draft((claim(told, *named.values()),), 0.8)
+    if not spoken:
+        return refusal("I did not hear anybody speak")
+    at = moments.at(spoken[0].source, spoken[0].t0_s)
+    return refusal("I do not tell voices apart", claim(f"somebody speaks, first at {at}", spoken[0]))
 
 
 def _unknown_place(frame: Frame, records: Sequence[SourceRecord]) -> list[Claim]:

@@ -99,8 +99,9 @@ def _is_anywhere(frame: Frame) -> bool:
     return any(not lexicon.SIDES.of(word) for word in frame.of("place"))
 
 
-# Any run of capitals may be one of these.
-_LOOSE = ("name", "organisation", "product")
+_CALLS = frozenset(("called", "named", "name", "title", "titled", "entitled"))
+# Any run of capitals may be one of these; names and numbers are said of anything.
+_LOOSE, _LOOSER = ("name", "organisation", "product"), ("name", "number")
 
 
 def strength(frame: Frame, row: Row) -> float:
@@ -108,10 +109,14 @@ def strength(frame: Frame, row: Row) -> float:
     is_in_words = row.kind in IN_WORDS
     if frame.expects == "kind" and is_in_words and not any(is_asked(frame, t) for t in lexicon.THINGS.of(row.told)):
         return 0.0  # an animal was asked for, and none is named
+    if frame.expects == "title" and row.kind != "read" and not _CALLS & set(words(row.told)):
+        return 0.0  # titles are written, or somebody says what a thing is called
     if not frame.matter and not frame.phrases:
         if row.value:
-            named = row.beside or frame.expects not in _LOOSE or len(frame.of("head")) < 2
-            return BARE_TYPED if named else GUESSED  # "which product is announced?" is not any product
+            # What is only said may be any, and so may what "which product is announced?" or "where is this?" find.
+            is_any = frame.expects in _LOOSE and len(frame.of("head")) > 1
+            is_any |= (frame.expects in _LOOSER and row.kind == "said") or not (frame.of("head") or frame.channels)
+            return GUESSED if is_any and not row.beside else BARE_TYPED
         if row.kind == "described":
             return 0.0  # of nothing in particular everything is a description
         if not is_in_words:

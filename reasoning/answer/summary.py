@@ -37,11 +37,11 @@ async def summarise(frame: Frame, context: Context, moments: Moments) -> Draft:
     """What happened in the window, a line a source where there are several."""
     sources = [name for name in context.view.limits if context.source in ("", name)]
     if len(sources) == 1:
-        claims = (await _told(context, moments))[frame.offset :][:LISTED]
+        claims = (await _told(frame, context, moments))[frame.offset :][:LISTED]
         return Draft(tuple(claims), 0.8) if claims else refusal("I saw and heard nothing there")
     claims, told_of = [], sources[-SOURCES_TOLD:]
     for name in told_of:
-        lines = (await _told(context.of(name), moments))[:2]
+        lines = (await _told(frame, context.of(name), moments))[:2]
         text = " ".join(line.text for line in lines) or "nothing that I saw or heard."
         claims.append(Claim(f"{label(name)}: {text}", tuple(o for line in lines for o in line.cites[:1])))
     if not all_cited(claims):
@@ -63,10 +63,12 @@ async def transcript(frame: Frame, context: Context, moments: Moments) -> Draft:
     return Draft((first, *claims, *more), 1.0)
 
 
-async def _told(context: Context, moments: Moments) -> list[Claim]:
-    """Lines on one source, what weighs most first."""
-    found = await sightings(context)
+async def _told(frame: Frame, context: Context, moments: Moments) -> list[Claim]:
+    """Lines on one source, what weighs most first; of what was said alone where that is asked for."""
     spoken = [o for o in await context.spread("speech", limit=SPREAD) if o.text.strip()]
+    if frame.channels == ("speech",):
+        return _said(as_sentences(spoken, "speech"))
+    found = await sightings(context)
     written = [o for o in await context.spread("text", limit=SPREAD) if o.text.strip()]
     frames = await context.spread("frame", limit=2 * SPREAD)
     described = _described(await context.spread("derived", limit=SPREAD))

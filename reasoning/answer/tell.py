@@ -137,8 +137,10 @@ def _list(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
 def _quote_best(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
     told = list(outcome.rows[:1])
     if not frame.matter and not frame.expects:
-        told = sorted([r for r in outcome.rows if r.beside >= told[0].beside][:TOLD], key=lambda row: row.t_s)
-        told = told[-2:] if frame.times.lately or frame.ordinal < 0 else told
+        near = [row for row in outcome.rows if row.beside >= told[0].beside][:TOLD]
+        told = sorted(near, key=lambda row: row.t_s) if frame.ordinal not in (1, -1) else told
+        told = told[frame.ordinal - 1 :][:1] if frame.ordinal > 1 else told
+        told = told[-2:] if frame.times.lately else told
     if frame.expects == "reason" and not told[0].value:
         return [claim(f"Nobody gave a reason that I heard or read; {quoted(told[0])}", *told[0].cites)]
     return [claim(f"{_value(frame, row)}{quoted(row)}", *row.cites) for row in told]

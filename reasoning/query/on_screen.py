@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
+from statistics import median
 
 from rapidfuzz.fuzz import partial_ratio
 
@@ -14,8 +16,8 @@ from runtime.messages import Observation, TextFacts, TimeWindow
 # While nothing changes the picture is looked at every ten seconds (perception.sampling.still_interval_s).
 STILL_S = 11.0
 FRAMES = 400
-# How much it weighs that a text is tall and high up, where a title is asked for.
-SIZE_SHARE = 0.4
+# How much it weighs that a text looks like a title, where one is asked for; and to look like one, that it stays.
+SIZE_SHARE, STAYS_SHARE, TALLER = 0.4, 0.2, 1.3
 # A text that is part of one read up to so much later at its place, with so many of 100 letters alike, is that one.
 GROWS_S = 4.0
 ALIKE = 88.0
@@ -51,11 +53,17 @@ def _tops(o: Observation) -> list[float]:
     return [line.box[1] for line in o.facts(TextFacts).lines]
 
 
-def looks_of(written: Sequence[Observation]) -> dict[str, float]:
-    """How much each text, by id, looks like a title, 0..1: tall beside the rest, and high up."""
+async def looks_of(written: Sequence[Observation], context: Context) -> dict[str, float]:
+    """How much each text, by id, looks like a title, 0..1: much taller than is usual there, high up, and on
+    screen for long. How tall something is that one picture alone shows, as a mark that wanders over it, is no sign."""
+    shown = Counter(id_ for o in await context.scan("frame", limit=FRAMES) for id_ in o.evidence)
     tall = {o.id: max((line.box[3] for line in o.facts(TextFacts).lines), default=0.0) for o in written}
-    tallest = max(tall.values(), default=0.0) or 1.0
-    return {o.id: (tall[o.id] / tallest + 1.0 - min(_tops(o), default=1.0)) / 2 for o in written}
+    usual, stay = median(tall.values() or [0.0]) or 1.0, {o.id for o in written if shown[o.id] > 1} or set(tall)
+    taller = {id_: height / usual if id_ in stay else 1.0 for id_, height in tall.items()}
+    looks = {id_: min(1.0, times - 1.0) if times >= TALLER else 0.0 for id_, times in taller.items()}
+    longest = max((shown[o.id] for o in written), default=0) or 1
+    stays = {o.id: STAYS_SHARE * shown[o.id] / longest for o in written}
+    return {o.id: (looks[o.id] + 1.0 - min(_tops(o), default=1.0) + stays[o.id]) / 2 for o in written}
 
 
 async def shown_in(context: Context) -> tuple[Observation, ...]:

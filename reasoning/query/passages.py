@@ -7,7 +7,7 @@ beside it: a question with what follows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby, pairwise
 
 import msgspec
@@ -71,11 +71,13 @@ class Sentence(Struct):
 async def passages(frame: Frame, context: Context, channels: Sequence[Channel]) -> list[Row]:
     """Sentences of these channels that bear on the question, best first."""
     gathered = await _gather(frame, context, tuple(channels))
+    is_titled = "text" in channels and frame.expects in ("title", "name") and not names_of(frame)
+    looks = await looks_of([o for o in gathered if o.channel == "text"], context) if is_titled else {}
     rows: list[Row] = []
     in_tracks = sorted(gathered, key=lambda o: (o.source, o.channel, o.t0_s, o.id))
     for (_, channel), group in groupby(in_tracks, key=lambda o: (o.source, o.channel)):
         parted = as_sentences(list(group), channel)
-        rows += _weigh(frame, parted, channel, channels)
+        rows += _weigh(frame, parted, channel, channels, looks)
     rows = [spelled(row, gathered) for row in best_first(rows)[:RECALLED]]
     rows = best_first({(row.told, row.observation.source): row for row in reversed(rows)}.values())
     if rows and rows[0].kind == "read" and (frame.reduce in ("first", "last") or frame.expects == "duration"):
@@ -139,7 +141,9 @@ async def _gather(frame: Frame, context: Context, channels: tuple[Channel, ...])
     return [o for o in told if o.text.strip()]
 
 
-def _weigh(frame: Frame, parted: list[Sentence], channel: Channel, channels: Sequence[Channel]) -> Iterator[Row]:
+def _weigh(
+    frame: Frame, parted: list[Sentence], channel: Channel, channels: Sequence[Channel], looks: Mapping[str, float]
+) -> Iterator[Row]:
     names = names_of(frame)
     telling = {name for name in names if stem(name) not in lexicon.LIGHT_VERBS} or set(names)
     heads = () if names else frame.of("head", "speaker")  # "what does the second law say?"
@@ -147,8 +151,6 @@ def _weigh(frame: Frame, parted: list[Sentence], channel: Channel, channels: Seq
     texts = [Text(s.text, compact=channel == "text") for s in parted]
     values = [value_in(frame.expects, _lines(s, channel), asked) for s in parted]
     covers = [cover(names, text) for text in texts]
-    is_titled = channel == "text" and frame.expects in ("title", "name") and not names
-    looks = looks_of([s.observations[0] for s in parted]) if is_titled else {}
     for i, sentence in enumerate(parted):
         own, value = covers[i], values[i]
         if (names and telling.isdisjoint(own.words) and not value) or (frame.expects == "question" and not value):

@@ -76,7 +76,8 @@ def matters(frame: Frame) -> tuple[Matter, ...]:
         return ("changes",)
     if pictures & {"dark", "bright"} and not frame.things and "frame" in pointed:
         return ("light",)
-    if frame.things or frame.predicate in VISIBLE or (frame.expects == "name" and not frame.matter):
+    who = frame.expects == "name" and not (frame.matter or frame.of("head"))
+    if frame.things or frame.predicate in VISIBLE or who:
         return ("things", "words")
     return ("words",)
 

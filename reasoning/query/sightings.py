@@ -103,7 +103,9 @@ async def _tags(frame: Frame, context: Context) -> list[Sighting]:
 
 def is_asked(frame: Frame, name: str) -> bool:
     """Whether a name that something was recognised by is the thing asked about."""
-    return not frame.things or _is(name, frame.things[0])
+    who = lexicon.PERSON if frame.expects == "name" and not frame.of("head") else ""
+    asked = next(iter(frame.things), who)
+    return not asked or _is(name, asked)
 
 
 def _is(name: str, thing: str) -> bool:

@@ -132,7 +132,10 @@ def _leans(frame: Frame, said: list[str]) -> bool:
         return False
     if any(t.role in ("subject", "colour") and t.word not in _ONE for t in frame.terms):
         return False
-    points = bool(_PRONOUNS & set(said)) and frame.channels[:1] != ("speech",)
+    if lexicon.OF_SCENE & set(frame.of("head")) or said[-2:] in (["is", "this"], ["was", "this"]):
+        return False  # "what year is it?", "where is this?"
+    pronouns = _PRONOUNS - {"there"} if frame.channels else _PRONOUNS  # "what buttons are there?"
+    points = bool(pronouns & set(said)) and frame.channels[:1] != ("speech",)
     return points or (len(said) <= 3 and not (frame.things or frame.terms or frame.channels))
 
 

@@ -13,12 +13,13 @@ from collections.abc import Collection
 
 import msgspec
 
-from reasoning.understand.frame import Frame
+from reasoning.understand.frame import VISIBLE, Frame
 from reasoning.understand.matter import about_sources, options, sides, terms, things
 from reasoning.understand.reading import AUXILIARY, Reading, plain_text
 from reasoning.understand.settle import settle
 from runtime.language import lexicon
 from runtime.language.numbers import number_value, ordinal_value
+from runtime.language.stem import stem
 from runtime.language.times import TimeWords, parse_times
 from runtime.messages import Channel
 from runtime.named_sources import Scope
@@ -40,6 +41,9 @@ _CHANNELS: dict[str, tuple[Channel, ...]] = {
 _WORDS_IN = frozenset(("speech", "told", "text"))
 # Predicates whose words say no more than the frame does.
 _SAID_BY_FRAME = frozenset(("happen", "say", "write", "speak", "begin", "end"))
+_EMPTY_TELLING = frozenset(map(stem, "sentence mention ask named refer bring state quote describe".split()))
+_CALLED = frozenset("called titled entitled named".split())
+_SETS_IN = frozenset(map(stem, "start begin stop finish".split()))
 
 
 def parse_question(text: str, now: datetime.datetime, scope: Scope = Scope(), times: TimeWords | None = None) -> Frame:  # noqa: B008
@@ -61,7 +65,7 @@ class _Reader(Reading):
         begin = self._past_leads()
         opening = lexicon.OPENINGS.at(self.stems, begin) if begin < len(self) else None
         reduce, _, expects = (opening.value if opening else "value").partition("/")
-        after = begin + (opening.length if opening else 0)
+        opened = after = begin + (opening.length if opening else 0)
         if reduce == "now" and self.word(begin + 1) in _PAST:
             reduce = "summary"  # "what was going on" has the stems of "what is going on"
         self.take(0, after)
@@ -73,7 +77,7 @@ class _Reader(Reading):
         if opening is not None and reduce == "value" and not expects:
             expects, after = self._noun_asked(after)
             expects = expects or ("number" if lexicon.MEASURED & set(self.stems) else "")  # "what does it cost?"
-        marks = self._marks(after)
+        marks = self._marks(opened)
         self._points(after)
         predicate = self._predicate(after)
         if reduce == "summary" and "happen" in self.stems[begin:after]:
@@ -81,7 +85,7 @@ class _Reader(Reading):
         phrases = tuple(" ".join(filter(None, found)).strip() for found in QUOTED.findall(self.text))
         compared = options(self, after)
         about = "transcript" if reduce == "transcript" else about_sources(self, reduce, expects, begin, scope)
-        named = terms(self, counting)
+        named = terms(self, counting, predicate in VISIBLE)
         frame = Frame(
             text=text,
             reduce=reduce,  # type: ignore[arg-type]
@@ -120,12 +124,14 @@ class _Reader(Reading):
         """The type that "which city", "what is the title of" ask for, and the place after its noun."""
         begin = at
         if self.word(at) in ("is", "are", "was", "were"):
-            at += 1 + (self.word(at + 1) in _DETERMINERS)
+            if self.word(at + 1) not in _DETERMINERS:
+                return "", begin  # "what is being built?"
+            at += 2
         at = first = self.skip(at, _OF_A_KIND)
         while at < min(len(self), first + NOUN_WITHIN) and (at == first or not self.is_empty(at)):
-            if lexicon.SOURCES.at(self.stems, at) is not None:
+            if lexicon.SOURCES.at(self.stems, at) is not None and self.word(at + 1) != "about":
                 self.roles[at] = "head"
-                return "source", at + 1
+                return "title" if self.word(at + 1) in _CALLED else "source", at + 1
             kind, named = lexicon.KINDS.at(self.stems, at), lexicon.THINGS.at(self.stems, at)
             noun = kind or lexicon.TYPES.at(self.stems, at)
             if noun is not None and not (named is not None and named.value != "person" and named.length > noun.length):
@@ -148,6 +154,8 @@ class _Reader(Reading):
     def _marks(self, begin: int) -> frozenset[str]:
         found = set()
         for mark in lexicon.MARKS.find(self.stems[begin:]):
+            if self.word(begin + mark.start + mark.length) in ("name", "names"):
+                continue  # "what is his last name?"
             found.add(mark.value)
             self.take(begin + mark.start, mark.length)
         return frozenset(found)
@@ -164,6 +172,8 @@ class _Reader(Reading):
             self.point(found.value)
             if found.value in _WORDS_IN or all(self.is_framing(i) for i in range(at, after)):
                 self.take(at, found.length)
+            if found.value == "told" and self.stems[at] not in _EMPTY_TELLING:
+                self.roles[at] = "head"  # "which product is announced": it helps to find it, and is not needed
             if found.value in ("speech", "told") and self.clause_at is None:
                 self._speaker(begin, at)
                 if after + 1 < len(self) and (self.word(after) in _CLAUSE or self._claims(at, after)):
@@ -179,6 +189,8 @@ class _Reader(Reading):
 
     def _speaker(self, begin: int, verb: int) -> None:
         """Who speaks stands right before the verb: "what does the old man say", "the teacher says"."""
+        while self.stems[verb - 1] in _SETS_IN and verb - 1 > begin:
+            verb -= 1  # "when does the woman start talking?"
         at = verb - 1
         while at >= begin and at not in self.taken and self.word(at) not in AUXILIARY:
             at -= 1

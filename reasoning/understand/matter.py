@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from reasoning.understand.frame import Role, Term
-from reasoning.understand.reading import AUXILIARY, Reading
+from reasoning.understand.reading import AUXILIARY, MEDIA, Reading
 from runtime.language import lexicon
 from runtime.language.numbers import ordinal_value
 from runtime.named_sources import Scope
@@ -42,8 +42,8 @@ def _is_before_option(reading: Reading, at: int) -> bool:
     return done or word in AUXILIARY or reading.roles.get(at) == "predicate"
 
 
-def terms(reading: Reading, counting: set[int]) -> tuple[Term, ...]:
-    """The content words and what each is for."""
+def terms(reading: Reading, counting: set[int], is_seen_to_do: bool) -> tuple[Term, ...]:
+    """The content words and what each is for. ``is_seen_to_do``: what is asked about can be seen to be done."""
     locating = ""
     found: list[Term] = []
     for i, token in enumerate(reading.tokens):
@@ -58,9 +58,13 @@ def terms(reading: Reading, counting: set[int]) -> tuple[Term, ...]:
         if (i in reading.taken and role is None) or reading.is_empty(i):
             continue
         if role is None and not in_clause:
-            if not reading.is_matter(i) or (ordinal_value(word) and word != "second"):
+            does = is_seen_to_do and not locating and reading.roles.get(i + 1) == "predicate"
+            if does and reading.stems[i] in MEDIA:
+                role = "subject"  # "when is the film coming out?"
+            elif not reading.is_matter(i) or (ordinal_value(word) and word != "second"):
                 continue
-            role = "head" if i in counting or _is_type_of_another(reading, i) else _role(reading, i, locating)
+            is_head = i in counting or _is_type_of_another(reading, i)
+            role = "head" if is_head else role or _role(reading, i, locating)
         found.append(Term(word, role or "subject", token.start, token.end))
     return tuple(found)
 
@@ -86,6 +90,8 @@ def things(reading: Reading, expects: str) -> tuple[str, ...]:
     """Things named as the matter of the question, not as who speaks; of a kind that is asked for, the kind."""
     found = lexicon.KINDS.of(reading.text)[:1] if expects == "kind" else []
     for thing in lexicon.THINGS.find(reading.stems):
+        if reading.word(thing.start - 1) == "being":
+            continue  # "what is being built?" asks for no building
         at = range(thing.start, thing.start + thing.length)
         roles = {i: reading.roles.get(i) for i in at}
         if all(role == "head" or (role != "speaker" and i not in reading.taken) for i, role in roles.items()):
@@ -112,9 +118,9 @@ def about_sources(reading: Reading, reduce: str, expects: str, begin: int, scope
     matter = [i for i in content if reading.is_matter(i)]
     if present and (scope.sources or kinds or missed) and set(matter) <= present | set(kinds):
         return "presence"
-    if set(matter) - set(kinds):
-        return ""
     asked = {token.word for token in reading.tokens}
+    if set(matter) - set(kinds) or "about" in asked or expects == "title":
+        return ""
     if expects == "duration":
         return "sources" if kinds or scope.sources or {"it", "this", "that"} & asked else ""
     before = {reading.word(i) for i in range(kinds[0] - WHICH_WITHIN, kinds[0])} if kinds else set()

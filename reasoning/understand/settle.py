@@ -11,6 +11,7 @@ from runtime.language.normalise import words
 from runtime.language.numbers import number_value
 
 _SIGHT = frozenset(("object", "frame"))
+_IN_WORDS = frozenset(("speech", "text"))
 _SPOKEN = frozenset(("say", "speak"))
 
 
@@ -18,6 +19,9 @@ def settle(frame: Frame, marks: Collection[str]) -> Frame:
     """The Frame with its ``reduce`` as it is meant; ``marks`` are those of the question."""
     reduce: Reduce = frame.reduce
     terms, expects, asked = frame.terms, frame.expects, words(frame.text)
+    if expects == "thing" and frame.channels and set(frame.channels) <= _IN_WORDS:
+        expects = ""  # "the last thing he said" is no object
+        terms = tuple(t for t in terms if t.role != "head")
     if not frame.matter and "text" not in frame.channels and expects not in ("name", "kind"):
         # "What is on the kitchen table?": the place is all there is to go by.
         terms = tuple(msgspec.structs.replace(t, role="subject") if t.role == "place" else t for t in terms)
@@ -42,8 +46,8 @@ def settle(frame: Frame, marks: Collection[str]) -> Frame:
         reduce = "summary"  # "what was seen in the last hour?"
     elif reduce == "exists" and nameless and "anything" in asked:
         reduce = "summary"  # "was there anything?"
-    elif reduce == "value" and "about" in asked and not (frame.terms or frame.channels):
-        reduce = "summary"  # "what was it all about?"
+    elif reduce == "value" and "about" in asked and not (expects or frame.terms or set(frame.channels) - {"speech"}):
+        reduce = "summary"  # "what was it all about?", "what do they talk about?"
     elif reduce == "summary" and subject and not frame.about:
         reduce = "value" if frame.predicate == "happen" and "to" in asked else "list"
     elif reduce == "first" and frame.ordinal < 0:
@@ -53,4 +57,4 @@ def settle(frame: Frame, marks: Collection[str]) -> Frame:
     seen = expects in ("", "thing", "name") and not set(frame.channels) - _SIGHT - {"text"}
     if seen and frame.is_now and not matter and reduce in ("exists", "value", "summary", "list"):
         reduce = "now"
-    return msgspec.structs.replace(frame, reduce=reduce)
+    return msgspec.structs.replace(frame, reduce=reduce, expects=expects)

@@ -94,3 +94,9 @@ async def test_a_follow_up_is_understood_with_what_it_leans_on() -> None:
     _, and_then, again = await talk("Where are the keys?", "And the ferry?", "When was that?")
     assert and_then.understood == "Where are the keys? And the ferry?"
     assert again.understood == "" and [c.t0_s for c in again.citations] == [5.0]
+
+
+@pytest.mark.parametrize("then", ["What year is it?", "Where is this?", "What signs are there?", "Who is speaking?"])
+async def test_what_is_asked_of_the_scene_leans_on_nothing(then: str) -> None:
+    *_, answer = await talk("What was said about the ferry?", then)
+    assert not answer.understood and "ferry" not in answer.answer

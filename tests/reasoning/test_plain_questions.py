@@ -1,0 +1,87 @@
+"""Questions as somebody asks them who knows nothing of how they are read: each is answered by what it is about."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.fixtures.extracting import answer, cited
+from tests.fixtures.listed_memory import EMBEDDED, ListedMemory, appears, frame, recording, said, written
+
+pytestmark = pytest.mark.anyio
+
+FIRST = said(1.0, 4.0, "The harbour was built in nineteen ten.")
+SECOND = said(6.0, 9.0, "Our guide is Mister Holt from Leeds.")
+LAST = said(40.0, 44.0, "We leave by the north gate.")
+SIGN, NOTICE = written(12.0, "HARBOUR MUSEUM"), written(30.0, "CLOSED ON MONDAYS")
+MAN = appears(5.0, "person", "a person in a red top at the left", side="left", place="left", colours={"top": "red"})
+CUP = appears(7.0, "thing", "a blue cup at the right", label="cup", side="right", place="right", colours=["blue"])
+VIEW = (frame(0.0, "a grey picture"), frame(50.0, "a grey picture"))
+ALL = (*VIEW, FIRST, SECOND, LAST, SIGN, NOTICE, MAN, CUP)
+
+
+def memory(*observed: object) -> ListedMemory:
+    encoders = EMBEDDED | {"things": "COCO", "object": "SSD MobileNet v2 (80 kinds of thing by name)"}
+    return ListedMemory(*(observed or ALL), records=(recording("clip", 60.0, encoders=encoders),), as_of_s=60.0)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("question", ["What was the last thing he said?", "What is the last sentence?"])
+async def test_the_last_that_was_said_is_that_alone(question: str) -> None:
+    assert cited(await answer(memory(*VIEW, FIRST, SECOND, LAST, MAN, CUP), question)) == [LAST]
+
+
+async def test_the_first_text_is_that_alone() -> None:
+    assert cited(await answer(memory(), "What is the first text on screen?")) == [SIGN]
+
+
+async def test_who_is_there_is_people() -> None:
+    assert cited(await answer(memory(), "Who is in the video?")) == [MAN]
+
+
+@pytest.mark.parametrize("question", ["Who is talking?", "Who was speaking?", "When does the woman start talking?"])
+async def test_whose_voice_it_is_is_not_known_and_that_somebody_speaks_is(question: str) -> None:
+    draft = await answer(memory(), question)
+    assert draft.abstained and cited(draft) == [FIRST] and "voices" in draft.text
+    assert "I did not hear anybody speak" in (await answer(memory(*VIEW, MAN), question)).text
+
+
+@pytest.mark.parametrize("question", ["Summarise what was said.", "What do they talk about?", "What's the talk about?"])
+async def test_of_what_was_said_nothing_that_was_seen_is_told(question: str) -> None:
+    draft = await answer(memory(), question)
+    assert not draft.abstained and {o.channel for o in cited(draft)} == {"speech"}
+
+
+@pytest.mark.parametrize("question", ["What is this video about?", "Summarise it in one sentence."])
+async def test_what_a_recording_is_about_is_all_there_is(question: str) -> None:
+    assert {"object", "speech"} <= {o.channel for o in cited(await answer(memory(), question))}
+
+
+async def test_what_is_known_of_a_thing_is_listed() -> None:
+    assert cited(await answer(memory(), "What do you know about the cup?")) == [CUP]
+
+
+@pytest.mark.parametrize(
+    "question", ["When is the film coming out?", "What year is it?", "Who is interviewed?", "What is being built?"]
+)
+async def test_nothing_that_happens_to_be_there_is_taken_for_an_answer(question: str) -> None:
+    draft = await answer(
+        memory(*VIEW, SECOND, MAN, CUP, said(20.0, 22.0, "One of the largest in the world.")), question
+    )
+    assert draft.abstained, draft.text
+    assert "not recognised" not in draft.text
+
+
+async def test_who_presents_it_and_what_it_is_called_is_read() -> None:
+    title, credit = written(20.0, "NORTH STAR", height=0.15), written(2.0, "HARBOUR FILMS presents", height=0.06)
+    seen = memory(*VIEW, MAN, title, credit)
+    assert cited(await answer(seen, "What is the film called?")) == [title]
+    assert cited(await answer(seen, "Who presents the film?")) == [credit]
+
+
+async def test_people_who_are_seen_are_no_answer_to_a_name() -> None:
+    assert (await answer(memory(*VIEW, MAN), "What is her name?")).abstained
+
+
+async def test_a_product_that_is_announced_is_one_that_is_told_of_as_new() -> None:
+    shop = written(3.0, "Hill and Sons")
+    news = said(20.0, 24.0, "And now we know, this is the new Solar Kettle.")
+    assert cited(await answer(memory(*VIEW, shop, news), "Which product is announced?")) == [news]
