@@ -19,6 +19,7 @@ from msgspec import Struct, field
 
 from benchmarks import harness
 from benchmarks.set_clock import set_ahead
+from memory.store.log import committed_bytes
 from runtime.agent import Agent, open_agent
 from runtime.config import Config, ReasoningConfig, ServeConfig, SupervisorConfig
 from runtime.interfaces.attach import client_of
@@ -91,7 +92,7 @@ class Strikes(NamedTuple):
             return ""
         if kind == "cut":
             log = agent.memory_dir / "memory.db-wal"
-            if "memory" not in ready or not (size := log.stat().st_size):
+            if "memory" not in ready or not (size := committed_bytes(log)):
                 return None
             os.truncate(log, self.at_random.randrange(size))
             return "memory"

@@ -44,6 +44,8 @@ PROGRESS_STEPS = 100_000
 _LEFT_OPEN: list[sqlite3.Connection] = []
 # A disk with less room than this is full: the index of the write-ahead log grows by as much.
 FULL_BYTES = 32 << 10
+# The log is copied into the file when so many pages are in it: SQLite's own default.
+COPIED_FROM_PAGES = 1000
 # How long a commit waits for readers to finish with the write-ahead log before it leaves the log to the next commit.
 FOLD_TIMEOUT_S = 1.0
 FOLD_TRIES = 3
@@ -54,7 +56,7 @@ _WRITER_PRAGMAS = (
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     f"PRAGMA journal_size_limit={16 << 20}",
-    "PRAGMA wal_autocheckpoint=1000",
+    f"PRAGMA wal_autocheckpoint={COPIED_FROM_PAGES}",
     f"PRAGMA cache_size=-{16 << 10}",
     "PRAGMA foreign_keys=OFF",
     # What is deleted is overwritten, also where the full-text index merges its segments.
@@ -97,6 +99,7 @@ class Store:
                 self._connection = self._open()
                 self._file = _identity(self.path)
                 self.fold()  # what a process that was killed left in its log
+                self._connection.execute("PRAGMA wal_autocheckpoint=0")  # only a log that was looked at is copied
             except BaseException:
                 os.close(self._lock)
                 raise
@@ -151,7 +154,7 @@ class Store:
             StoreError: it could not be written (disk full, damaged, ...).
             RestartNeeded: the log was cut.
         """
-        with explained(self.where):
+        with self._explained():
             self._check_in_place()
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -170,16 +173,18 @@ class Store:
                 raise self._cut()
             if self._log.size_bytes() > self.budget.log or self.size_bytes() > self.budget.total:
                 self.fold()
+            elif self._log.pages >= COPIED_FROM_PAGES:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
 
     def reader(self) -> sqlite3.Connection:
         """A new read-only connection; it never blocks the writer nor is blocked."""
-        with explained(self.where):
+        with self._explained():
             return open_reader(self.path, self.key)
 
     @contextmanager
     def maintainer(self) -> Iterator[sqlite3.Connection]:
         """A connection of its own for what the thread that writes does to the file itself."""
-        with explained(self.where):
+        with self._explained():
             self.check_log()
             with closing(connect(self.path, "rw", self.key)) as connection:
                 for pragma in _WRITER_PRAGMAS:
@@ -196,7 +201,7 @@ class Store:
             StoreError: it could not be done, disk full or another program reading the file; it is done at the next
                 opening.
         """
-        with explained(self.where):
+        with self._explained():
             self.check_log()
             # As a script: of a single statement without columns the module makes one step, which frees one page.
             self._connection.executescript("VACUUM" if rewrite or self.key else "PRAGMA incremental_vacuum")
@@ -263,6 +268,15 @@ class Store:
         if self._log_is_cut:
             raise self._cut()
 
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            with explained(self.where):
+                yield
+        except StoreError:
+            self.check_log()  # what a hole in it reads like is no matter for the user
+            raise
+
     def _cut(self) -> RestartNeeded:
         return RestartNeeded(f"memory {self.where}: another program cut or removed the log of {FILE_NAME}")
 
@@ -274,7 +288,7 @@ class Store:
     @property
     def is_unscrubbed(self) -> bool:
         """Whether bytes of what was removed may still lie in the file."""
-        with explained(self.where):
+        with self._explained():
             return bool(self._connection.execute("SELECT value FROM memory WHERE key='unscrubbed'").fetchone()[0])
 
     def scrub_if_needed(self) -> None:

@@ -61,13 +61,13 @@ class _Head(NamedTuple):
 
 
 class WriteAheadLog:
-    """The log as the one process that writes it left it."""
+    """The log as the one process that writes it left it; ``pages`` that it then held of commits."""
 
     def __init__(self, database: Path) -> None:
         self._path = database.with_name(database.name + "-wal")
         self._inode = 0
         self._salt = b""
-        self._frames = 0
+        self.pages = 0
 
     def size_bytes(self) -> int:
         try:
@@ -78,7 +78,7 @@ class WriteAheadLog:
     @property
     def is_cut(self) -> bool:
         """Whether something is gone of what was noted."""
-        if not self._frames:
+        if not self.pages:
             return False
         try:
             with self._path.open("rb") as file:
@@ -86,7 +86,7 @@ class WriteAheadLog:
                 if head is None or os.fstat(file.fileno()).st_ino != self._inode:
                     return True
                 # Of another salt it was begun anew, by us: what was in it is in the file.
-                return head.salt == self._salt and not head.is_there(file.fileno(), self._frames - 1)
+                return head.salt == self._salt and not head.is_there(file.fileno(), self.pages - 1)
         except (FileNotFoundError, NotADirectoryError):
             return True
 
@@ -99,16 +99,24 @@ class WriteAheadLog:
                 head = _Head.of(file.fileno())
                 if head is None:
                     return False
-                before = self._frames if head.salt == self._salt else 0
+                before = self.pages if head.salt == self._salt else 0
                 frames = head.count(file.fileno(), before)
-                self._inode, self._salt, self._frames = os.fstat(file.fileno()).st_ino, head.salt, frames
+                self._inode, self._salt, self.pages = os.fstat(file.fileno()).st_ino, head.salt, frames
                 return frames > before
         except (FileNotFoundError, NotADirectoryError):
             return False
 
     def note_emptied(self) -> None:
         """All of it is in the file."""
-        self._frames = 0
+        self.pages = 0
+
+
+def committed_bytes(log: Path) -> int:
+    """How much of a log is of commits that are not all in the file; the rest is of before it was begun anew."""
+    with suppress(FileNotFoundError), log.open("rb") as file:
+        if head := _Head.of(file.fileno()):
+            return _HEAD_BYTES + head.count(file.fileno()) * (_FRAME_BYTES + head.page_bytes)
+    return 0
 
 
 def drop_outdated_log(database: Path) -> None:
