@@ -13,10 +13,10 @@ from itertools import groupby, pairwise
 import msgspec
 from msgspec import Struct
 
+from reasoning.query.captions import caption_places, captioned, spelled
 from reasoning.query.context import Context
 from reasoning.query.on_screen import SIZE_SHARE, grown, last_shown, looks_of, shown_in
 from reasoning.query.rows import Covered, Kind, Row, best_first, cover, unique
-from reasoning.query.spelled import spelled
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
 from runtime.language.match import Text
@@ -78,7 +78,9 @@ async def passages(frame: Frame, context: Context, channels: Sequence[Channel]) 
     for (_, channel), group in groupby(in_tracks, key=lambda o: (o.source, o.channel)):
         parted = as_sentences(list(group), channel)
         rows += _weigh(frame, parted, channel, channels, looks)
-    rows = [spelled(row, gathered) for row in best_first(rows)[:RECALLED]]
+    places = caption_places(gathered)
+    asked = names_of(frame)
+    rows = [spelled(captioned(row, gathered, places, asked), gathered) for row in best_first(rows)[:RECALLED]]
     rows = best_first({(row.told, row.observation.source): row for row in reversed(rows)}.values())
     if rows and rows[0].kind == "read" and (frame.reduce in ("first", "last") or frame.expects == "duration"):
         until = await last_shown(context, rows[0].observation)

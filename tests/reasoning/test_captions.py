@@ -1,11 +1,11 @@
-"""Names as they are written where they are misheard; ordinary words are left as they were said."""
+"""What is written while it is said is spelled better than it is heard: captions whole, else single names."""
 
 from __future__ import annotations
 
 import pytest
 
+from reasoning.query.captions import spelled
 from reasoning.query.rows import Row
-from reasoning.query.spelled import spelled
 from runtime.messages import Observation
 from tests.fixtures.extracting import answer, cited
 from tests.fixtures.listed_memory import EMBEDDED, ListedMemory, recording, said, written
@@ -54,3 +54,19 @@ async def test_the_answer_has_the_name_as_written_and_cites_both() -> None:
     draft = await answer(memory, "What is the new phone called?")
     assert "Zarvox" in draft.text and "Sarfox" not in draft.text
     assert {o.id for o in cited(draft)} == {spoken.id, shown.id}
+
+
+async def test_what_is_said_is_told_in_the_words_of_its_captions_where_there_are_some() -> None:
+    heard = (
+        said(1.0, 4.0, "Welcome to the market hall of Lynd."),
+        said(6.0, 9.0, "The old bridge is closed for repairs."),
+        said(11.0, 14.0, "Now you can buy the new kettle mane."),
+    )
+    captions = (
+        written(1.5, "Welcome to the market hall of Lund", k=1),
+        written(6.5, "The old bridge is closed for repairs", k=2),
+        written(11.5, "Now you can buy the new Kettle Nano", k=3),
+    )
+    memory = ListedMemory(*heard, *captions, records=(recording("clip", 60.0, encoders=EMBEDDED),), as_of_s=60.0)
+    draft = await answer(memory, "What did he say about the kettle?")
+    assert "Kettle Nano" in draft.text and {o.id for o in cited(draft)} == {heard[2].id, captions[2].id}
