@@ -105,6 +105,8 @@ class Remembering:
         self._announcer = Announcer(self._service, stored, spans)
         durable = await self._read(self._answerer.durable)
         subscription = self._service.subscribe("perceived", after=durable, on_refused=self._tell_again)
+        # To nobody: whoever waits for one that has stored nothing of it yet learns that it is there.
+        self._service.publish("ack", Ack(publisher="", epoch=0, seq=0))
         # A publisher whose acknowledgement died with an earlier process waits for it still.
         for (publisher, epoch), seq in durable.items():
             self._acknowledge(publisher, epoch, seq)

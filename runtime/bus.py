@@ -32,8 +32,6 @@ RECONNECT_MS = 20
 SEND_HWM = 20_000
 RESEND_AFTER_S = 0.4
 RESEND_AFTER_MAX_S = 5.0
-# Memory repeats its acknowledgements twice a second: silent for longer, it was away.
-SILENT_S = 1.5
 
 
 class Member(Struct, frozen=True):
@@ -112,7 +110,8 @@ class Outbox:
         self._seq = self._acknowledged = 0
         self._waiting: deque[tuple[int, bytes]] = deque()
         self._moved = Broadcast()
-        self._moved_at_s = self._heard_at_s = time.monotonic()
+        self._moved_at_s = time.monotonic()
+        self._heard_from = 0
         self._resend_after_s = RESEND_AFTER_S
         self._blocked = 0
 
@@ -142,27 +141,24 @@ class Outbox:
         """Wait until everything sent is acknowledged."""
         await self._until(lambda: not self._waiting)
 
-    def acknowledge(self, ack: Ack) -> None:
-        """Drop what memory made durable. One that was away and is there again gets the rest at once, however long it
-        was: what is sent again to nobody is sent less and less often.
+    def acknowledge(self, ack: Ack, epoch: int) -> None:
+        """Drop what memory, in this ``epoch`` of its own, made durable. One that was away and is there again gets the
+        rest at once: what is sent again to nobody is sent less and less often.
 
         Raises:
             RestartNeeded: memory has lost what it had acknowledged, and that is kept here no more.
         """
-        if ack.publisher != self._publisher.name or ack.epoch != self._publisher.epoch:
-            return
-        if ack.seq < self._acknowledged:
-            raise RestartNeeded("memory lost what it had acknowledged; perceiving goes on from what it still holds")
-        self._acknowledged = ack.seq
-        now_s = time.monotonic()
-        was_away = now_s - self._heard_at_s > SILENT_S
-        self._heard_at_s = now_s
         moved = False
-        while self._waiting and self._waiting[0][0] <= ack.seq:
-            self._waiting.popleft()
-            moved = True
-        if moved or was_away:
-            self._moved_at_s = now_s - (RESEND_AFTER_S if was_away else 0.0)
+        if ack.publisher == self._publisher.name and ack.epoch == self._publisher.epoch:
+            if ack.seq < self._acknowledged:
+                raise RestartNeeded("memory lost what it had acknowledged; perceiving goes on from what it still holds")
+            self._acknowledged = ack.seq
+            while self._waiting and self._waiting[0][0] <= ack.seq:
+                self._waiting.popleft()
+                moved = True
+        is_new, self._heard_from = epoch != self._heard_from, epoch
+        if moved or is_new:
+            self._moved_at_s = time.monotonic() - (RESEND_AFTER_S if is_new else 0.0)
             self._resend_after_s = RESEND_AFTER_S
         if moved:
             self._moved.notify()

@@ -65,8 +65,8 @@ class PausableOutbox:
     def blocked(self) -> bool:
         return self._outbox.blocked
 
-    def acknowledge(self, ack: Ack) -> None:
-        self._outbox.acknowledge(ack)
+    def acknowledge(self, ack: Ack, epoch: int) -> None:
+        self._outbox.acknowledge(ack, epoch)
 
     async def resend_forever(self) -> None:
         await self._outbox.resend_forever()

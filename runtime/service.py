@@ -283,7 +283,7 @@ class Service:
     async def _read_acks(self) -> None:
         async for delivery in self.subscribe("ack"):
             if isinstance(delivery.message, Ack):
-                self.outbox.acknowledge(delivery.message)
+                self.outbox.acknowledge(delivery.message, delivery.epoch)
 
     async def _beat_forever(self) -> None:
         while True:

@@ -76,9 +76,9 @@ class LiveOutbox:
         await self._moved.until(lambda: not self._spilled)
         await self._outbox.drained()
 
-    def acknowledge(self, ack: Ack) -> None:
+    def acknowledge(self, ack: Ack, epoch: int) -> None:
         """Drop what memory made durable, and send what waited for its room."""
-        self._outbox.acknowledge(ack)
+        self._outbox.acknowledge(ack, epoch)
         self._move()
 
     async def resend_forever(self) -> None:

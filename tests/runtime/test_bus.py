@@ -109,8 +109,9 @@ async def test_what_is_sent_again_is_delivered_once(
     publisher.close()
 
 
+@pytest.mark.parametrize("of_it", [True, False])
 async def test_a_memory_that_was_away_long_and_is_there_again_is_sent_the_rest_at_once(
-    context: zmq.asyncio.Context, run_dir: Path, monkeypatch: pytest.MonkeyPatch
+    context: zmq.asyncio.Context, run_dir: Path, monkeypatch: pytest.MonkeyPatch, of_it: bool
 ) -> None:
     monkeypatch.setattr(bus, "RESEND_AFTER_S", 0.01)
     monkeypatch.setattr(bus, "RESEND_AFTER_MAX_S", 1e6)
@@ -121,7 +122,7 @@ async def test_a_memory_that_was_away_long_and_is_there_again_is_sent_the_rest_a
     sent: list[int] = []
     monkeypatch.setattr(publisher, "send", lambda topic, seq, body: sent.append(seq))
     await outbox.send(progress(0), progress(1))
-    outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=1))
+    outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=1), 7)
     await outbox.send(progress(2))
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
@@ -132,7 +133,12 @@ async def test_a_memory_that_was_away_long_and_is_there_again_is_sent_the_rest_a
                 while not sent:
                     await anyio.sleep(0.001)
             sent.clear()
-            outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=1))  # it says what it has
+            outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=1), 7)  # it was there all the while
+            now_s[0] += 0.001
+            await anyio.wait_all_tasks_blocked()
+            assert not sent
+            ack = Ack(publisher="video", epoch=publisher.epoch, seq=1) if of_it else Ack(publisher="", epoch=0, seq=0)
+            outbox.acknowledge(ack, 8)  # the next one says what it has
             now_s[0] += 0.001
             while not sent:
                 await anyio.sleep(0.001)
@@ -159,13 +165,13 @@ async def test_a_full_outbox_waits_for_acknowledgement_and_a_live_source_is_told
         await anyio.wait_all_tasks_blocked()
         assert not sent.is_set()
         assert outbox.blocked
-        outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch + 1, seq=2))  # of a life before
+        outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch + 1, seq=2), 7)  # of a life before
         await anyio.wait_all_tasks_blocked()
         assert not sent.is_set()
-        outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=1))
+        outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=1), 7)
         with anyio.fail_after(5):
             await sent.wait()
-    outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=3))
+    outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=3), 7)
     with anyio.fail_after(5):
         await outbox.drained()
     publisher.close()
@@ -202,10 +208,10 @@ async def test_a_publisher_whose_memory_has_lost_what_it_acknowledged_begins_ane
     outbox = Outbox(publisher, "perceived", limit=100)
     await outbox.send(*(progress(t) for t in range(5)))
     for seq in (0, 2, 2, 3):
-        outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=seq))
-    outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch - 1, seq=1))  # of a life before
+        outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=seq), 7)
+    outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch - 1, seq=1), 7)  # of a life before
     with pytest.raises(RestartNeeded, match="from what it still holds"):
-        outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=2))
+        outbox.acknowledge(Ack(publisher="video", epoch=publisher.epoch, seq=2), 7)
     publisher.close()
 
 

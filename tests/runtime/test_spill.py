@@ -24,7 +24,7 @@ class Narrow:
         self.sent.append(message)
         return True
 
-    def acknowledge(self, ack: Ack) -> None:
+    def acknowledge(self, ack: Ack, epoch: int) -> None:
         self.room += ack.seq
 
 
@@ -46,7 +46,7 @@ def spilling(room: int, limit_bytes: float) -> tuple[LiveOutbox, Narrow, Counter
 
 
 def make_room(outbox: LiveOutbox, n: int) -> None:
-    outbox.acknowledge(Ack(publisher="video", epoch=1, seq=n))
+    outbox.acknowledge(Ack(publisher="video", epoch=1, seq=n), 1)
 
 
 def test_what_finds_no_room_is_sent_later_in_order() -> None:
