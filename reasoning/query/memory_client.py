@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import msgspec
@@ -51,28 +51,22 @@ class MemoryClient(ABC):
         """The reply to any of the requests."""
 
     async def view(self, request: ViewRequest) -> View:
-        reply: View = await self.call(request)
-        return reply
+        return cast("View", await self.call(request))
 
     async def recall(self, request: RecallRequest) -> RecallReply:
-        reply: RecallReply = await self.call(request)
-        return reply
+        return cast("RecallReply", await self.call(request))
 
     async def scan(self, request: ScanRequest) -> ScanReply:
-        reply: ScanReply = await self.call(request)
-        return reply
+        return cast("ScanReply", await self.call(request))
 
     async def spans(self, request: SpansRequest) -> SpansReply:
-        reply: SpansReply = await self.call(request)
-        return reply
+        return cast("SpansReply", await self.call(request))
 
     async def remember(self, request: RememberRequest) -> Done:
-        reply: Done = await self.call(request)
-        return reply
+        return cast("Done", await self.call(request))
 
     async def status(self, request: StatusRequest) -> MemoryStatus:
-        reply: MemoryStatus = await self.call(request)
-        return reply
+        return cast("MemoryStatus", await self.call(request))
 
 
 class MemoryOver(MemoryClient):
