@@ -33,7 +33,7 @@ async def count_things(frame: Frame, context: Context, moments: Moments, known: 
     found = [s for s in await sightings(context) if (row := row_of(frame, s)) and not row.missing]
     most, at_s, there = at_once(found)
     cites = [s.came for s in there]
-    if name == "person" and not frame.colours and shown:
+    if name == "person" and shown and not (frame.colours or frame.sides):
         fullest, o = max(shown, key=lambda pair: pair[0])
         if fullest > most:
             most, at_s, cites = fullest, o.t0_s, [o]
