@@ -139,7 +139,8 @@ def _quote_best(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]
     if not frame.matter and not frame.expects:
         near = [row for row in outcome.rows if row.beside >= told[0].beside][:TOLD]
         told = sorted(near, key=lambda row: row.t_s) if frame.ordinal not in (1, -1) else told
-        told = told[frame.ordinal - 1 :][:1] if frame.ordinal > 1 else told
+        if 1 < frame.ordinal <= len(told) and not frame.of("speaker"):  # "the second law" is none of several
+            told = told[frame.ordinal - 1 :][:1]
         told = told[-2:] if frame.times.lately else told
     if frame.expects == "reason" and not told[0].value:
         return [claim(f"Nobody gave a reason that I heard or read; {quoted(told[0])}", *told[0].cites)]

@@ -41,7 +41,7 @@ LENT = 0.5
 # Nobody reads a longer quotation as one.
 QUOTE_WORDS = 45
 # How much weighs what a question points to: a channel, a side, the noun it asks for, which of several.
-CHANNEL_SHARE, SIDE_SHARE, HEAD_SHARE, ORDER_SHARE = 0.1, 0.1, 0.1, 0.25
+CHANNEL_SHARE, SIDE_SHARE, ORDER_SHARE = 0.1, 0.1, 0.25
 # What a sentence begins with is what it tells something of.
 FIRST_SHARE, FIRST_WORDS = 0.05, 2
 # A question repeats the words of a question; its answer is what follows it.
@@ -168,8 +168,8 @@ def _weigh(
         lent = len(covered - set(own.words)) / max(1, len(names))
         share = min(1.0, own.share + lent * (1.0 if own.words else LENT))
         beside = cover(heads, texts[i]).share
-        score = share * (IS_QUESTION if is_question and joined is None else 1.0)
-        score += CHANNEL_SHARE * (channel in frame.channels[:1]) + HEAD_SHARE * beside
+        score = (share if names else beside) * (IS_QUESTION if is_question and joined is None else 1.0)
+        score += CHANNEL_SHARE * (channel in frame.channels[:1])
         score += FIRST_SHARE * bool(own.places and own.places[0] <= FIRST_WORDS)
         score += SIZE_SHARE * looks.get(sentence.observations[0].id, 0.0)
         score += SIDE_SHARE * bool(set(frame.sides) & set(sentence.observations[0].facts(TextFacts).region.split()))

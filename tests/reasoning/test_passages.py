@@ -30,6 +30,7 @@ TRIP = spoken(
     "This is Laura in Wales.",
 )
 TALK = spoken(
+    "Today we speak of heat and cold.",
     "The first law says that energy is kept.",
     "The second law says that heat flows to what is colder.",
     "The third of them is about ice, at minus two hundred degrees.",
