@@ -9,7 +9,7 @@ from reasoning.answer.draft import Claim, Draft, all_cited, claim, refusal
 from reasoning.query.context import Context
 from reasoning.query.known import FIGURES
 from reasoning.query.passages import Sentence, as_sentences
-from reasoning.query.sightings import UNKNOWN, Sighting, sightings, worn
+from reasoning.query.sightings import BEGAN_S, UNKNOWN, Sighting, sightings, worn
 from reasoning.understand.frame import Frame
 from runtime.clock import media_time
 from runtime.language.lexicon import FRAMING, STOP_WORDS
@@ -72,15 +72,31 @@ async def _told(frame: Frame, context: Context, moments: Moments) -> list[Claim]
     written = [o for o in await context.spread("text", limit=SPREAD) if o.text.strip()]
     frames = await context.spread("frame", limit=2 * SPREAD)
     described = _described(await context.spread("derived", limit=SPREAD))
-    return [
-        *described,
+    there = [
         *_people([s for s in found if s.name in FIGURES], frames, moments),
         *_things([s for s in found if s.name not in FIGURES]),
+    ]
+    return [
+        *described,
+        *(_came_and_went(found, context, moments) or there),
         *_said(as_sentences(spoken, "speech")),
         *_written(written),
         *_heard(await context.spread("sound", limit=SPREAD)),
         *_pictures(frames, bool(found or spoken or written or described)),
     ]
+
+
+def _came_and_went(found: Sequence[Sighting], context: Context, moments: Moments) -> list[Claim]:
+    """What came and went in a bounded time, one by one; nothing where that is much, or nothing."""
+    happened = sorted(
+        (o for s in found for o in (s.came, s.left) if o is not None and o.t0_s > BEGAN_S), key=lambda o: o.t0_s
+    )
+    inside = [
+        o for o in happened if any(w.source == o.source and w.t0_s <= o.t0_s <= w.t1_s for w in context.stretches)
+    ]
+    if not context.bounded or not 0 < len(inside) <= LISTED:
+        return []
+    return [claim(join(f"{o.text} at {moments.at(o.source, o.t0_s)}" for o in inside), *inside)]
 
 
 def _people(people: Sequence[Sighting], frames: Sequence[Observation], moments: Moments) -> list[Claim]:

@@ -168,7 +168,7 @@ async def talk(*questions: str, seen: tuple[Observation, ...] = ()) -> list[Answ
 async def test_after_a_camera_was_talked_of_a_whole_question_is_of_all_of_them_again() -> None:
     *_, last = await talk("What happened in the garden?", "What happened in the last ten minutes?", seen=CAME)
     assert {c.source for c in last.citations} == {GARDEN, DOOR}
-    assert last.answer.count("One person") == 2  # each camera tells of what was before it alone
+    assert last.answer.count("person") == 2  # each camera tells of what was before it alone
     *_, then = await talk("Who came to the garden?", "When was that?", seen=CAME)
     assert {c.source for c in then.citations} == {GARDEN}
 
