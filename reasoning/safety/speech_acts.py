@@ -70,7 +70,6 @@ _ALONE = (
     # What to answer.
     rf"\b(?:your|every|any|all|each|the|as) (?:an )?{_REPLY} (?:on|about|regarding|concerning|"
     r"to (?:any\w*|all|every\w*|each|questions?))\b",
-    rf"\bin {_REPLY} to (?:any\w*|all|every\w*|each|questions?)\b",
     r"\b(?:answer|repl(?:y|ie)|response|evidence|instruction|override)s?\b.{0,60}(?:=|->|:=)|"
     r"(?:=|->).{0,30}\b(?:answer|reply|response)\b",
     rf"\b{_REPLY}\b.{{0,60}}\b(?:must|shall|has to|have to|is to|are to) (?:be|read|say|state|contain)\b",
@@ -85,8 +84,6 @@ _ALONE = (
     r"(?:your|the|all) (?:\w+ )?(?:memor(?:y|ies)|records?|notes?|logs?|database|knowledge|index|transcripts?|"
     r"entr(?:y|ies)|evidence)\b",
     # Whoever is spoken to is a machine, or the one who takes this down.
-    rf"\b(?:attention|(?:note|message|instructions?|notice|reminder) (?:to|for)|hey|dear|hello|ok|listen|hear me)[ ,:]+"
-    rf"(?:the |any |all |every )?{_MACHINE}s?\b",
     rf"(?:^|[.!?:;/@] *){_MACHINE}s? ?[,:!]|@ ?{_MACHINE}s?\b",
     rf"\b(?:to|for) (?:all|any|every) {_NAMED_MACHINE}s?\b|\b(?:ai|machine|bot|auto\w*)[- ]generated\b",
     r"\b(?:every|any) ?(?:one|body) who (?:reads|sees|hears|watches) (?:this|it)\b|\bstop what you are doing\b",
@@ -109,9 +106,8 @@ _ALONE = (
     # Its own testimony: what the agent or its memory is said to have noted, or a call of it in writing.
     r"\b(?:generated|produced|written|noted|recorded|confirmed|verified|stored|kept) (?:by|in) (?:your|the|its) "
     rf"(?:own )?(?:{_MACHINE}|memory)\b|\b(?:your|its) own memor(?:y|ies)\b",
-    rf"\bthe {_NAMED_MACHINE} (?:has |had )?(?:already |just )?(?:told|said|answered|confirmed|stated)\b",
-    rf"\bthe {_MACHINE} (?:has |had )?(?:already |just )?(?:noted|recorded|remembered|logged|"
-    r"transcribed|answered|retrieved)\b",
+    rf"\bthe {_MACHINE} (?:has |had )?(?:already |just )?(?:told|said|answered|confirmed|stated|noted|recorded|remembered|"
+    r"logged|transcribed|retrieved)\b",
     r"\b(?:memory|context|assistant|agent)\.?\w*(?:\(|\.\w+\()|\b(?:trust|confidence|role|content|answer) ?= ?[\d'\"]",
     r"\b(?:context|evidence|memory|prompt|conversation) (?:ends?|begins?|starts?|closed)\b",
     r"\b(?:retrieved|stored|saved) (?:memory|memories|evidence|context|answer)\b|"
