@@ -43,6 +43,7 @@ class ForgetReply(Message, frozen=True, tag="forget_reply"):
     files         file -> bytes looked through for the words, pictures and vectors.
     traces        file -> how many of them still stand in it: empty when they are gone.
     owed          sites that could not be asked, which forget when they return.
+    unsearched    where it was erased too, and what of it cannot be looked through afterwards.
     """
 
     observations: dict[str, int] = msgspec.field(default_factory=dict)
@@ -56,6 +57,7 @@ class ForgetReply(Message, frozen=True, tag="forget_reply"):
     bytes_before: int = 0
     bytes_after: int = 0
     owed: tuple[str, ...] = ()
+    unsearched: tuple[str, ...] = ()
 
 
 class Forgotten(Message, frozen=True, tag="forgotten"):

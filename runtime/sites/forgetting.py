@@ -16,6 +16,7 @@ from runtime.messages import ForgetReply, ForgetRequest, TimeWindow, ViewRequest
 from runtime.sites import merge
 from runtime.sites.asking import Sites
 from runtime.sites.copies import erase_matching, follow_origin, proof
+from runtime.sites.membership import read_hub
 from runtime.sites.names import split
 from runtime.sites.owed import Debt, owe
 from runtime.sites.server_config import STREAMS_FOLDER
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from nats.aio.client import Client as Nats
 
 TALK, HUB = "", "hub"
+# What erases a message there overwrites it, as that server says; no file of it can be read from here.
+ELSEWHERE = "the copies at the hub: their files are another's NATS server's"
 TALK_S = 15.0
 FORGET_S = 1800.0
 # All of a conversation.
@@ -91,5 +94,7 @@ class Forgetting:
                 gone += await erase_matching(copy, request)
             else:
                 gone += (await follow_origin(copy, SiteStream(self._connection, site, site)))[0]
+        if read_hub(self._folder).url:
+            return ForgetReply(unsearched=(ELSEWHERE,))
         left = await proof(self._folder / STREAMS_FOLDER, gone)
         return ForgetReply(searched={"copies": sum(left.values())}, traces=left)

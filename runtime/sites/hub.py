@@ -16,7 +16,7 @@ from runtime.sites.calls import SiteCaller, answer_calls
 from runtime.sites.certificates import ensure_certificate
 from runtime.sites.copies import follow_origin
 from runtime.sites.greeting import differs
-from runtime.sites.link import connected
+from runtime.sites.link import connected, need_jetstream
 from runtime.sites.membership import Hub, read_hub
 from runtime.sites.names import PROTOCOL, call_subject
 from runtime.sites.owed import debts_of, settle
@@ -46,7 +46,7 @@ async def joined_hub(folder: Path) -> AsyncIterator[Nats]:
     hub = read_hub(folder)
     url = hub.url or f"nats://127.0.0.1:{hub.port}"
     user, password = ("", "") if hub.url else (HUB_USER, hub.password)
-    async with connected(url, user, password) as connection:
+    async with connected(url, user, password, hub.ca) as connection:
         yield connection
 
 
@@ -76,6 +76,8 @@ class RunningHub:
                 self._server = NatsServer(self._folder / SERVER_FOLDER, config, self._hub.port, self._tell)
                 await tasks.start(self._server.run)
             async with joined_hub(self._folder) as connection:
+                if self._hub.url:
+                    await need_jetstream(connection, self._hub.url)
                 await answer_calls(connection, "mind.*.hello", self._greet, tasks)
                 caller = SiteCaller(connection)
                 await caller.open()

@@ -19,6 +19,12 @@ from runtime.agent import HUB_FILE, SITE_FILE
 from runtime.errors import UserError
 from runtime.sites.names import PROTOCOL, checked_site
 
+# To be said where a memory that is encrypted is a site, or one that is a site is encrypted.
+SENT_PLAIN = (
+    "this memory is encrypted, what it sends as a site is not: its stream in MEMORY/site, and the hub's copy of it."
+    " Have both lie on encrypted disks, or leave (`sites leave`). What is talked about at the hub, `encrypt --memory HUB`"
+    " encrypts there"
+)
 TOKEN_MARK = "mind1-"  # noqa: S105 - how a token begins
 
 T = TypeVar("T")
@@ -33,7 +39,8 @@ class Access(Struct, frozen=True):
 
 class Hub(Struct, frozen=True):
     """hub.json. Of its own server: ``host`` and ``leaf_port`` where sites connect, ``port`` on this machine alone, and
-    ``names`` its certificate is for, none without TLS. Of another's: ``url`` for the hub, ``leaf_url`` for sites."""
+    ``names`` its certificate is for, none without TLS. Of another's: ``url`` for the hub, ``leaf_url`` for sites, and
+    ``ca``, the certificate (PEM) that vouches for it, "" where this machine's do."""
 
     host: str = "127.0.0.1"
     port: int = 4222
@@ -42,6 +49,7 @@ class Hub(Struct, frozen=True):
     names: tuple[str, ...] = ()
     url: str = ""
     leaf_url: str = ""
+    ca: str = ""
     sites: dict[str, Access] = {}
 
     @property

@@ -144,5 +144,6 @@ def merge_forgotten(replies: Mapping[str, ForgetReply], owed: Sequence[str]) -> 
             bytes_before=whole.bytes_before + reply.bytes_before,
             bytes_after=whole.bytes_after + reply.bytes_after,
             owed=tuple(owed),
+            unsearched=whole.unsearched + reply.unsearched,
         )
     return whole

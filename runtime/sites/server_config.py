@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 
 from runtime.sites.certificates import CERTIFICATE_FILE, KEY_FILE
+from runtime.sites.link import MAX_PAYLOAD_BYTES
 from runtime.sites.membership import Hub, Membership
 from runtime.sites.names import MIRROR_PREFIX, call_subject
 
@@ -18,8 +19,6 @@ STREAMS_FOLDER = "streams"
 HUB_USER, LEAF_USER = "mind", "site"
 HUB_DOMAIN = "hub"
 ACCOUNT = "MIND"
-# A reply to a scan with pictures goes in pieces of half a MiB; the largest message is one kept picture.
-MAX_PAYLOAD_BYTES = 8 << 20
 # What is acknowledged reaches the disk within this time; the death of a process loses nothing, the death of a machine
 # these seconds of a copy of what memory holds.
 SYNC_INTERVAL = "5s"

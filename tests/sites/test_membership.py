@@ -9,14 +9,18 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from memory.upkeep import encryption
+from runtime.encryption import new_lock
 from runtime.errors import UserError
+from runtime.interfaces.commands.sites import join
 from runtime.messages import Hello
 from runtime.sites.certificates import CERTIFICATE_FILE, KEY_FILE, ensure_certificate
 from runtime.sites.greeting import differs, last_link_error
 from runtime.sites.link import connected
-from runtime.sites.membership import Access, Hub, Membership, as_token, read_hub, read_token, write_hub
+from runtime.sites.membership import SENT_PLAIN, Access, Hub, Membership, as_token, read_hub, read_token, write_hub
 from runtime.sites.names import PROTOCOL, checked_site, seq_of, split
 from runtime.sites.server_config import hub_config, may_publish
+from tests.fixtures.memory_cases import memory_of, say, stream
 
 MEMBER = Membership(site="shop", url="nats-leaf://shop:secret@10.0.0.1:7422", ca="-----BEGIN", pictures=True)
 
@@ -134,3 +138,17 @@ def test_sources_and_ids_are_of_the_site_before_their_first_slash() -> None:
     assert split("talk/1.mp4", ("shop", "lab")) == ("", "talk/1.mp4")
     assert seq_of("mind.shop.log.o.17.aabb") == 17
     assert seq_of("mind.shop.log.state") == 0
+
+
+def test_that_an_encrypted_memory_is_sent_plain_is_said_when_it_joins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = as_token(Membership(site="shop", url="nats-leaf://shop:secret@127.0.0.1:7422"))
+    join(tmp_path / "plain", token)
+    assert "encrypted" not in capsys.readouterr().err
+    lock, key = new_lock("seven blue lamps")
+    memory_of(tmp_path / "locked", stream(say(1.0, 3.0, "the keys are here"), end_s=5.0)).close()
+    encryption.encrypt(tmp_path / "locked", lock, key, None)
+    join(tmp_path / "locked", token)
+    told = " ".join(capsys.readouterr().err.split())
+    assert SENT_PLAIN in told and "secret" not in told

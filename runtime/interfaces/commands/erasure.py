@@ -286,6 +286,8 @@ def _show_done(done: ForgetReply, wish: Wish) -> None:
     left = ", ".join(f"{name} ({n})" for name, n in done.traces.items()) or "none"
     OUT.print(f"Looked through the bytes of {len(done.files)} files ({size}), traces: {left}.")
     OUT.print(f"Memory was {byte_size(done.bytes_before)}, is {byte_size(done.bytes_after)}.")
+    for where in done.unsearched:
+        note(f"erased, but not looked through: {where}")
     for site in done.owed:
         note(f"{site} is away: it forgets when it is back (`sites status`)")
     note("recordings made with --record and archives made with export are not memory's; delete those yourself")
@@ -316,5 +318,6 @@ def _as_json(found: ForgetReply, windows: tuple[TimeWindow, ...], is_done: bool)
         "bytes_before": found.bytes_before,
         "bytes_after": found.bytes_after,
         "owed": list(found.owed),
+        "unsearched": list(found.unsearched),
     }
     return json.dumps(built, ensure_ascii=False)

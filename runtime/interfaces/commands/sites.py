@@ -15,6 +15,7 @@ import msgspec
 
 from runtime.agent import HUB_FILE, SITE_FILE, find_agent, has_memory, open_agent, prepare_memory_dir
 from runtime.config import Config
+from runtime.encryption import lock_of
 from runtime.errors import CallError, MindstreamError, UserError
 from runtime.interfaces.attach import attached, tell_working
 from runtime.interfaces.terminal.render import OUT, byte_size, note
@@ -26,6 +27,7 @@ from runtime.sites.gateway import FOLDER
 from runtime.sites.hub import RunningHub, joined_hub, told_of
 from runtime.sites.link import need_nats
 from runtime.sites.membership import (
+    SENT_PLAIN,
     Access,
     Hub,
     Membership,
@@ -59,6 +61,7 @@ class HubWish(msgspec.Struct, frozen=True):
     local_port: int = 0
     url: str = ""
     leaf_url: str = ""
+    ca: Path | None = None
 
 
 async def up(hub_dir: Path, new_sites: Sequence[str], wish: HubWish) -> None:
@@ -84,11 +87,17 @@ async def up(hub_dir: Path, new_sites: Sequence[str], wish: HubWish) -> None:
 
 def _changed(hub: Hub, wish: HubWish) -> Hub:
     for url in filter(None, (wish.url, wish.leaf_url)):
-        if urlsplit(url).scheme not in _SCHEMES or not urlsplit(url).hostname:
-            raise UserError("that is no address of a NATS server; write nats://USER:PASSWORD@HOST:PORT")
+        _check_address(url)
     if bool(wish.url) != bool(wish.leaf_url):
         raise UserError("give both --url, for the hub, and --leaf-url, for its sites")
-    changes: dict[str, Any] = {"url": wish.url, "leaf_url": wish.leaf_url} if wish.url else {}
+    if wish.ca and not wish.url:
+        raise UserError("--ca vouches for the server of --url; the hub's own has an authority of its own")
+    changes: dict[str, Any] = {"url": wish.url, "leaf_url": wish.leaf_url, "ca": ""} if wish.url else {}
+    if wish.ca:
+        try:
+            changes["ca"] = wish.ca.read_text(encoding="ascii")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{wish.ca} cannot be read as a certificate: {error}") from error
     if wish.host:
         names = () if wish.host in _LOOPBACK else (wish.host, "127.0.0.1", "localhost")
         changes |= {"host": wish.host, "names": names}
@@ -99,17 +108,26 @@ def _changed(hub: Hub, wish: HubWish) -> Hub:
     return changed
 
 
-def invite(hub_dir: Path, site: str, pictures: bool) -> str:
-    """A new token for a site.
+def _check_address(url: str) -> None:
+    if urlsplit(url).scheme not in _SCHEMES or not urlsplit(url).hostname:
+        raise UserError("that is no address of a NATS server; write nats://USER:PASSWORD@HOST:PORT")
+
+
+def invite(hub_dir: Path, site: str, pictures: bool, leaf_url: str = "") -> str:
+    """A new token for a site; of a server that is not the hub's own, with a ``leaf_url`` of its own where one is given.
 
     Raises:
-        UserError: there is no hub, or the name is none.
+        UserError: there is no hub, the name is none, or the address is not to be given.
     """
     hub = read_hub(hub_dir)
+    if leaf_url:
+        _check_address(leaf_url)
+        if not hub.leaf_url:
+            raise UserError("the hub's own server gives each site a user of its own; --leaf-url is for that of --url")
     access = Access(password=new_password(), pictures=pictures)
     write_hub(hub_dir, msgspec.structs.replace(hub, sites={**hub.sites, checked_site(site): access}))
     if hub.leaf_url:
-        return as_token(Membership(site=site, url=hub.leaf_url, pictures=pictures))
+        return as_token(Membership(site=site, url=leaf_url or hub.leaf_url, ca=hub.ca, pictures=pictures))
     ca = ensure_certificate(hub_dir, hub.names) if hub.has_tls else ""
     host = f"[{hub.host}]" if ":" in hub.host else hub.host
     url = f"{'tls' if hub.has_tls else 'nats-leaf'}://{site}:{access.password}@{host}:{hub.leaf_port}"
@@ -139,6 +157,8 @@ def join(memory_dir: Path, token: str) -> None:
     write_membership(memory_dir, membership)
     pictures = ", and sends the pictures it keeps" if membership.pictures else ""
     note(f"this memory is site {membership.site!r} from the next start of its agent on{pictures}")
+    if lock_of(memory_dir) is not None:
+        note(SENT_PLAIN)
 
 
 async def run(memory_dir: Path, config: Config) -> None:
@@ -188,6 +208,7 @@ async def _status_of_site(memory_dir: Path, config: Config) -> tuple[dict[str, A
         await client.hear_from(("gateway",))
         beat = client.heartbeats.get("gateway")
     notes = list(beat.notes) if beat is not None else ["its gateway is not heard from"]
+    notes += [SENT_PLAIN] if lock_of(memory_dir) is not None else []
     sent = int(beat.counters.get("sent", 0)) if beat is not None else 0
     lines = [f"site {site}: all up to observation {sent} is in its stream", *(f"  {told}" for told in notes)]
     return {"site": site, "running": True, "sent": sent, "notes": notes}, lines
@@ -242,7 +263,8 @@ async def leave(hub_dir: Path, memory_dir: Path, site: str) -> None:
     except MindstreamError:
         write_hub(hub_dir, hub)
         raise
-    note(f"site {site!r} has left: its token is void, and the copy of its memory is gone")
+    void = "its token is void" if not hub.url else "take its user from the NATS server"
+    note(f"site {site!r} has left: {void}, and the copy of its memory is gone")
 
 
 async def rebuild(hub_dir: Path, memory_dir: Path, site: str, config: Config, as_json: bool) -> None:

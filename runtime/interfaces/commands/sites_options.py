@@ -36,10 +36,14 @@ def add_command(commands: Any, common: argparse.ArgumentParser, as_json: argpars
         "--url", default="", metavar="URL", help="use the NATS server there: nats://USER:PASSWORD@HOST:PORT"
     )
     up.add_argument("--leaf-url", default="", metavar="URL", help="where that takes leaf nodes: nats-leaf://...")
+    up.add_argument("--ca", type=Path, metavar="FILE", help="certificate (PEM) of the authority that vouches for that")
 
     invite = actions.add_parser("invite", parents=[common, hub], help="make a site's token; the one before is void")
     invite.add_argument("site", metavar="SITE")
     invite.add_argument("--pictures", action="store_true", help="the pictures its memory keeps come to the hub, too")
+    invite.add_argument(
+        "--leaf-url", default="", metavar="URL", help="with a user of its own, where `up` was given --url"
+    )
     invite.add_argument("--anew", action="store_true", help="give up the copy of its memory that the hub has")
 
     join = actions.add_parser(
@@ -65,10 +69,10 @@ def command_of(args: argparse.Namespace, config: Config, memory_dir: Path) -> Ca
     async def command() -> None:
         match args.action:
             case "up":
-                wish = sites.HubWish(args.host, args.port, args.local_port, args.url, args.leaf_url)
+                wish = sites.HubWish(args.host, args.port, args.local_port, args.url, args.leaf_url, args.ca)
                 await sites.up(hub_dir, args.new_sites, wish)
             case "invite":
-                token = sites.invite(hub_dir, args.site, args.pictures)
+                token = sites.invite(hub_dir, args.site, args.pictures, args.leaf_url)
                 if args.anew:
                     await sites.give_up_copy(hub_dir, args.site)
                 say(token)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from runtime import program
-from runtime.agent import SITE_FILE, find_agent
+from runtime.agent import find_agent
 from runtime.clock import media_time
 from runtime.config import Config
 from runtime.encryption import held, key_for, lock_of, new_lock
@@ -21,6 +20,7 @@ from runtime.interfaces.unlock import ask, keep_in_keyring, new_passphrase, read
 from runtime.messages import ArchiveReply
 from runtime.printable import say
 from runtime.processes import BACKUP, ENCRYPTION, REPAIR
+from runtime.sites.membership import SENT_PLAIN, is_site
 
 
 async def back_up(path: Path, config: Config, memory_dir: Path, as_json: bool) -> None:
@@ -68,11 +68,8 @@ def encrypt(config: Config, memory_dir: Path, keyring: bool, as_json: bool) -> N
             "without the passphrase nobody opens it, nor can anybody help who forgot it. Not encrypted are footage,"
             " logs, standing queries, exports and earlier copies"
         )
-        if (memory_dir / SITE_FILE).exists():
-            OUT.print(
-                "what this site sends to its hub lies there as it was sent, and what is talked about is kept there too:"
-                f" `{program.name()} encrypt --memory` with the hub's folder, on the hub, encrypts the latter"
-            )
+        if is_site(memory_dir):
+            OUT.print(SENT_PLAIN)
 
 
 def decrypt(memory_dir: Path, as_json: bool) -> None:
