@@ -25,10 +25,10 @@ test: full lint types floors ## set up everything, torch too; lint, types, floor
 
 .PHONY: full dev
 full:
-	@requirements/install.sh .venv-full embedded weights voice build sites mcp keyring dev full dev-full
+	@requirements/install.sh .venv-full embedded weights voice build sites mcp keyring echo dev full dev-full
 
 dev:
-	@requirements/install.sh .venv-dev embedded weights voice build sites mcp keyring dev
+	@requirements/install.sh .venv-dev embedded weights voice build sites mcp keyring echo dev
 
 lint: dev ## ruff
 	.venv-dev/bin/python -m ruff check .
@@ -57,7 +57,7 @@ upgrade: dev ## the same, to the newest versions
 	.venv-dev/bin/python requirements/lock.py --upgrade
 
 # What somebody who installs the program with all extras gets.
-SHIPPED := embedded weights voice sites mcp keyring full
+SHIPPED := embedded weights voice sites mcp keyring echo full
 
 sbom: ## what the program consists of, as CycloneDX: .mindstream/sbom.json
 	@requirements/install.sh .venv-audit audit

@@ -4,8 +4,9 @@
 
 The whole agent of the embedded profile listens to a virtual microphone (benchmarks/voice_devices.py) in real time:
 Silero finds the voice, Whisper base its words, a scripted model server answers at once in three sentences that cite
-what was heard, and Piper speaks them into a virtual loudspeaker, which the microphone hears ten times quieter.
-Questions are spoken by Piper too. Figures, seconds (medians, and 90th percentiles where it says p90):
+what was heard, and Piper speaks them into a virtual loudspeaker, which the microphone hears ten times quieter, 120 ms
+later and with the sound of a room. Questions are spoken by Piper too.
+Figures, seconds (medians, and 90th percentiles where it says p90):
     heard_as_asked   share of the questions that arrived word for word
     first_sound_s, first_sound_p90_s   from the last sound of a question to the first of the answer; of that
     asked_s          until the question is asked: the pause that ends it, and Whisper
@@ -49,6 +50,7 @@ from runtime.interfaces.attach import client_of
 from runtime.interfaces.client import Client
 from runtime.interfaces.voice.addressed import Addressed, AddressOptions
 from runtime.interfaces.voice.converse import VoiceConversation
+from runtime.interfaces.voice.player import ToldPlayer
 from runtime.interfaces.voice.synthesis import Piper, Speech, Synthesizer
 from runtime.language.normalise import words
 from runtime.messages import Answer, AnswerPart, AskRequest, Message
@@ -175,7 +177,6 @@ async def measure_devices(agent: Agent, client: Client, voice: Synthesizer, epoc
     """Questions answered in full, then as many interrupted, at random instants of the answer."""
     timed, loud = TimedClient(client), VirtualLoudspeaker(agent.run_dir)
     shown = lambda who, text: harness.progress(f"{who}: {text}")  # noqa: E731
-    conversation = VoiceConversation(timed, Addressed(AddressOptions(mode="any")), voice, loud, shown, epoch_s)
     news = Subscription(agent.context, agent.run_dir, agent.members, ("voice", "partial"))
 
     async def messages() -> AsyncIterator[Message]:
@@ -183,13 +184,16 @@ async def measure_devices(agent: Agent, client: Client, voice: Synthesizer, epoc
             yield delivery.message
 
     asked = [await anyio.to_thread.run_sync(voice.speak, text) for text in ASKED]
-    talk = Talk(agent, conversation, timed, loud, asked)
     put_sound(agent.run_dir, resampled(await anyio.to_thread.run_sync(voice.speak, HEARD)), time.monotonic() + 0.5)
     await anyio.sleep(HEARD_S)
     instants = random.Random(4)
     answered = itself = 0
     stopped: dict[str, int] = dict.fromkeys(("interrupted", "missed", "interrupted_echo", "missed_echo"), 0)
     async with anyio.create_task_group() as tasks:
+        told = ToldPlayer(loud, client.sounds, tasks, lambda: time.monotonic() - epoch_s)
+        told.stop()  # whoever listens makes ready
+        conversation = VoiceConversation(timed, Addressed(AddressOptions(mode="any")), voice, told, shown, epoch_s)
+        talk = Talk(agent, conversation, timed, loud, asked)
         tasks.start_soon(news.pump)
         tasks.start_soon(conversation.run, messages())
         for i in range(n):

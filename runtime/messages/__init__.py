@@ -138,6 +138,7 @@ from runtime.messages.sites import (
     Hello,
     HelloRequest,
 )
+from runtime.messages.sounding import Sounding
 from runtime.messages.standing import (
     Decision,
     Notice,
@@ -213,6 +214,7 @@ __all__ = [
     "ScanReply",
     "ScanRequest",
     "SearchRequest",
+    "Sounding",
     "SourceEnded",
     "SourceOpened",
     "SourceRecord",

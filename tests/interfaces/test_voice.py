@@ -21,10 +21,10 @@ from runtime.interfaces.voice.addressed import Addressed, AddressOptions, after_
 from runtime.interfaces.voice.converse import VoiceConversation
 from runtime.interfaces.voice.echo import EchoGate, Spoken
 from runtime.interfaces.voice.phonemes import load_phonemizer, phonemes
-from runtime.interfaces.voice.player import Loudspeaker
+from runtime.interfaces.voice.player import Loudspeaker, ToldPlayer
 from runtime.interfaces.voice.sentences import SentenceSplitter
 from runtime.interfaces.voice.synthesis import Speech, load_synthesizer, sound_starts_s
-from runtime.messages import Answer, AnswerPart, AskRequest, Message, PartialTranscript, SpeechStarted
+from runtime.messages import Answer, AnswerPart, AskRequest, Message, PartialTranscript, Sounding, SpeechStarted
 
 # --- sentences ------------------------------------------------------------------------------------
 
@@ -292,6 +292,24 @@ async def test_words_over_its_own_voice_interrupt_too() -> None:
 
     await talk(agent, loud, script)
     assert agent.interrupted == ["voice"]
+
+
+async def test_whoever_listens_is_told_what_sounds_and_when_it_was_cut_off() -> None:
+    told: list[Sounding] = []
+    loud, clock = Loud(), iter((4.0, 4.25))
+
+    async def sounds(sounding: Sounding) -> None:
+        told.append(sounding)
+
+    async with anyio.create_task_group() as tasks:
+        player = ToldPlayer(loud, sounds, tasks, lambda: next(clock))
+        loud.done.set()
+        await player.play(Speech(np.array([0.5, -2.0], np.float32), 22_050))
+        player.stop()
+    assert loud.plays == loud.stops == 1
+    played, cut = told
+    assert (played.t0_s, played.sample_rate_hz, cut) == (4.0, 22_050, Sounding(t0_s=4.25))
+    assert np.frombuffer(played.samples, np.int16).tolist() == [16383, -32767]
 
 
 async def test_a_voice_that_fails_leaves_the_answer_written_and_is_told_once() -> None:

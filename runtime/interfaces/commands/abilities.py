@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 
 import anyio
 from msgspec import Struct
@@ -89,4 +90,7 @@ def _speaks(config: Config) -> Finding:
         return Finding("broken", "speaks", str(error))
     except MindstreamError as error:
         return Finding("absent", "speaks", f"answers are written, not spoken: {error}")
-    return Finding("ok", "speaks", f"by {synthesizer.name}{switched}")
+    echo = (
+        "" if importlib.util.find_spec("livekit") else "; its echo stays: pip install 'mindstream[echo]', or a headset"
+    )
+    return Finding("ok", "speaks", f"by {synthesizer.name}{switched}{echo}")

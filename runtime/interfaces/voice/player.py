@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
+import anyio.abc
 import anyio.to_thread
+import numpy as np
 
 from runtime.errors import MindstreamError
 from runtime.interfaces.voice.synthesis import Speech
+from runtime.messages import Sounding
 
 
 class Player(Protocol):
@@ -22,6 +26,37 @@ class Player(Protocol):
     def stop(self) -> None:
         """Silence, now."""
         ...
+
+
+class ToldPlayer:
+    """A player beside a microphone: whoever listens to that is told what sounds, to take it out of what is heard.
+
+    sounds  tells them, in a task of ``tasks``; ``now`` gives media seconds.
+    """
+
+    def __init__(
+        self,
+        player: Player,
+        sounds: Callable[[Sounding], Coroutine[Any, Any, None]],
+        tasks: anyio.abc.TaskGroup,
+        now: Callable[[], float],
+    ) -> None:
+        self._player = player
+        self._sounds = sounds
+        self._tasks = tasks
+        self._now = now
+
+    async def play(self, speech: Speech) -> None:
+        samples = (np.clip(speech.samples, -1.0, 1.0) * 32767).astype(np.int16).tobytes()
+        self._tell(Sounding(t0_s=self._now(), sample_rate_hz=speech.sample_rate_hz, samples=samples))
+        await self._player.play(speech)
+
+    def stop(self) -> None:
+        self._player.stop()
+        self._tell(Sounding(t0_s=self._now()))
+
+    def _tell(self, sounding: Sounding) -> None:
+        self._tasks.start_soon(self._sounds, sounding)
 
 
 class Loudspeaker:

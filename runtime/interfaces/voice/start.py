@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
+import time
 from collections.abc import AsyncIterator, Callable
 
 import anyio
@@ -16,9 +18,14 @@ from runtime.interfaces.client import Client
 from runtime.interfaces.terminal.render import note
 from runtime.interfaces.voice.addressed import Addressed, AddressOptions
 from runtime.interfaces.voice.converse import VoiceConversation
-from runtime.interfaces.voice.player import Loudspeaker, Player
+from runtime.interfaces.voice.player import Loudspeaker, Player, ToldPlayer
 from runtime.interfaces.voice.synthesis import Synthesizer, load_synthesizer
 from runtime.messages import Message
+
+NO_ECHO_CANCELLING = (
+    "beside a loudspeaker you can hardly interrupt by voice: the microphone hears the answer too; a headset helps, or"
+    " pip install 'mindstream[echo]'"
+)
 
 
 def start_voice(
@@ -41,6 +48,11 @@ def start_voice(
     if options.mode == "off":
         return lambda: "talking is switched off; start with --voice push, wake or any"
     synthesizer, player = _speakers(config)
+    if player is not None:
+        player = ToldPlayer(player, client.sounds, tasks, lambda: time.monotonic() - epoch_s)
+        player.stop()  # whoever listens makes ready
+        if importlib.util.find_spec("livekit") is None:
+            note(NO_ECHO_CANCELLING)
     addressed = Addressed(options)
     conversation = VoiceConversation(client, addressed, synthesizer, player, _show, epoch_s)
     subscription = Subscription(agent.context, agent.run_dir, agent.members, ("voice", "partial"))
