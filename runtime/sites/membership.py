@@ -22,8 +22,8 @@ from runtime.sites.names import PROTOCOL, checked_site
 # To be said where a memory that is encrypted is a site, or one that is a site is encrypted.
 SENT_PLAIN = (
     "this memory is encrypted, what it sends as a site is not: its stream in MEMORY/site, and the hub's copy of it."
-    " Have both lie on encrypted disks, or leave (`sites leave`). What is talked about at the hub, `encrypt --memory HUB`"
-    " encrypts there"
+    " Have both lie on encrypted disks, or leave (`sites leave`). What is talked about at the hub is encrypted"
+    " there by `encrypt --memory HUB`"
 )
 TOKEN_MARK = "mind1-"  # noqa: S105 - how a token begins
 
