@@ -106,8 +106,8 @@ _ALONE = (
     # Its own testimony: what the agent or its memory is said to have noted, or a call of it in writing.
     r"\b(?:generated|produced|written|noted|recorded|confirmed|verified|stored|kept) (?:by|in) (?:your|the|its) "
     rf"(?:own )?(?:{_MACHINE}|memory)\b|\b(?:your|its) own memor(?:y|ies)\b",
-    rf"\bthe {_MACHINE} (?:has |had )?(?:already |just )?(?:told|said|answered|confirmed|stated|noted|recorded|remembered|"
-    r"logged|transcribed|retrieved)\b",
+    rf"\bthe {_MACHINE} (?:has |had )?(?:already |just )?(?:told|said|answered|confirmed|stated|noted|recorded|"
+    r"remembered|logged|transcribed|retrieved)\b",
     r"\b(?:memory|context|assistant|agent)\.?\w*(?:\(|\.\w+\()|\b(?:trust|confidence|role|content|answer) ?= ?[\d'\"]",
     r"\b(?:context|evidence|memory|prompt|conversation) (?:ends?|begins?|starts?|closed)\b",
     r"\b(?:retrieved|stored|saved) (?:memory|memories|evidence|context|answer)\b|"
