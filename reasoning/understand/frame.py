@@ -14,8 +14,7 @@ from runtime.named_sources import Scope
 
 # A phrase of the question is taken up in an answer up to so many characters.
 LONGEST = 60
-# What is named ends before these: "the gear does he wear".
-_VERBS = frozenset("is are was were be been do does did has have had can could will would".split())
+AUXILIARY = frozenset("is are was were be been do does did has have had can could will would should may must s".split())
 _ARTICLES = frozenset("a an the any his her their my your this that".split())
 
 # Predicates that eyes tell of.
@@ -94,8 +93,8 @@ class Frame(Struct, frozen=True):
         if fold(rest[begin : terms[0].end]).startswith(terms[0].word) and end - begin <= LONGEST:
             before = rest[:begin].split()[-1:]
             article = f"{before[0]} " if before and before[0].lower() in _ARTICLES else ""
-            named = rest[begin:end].split()
-            verb = next((i for i, word in enumerate(named) if i and word.lower() in _VERBS), len(named))
+            named = rest[begin:end].split()  # it ends before a verb: "the gear does he wear"
+            verb = next((i for i, word in enumerate(named) if i and word.lower() in AUXILIARY), len(named))
             return f"{article}{' '.join(named[:verb])}"
         told = " ".join(dict.fromkeys(term.word for term in terms))
         return told if told.endswith("s") else f"the {told}"

@@ -13,9 +13,9 @@ from collections.abc import Collection
 
 import msgspec
 
-from reasoning.understand.frame import VISIBLE, Frame
+from reasoning.understand.frame import AUXILIARY, VISIBLE, Frame
 from reasoning.understand.matter import about_sources, options, sides, terms, things
-from reasoning.understand.reading import AUXILIARY, Reading, plain_text
+from reasoning.understand.reading import Reading, plain_text
 from reasoning.understand.settle import settle
 from runtime.language import lexicon
 from runtime.language.numbers import number_value, ordinal_value

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from reasoning.understand.frame import Role, Term
-from reasoning.understand.reading import AUXILIARY, MEDIA, Reading
+from reasoning.understand.frame import AUXILIARY, Role, Term
+from reasoning.understand.reading import MEDIA, Reading
 from runtime.language import lexicon
 from runtime.language.numbers import ordinal_value
 from runtime.named_sources import Scope

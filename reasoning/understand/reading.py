@@ -9,7 +9,6 @@ from runtime.language import lexicon
 from runtime.language.normalise import Token, tokenise
 from runtime.language.stem import stem
 
-AUXILIARY = frozenset("is are was were be do does did has have had can could will would should may must s".split())
 # What is watched or listened to as such is no matter of a question.
 MEDIA = frozenset(map(stem, "video clip recording film movie footage trailer audio audiobook excerpt".split()))
 # "The left bottle": what stands before the left that is not right.

@@ -6,7 +6,6 @@ lean on the answer before it as if nothing had been said between.
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -16,9 +15,6 @@ from runtime import program
 from runtime.language import lexicon
 from runtime.language.normalise import fold, words
 from runtime.language.stem import stem
-
-# Between that questions are understood in English only, and what was found.
-_CLAUSE = re.compile(r"\s*([;；؛。])\s*")
 
 WHAT_I_DO = (
     "I am Mindstream: I remember what I see, hear and read, and answer from that with the moments I go by. Ask what "
@@ -45,6 +41,11 @@ LONGEST = 200
 # A question of another language has so many of its words, beside those that English has too.
 SIGNS = 2
 OTHER = "another language"
+_UNNAMED = {
+    "words": "",
+    "alone": "I understand questions in English only.",
+    "found": "I understand questions in English only; by its words I found:",
+}
 
 
 def small_talk(text: str) -> Draft | None:
@@ -84,16 +85,10 @@ def foreign_language(text: str) -> str:
 
 def says_foreign(language: str, found: bool) -> str:
     """The line that is said to a question in that language, with what was found by its words below or nothing."""
-    entry = lexicon.LANGUAGES.get(language)
-    line = str(entry["says"]) if entry else "I understand questions in English only; by its words I found:"
-    if found:
-        return line
-    clause, mark, _ = _CLAUSE.split(line, maxsplit=1)
-    return clause + ("。" if mark in "。；" else ".")
+    return lexicon.LANGUAGES.get(language, _UNNAMED)["found" if found else "alone"]
 
 
 def without_function_words(asked: Sequence[str], language: str) -> tuple[str, ...]:
     """The words that are left of a question in ``language``."""
-    entry = lexicon.LANGUAGES.get(language, {"words": ""})
-    known = {fold(word) for word in entry["words"].split()}
+    known = {fold(word) for word in lexicon.LANGUAGES.get(language, _UNNAMED)["words"].split()}
     return tuple(word for word in asked if fold(word) not in known)
