@@ -116,7 +116,7 @@ def strength(frame: Frame, row: Row) -> float:
             # What is only said may be any, and so may what "which product is announced?" or "where is this?" find.
             is_any = frame.expects in _LOOSE and len(frame.of("head")) > 1
             is_any |= (frame.expects in _LOOSER and row.kind == "said") or not (frame.of("head") or frame.channels)
-            return GUESSED if is_any and not row.beside else BARE_TYPED
+            return GUESSED if is_any and not row.coverage else BARE_TYPED
         if row.kind == "described":
             return 0.0  # of nothing in particular everything is a description
         if not is_in_words:

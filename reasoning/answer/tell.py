@@ -137,7 +137,7 @@ def _list(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
 def _quote_best(frame: Frame, outcome: Outcome, moments: Moments) -> list[Claim]:
     told = list(outcome.rows[:1])
     if not frame.matter and not frame.expects:
-        near = [row for row in outcome.rows if row.beside >= told[0].beside][:TOLD]
+        near = [row for row in outcome.rows if row.coverage >= told[0].coverage][:TOLD]
         told = sorted(near, key=lambda row: row.t_s) if frame.ordinal not in (1, -1) else told
         if 1 < frame.ordinal <= len(told) and not frame.of("speaker"):  # "the second law" is none of several
             told = told[frame.ordinal - 1 :][:1]

@@ -70,16 +70,15 @@ class Sentence(Struct):
 async def passages(frame: Frame, context: Context, channels: Sequence[Channel]) -> list[Row]:
     """Sentences of these channels that bear on the question, best first."""
     gathered = await _gather(frame, context, tuple(channels))
-    is_titled = "text" in channels and frame.expects in ("title", "name") and not names_of(frame)
+    names = names_of(frame)
+    is_titled = "text" in channels and frame.expects in ("title", "name") and not names
     looks = await looks_of([o for o in gathered if o.channel == "text"], context) if is_titled else {}
     rows: list[Row] = []
     in_tracks = sorted(gathered, key=lambda o: (o.source, o.channel, o.t0_s, o.id))
     for (_, channel), group in groupby(in_tracks, key=lambda o: (o.source, o.channel)):
-        parted = as_sentences(list(group), channel)
-        rows += _weigh(frame, parted, channel, channels, looks)
+        rows += _weigh(frame, names, as_sentences(list(group), channel), channel, looks)
     places = caption_places(gathered)
-    asked = names_of(frame)
-    rows = [spelled(captioned(row, gathered, places, asked), gathered) for row in best_first(rows)[:RECALLED]]
+    rows = [spelled(captioned(row, gathered, places, names), gathered) for row in best_first(rows)[:RECALLED]]
     rows = best_first({(row.told, row.observation.source): row for row in reversed(rows)}.values())
     if rows and rows[0].kind == "read" and (frame.reduce in ("first", "last") or frame.expects == "duration"):
         until = await last_shown(context, rows[0].observation)
@@ -143,15 +142,14 @@ async def _gather(frame: Frame, context: Context, channels: tuple[Channel, ...])
 
 
 def _weigh(
-    frame: Frame, parted: list[Sentence], channel: Channel, channels: Sequence[Channel], looks: Mapping[str, float]
+    frame: Frame, names: Sequence[str], parted: Sequence[Sentence], channel: Channel, looks: Mapping[str, float]
 ) -> Iterator[Row]:
-    names = names_of(frame)
     telling = {name for name in names if stem(name) not in lexicon.LIGHT_VERBS} or set(names)
-    heads = () if names else frame.of("head", "speaker")  # "what does the second law say?"
+    sought = names or frame.of("head", "speaker")  # "what does the second law say?"
     asked = words(frame.text)
     texts = [Text(s.text, compact=channel == "text") for s in parted]
     values = [value_in(frame.expects, _lines(s, channel), asked) for s in parted]
-    covers = [cover(names, text) for text in texts]
+    covers = [cover(sought, text) for text in texts]
     for i, sentence in enumerate(parted):
         own, value = covers[i], values[i]
         if (names and telling.isdisjoint(own.words) and not value) or (frame.expects == "question" and not value):
@@ -165,10 +163,9 @@ def _weigh(
             cites = [*cites, *parted[joined].observations]
             covered |= set(covers[joined].words)
             value = value or (values[joined] if joined > i else "")
-        lent = len(covered - set(own.words)) / max(1, len(names))
+        lent = len(covered - set(own.words)) / max(1, len(sought))
         share = min(1.0, own.share + lent * (1.0 if own.words else LENT))
-        beside = cover(heads, texts[i]).share
-        score = (share if names else beside) * (IS_QUESTION if is_question and joined is None else 1.0)
+        score = share * (IS_QUESTION if is_question and joined is None else 1.0)
         score += CHANNEL_SHARE * (channel in frame.channels[:1])
         score += FIRST_SHARE * bool(own.places and own.places[0] <= FIRST_WORDS)
         score += SIZE_SHARE * looks.get(sentence.observations[0].id, 0.0)
@@ -187,7 +184,6 @@ def _weigh(
             coverage=round(share, 4),
             score=round(score, 4),
             value=value,
-            beside=round(beside, 4),
         )
 
 

@@ -27,8 +27,7 @@ class Row(Struct, frozen=True):
     told      what is told of it: the passage, or a sentence of what was seen.
     t_s       the media second it tells of; ``until_s`` up to when it is known to last, None where that is not asked.
     missing   the words of the question it does not answer for; ``coverage`` is the share of the others, 0..1, by how
-              surely each was found.
-    beside    the share, 0..1, of the words that only help to find it ("which *product* is announced").
+              surely each was found; of the nouns asked for ("which *product* is announced") where there are no others.
     score     orders rows. ``value`` is one of the type asked for, or the name of what was seen; "" where none is in it.
     """
 
@@ -40,7 +39,6 @@ class Row(Struct, frozen=True):
     coverage: float = 0.0
     score: float = 0.0
     value: str = ""
-    beside: float = 0.0
     until_s: float | None = None
 
     @property
