@@ -40,8 +40,8 @@ BESIDE_S = 6.0
 LENT = 0.5
 # Nobody reads a longer quotation as one.
 QUOTE_WORDS = 45
-# How much weighs what a question points to: a channel, a side, the noun it asks for, which of several.
-CHANNEL_SHARE, SIDE_SHARE, ORDER_SHARE = 0.1, 0.1, 0.25
+# How much weighs what a question points to: a channel, a side, the noun it asks for, which of several; recall.
+CHANNEL_SHARE, SIDE_SHARE, ORDER_SHARE, RECALL_SHARE = 0.1, 0.1, 0.25, 0.1
 # What a sentence begins with is what it tells something of.
 FIRST_SHARE, FIRST_WORDS = 0.05, 2
 # A question repeats the words of a question; its answer is what follows it.
@@ -69,14 +69,16 @@ class Sentence(Struct):
 
 async def passages(frame: Frame, context: Context, channels: Sequence[Channel]) -> list[Row]:
     """Sentences of these channels that bear on the question, best first."""
-    gathered = await _gather(frame, context, tuple(channels))
+    gathered, liked = await _gather(frame, context, tuple(channels))
     names = names_of(frame)
     is_titled = "text" in channels and frame.expects in ("title", "name") and not names
-    looks = await looks_of([o for o in gathered if o.channel == "text"], context) if is_titled else {}
+    if is_titled:
+        looks = await looks_of([o for o in gathered if o.channel == "text"], context)
+        liked = {id_: SIZE_SHARE * share for id_, share in looks.items()}
     rows: list[Row] = []
     in_tracks = sorted(gathered, key=lambda o: (o.source, o.channel, o.t0_s, o.id))
     for (_, channel), group in groupby(in_tracks, key=lambda o: (o.source, o.channel)):
-        rows += _weigh(frame, names, as_sentences(list(group), channel), channel, looks)
+        rows += _weigh(frame, names, as_sentences(list(group), channel), channel, liked)
     places = caption_places(gathered)
     rows = [spelled(captioned(row, gathered, places, names), gathered) for row in best_first(rows)[:RECALLED]]
     rows = best_first({(row.told, row.observation.source): row for row in reversed(rows)}.values())
@@ -123,26 +125,31 @@ def _goes_on(before: Sentence, o: Observation, part: str) -> bool:
     return is_short and o.t0_s - before.observations[-1].t1_s < pause_s
 
 
-async def _gather(frame: Frame, context: Context, channels: tuple[Channel, ...]) -> list[Observation]:
-    """What may hold the answer, in order."""
-    held = (await context.status()).observations
+async def _gather(
+    frame: Frame, context: Context, channels: tuple[Channel, ...]
+) -> tuple[list[Observation], dict[str, float]]:
+    """What may hold the answer, in order; of a long time with how much recall likes it, by id, as it knows what is
+    rare there."""
+    held, liked = (await context.status()).observations, {}
     is_long = not context.bounded and sum(held.get(channel, 0) for channel in channels) >= READ_WHOLE
     whole = () if is_long else await context.scan(*channels, limit=READ_WHOLE)
     if is_long or len(whole) >= READ_WHOLE:
-        hits = [hit.observation for hit in await context.recall(frame.query, channels, RECALLED)]
+        hits = await context.recall(frame.query, channels, RECALLED)
+        liked = {hit.observation.id: RECALL_SHARE * hit.score / (hits[0].score or 1.0) for hit in hits}
+        found = [hit.observation for hit in hits]
         near = [
             TimeWindow(source=o.source, t0_s=o.t0_s - NEIGHBOURS_S, t1_s=o.t1_s + NEIGHBOURS_S)
-            for o in hits[:NEIGHBOURS_OF]
+            for o in found[:NEIGHBOURS_OF]
         ]
-        whole = (*hits, *await context.scan_windows(near, *channels, limit=40))
+        whole = (*found, *await context.scan_windows(near, *channels, limit=40))
     shown = await shown_in(context) if "text" in channels and context.bounded else ()
     # Of what is derived a caption tells what was there at a moment; what else there is tells again what is read anyhow.
     told = [o for o in unique((*whole, *shown)) if o.channel != "derived" or o.facts(DerivedFacts).kind == CAPTION]
-    return [o for o in told if o.text.strip()]
+    return [o for o in told if o.text.strip()], liked
 
 
 def _weigh(
-    frame: Frame, names: Sequence[str], parted: Sequence[Sentence], channel: Channel, looks: Mapping[str, float]
+    frame: Frame, names: Sequence[str], parted: Sequence[Sentence], channel: Channel, liked: Mapping[str, float]
 ) -> Iterator[Row]:
     telling = {name for name in names if stem(name) not in lexicon.LIGHT_VERBS} or set(names)
     sought = names or frame.of("head", "speaker")  # "what does the second law say?"
@@ -168,7 +175,7 @@ def _weigh(
         score = share * (IS_QUESTION if is_question and joined is None else 1.0)
         score += CHANNEL_SHARE * (channel in frame.channels[:1])
         score += FIRST_SHARE * bool(own.places and own.places[0] <= FIRST_WORDS)
-        score += SIZE_SHARE * looks.get(sentence.observations[0].id, 0.0)
+        score += max(liked.get(o.id, 0.0) for o in sentence.observations)
         score += SIDE_SHARE * bool(set(frame.sides) & set(sentence.observations[0].facts(TextFacts).region.split()))
         if frame.ordinal and len(parted) > 1:
             along = i / (len(parted) - 1)
