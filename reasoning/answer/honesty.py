@@ -65,7 +65,7 @@ def judge(frame: Frame, matter: Matter, rows: Sequence[Row], known: Known, absta
             kept = [row for row in kept if row.value] or kept
         if _is_anywhere(frame) and len({row.told for row in rows}) > 1:
             kept = []
-    if kept and len(kept) >= (frame.ordinal if frame.reduce == "exists" else 1):
+    if kept:
         sure = strength(frame, kept[0]) if matter == "words" else min(SURELY_SEEN, strength(frame, kept[0]))
         return Outcome("found", tuple(kept), round(min(1.0, sure), 4), matter)
     if matter == "changes" and frame.reduce != "exists" and 0 < len(rows) <= FEW_CHANGES:
