@@ -216,6 +216,8 @@ def refusal_text(frame: Frame, outcome: Outcome, known: Known) -> str:
             return "More than that it was there I cannot tell"
         if unsure := [word for word in seen.missing if _is_unknowable(word, frame, known)]:
             return f"I cannot tell: what I saw says nothing of {join(quote(word) for word in unsure)}"
+    if frame.expects == "name" and outcome.matter == "things" and frame.things:
+        return "I did not see who"  # the car that somebody was in may well have been seen
     verb = next((verb for verb, of in _VERBS if channels and channels <= of), "see or hear")
     if frame.reduce == "exists" and outcome.matter == "things" and verb == "see" and what:
         return f"No, I did not see {what}"

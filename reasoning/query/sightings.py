@@ -103,8 +103,7 @@ async def _tags(frame: Frame, context: Context) -> list[Sighting]:
 
 def is_asked(frame: Frame, name: str) -> bool:
     """Whether a name that something was recognised by is the thing asked about."""
-    who = lexicon.PERSON if frame.expects == "name" and not frame.of("head") else ""
-    asked = next(iter(frame.things), who)
+    asked = lexicon.PERSON if frame.expects == "name" and not frame.of("head") else next(iter(frame.things), "")
     return not asked or _is(name, asked)
 
 

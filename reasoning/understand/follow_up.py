@@ -28,8 +28,6 @@ from runtime.named_sources import Scope
 ASIDE_S = 0.001
 # A list goes on after so many.
 STEP = 4
-# Characters of the questions before that are repeated with one that leans on them.
-LONGEST = 200
 _PRONOUNS = frozenset("it that this they them those these he she him her there one ones".split())
 _LEADS = frozenset("and but so then well ok okay also please hm no not actually sorry".split())
 _ONE = ("one", "ones")
@@ -100,9 +98,9 @@ def _step(step: str, before: Frame, cited: PastTurn | None) -> Frame | None:
 
 
 def _in_full(before: Frame, text: str) -> str:
-    """What leans on a question, after it; of many that lean on each other after the first."""
-    asked = before.text if len(before.text) <= LONGEST else before.text.partition("?")[0]
-    return f"{asked.rstrip('?.! ')}? {text.strip()}"
+    """What leans on a question, after it; of many that lean on each other the last two."""
+    asked = before.text.rstrip("?.! ").rpartition("? ")[2]
+    return f"{asked}? {text.strip()}"
 
 
 def _replaced(text: str, frame: Frame, before: Frame) -> Frame:

@@ -85,3 +85,13 @@ async def test_a_product_that_is_announced_is_one_that_is_told_of_as_new() -> No
     shop = written(3.0, "Hill and Sons")
     news = said(20.0, 24.0, "And now we know, this is the new Solar Kettle.")
     assert cited(await answer(memory(*VIEW, shop, news), "Which product is announced?")) == [news]
+
+
+async def test_who_is_people_though_a_thing_is_named() -> None:
+    bike = appears(9.0, "thing", "a white bicycle at the top", label="bicycle", side="top", place="top")
+    rider = appears(9.0, "person", "a person on a bicycle enters from the top", side="top", place="top", on="bicycle")
+    seen = memory(*VIEW, MAN, bike, rider)
+    assert cited(await answer(seen, "Who rides the bicycle?")) == [rider]
+    nobody = await answer(memory(*VIEW, MAN, bike), "Who is in the car?")
+    assert nobody.abstained and nobody.text == "I did not see who."
+    assert cited(await answer(seen, "How many people walk?")) == [MAN], "who rides does not walk"
