@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from runtime.errors import CallError
 from runtime.messages import Channel, Observation, StatusRequest, observation_id
 from runtime.plan import OnFolder, Plan, Serve, plan_path
 from runtime.service import Service
+from runtime.supervisor import environment_of
 
 MEMBERS = (Member(name="memory", role="memory"), Member(name="video", role="video"))
 READY_S = 60.0
@@ -57,7 +57,7 @@ def start_process(run_dir: Path, plan: Plan) -> subprocess.Popen[bytes]:
             stdout=stderr,
             stderr=stderr,
             cwd=PROJECT,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            env=environment_of(plan),
             start_new_session=True,
         )
 
