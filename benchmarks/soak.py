@@ -11,7 +11,7 @@ threads are compared between the end of the second quarter and that of the last.
     rss_growth_mb        of resident memory
     fd_growth, thread_growth   of open descriptors and of threads
     files                in the memory folder at the end, that of the process and its log included
-    size_over_budget     commits after which the files were larger than the budget
+    size_over_budget     looks at which the files were larger than the budget for a second, longer than a commit takes
     leftover_processes   of those started, alive after they were told to end
 """
 
@@ -51,6 +51,7 @@ QUARTERS = 4
 ENDS_AFTER, LOOKED_AT_AFTER = (1, 4), (2, 4)
 MIB_A_LEVEL = 2.0
 CALL_S = 60.0
+LOOKS = 20
 
 
 class Held(Struct):
@@ -68,8 +69,8 @@ class Tally(Struct):
     held: list[Held] = field(default_factory=list)
 
 
-async def use(caller: Caller, scratch: Path, turn: int) -> int:
-    """What users do beside: ask, look, forget, copy; the bytes on disk afterwards."""
+async def use(caller: Caller, scratch: Path, turn: int) -> None:
+    """What users do beside: ask, look, forget, copy."""
     view = await caller.call(ViewRequest(), CALL_S)
     await caller.call(RecallRequest(query="where was the bottle or the ladder?", view=view), CALL_S)
     await caller.call(ScanRequest(view=view, newest_first=True, limit=200, with_payload=True), CALL_S)
@@ -79,7 +80,15 @@ async def use(caller: Caller, scratch: Path, turn: int) -> int:
         await caller.call(ForgetRequest(windows=(window,)), CALL_S)
         await caller.call(BackupRequest(path=str(scratch / "copy.db")), CALL_S)
         (scratch / "copy.db").unlink()
-    return int((await caller.call(StatusRequest(), CALL_S)).bytes)
+
+
+async def is_larger_than(caller: Caller, most_bytes: int) -> bool:
+    """Whether the files are, also after the commit that is under way."""
+    for _ in range(LOOKS):
+        if (await caller.call(StatusRequest(), CALL_S)).bytes <= most_bytes:
+            return False
+        await anyio.sleep(1.0 / LOOKS)
+    return True
 
 
 async def soak(folder: Path, hours: float, tally: Tally) -> None:
@@ -110,7 +119,8 @@ async def soak(folder: Path, hours: float, tally: Tally) -> None:
                 while quarter < end:
                     quarter += 1
                     while sender.acknowledged < quarter * each:
-                        tally.size_over_budget += await use(caller, folder, turn) > most
+                        await use(caller, folder, turn)
+                        tally.size_over_budget += await is_larger_than(caller, most)
                         turn += 1
                     here = psutil.Process(process.pid)
                     held = Held(here.memory_info().rss / 1e6, here.num_fds(), here.num_threads())
