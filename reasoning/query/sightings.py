@@ -129,8 +129,9 @@ def row_of(frame: Frame, s: Sighting) -> Row | None:
     """A sighting as evidence; None where it is of something else."""
     on = s.came.facts(ObjectFacts).on
     if not is_asked(frame, s.name):
-        if not on or frame.reduce != "value" or not is_asked(frame, on):  # else it is asked what is on it
+        if not (on and frame.reduce == "value" and is_asked(frame, on)):
             return None
+        # What is on the thing that is asked about answers for all words that say so.
         return row_for(frame.of("subject", "predicate", "place"), bool, (s.came,), s.told, "seen", value=s.name)
     event = s.left if frame.predicate in ("leave", "happen") and s.left is not None else s.came
     told = s.told if event is s.came else event.text
