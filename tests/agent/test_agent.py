@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from memory.store.log import committed_bytes
 from runtime.agent import AgentCard, find_agent
 from tests.fixtures.agent_runs import DEADLINE_S, PROJECT, SAMPLE, Run, child_pid, finish, is_running, run, start
 
@@ -149,6 +150,30 @@ def test_any_process_may_be_killed_and_what_came_before_is_answered_the_same(
             assert essence(answer) == essence(expected[answer["question"]])
     ended = rows(memory, "SELECT count(*) FROM tracks WHERE ended IS NOT NULL AND ended != ''")
     assert ended == [(2,)]
+
+
+def test_what_was_in_a_log_that_somebody_cut_is_perceived_again(first: tuple[Path, Run], tmp_path: Path) -> None:
+    memory = tmp_path / "memory"
+    process = start("replay", SAMPLE, "--memory", memory, "--questions", QUESTIONS, "--json", "--speed", "4")
+    wait_until_remembered(memory, 10.0, process)
+    log = memory / "memory.db-wal"
+    while not committed_bytes(log):
+        time.sleep(0.001)
+    os.truncate(log, 0)
+    result = finish(process)
+    assert result.code == 0, result.err
+    result.assert_nothing_left()
+    assert "cut or removed the log" in result.err
+    assert "memory is back" in result.err
+    select = "SELECT id, text FROM observations WHERE channel IN ('speech', 'text') AND t1_s < 9"
+    assert set(rows(first[0], select)) <= set(rows(memory, select))
+    covered_s = 0.0
+    spans = "SELECT t0_s, t1_s FROM spans WHERE level='event' ORDER BY t0_s"
+    for t0_s, t1_s in rows(memory, spans):
+        assert t0_s <= covered_s
+        covered_s = max(covered_s, t1_s)
+    assert covered_s >= max(t1_s for _, t1_s in rows(first[0], spans)) - 0.5
+    assert rows(memory, "SELECT count(*) FROM tracks WHERE ended='end'") == [(2,)]
 
 
 def test_a_process_that_will_not_live_leaves_a_gap_and_the_rest_goes_on(tmp_path: Path) -> None:
