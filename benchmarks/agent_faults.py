@@ -20,8 +20,10 @@ from msgspec import Struct, field
 from benchmarks import harness
 from benchmarks.set_clock import set_ahead
 from memory.store.log import committed_bytes
+from memory.upkeep.repair import repair
 from runtime.agent import Agent, open_agent
 from runtime.config import Config, ReasoningConfig, ServeConfig, SupervisorConfig
+from runtime.errors import StoreError, root_cause
 from runtime.interfaces.attach import client_of
 from runtime.interfaces.commands.recordings import find_recordings
 from runtime.messages import AskRequest
@@ -162,7 +164,14 @@ def campaign(folder: Path, clock: Path, faults: int, at_random: random.Random) -
     while tally.faults < faults:
         memory_dir = folder / f"struck-{replays}"
         replays += 1
-        anyio.run(perceive, memory_dir, strikes, min(FAULTS_A_REPLAY, faults - tally.faults), tally)
+        try:
+            anyio.run(perceive, memory_dir, strikes, min(FAULTS_A_REPLAY, faults - tally.faults), tally)
+        except Exception as error:
+            if not isinstance(root_cause(error), StoreError):
+                raise
+            harness.progress(f"repaired: {root_cause(error)}")  # a log that was cut while it was copied into the file
+            repair(memory_dir, time.time())
+            anyio.run(perceive, memory_dir, None, 0, tally)
         found = rows_of(memory_dir)
         lost = [id_ for id_, row in expected.items() if id_ not in found and not is_told(row, found.values())]
         tally.lost += len(lost)

@@ -345,10 +345,12 @@ def explained(where: str) -> Iterator[None]:
         yield
     except SQL_ERRORS as error:
         problem = str(error)
-        # SQLite says so where its index of the log finds no room.
+        # SQLite says so where its index of the log finds no room, and where a file that it has open became read-only.
         if "disk I/O error" in problem:
             with suppress(OSError):
                 problem = "disk is full" if shutil.disk_usage(where).free < FULL_BYTES else problem
+            if os.path.exists(file := os.path.join(where, FILE_NAME)) and not os.access(file, os.W_OK):
+                problem = "read-only"
         raise StoreError(f"memory {where}: {_account(problem)}") from error
     except OSError as error:
         raise StoreError(f"memory {where}: {_account(os.strerror(error.errno or errno.EIO))}") from error
@@ -359,7 +361,7 @@ def _account(problem: str) -> str:
     lower = problem.lower()
     if "not a database" in lower or "malformed" in lower or "corrupt" in lower:
         return f"{FILE_NAME} is damaged ({problem}); `{program.name()} repair` saves what can be saved"
-    if "readonly" in lower or "read-only" in lower or "permission" in lower or "unable to open" in lower:
+    if any(told in lower for told in ("readonly", "read-only", "permission", "not permitted", "unable to open")):
         return "no permission to write there; choose another folder with --memory"
     if "full" in lower or "no space" in lower or "quota" in lower:
         return "the disk is full; what was acknowledged is kept"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import random
@@ -332,6 +333,16 @@ def test_an_index_of_the_log_that_finds_no_room_is_a_full_disk_too(
         monkeypatch.setattr("shutil.disk_usage", lambda where, free=free: SimpleNamespace(free=free))
         with pytest.raises(StoreError, match=told), explained(str(tmp_path)):
             raise sqlite3.OperationalError("disk I/O error")
+
+
+def test_a_file_that_became_read_only_while_it_was_in_use_is_told_as_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "memory.db").touch()
+    monkeypatch.setattr(os, "access", lambda path, mode: False)  # as root may write what nobody may
+    for error in (sqlite3.OperationalError("disk I/O error"), PermissionError(errno.EPERM, "Operation not permitted")):
+        with pytest.raises(StoreError, match="no permission to write there"), explained(str(tmp_path)):
+            raise error
 
 
 def test_a_damaged_page_of_the_index_alone_is_refused_and_left_alone(tmp_path: Path) -> None:
