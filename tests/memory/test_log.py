@@ -14,6 +14,7 @@ import pytest
 
 from memory import process
 from memory.store.database import Store
+from memory.upkeep.repair import repair
 from runtime.errors import RestartNeeded, StoreError, root_cause
 from runtime.messages import SourceOpened
 from tests.fixtures.memory_cases import gather_all, memory_of, remember, see, send
@@ -124,6 +125,8 @@ def test_a_file_whose_log_was_cut_while_it_was_folded_in_is_damaged(tmp_path: Pa
         index.write((1 << 20).to_bytes(4, "little"))
     with pytest.raises(StoreError, match="repair"):
         Store(left)
+    assert repair(left, 2e9).was_needed
+    assert told(left) == ["0"]
     store.close()
 
 
