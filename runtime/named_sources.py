@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 
 from runtime.language import lexicon
-from runtime.language.normalise import Token, tokenise
+from runtime.language.normalise import QUOTED, Token, tokenise
 from runtime.language.stem import stem
 from runtime.messages import SourceRecord
 from runtime.sources import session_of
@@ -21,6 +21,10 @@ WORDS_READ = 200
 # "In the yard", "of the interview": what stands before a name of one word that might be the matter of the question.
 _LED = frozenset("in into to from of during at on by near outside past through for about before".split())
 _KIND_NOUNS = frozenset(stem(w) for words in lexicon.SOURCE_KINDS.values() for w in words)
+# "The telephone call": what else a recording is called by that has such a word in its name.
+_CALLED = frozenset(
+    map(stem, "call interview trailer talk lecture meeting podcast episode keynote conversation".split())
+)
 _ENDINGS = ("mp4", "webm", "mkv", "mov", "avi", "wav", "mp3", "flac", "m4a", "ts", "ogg")
 _SPARE = frozenset(
     stem(w) for w in "the a an and of in video clip recording camera interview trailer talk scene demo".split()
@@ -53,7 +57,8 @@ def find_scope(text: str, records: Sequence[SourceRecord]) -> Named:
         if (at := text.lower().find(record.source.lower())) >= 0 and set(record.source) & set(".@"):
             return _cut(text, at, at + len(record.source), (record.source,))
     tokens = tokenise(text, WORDS_READ)
-    stems = [stem(token.word) for token in tokens]
+    quoted = [found.span() for found in QUOTED.finditer(text)]  # of what is said in it no word names a source
+    stems = ["" if any(a < t.start < b for a, b in quoted) else stem(t.word) for t in tokens]
     best: tuple[int, int, int, list[str]] = (0, 0, 0, [])
     names = {record.source: _name_stems(record) for record in records}
     for source, parts in names.items():
@@ -97,10 +102,10 @@ def _runs(tokens: Sequence[Token], stems: Sequence[str], parts: Sequence[str]) -
         led = at > 0 and (
             tokens[at - 1].word in _LED or (at > 1 and tokens[at - 1].word == "the" and tokens[at - 2].word in _LED)
         )
-        cued = any(s in _KIND_NOUNS for s in stems[at + 1 : end]) or (end < len(stems) and stems[end] in _KIND_NOUNS)
+        cued = not (_KIND_NOUNS | _CALLED).isdisjoint(stems[at + 1 : end + 1])
         whole = hits == len(telling)
         if hits > 1 or cued or (whole and led) or (led and at + 1 == len(stems)):
-            end += end < len(stems) and stems[end] in _KIND_NOUNS
+            end += end < len(stems) and stems[end] in _KIND_NOUNS | _CALLED
             found.append((at, end, 2 * hits + cued + whole))
         at = end
     return found
@@ -112,9 +117,10 @@ def _taken(text: str, tokens: Sequence[Token], begin: int, end: int, sources: tu
 
 
 def _cut(text: str, begin: int, end: int, sources: tuple[str, ...]) -> Named:
-    before = text[:begin].rstrip()
-    while before.split() and before.split()[-1].lower() in _LED | {"the", "a", "this", "that", "my"}:
-        before = before[: len(before) - len(before.split()[-1])].rstrip()
+    before, leads = text[:begin].rstrip(), _LED | {"the", "a", "this", "that", "my"}
+    while before.split() and (last := before.split()[-1]).lower() in leads:
+        before = before[: len(before) - len(last)].rstrip()
+        leads = leads - {"about"} if last.lower() in _LED else leads  # "what do they talk about in the yard?"
     rest = " ".join(f"{before} {text[end:].lstrip()}".split()).replace(" ?", "?").strip(" ,;:")
     return Named(Scope(sources, text[begin:end]), rest if any(c.isalnum() for c in rest) else text)
 

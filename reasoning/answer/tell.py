@@ -218,6 +218,9 @@ def refusal_text(frame: Frame, outcome: Outcome, known: Known) -> str:
             return f"I cannot tell: what I saw says nothing of {join(quote(word) for word in unsure)}"
     if frame.expects == "name" and outcome.matter == "things" and frame.things:
         return "I did not see who"  # the car that somebody was in may well have been seen
+    unheard = [word for word in frame.of("subject") if not lexicon.SOUNDS.of(word)]
+    if outcome.matter == "sounds" and unheard and not known.sounds:
+        return f"I cannot tell of {join(quote(word) for word in unheard)}: sounds are not recognised by name"
     verb = next((verb for verb, of in _VERBS if channels and channels <= of), "see or hear")
     if frame.reduce == "exists" and outcome.matter == "things" and verb == "see" and what:
         return f"No, I did not see {what}"

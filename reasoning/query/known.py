@@ -21,10 +21,12 @@ FIGURES = ("person", "face")
 
 
 class Known(Struct, frozen=True):
-    """What can be recognised in some sources: the ``names`` of things, and ``by`` which encoder, in words."""
+    """What can be recognised in some sources: the ``names`` of things, and ``by`` which encoder, in words; whether
+    ``sounds`` are told by name."""
 
     names: frozenset[str]
     by: str
+    sounds: bool = False
 
     def recognises(self, thing: str) -> bool:
         """Whether a thing of the vocabulary, or one of a kind, would be recognised."""
@@ -42,4 +44,4 @@ def known_of(records: Iterable[SourceRecord]) -> Known:
         few = names_of(told, vocabulary)
         names |= set(vocabulary.tags) if few is None else few
     by = encoders.get("object") or "".join(naming[:1])
-    return Known(frozenset(names), by.partition(" (")[0])
+    return Known(frozenset(names), by.partition(" (")[0], "," in encoders.get("sound", ""))

@@ -9,6 +9,7 @@ from reasoning.query.rows import Row, row_for
 from reasoning.query.sightings import BEGAN_S, FRAMES_READ, OBJECTS_READ, Sighting, is_asked, sightings, tells, worn
 from reasoning.understand.frame import Frame
 from runtime.language import lexicon
+from runtime.language.normalise import words
 from runtime.messages import FrameFacts, Observation, SoundFacts
 
 # 0..1: a picture below the first is dark, one above the second bright again.
@@ -58,7 +59,7 @@ async def sounds(frame: Frame, context: Context) -> list[Row]:
         labels = [label.lower() for label, _ in facts.labels]
         fits = any(lexicon.is_thing(word, label) or word in label for word in named for label in labels)
         if not (facts.goes_on or facts.kind == "silence" or (wanted and facts.kind not in wanted and not fits)):
-            known = set(asked) if fits else set(asked) - set(named)
+            known = set(asked) if fits else set(asked) - set(named) | set(words(o.text))  # "a loud sound"
             rows.append(row_for(asked, known.__contains__, (o,), o.text, "heard"))
     return rows
 

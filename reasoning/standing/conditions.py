@@ -17,10 +17,10 @@ from msgspec import Struct
 from reasoning.query.known import NAMING
 from reasoning.standing.unsupported import EXAMPLES, nothing_in, why_unsupported
 from reasoning.understand.frame import Frame
-from reasoning.understand.grammar import QUOTED, parse_question
+from reasoning.understand.grammar import parse_question
 from runtime.language import lexicon
 from runtime.language.lists import join, quote, with_article
-from runtime.language.normalise import fold, words
+from runtime.language.normalise import QUOTED, fold, words
 from runtime.language.numbers import number_value
 from runtime.language.stem import stem
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from reasoning.understand.grammar import QUOTED
 from runtime.language.lists import quote
-from runtime.language.normalise import fold
+from runtime.language.normalise import QUOTED, fold
 
 EXAMPLES = '"a person appears", "somebody says Texas" or "it gets dark"'
 LONGEST = 300

@@ -18,13 +18,13 @@ from reasoning.understand.matter import about_sources, options, sides, terms, th
 from reasoning.understand.reading import Reading, plain_text
 from reasoning.understand.settle import settle
 from runtime.language import lexicon
+from runtime.language.normalise import QUOTED
 from runtime.language.numbers import number_value, ordinal_value
 from runtime.language.stem import stem
 from runtime.language.times import TimeWords, parse_times
 from runtime.messages import Channel
 from runtime.named_sources import Scope
 
-QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{1,80})[\"“”«»]|(?<!\w)['‘]([^'‘’]{2,80})['’](?!\w)")
 # "Which two actors are named": the noun is sought so far from its question word.
 NOUN_WITHIN = 4
 _BE = frozenset("is are was were be been being gets got".split())
@@ -135,9 +135,10 @@ class _Reader(Reading):
             kind, named = lexicon.KINDS.at(self.stems, at), lexicon.THINGS.at(self.stems, at)
             noun = kind or lexicon.TYPES.at(self.stems, at)
             if noun is not None and not (named is not None and named.value != "person" and named.length > noun.length):
-                for i in range(noun.start, noun.start + noun.length):
-                    self.roles[i] = "head"
                 after = noun.start + noun.length
+                if begin < first and after < len(self) and lexicon.PREDICATES.at(self.stems, after) is not None:
+                    break  # "what was the person wearing?"
+                self.roles |= dict.fromkeys(range(noun.start, after), "head")
                 of = self.tokens[after + 1 : after + 3] if self.word(after) == "of" else []
                 if of and self.word(noun.start) in ("name", "names"):
                     if lexicon.THINGS.of(self.text[of[0].start :])[:1] == [lexicon.PERSON]:

@@ -16,6 +16,9 @@ _ABBREVIATED = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|st|prof|vs|no|etc|e\.g|i\.e|u\.s|a\.m|p\.m)|\b[A-Z])\.$", re.IGNORECASE
 )
 
+# What stands in quotation marks, in one of two groups.
+QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{1,80})[\"“”«»]|(?<!\w)['‘]([^'‘’]{2,80})['’](?!\w)")
+
 
 class Token(Struct, frozen=True):
     """A word as written, folded, and where it stands in the text."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.fixtures.extracting import answer, cited
-from tests.fixtures.listed_memory import EMBEDDED, ListedMemory, appears, frame, recording, said, written
+from tests.fixtures.listed_memory import EMBEDDED, ListedMemory, appears, frame, observe, recording, said, written
 
 pytestmark = pytest.mark.anyio
 
@@ -95,3 +95,19 @@ async def test_who_is_people_though_a_thing_is_named() -> None:
     nobody = await answer(memory(*VIEW, MAN, bike), "Who is in the car?")
     assert nobody.abstained and nobody.text == "I did not see who."
     assert cited(await answer(seen, "How many people walk?")) == [MAN], "who rides does not walk"
+
+
+NOISE = observe("sound", 15.0, "a short loud sound", kind="impulse", level_db=-9.0)
+HUM = observe("sound", 25.0, "a steady noise, faint", kind="steady noise", level_db=-45.0)
+
+
+async def test_sounds_are_listed_and_one_that_has_no_name_here_is_not_denied() -> None:
+    heard = memory(*VIEW, NOISE, HUM)
+    assert cited(await answer(heard, "What sounds were there?")) == [NOISE, HUM]
+    assert cited(await answer(heard, "How many loud sounds were there?")) == [NOISE]
+    applause = await answer(heard, "Was there applause?")
+    assert applause.abstained and "not recognised by name" in applause.text
+
+
+async def test_what_somebody_wears_is_no_question_for_a_name() -> None:
+    assert cited(await answer(memory(*VIEW, MAN), "What was the person wearing?")) == [MAN]

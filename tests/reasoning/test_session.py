@@ -14,6 +14,7 @@ from reasoning.query.present import together
 from reasoning.turn import Turns
 from runtime.calls import Calls
 from runtime.messages import Answer, AskRequest, LookReply, LookRequest, Message, Observation, View
+from runtime.named_sources import find_scope
 from runtime.sources import begin_session, parse_source, session_of
 from tests.fixtures.listed_memory import ListedMemory, appears, frame, live, observe, recording, said
 from tests.fixtures.turns import make
@@ -224,3 +225,20 @@ def test_a_model_may_cite_a_live_source_by_its_name_though_a_time_of_day_is_in_i
     claim = brackets.claim(f"I see a square [{GARDEN} 0:04].")
     assert claim.text == "I see a square [0:04]."
     assert [o.source for o in claim.cites] == [GARDEN]
+
+
+@pytest.mark.parametrize(
+    ("question", "source", "rest"),
+    [
+        ("Summarise the telephone call", "telephone_two_speakers.wav", "Summarise"),
+        ("What do they talk about in the telephone call?", "telephone_two_speakers.wav", "What do they talk about?"),
+        ("What was said in the ferry recording?", "ferry_talk.mp4", "What was said?"),
+    ],
+)
+def test_a_recording_is_known_by_a_part_of_its_name_and_what_it_is_called(
+    question: str, source: str, rest: str
+) -> None:
+    files = [recording("telephone_two_speakers.wav", 30.0), recording("ferry_talk.mp4", 30.0)]
+    named = find_scope(question, files)
+    assert (named.scope.sources, named.rest) == ((source,), rest)
+    assert not find_scope('Who says "two speakers of the ferry talk"?', files).scope.sources, "quoted words name none"
