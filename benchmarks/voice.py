@@ -17,12 +17,15 @@ Figures, seconds (medians, and 90th percentiles where it says p90):
                                        that were stopped so, and that were not
     barge_in_echo_s, ...               the same with the loudspeaker that the microphone hears
     stopped_by_itself                  answers stopped by nobody but the agent's own voice in the microphone
+    echo_0.1, echo_0.3   by how loud the echo is, with the canceller and, "plain", without (voice_echo.py): of ten
+                     answers, own_starts, in which the own voice seemed somebody's, and noticed, who spoke over it
     file_words_s, file_answer_s, file_voice_s   the same over files: a question's file to words, words to the whole
                                        answer, answer to a sound file
 """
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import random
 import re
@@ -41,6 +44,7 @@ import numpy as np
 
 from benchmarks import harness, voice_devices
 from benchmarks.voice_devices import SAMPLE_RATE_HZ, VirtualLoudspeaker, put_sound, resampled
+from benchmarks.voice_echo import measure_echo
 from perception.speech.transcribe_file import transcribe_file
 from runtime.agent import Agent, open_agent
 from runtime.bus import Subscription
@@ -71,6 +75,8 @@ ASKED = (
 )
 SENTENCES = ("The train leaves at seven in the evening {}.", "It goes to London, from platform nine {}.",
              "That is all that was said about the train before you asked {}.")  # fmt: skip
+MORE = ("The keys are on the kitchen table, beside a red cup.", "I did not hear anything about the elephant.",
+        "At half past nine somebody came in from the left and went to the window.")  # fmt: skip
 # Seconds: until what is said first is in memory, of silence that ends an answer, and an answer is waited for.
 HEARD_S, REST_S, ANSWER_S = 9.0, 1.5, 20.0
 # Who interrupts may be heard only when his words are known.
@@ -272,6 +278,10 @@ async def measure(folder: Path, n: int) -> dict[str, Any]:
             harness.progress("over files")
             figures |= await measure_files(client, voice, config, folder)
             tasks.cancel_scope.cancel()
+    if importlib.util.find_spec("livekit") is not None:
+        harness.progress("echo")
+        spoken = [voice.speak(text.format("")) for text in (*SENTENCES, HEARD, *MORE)]
+        figures |= measure_echo(spoken, [resampled(voice.speak(text)) for text in ASKED])
     return figures
 
 

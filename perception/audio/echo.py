@@ -18,6 +18,10 @@ FRAME = SAMPLE_RATE_HZ // 100
 # Buffers of sound cards, a radio loudspeaker's too, and the room after them.
 _TAIL_SAMPLES = SAMPLE_RATE_HZ
 _SENTENCES = 32
+# While the room is learned what is left of the own voice comes and goes, and seems to be somebody who begins to speak:
+# in five of ten first answers, up to 2.8 s into them. Till then it stays, which keeps the voice activity model awake.
+_LEARNED_FRAMES = 300
+_SOUNDS_POWER = 1e-5
 
 
 class Canceller(Protocol):
@@ -58,6 +62,11 @@ class CancelEcho:
         self._played: deque[tuple[int, Samples]] = deque(maxlen=_SENTENCES)
         self._rest = np.zeros(0, np.float32)
         self._at = 0
+        self._learned = 0
+
+    def learn(self) -> None:
+        """Learn the room anew: another microphone hears it."""
+        self._learned = 0
 
     def play(self, start: int, samples: Samples) -> None:
         """These samples, float32 at 16 kHz, sound from ``start`` on the media clock, in samples."""
@@ -79,9 +88,15 @@ class CancelEcho:
         begin = self._at - len(self._rest)
         samples = np.concatenate((self._rest, block.samples))
         whole = len(samples) // FRAME * FRAME
-        left = [self._canceller.step(self._sounding(begin + i), samples[i : i + FRAME]) for i in range(0, whole, FRAME)]
+        left = [self._cancel(begin + i, samples[i : i + FRAME]) for i in range(0, whole, FRAME)]
         self._rest, self._at = samples[whole:], block.start + len(block.samples)
         return [*out, AudioBlock(begin, np.concatenate(left))] if left else out
+
+    def _cancel(self, at: int, heard: Samples) -> Samples:
+        played = self._sounding(at)
+        self._learned += float(np.mean(played * played)) > _SOUNDS_POWER
+        left = self._canceller.step(played, heard)
+        return left if self._learned > _LEARNED_FRAMES else heard
 
     def _let_go(self) -> list[AudioBlock]:
         """What waits for the rest of its 10 ms, as it came."""

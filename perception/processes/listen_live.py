@@ -142,6 +142,8 @@ class LiveAudioPipeline:
         if taken.connection != self._connection:
             self._connection = taken.connection
             self._align = AlignSound(self._heard_s)
+            if self._echo is not None:
+                self._echo.learn()
         heard: list[Heard] = []
         gaps: list[Observation] = []
         blocks = self._align.step(taken.item)

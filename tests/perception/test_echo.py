@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from perception.audio import echo as echo_module
 from perception.audio.echo import FRAME, CancelEcho, WebRtcCanceller
 from perception.audio.pipeline import Hearing
 from perception.capture.align import SoundPiece
@@ -18,6 +19,12 @@ from runtime.config import parse_config
 from runtime.messages import Sounding
 from runtime.service import Service
 from tests.fixtures.live_world import QUICK, World
+
+
+@pytest.fixture
+def learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The room is known from the begin."""
+    monkeypatch.setattr(echo_module, "_LEARNED_FRAMES", -1)
 
 
 class Less:
@@ -48,6 +55,7 @@ def joined(out: list[AudioBlock], start: int) -> Samples:
     return np.concatenate([block.samples for block in out])
 
 
+@pytest.mark.usefixtures("learned")
 def test_what_sounds_is_taken_out_where_it_sounds_and_all_else_stays_in_its_place() -> None:
     echo = CancelEcho(Less())
     heard, own = noise(3.0), noise(1.0, 2)
@@ -60,6 +68,24 @@ def test_what_sounds_is_taken_out_where_it_sounds_and_all_else_stays_in_its_plac
     assert len(heard) - len(out) < FRAME
 
 
+def test_while_the_room_is_learned_the_own_voice_stays() -> None:
+    echo = CancelEcho(Less())
+    own = noise(4.0)
+    echo.play(0, own)
+    learned = 3 * SAMPLE_RATE_HZ
+    first = joined([made for block in blocks(own, 0) for made in echo.step(block)], 0)
+    assert np.array_equal(first[:learned], own[:learned]) and not first[learned:].any()
+    begun = len(own)
+    echo.play(begun, own)
+    again = joined([made for block in blocks(own, begun) for made in echo.step(block)], begun)
+    assert not again.any(), "another sentence in the same room"
+    echo.learn()
+    echo.play(2 * begun, own)
+    last = [made for block in blocks(own, 2 * begun) for made in echo.step(block)]
+    assert last[5].samples.any()
+
+
+@pytest.mark.usefixtures("learned")
 def test_what_is_cut_off_is_taken_out_up_to_there() -> None:
     echo = CancelEcho(Less())
     own, heard = noise(1.0), noise(1.0, 2)
@@ -118,6 +144,7 @@ def test_the_own_voice_in_a_room_is_hardly_heard_and_somebody_over_it_is() -> No
     assert level_db(out[begun:end]) > max(level_db(somebody) - 12.0, level_db(out[alone]) + 6.0)
 
 
+@pytest.mark.usefixtures("learned")
 def test_a_microphone_that_is_told_what_sounds_hears_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listen_live, "WebRtcCanceller", Less)
     heard: list[AudioBlock] = []
