@@ -11,6 +11,7 @@ import hashlib
 import os
 import shutil
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -105,6 +106,8 @@ class Intake:
         self._staged = directory / STAGED
         self._keeping = keeping
         self._left = most
+        # (label, whether marked) -> bytes that are still to be had.
+        self._room: dict[tuple[str, bool], int] = {}
         self._taken: list[tuple[ArchivedFootage, float]] = []
         self.left_out: Counter[str] = Counter()
 
@@ -123,16 +126,18 @@ class Intake:
         newest_s: dict[str, float] = {}
         there = {source: segments(self._root, source) for source in {record.source for record in records}}
         for record in sorted(records, key=lambda r: (r.t1_s + began_s[r.source], r.source), reverse=True):
+            self._archive.progressed()
             label, ends_s = session_of(record.source)[0], record.t1_s + began_s[record.source]
             if label in own:
                 self.left_out["footage of sources of your own"] += 1
             elif was_forgotten(stones, record.source, record.t0_s, record.t1_s):
                 self.left_out["forgotten footage"] += 1
-            elif not any(s.t0_s < record.t1_s and s.t1_s > record.t0_s for s in there[record.source]):
+            elif not _holds(there[record.source], record):
                 age_s = newest_s.setdefault(label, ends_s) - ends_s
                 if self._has_room(label, record, age_s):
                     self._copy(record)
                     self._left -= record.bytes
+                    self._room[label, record.marked] -= record.bytes
                     self._taken.append((record, age_s))
                 else:
                     self.left_out["footage beyond what is kept (perception.live.footage)"] += 1
@@ -159,10 +164,11 @@ class Intake:
         """Whether a file fits beside what is there and what was taken of a label."""
         if not record.marked and age_s > self._keeping.age_s:
             return False
-        used = sum(segment.bytes for _, segment in held(self._root, label)[record.marked])
-        used += sum(r.bytes for r, _ in self._taken if session_of(r.source)[0] == label and r.marked == record.marked)
-        room = self._keeping.marked_bytes if record.marked else self._keeping.bytes
-        return used + record.bytes <= room and record.bytes <= self._left
+        if (label, record.marked) not in self._room:
+            most = {False: self._keeping.bytes, True: self._keeping.marked_bytes}
+            for marked, files in held(self._root, label).items():
+                self._room[label, marked] = most[marked] - sum(segment.bytes for _, segment in files)
+        return record.bytes <= min(self._room[label, record.marked], self._left)
 
     def _copy(self, record: ArchivedFootage) -> None:
         """Copy a file out of the archive, and see that it is the one that is meant."""
@@ -187,6 +193,12 @@ class Intake:
             raise ValueError(f"{record.file} has another checksum than its record says")
         if not head.startswith(_EBML) or _KIND not in head:
             raise ValueError(f"{record.file} is no Matroska file")
+
+
+def _holds(there: Sequence[Segment], record: ArchivedFootage) -> bool:
+    """Whether files of a source, in order and one after the other, hold something of a stretch already."""
+    before = bisect_left(there, record.t1_s, key=lambda segment: segment.t0_s)
+    return before > 0 and there[before - 1].t1_s > record.t0_s
 
 
 def clear_staged(directory: Path) -> None:

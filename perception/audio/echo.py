@@ -6,6 +6,7 @@ estimates how much later that is. Where nothing has sounded for a while, sound i
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from typing import Any, Protocol
 
@@ -60,6 +61,7 @@ class CancelEcho:
         self._canceller = canceller
         # Position on the media clock -> what sounds from there on.
         self._played: deque[tuple[int, Samples]] = deque(maxlen=_SENTENCES)
+        self._playing = threading.Lock()
         self._rest = np.zeros(0, np.float32)
         self._at = 0
         self._learned = 0
@@ -70,13 +72,15 @@ class CancelEcho:
 
     def play(self, start: int, samples: Samples) -> None:
         """These samples, float32 at 16 kHz, sound from ``start`` on the media clock, in samples."""
-        self._played.append((start, samples))
+        with self._playing:
+            self._played.append((start, samples))
 
     def silence(self, start: int) -> None:
         """What sounds was cut off at ``start``."""
-        if self._played and self._played[-1][0] < start:
-            begun, samples = self._played.pop()
-            self._played.append((begun, samples[: start - begun]))
+        with self._playing:
+            if self._played and self._played[-1][0] < start:
+                begun, samples = self._played.pop()
+                self._played.append((begun, samples[: start - begun]))
 
     def step(self, block: AudioBlock) -> list[AudioBlock]:
         goes_on = not block.lost and block.start == self._at
@@ -104,14 +108,17 @@ class CancelEcho:
         return [AudioBlock(self._at - len(rest), rest)] if len(rest) else []
 
     def _sounds(self, at: int) -> bool:
-        while self._played and self._played[0][0] + len(self._played[0][1]) + _TAIL_SAMPLES < at:
-            self._played.popleft()
-        return bool(self._played)
+        with self._playing:
+            while self._played and self._played[0][0] + len(self._played[0][1]) + _TAIL_SAMPLES < at:
+                self._played.popleft()
+            return bool(self._played)
 
     def _sounding(self, at: int) -> Samples:
         """What sounds in the 10 ms from ``at`` on."""
         frame = np.zeros(FRAME, np.float32)
-        for begun, samples in tuple(self._played):
+        with self._playing:
+            played = tuple(self._played)
+        for begun, samples in played:
             first, end = max(at, begun), min(at + FRAME, begun + len(samples))
             if first < end:
                 frame[first - at : end - at] += samples[first - begun : end - begun]
