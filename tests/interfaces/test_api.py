@@ -189,6 +189,7 @@ def test_what_is_forgotten_is_shown_first_then_gone_from_memory_clips_and_pictur
     assert world.get("/api/search", q="hello")["hits"]
     done = world.page.post("/api/forget", json=wish).json()
     assert done["done"] and done["traces"] == {} and set(done["searched"].values()) == {0}
+    assert done["owed"] == done["unsearched"] == []
     assert world.get("/api/search", q="hello")["hits"] == []
     assert not list(world.what.scratch.glob("*.mp4"))
     # The recording is the user's own and still there; what was erased is shown of it no more.

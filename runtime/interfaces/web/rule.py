@@ -67,6 +67,8 @@ class Forgetting(Struct, frozen=True):
     traces: dict[str, int]
     bytes_before: int
     bytes_after: int
+    owed: tuple[str, ...]
+    unsearched: tuple[str, ...]
 
 
 class Paused(Struct, frozen=True):
@@ -142,6 +144,7 @@ async def _told(served: Served, reply: ForgetReply, meant: ForgetRequest, is_don
             observations=reply.observations, frames_bytes=reply.frames_bytes,
             examples=tuple(seen_of(o, started) for o in reply.examples), spans=reply.spans, searched=reply.searched,
             files=reply.files, traces=reply.traces, bytes_before=reply.bytes_before, bytes_after=reply.bytes_after,
+            owed=reply.owed, unsearched=reply.unsearched,
         )
     )  # fmt: skip
 

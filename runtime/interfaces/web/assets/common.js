@@ -207,6 +207,8 @@ function proof(done) {
     el("p", {}, `Forgotten: ${countedText(done.observations) || "nothing that was in memory"}.`),
     el("p", { class: "muted" }, `Searched again, found: ${Object.entries(done.searched).map(([what, n]) => `${what} ${n}`).join(", ")}.`),
     el("p", { class: traces.length ? "error" : "muted" }, `Looked through the bytes of ${many(Object.keys(done.files).length, "file")}; traces: ${traces.length ? traces.map(([file, n]) => `${file} (${n})`).join(", ") : "none"}.`),
+    ...done.unsearched.map((where) => el("p", { class: "error" }, `Erased, but not looked through: ${where}.`)),
+    ...done.owed.map((site) => el("p", { class: "error" }, `${site} is away: it forgets when it is back.`)),
     el("p", { class: "muted" }, `Memory was ${bytes(done.bytes_before)}, is ${bytes(done.bytes_after)}.`),
   );
 }
