@@ -27,12 +27,21 @@ class Orientation(NamedTuple):
         return 180 if self.flipped_y else 0
 
 
+# By quarters counter-clockwise.
+_TURNED = (
+    Orientation(), Orientation(True, False, True), Orientation(False, True, True), Orientation(True, True, False),
+)  # fmt: skip
+
+
 def orientation_of(frame: VideoFrame) -> Orientation:
     """From the display matrix, as of a phone's recording, or that of a selfie camera or a scanner, which mirror.
 
     Its first two columns map a stored pixel (p, q) to (a p + c q, b p + d q) (ISO/IEC 14496-12, 6.2.2).
     """
-    matrix: Any = frame.side_data.get("DISPLAYMATRIX", None)
+    try:
+        matrix: Any = frame.side_data.get("DISPLAYMATRIX", None)
+    except ValueError:  # FFmpeg 8 brings EXIF of a photo, which PyAV 18 has no name for; the turn it tells all the same
+        return _TURNED[frame.rotation % 360 // 90]
     if matrix is None:
         return Orientation()
     a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
+from PIL.ExifTags import Base
 
 from perception.capture.display import with_square_pixels
 from perception.capture.file import open_container, probe, video_stream
@@ -77,6 +79,19 @@ def test_a_display_matrix_is_followed_in_all_its_eight_ways(tmp_path: Path, matr
     assert float(np.abs(picture.luma.astype(int) - expected).mean()) < 25  # of limited range
     info = probe(path)
     assert (info.width, info.height) == (expected.shape[1], expected.shape[0])
+
+
+@pytest.mark.parametrize(("orientation", "turned"), [(1, "as stored"), (3, "turned by 180"), (6, "turned by 90"),
+                                                     (8, "turned by 270")])  # fmt: skip
+def test_a_photo_is_turned_as_its_exif_says(tmp_path: Path, orientation: int, turned: str) -> None:
+    photo = Image.fromarray(quarters())
+    exif = photo.getexif()
+    exif[Base.Orientation], exif[Base.Make] = orientation, "a camera"
+    photo.save(tmp_path / "photo.jpg", exif=exif, quality=95)
+    expected = shown(quarters()[:, :, 0], MATRICES[turned])
+    seen = first_picture(tmp_path / "photo.jpg").bgr()[:, :, 0]
+    assert seen.shape == expected.shape and float(np.abs(seen.astype(int) - expected).mean()) < 8
+    assert (probe(tmp_path / "photo.jpg").width, probe(tmp_path / "photo.jpg").height) == seen.shape[::-1]
 
 
 @pytest.mark.parametrize(("aspect", "size"), [(Fraction(4, 3), (427, 192)), (Fraction(1, 2), (320, 384))])
