@@ -82,6 +82,14 @@ class Frame(Struct, frozen=True):
         return self.of("subject", "predicate", "colour")
 
     @property
+    def is_bare(self) -> bool:
+        """Whether it says nothing of what is asked."""
+        said = (
+            self.expects or self.terms or self.things or self.phrases or self.channels or self.predicate or self.about
+        )
+        return self.reduce == "value" and not said
+
+    @property
     def subject(self) -> str:
         """What it is about, in its own words; "" where it names nothing."""
         if self.phrases:

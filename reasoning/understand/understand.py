@@ -24,7 +24,7 @@ from runtime.language.lists import join, quote
 from runtime.language.times import LATELY_S, TimeWords
 from runtime.messages import SourceRecord, TimeWindow, View
 from runtime.moments import Moments, label
-from runtime.named_sources import Scope, find_scope
+from runtime.named_sources import Named, Scope, find_scope
 from runtime.stretches import Now, goes_on, is_live, windows_of
 
 # "And then?" after an answer that found nothing goes on from the one before that.
@@ -63,6 +63,9 @@ def understand(
     records = [record for record in records if record.source in view.limits]
     named = find_scope(text, records)
     frame = parse_question(named.rest, now, named.scope)
+    if named.scope.sources and frame.is_bare:  # what names the source is what is asked about: "what is on the poster?"
+        named = Named(named.scope, text)
+        frame = parse_question(text, now, named.scope)
     if language := foreign_language(text):
         frame = msgspec.structs.replace(frame, language=language, reduce="value", expects="", channels=())
         return Asked(frame, view)

@@ -16,7 +16,7 @@ from runtime.calls import Calls
 from runtime.messages import Answer, AskRequest, LookReply, LookRequest, Message, Observation, View
 from runtime.named_sources import find_scope
 from runtime.sources import begin_session, parse_source, session_of
-from tests.fixtures.listed_memory import ListedMemory, appears, frame, live, observe, recording, said
+from tests.fixtures.listed_memory import ListedMemory, appears, frame, live, observe, recording, said, written
 from tests.fixtures.turns import make
 
 pytestmark = pytest.mark.anyio
@@ -242,3 +242,17 @@ def test_a_recording_is_known_by_a_part_of_its_name_and_what_it_is_called(
     named = find_scope(question, files)
     assert (named.scope.sources, named.rest) == ((source,), rest)
     assert not find_scope('Who says "two speakers of the ferry talk"?', files).scope.sources, "quoted words name none"
+
+
+@pytest.mark.parametrize("question", ["What is on the poster?", "What should you do about the ferry?"])
+async def test_what_names_a_recording_may_be_all_that_is_asked_about(question: str) -> None:
+    sign = of("ferry_poster.png", written(0.0, "Book the ferry a day before"))
+    other = of("market.mp4", written(0.0, "Fresh fish today"))
+    files = (recording("ferry_poster.png", 1.0), recording("market.mp4", 1.0))
+    memory = ListedMemory(sign, other, records=files, as_of_s=1.0)
+    async with anyio.create_task_group() as tasks:
+        turns: Turns = make(tasks, memory)
+        answer = [m async for m in turns.ask(AskRequest(question=question))][-1]
+        tasks.cancel_scope.cancel()
+    assert isinstance(answer, Answer)
+    assert not answer.abstained and [c.id for c in answer.citations] == [sign.id]
