@@ -48,7 +48,10 @@ class ReplayMeter:
         return (last - first) / (t1_s - t0_s) if t1_s > t0_s else 0.0
 
     def drops(self) -> int:
-        return sum(sum(beat.drops.values()) for beat in self.client.heartbeats.values())
+        """What of the recordings was lost. What is of its moment alone, as that somebody begins to speak, gives way to
+        what is newer of its kind."""
+        beats = self.client.heartbeats.values()
+        return sum(n for beat in beats for what, n in beat.drops.items() if not what.endswith(":replaced"))
 
     def line(self) -> str:
         """The status line of the chat."""

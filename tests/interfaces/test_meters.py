@@ -1,4 +1,4 @@
-"""The status line of `live`: what each source is doing now."""
+"""The status lines of `live` and `replay`: what each source is doing now, and what was lost."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from types import SimpleNamespace
 from typing import Any
 
-from runtime.interfaces.terminal.meters import LiveMeter
+from runtime.interfaces.terminal.meters import LiveMeter, ReplayMeter
 from runtime.messages import AWAY_MARK, Heartbeat
 
 
@@ -56,3 +56,12 @@ def test_where_nothing_came_from_any_source_it_is_said_why() -> None:
     assert meter(away).why_nothing() == f"nothing was perceived; yard{AWAY_MARK}seen: no camera"
     assert meter(away, Heartbeat(process="audio:mic", pid=2, counters={"audio_s": 3.0})).why_nothing() == ""
     assert meter(Heartbeat(process="video:yard", pid=1, paused=True)).why_nothing() == ""
+
+
+def test_what_of_a_recording_was_lost_is_counted_and_not_what_was_of_its_moment_alone() -> None:
+    beats = {
+        "audio": Heartbeat(process="audio", pid=1, drops={"speech:busy": 2}),
+        "reasoning": Heartbeat(process="reasoning", pid=2, drops={"voice:replaced": 3}),
+    }
+    client: Any = SimpleNamespace(heartbeats=beats, watermarks=SimpleNamespace(stored=SimpleNamespace(watermarks={})))
+    assert ReplayMeter(client, ()).drops() == 2
