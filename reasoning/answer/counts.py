@@ -39,7 +39,9 @@ async def count_things(frame: Frame, context: Context, moments: Moments, known: 
             most, at_s, cites = fullest, o.t0_s, [o]
     if not most:
         return None
-    total, at = len(found), moments.at(cites[0].source, at_s)
+    source = cites[0].source
+    begin_s = min((w.t0_s for w in context.stretches if w.source == source and context.bounded), default=0.0)
+    total, at = len(found), moments.at(source, max(at_s, begin_s))  # who came before was there then
     claims = [claim(f"{counted(most, name)}{' at once' * (total > most)}, at {at}", *cites[:TOLD])]
     if total > most and not frame.extreme:
         claims.append(claim(f"{number_in_words(total)} in all came into view", found[0].came))

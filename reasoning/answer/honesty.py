@@ -84,11 +84,15 @@ def _says_more(frame: Frame, row: Row) -> bool:
         return True
     if frame.predicate == "happen":
         return row.observation.text.split(",")[0].count(" leaves ") > 0  # and is not only lost sight of
+    moves = frame.expects in ("", "thing") and any(told in row.observation.text for told in _MOVES)
+    if moves and not frame.predicate and _DOES & set(words(frame.text)):
+        return True
     return frame.predicate in _SEEN_HOW or not is_asked(frame, row.value)
 
 
 # What is asked where anything might be the answer; and what a sighting tells of the thing that is asked about.
 _OPEN = ("", "thing", "manner", "reason")
+_DOES, _MOVES = frozenset(("do", "doing")), (" enters ", " leaves ", "moving ")
 _SEEN_HOW = ("enter", "leave", "pass", "move", "wear")
 
 

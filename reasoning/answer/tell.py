@@ -215,7 +215,7 @@ def refusal_text(frame: Frame, outcome: Outcome, known: Known) -> str:
         if not seen.missing:
             return "More than that it was there I cannot tell"
         if unsure := [word for word in seen.missing if _is_unknowable(word, frame, known)]:
-            return f"I cannot tell: what I saw says nothing of {join(quote(word) for word in unsure)}"
+            return _says_nothing_of(unsure)
     if frame.expects == "name" and outcome.matter == "things" and frame.things:
         return "I did not see who"  # the car that somebody was in may well have been seen
     unheard = [word for word in frame.of("subject") if not lexicon.SOUNDS.of(word)]
@@ -223,11 +223,16 @@ def refusal_text(frame: Frame, outcome: Outcome, known: Known) -> str:
         return f"I cannot tell of {join(quote(word) for word in unheard)}: sounds are not recognised by name"
     verb = next((verb for verb, of in _VERBS if channels and channels <= of), "see or hear")
     if frame.reduce == "exists" and outcome.matter == "things" and verb == "see" and what:
-        return f"No, I did not see {what}"
+        unsure = [word for word in frame.of("subject") if _is_unknowable(word, frame, known)]
+        return _says_nothing_of(unsure) if unsure else f"No, I did not see {what}"
     if frame.clause:
         return f"I did not {verb} anybody say that"
     joint = {"see": "", "see or hear": "anything of "}.get(verb, "anything about ")
     return f"I did not {verb} {f'{joint}{what}' if what else 'anything of the kind'}"
+
+
+def _says_nothing_of(unsure: Sequence[str]) -> str:
+    return f"I cannot tell: what I saw says nothing of {join(quote(word) for word in unsure)}"
 
 
 def _is_unknowable(word: str, frame: Frame, known: Known) -> bool:

@@ -126,13 +126,14 @@ def _replaced(text: str, frame: Frame, before: Frame) -> Frame:
 
 def _leans(frame: Frame, said: list[str]) -> bool:
     """Whether a question names nothing itself but points: "who was it?", "what colour was that?", "how many?"."""
-    if frame.about or frame.reduce in ("summary", "now") or set(frame.things) - {lexicon.PERSON}:
+    if frame.about or frame.extreme or frame.reduce in ("summary", "now") or set(frame.things) - {lexicon.PERSON}:
         return False
     if any(t.role in ("subject", "colour") and t.word not in _ONE for t in frame.terms):
         return False
     if lexicon.OF_SCENE & set(frame.of("head")) or said[-2:] in (["is", "this"], ["was", "this"]):
         return False  # "what year is it?", "where is this?"
-    pronouns = _PRONOUNS - {"there"} if frame.channels else _PRONOUNS  # "what buttons are there?"
+    # "What buttons are there?", "who was there at the end?"
+    pronouns = _PRONOUNS - {"there"} if frame.channels or frame.times.bounded else _PRONOUNS
     points = bool(pronouns & set(said)) and frame.channels[:1] != ("speech",)
     return points or (len(said) <= 3 and not (frame.things or frame.terms or frame.channels))
 

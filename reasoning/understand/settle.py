@@ -7,6 +7,7 @@ from collections.abc import Collection
 import msgspec
 
 from reasoning.understand.frame import VISIBLE, Frame, Reduce
+from runtime.language import lexicon
 from runtime.language.normalise import words
 from runtime.language.numbers import number_value
 
@@ -33,6 +34,13 @@ def settle(frame: Frame, marks: Collection[str]) -> Frame:
     subject, anchor = frame.of("subject"), frame.times.anchor
     matter = bool(frame.matter or frame.phrases or frame.things)
     nameless = not (expects or matter or frame.of("place") or set(frame.channels) - _SIGHT)
+    fullest = frame.extreme or ("least" if lexicon.EMPTY & set(asked) else "")
+    if fullest and reduce in ("exists", "first", "last", "value") and not frame.is_now and _is_of_anybody(frame):
+        # "When was it busiest?", "was there ever nobody?": how many people were there is told.
+        terms, things = (), (lexicon.PERSON,)
+        return msgspec.structs.replace(
+            frame, reduce="count", expects="", extreme=fullest, terms=terms, things=things, channels=()
+        )
     if frame.about == "transcript":
         reduce = "list"
     elif frame.options and {"first", "last"} & set(marks):
@@ -58,3 +66,11 @@ def settle(frame: Frame, marks: Collection[str]) -> Frame:
     if seen and frame.is_now and not matter and reduce in ("exists", "value", "summary", "list"):
         reduce = "now"
     return msgspec.structs.replace(frame, reduce=reduce, expects=expects)
+
+
+def _is_of_anybody(frame: Frame) -> bool:
+    """Whether nothing is named but that somebody, or nobody, is there: before the camera, whatever that place is."""
+    named = set(frame.of("subject", "colour", "place")) - lexicon.EMPTY
+    here = {word for word in named if lexicon.TYPES.of(word) == ["place"]}
+    seen = not set(frame.channels) - _SIGHT and frame.predicate in ("", "stay")
+    return seen and not (named - here or frame.phrases or set(frame.things) - here - {lexicon.PERSON})

@@ -111,3 +111,33 @@ async def test_sounds_are_listed_and_one_that_has_no_name_here_is_not_denied() -
 
 async def test_what_somebody_wears_is_no_question_for_a_name() -> None:
     assert cited(await answer(memory(*VIEW, MAN), "What was the person wearing?")) == [MAN]
+
+
+WALKS = appears(3.0, "person", "a person enters from the left, moving right", side="left", place="left",
+                direction="right")  # fmt: skip
+
+
+@pytest.mark.parametrize("question", ["Did anyone run?", "Is anybody wearing a bonnet?"])
+async def test_that_somebody_moved_is_neither_a_yes_nor_a_no_to_what_nothing_here_can_tell(question: str) -> None:
+    for seen in ((*VIEW, WALKS), VIEW):
+        draft = await answer(memory(*seen), question)
+        assert draft.abstained and not draft.text.startswith(("Yes", "No")), draft.text
+
+
+@pytest.mark.parametrize("question", ["When was nobody there?", "Was there ever nobody?", "When was the street empty?"])
+async def test_emptiness_is_the_fewest_people_at_once(question: str) -> None:
+    full, empty = frame(10.0, "a grey picture", people=2), frame(20.0, "a grey picture", people=0)
+    assert cited(await answer(memory(full, empty, WALKS), question)) == [empty]
+    assert (await answer(memory(full, WALKS), question)).text.startswith("Two people at the least")
+
+
+@pytest.mark.parametrize("question", ["When was it busiest?", "What was the busiest moment?"])
+async def test_the_busiest_moment_has_the_most_people_at_once(question: str) -> None:
+    full, empty = frame(10.0, "a grey picture", people=2), frame(20.0, "a grey picture", people=0)
+    draft = await answer(memory(full, empty, WALKS), question)
+    assert draft.text.startswith("Two people") and cited(draft) == [full]
+
+
+async def test_what_somebody_did_is_how_he_came_and_moved() -> None:
+    assert cited(await answer(memory(*VIEW, WALKS), "What did the person do?")) == [WALKS]
+    assert (await answer(memory(*VIEW, MAN), "What did the person do?")).abstained
