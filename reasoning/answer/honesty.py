@@ -120,6 +120,7 @@ def strength(frame: Frame, row: Row) -> float:
             # What is only said may be any, and so may what "which product is announced?" or "where is this?" find.
             is_any = frame.expects in _LOOSE and len(frame.of("head")) > 1
             is_any |= (frame.expects in _LOOSER and row.kind == "said") or not (frame.of("head") or frame.channels)
+            is_any |= frame.expects == "colour"  # of what, nothing tells
             return GUESSED if is_any and not row.coverage else BARE_TYPED
         if row.kind == "described":
             return 0.0  # of nothing in particular everything is a description

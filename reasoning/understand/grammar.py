@@ -43,6 +43,7 @@ _WORDS_IN = frozenset(("speech", "told", "text"))
 _SAID_BY_FRAME = frozenset(("happen", "say", "write", "speak", "begin", "end"))
 _EMPTY_TELLING = frozenset(map(stem, "sentence mention ask named refer bring state quote describe".split()))
 _CALLED = frozenset("called titled entitled named".split())
+_LISTED = ("language", "city", "state", "country")
 _SETS_IN = frozenset(map(stem, "start begin stop finish".split()))
 
 
@@ -77,6 +78,11 @@ class _Reader(Reading):
         if opening is not None and reduce == "value" and not expects:
             expects, after = self._noun_asked(after)
             expects = expects or ("number" if lexicon.MEASURED & set(self.stems) else "")  # "what does it cost?"
+        elif reduce == "count" and after < len(self):
+            noun = lexicon.TYPES.at(self.stems, after)
+            if noun is not None and noun.value in _LISTED:
+                reduce, expects = "value", noun.value  # "how many languages are mentioned": which tells how many
+                self.roles |= dict.fromkeys(range(noun.start, noun.start + noun.length), "head")
         marks = self._marks(opened)
         self._points(after)
         predicate = self._predicate(after)

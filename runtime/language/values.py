@@ -90,7 +90,10 @@ def organisations_in(text: str) -> list[str]:
 
 
 def _numbers(text: str) -> list[str]:
-    return [word for word in words(text) if number_value(word) is not None]
+    told = words(text)
+    # "One of the largest" and "no one" are no numbers.
+    none = {i for i, word in enumerate(told) if word == "one" and {"of", "no"} & {*told[i + 1 : i + 2], *told[:i][-1:]}}
+    return [word for i, word in enumerate(told) if number_value(word) is not None and i not in none]
 
 
 def _matches(*patterns: re.Pattern[str]) -> Callable[[str], list[str]]:

@@ -141,3 +141,17 @@ async def test_the_busiest_moment_has_the_most_people_at_once(question: str) -> 
 async def test_what_somebody_did_is_how_he_came_and_moved() -> None:
     assert cited(await answer(memory(*VIEW, WALKS), "What did the person do?")) == [WALKS]
     assert (await answer(memory(*VIEW, MAN), "What did the person do?")).abstained
+
+
+async def test_how_many_of_a_kind_are_named_is_told_by_their_names() -> None:
+    tour = said(20.0, 24.0, "The tour is given in English, French and Danish.")
+    draft = await answer(memory(*VIEW, FIRST, tour), "How many languages are mentioned?")
+    assert cited(draft) == [tour] and draft.text.startswith("English, French and Danish")
+
+
+@pytest.mark.parametrize("question", ["How big is the hall?", "What colour is the button?"])
+async def test_a_value_that_belongs_to_something_else_is_no_answer(question: str) -> None:
+    hall = said(20.0, 24.0, "This is one of the largest halls in the world, and the doors are blue.")
+    notice = written(25.0, "The blue door leads to the garden")
+    draft = await answer(memory(*VIEW, hall, notice), question)
+    assert draft.abstained, draft.text
