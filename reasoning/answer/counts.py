@@ -8,6 +8,7 @@ from reasoning.query.context import Context
 from reasoning.query.known import Known
 from reasoning.query.sightings import FRAMES_READ, at_once, is_asked, row_of, sightings
 from reasoning.understand.frame import Frame
+from runtime.language import lexicon
 from runtime.language.numbers import counted, number_in_words
 from runtime.messages import FrameFacts
 from runtime.moments import Moments
@@ -21,6 +22,8 @@ async def count_things(frame: Frame, context: Context, moments: Moments, known: 
     if frame.predicate in ("enter", "leave", "pass") or frame.often:
         return None  # each is a row
     name = frame.things[0]
+    if any(name in lexicon.THINGS.of(word) for word in frame.of("place")):
+        return None  # "how many things are on the table?"
     shown = []
     for o in await context.scan("frame", limit=FRAMES_READ):
         facts = o.facts(FrameFacts)
@@ -33,7 +36,8 @@ async def count_things(frame: Frame, context: Context, moments: Moments, known: 
     found = [s for s in await sightings(context) if (row := row_of(frame, s)) and not row.missing]
     most, at_s, there = at_once(found)
     cites = [s.came for s in there]
-    if name == "person" and shown and not (frame.colours or frame.sides):
+    elsewhere = [w for w in frame.of("place") if not (lexicon.SIDES.of(w) or lexicon.PICTURES.of(w))]
+    if name == "person" and shown and not (frame.colours or frame.sides or elsewhere):
         fullest, o = max(shown, key=lambda pair: pair[0])
         if fullest > most:
             most, at_s, cites = fullest, o.t0_s, [o]

@@ -204,6 +204,9 @@ _TELL: dict[Reduce, Tell] = {
 _VERBS: tuple[tuple[str, set[Channel]], ...] = (("hear", {"speech"}), ("read", {"text"}), ("see", {"object", "frame"}))
 
 
+_GOING = ("enter", "leave", "pass", "move")
+
+
 def refusal_text(frame: Frame, outcome: Outcome, known: Known) -> str:
     """What is said where nothing entitles to more."""
     what, channels = frame.subject, set(frame.channels)
@@ -224,7 +227,10 @@ def refusal_text(frame: Frame, outcome: Outcome, known: Known) -> str:
     verb = next((verb for verb, of in _VERBS if channels and channels <= of), "see or hear")
     if frame.reduce == "exists" and outcome.matter == "things" and verb == "see" and what:
         unsure = [word for word in frame.of("subject") if _is_unknowable(word, frame, known)]
-        return _says_nothing_of(unsure) if unsure else f"No, I did not see {what}"
+        did = (
+            f" {frame.predicate}" if seen is not None and frame.predicate in ("enter", "leave", "pass", "move") else ""
+        )
+        return _says_nothing_of(unsure) if unsure else f"No, I did not see {what}{did}"
     if frame.clause:
         return f"I did not {verb} anybody say that"
     joint = {"see": "", "see or hear": "anything of "}.get(verb, "anything about ")

@@ -55,7 +55,7 @@ def terms(reading: Reading, counting: set[int], is_seen_to_do: bool) -> tuple[Te
         if word in AUXILIARY:
             locating = ""
         role = reading.roles.get(i)
-        if (i in reading.taken and role is None) or reading.is_empty(i):
+        if (i in reading.taken and role is None) or reading.is_empty(i) or (locating and word in lexicon.HERE):
             continue
         if role is None and not in_clause:
             does = is_seen_to_do and not locating and reading.roles.get(i + 1) == "predicate"

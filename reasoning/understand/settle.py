@@ -8,11 +8,15 @@ import msgspec
 
 from reasoning.understand.frame import VISIBLE, Frame, Reduce
 from runtime.language import lexicon
+from runtime.language.clock_words import Bound
 from runtime.language.normalise import words
 from runtime.language.numbers import number_value
 
+# How much of a recording is its begin, or its end.
+EDGE_SHARE = 0.12
 _SIGHT = frozenset(("object", "frame"))
 _IN_WORDS = frozenset(("speech", "text"))
+_MORE = frozenset(("more", "fewer", "less"))
 _SPOKEN = frozenset(("say", "speak"))
 
 
@@ -23,12 +27,13 @@ def settle(frame: Frame, marks: Collection[str]) -> Frame:
     if expects == "thing" and frame.channels and set(frame.channels) <= _IN_WORDS:
         expects = ""  # "the last thing he said" is no object
         terms = tuple(t for t in terms if t.role != "head")
-    if not frame.matter and "text" not in frame.channels and expects not in ("name", "kind"):
+    if not frame.matter and "text" not in frame.channels and expects not in ("name", "kind") and reduce != "count":
         # "What is on the kitchen table?": the place is all there is to go by.
         terms = tuple(msgspec.structs.replace(t, role="subject") if t.role == "place" else t for t in terms)
-    numbers = [t for t in terms if number_value(t.word) is not None]
+    more = _MORE if "than" in asked else frozenset()
+    numbers = [t for t in terms if number_value(t.word) is not None or t.word in more]
     if reduce == "exists" and numbers and frame.things and not set(frame.channels) - _SIGHT:
-        reduce = "count"  # "were there two dogs?": as many as there were are told
+        reduce = "count"  # "were there two dogs, or more than one?": as many as there were are told
         terms = tuple(t for t in terms if t not in numbers)
     frame = msgspec.structs.replace(frame, terms=terms)
     subject, anchor = frame.of("subject"), frame.times.anchor
@@ -41,6 +46,11 @@ def settle(frame: Frame, marks: Collection[str]) -> Frame:
         return msgspec.structs.replace(
             frame, reduce="count", expects="", extreme=fullest, terms=terms, things=things, channels=()
         )
+    edge = {"begin": 0.0, "end": 1.0 - EDGE_SHARE}.get(frame.predicate)
+    if edge is not None and reduce == "value" and expects == "manner" and not matter:  # "how does it end?"
+        begin, end = Bound("share", edge), Bound("share", edge + EDGE_SHARE)
+        times = msgspec.structs.replace(frame.times, begin=begin, end=end)
+        return msgspec.structs.replace(frame, reduce="summary", expects="", times=times)
     if frame.about == "transcript":
         reduce = "list"
     elif frame.options and {"first", "last"} & set(marks):

@@ -155,3 +155,20 @@ async def test_a_value_that_belongs_to_something_else_is_no_answer(question: str
     notice = written(25.0, "The blue door leads to the garden")
     draft = await answer(memory(*VIEW, hall, notice), question)
     assert draft.abstained, draft.text
+
+
+async def test_more_than_one_is_counted_and_at_an_unknown_place_none_is() -> None:
+    assert (await answer(memory(*VIEW, WALKS), "Is there more than one person?")).text.startswith("One person")
+    full = frame(10.0, "a grey picture", people=2)
+    assert (await answer(memory(full, WALKS), "How many people are on the lawn?")).abstained
+
+
+async def test_who_did_not_leave_was_seen_all_the_same() -> None:
+    assert "I did not see the person leave" in (await answer(memory(*VIEW, MAN), "Did the person leave?")).text
+
+
+async def test_how_it_begins_and_ends_is_what_happened_then() -> None:
+    begins, ends = said(1.0, 4.0, "Welcome to the harbour."), said(55.0, 58.0, "Come again soon.")
+    seen = memory(*VIEW, begins, said(30.0, 33.0, "This is the lighthouse."), ends)
+    assert cited(await answer(seen, "How does it begin?")) == [begins]
+    assert cited(await answer(seen, "How does the film end?")) == [ends]
