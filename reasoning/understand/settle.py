@@ -42,10 +42,8 @@ def settle(frame: Frame, marks: Collection[str]) -> Frame:
     fullest = frame.extreme or ("least" if lexicon.EMPTY & set(asked) else "")
     if fullest and reduce in ("exists", "first", "last", "value") and not frame.is_now and _is_of_anybody(frame):
         # "When was it busiest?", "was there ever nobody?": how many people were there is told.
-        terms, things = (), (lexicon.PERSON,)
-        return msgspec.structs.replace(
-            frame, reduce="count", expects="", extreme=fullest, terms=terms, things=things, channels=()
-        )
+        of = {"extreme": fullest, "things": (lexicon.PERSON,), "channels": ()}
+        return msgspec.structs.replace(frame, reduce="count", expects="", **of)
     edge = {"begin": 0.0, "end": 1.0 - EDGE_SHARE}.get(frame.predicate)
     if edge is not None and reduce == "value" and expects == "manner" and not matter:  # "how does it end?"
         begin, end = Bound("share", edge), Bound("share", edge + EDGE_SHARE)

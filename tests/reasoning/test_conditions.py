@@ -166,3 +166,7 @@ def test_the_side_somebody_comes_or_goes_at_counts() -> None:
 @pytest.mark.parametrize("text", ["tell me when Fred arrives", "tell me when two armed men are there"])
 def test_a_name_or_an_adjective_that_ends_like_a_past_is_none(text: str) -> None:
     assert parse_command(text) == StandingCommand("add", condition=text.removeprefix("tell me when "))
+
+
+def test_that_a_place_is_empty_waits_for_no_word_at_all() -> None:
+    assert parse_condition("the room is empty").words == ("room", "empty")
