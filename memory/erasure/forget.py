@@ -15,7 +15,8 @@ from pathlib import Path
 
 from memory.erasure.erase import Found, erase, find_to_erase
 from memory.erasure.residue import Noted, blot_out, find_residue, indexed, note_residue, still_held, vanished
-from memory.store.database import FILE_NAME, Store
+from memory.store.database import Store
+from memory.store.folder import FILE_NAME
 from memory.store.reader import snapshot
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from runtime.footage import FOOTAGE, around_s, touching

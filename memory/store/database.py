@@ -7,10 +7,7 @@ before anything is written, so that old data stay untouched.
 
 from __future__ import annotations
 
-import errno
-import fcntl
 import os
-import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +16,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from memory.index.blocks import reindex
-from memory.store.connect import BUSY_TIMEOUT_S, OPERATIONAL_ERRORS, SQL_ERRORS, connect, open_reader
+from memory.store.connect import BUSY_TIMEOUT_S, OPERATIONAL_ERRORS, connect, open_reader
 from memory.store.decrypted import Decrypted, Readable
+from memory.store.folder import FILE_NAME, explained, identity, lock_of_folder, remove_unfinished
 from memory.store.free_space import zero_unused
 from memory.store.levels import Budget
 from memory.store.log import WriteAheadLog, drop_outdated_log
@@ -28,22 +26,15 @@ from memory.store.migrations import SCHEMA, migrate, schema_version
 from memory.store.pending import PendingErasure
 from memory.store.records import mend_progress
 from memory.store.writing import Writing
-from runtime import program
 from runtime.encryption import Key
 from runtime.errors import RestartNeeded, StoreError
 
-FILE_NAME = "memory.db"
-LOCK_NAME = "memory.lock"
-# Whole memories that are being made beside this one; of a process that was killed they stay until it is opened.
-REWRITTEN, RESTORED, REPAIRED = ".rewritten.db", ".restored", "repaired"
 # For so long a file is looked through at opening (a few ms each MiB); what is left is the hourly check's.
 CHECK_S = 1.0
 # Steps of SQLite's virtual machine, some milliseconds, after each of which it says that it gets on.
 PROGRESS_STEPS = 100_000
 # Connections whose log was cut: to close the last one would fold what is left of the log into the file.
 _LEFT_OPEN: list[sqlite3.Connection] = []
-# A disk with less room than this is full: the index of the write-ahead log grows by as much.
-FULL_BYTES = 32 << 10
 # The log is copied into the file when so many pages are in it: SQLite's own default.
 COPIED_FROM_PAGES = 1000
 # How long a commit waits for readers to finish with the write-ahead log before it leaves the log to the next commit.
@@ -93,11 +84,11 @@ class Store:
         self._progress = progress
         self._log = WriteAheadLog(self.path)
         with explained(self.where):
-            self._lock = _lock(directory)
+            self._lock = lock_of_folder(directory)
             try:
-                _remove_unfinished(directory)
+                remove_unfinished(directory)
                 self._connection = self._open()
-                self._file = _identity(self.path)
+                self._file = identity(self.path)
                 self.fold()  # what a process that was killed left in its log
                 self._connection.execute("PRAGMA wal_autocheckpoint=0")  # only a log that was looked at is copied
             except BaseException:
@@ -252,7 +243,7 @@ class Store:
 
     def _check_in_place(self) -> None:
         """What is written into a file, or a log, that is no longer where it was would be lost unnoticed."""
-        if _identity(self.path) != self._file:
+        if identity(self.path) != self._file:
             raise StoreError(
                 f"memory {self.where}: {FILE_NAME} was moved or removed while it was in use; put it back, or choose"
                 " another folder with --memory"
@@ -283,7 +274,7 @@ class Store:
     @property
     def _log_is_cut(self) -> bool:
         # A folder that was moved takes its log with it.
-        return self._log.is_cut and _identity(self.path) == self._file
+        return self._log.is_cut and identity(self.path) == self._file
 
     @property
     def is_unscrubbed(self) -> bool:
@@ -334,90 +325,8 @@ class Store:
             os.close(self._lock)
 
 
-@contextmanager
-def explained(where: str) -> Iterator[None]:
-    """SQLite's and the system's errors as one line for the user.
-
-    Raises:
-        StoreError: instead of any of them.
-    """
-    try:
-        yield
-    except SQL_ERRORS as error:
-        problem = str(error)
-        # SQLite says so where its index of the log finds no room, and where a file that it has open became read-only.
-        if "disk I/O error" in problem:
-            with suppress(OSError):
-                problem = "disk is full" if shutil.disk_usage(where).free < FULL_BYTES else problem
-            if os.path.exists(file := os.path.join(where, FILE_NAME)) and not os.access(file, os.W_OK):
-                problem = "read-only"
-        raise StoreError(f"memory {where}: {_account(problem)}") from error
-    except OSError as error:
-        raise StoreError(f"memory {where}: {_account(os.strerror(error.errno or errno.EIO))}") from error
-
-
-def _account(problem: str) -> str:
-    problem = " ".join(problem.split())
-    lower = problem.lower()
-    if "not a database" in lower or "malformed" in lower or "corrupt" in lower:
-        return f"{FILE_NAME} is damaged ({problem}); `{program.name()} repair` saves what can be saved"
-    if any(told in lower for told in ("readonly", "read-only", "permission", "not permitted", "unable to open")):
-        return "no permission to write there; choose another folder with --memory"
-    if "full" in lower or "no space" in lower or "quota" in lower:
-        return "the disk is full; what was acknowledged is kept"
-    if "locked" in lower or "busy" in lower:
-        return f"another program holds {FILE_NAME} open for writing"
-    if "file exists" in lower or "not a directory" in lower:
-        return "is not a folder; choose another place with --memory"
-    return problem
-
-
-def _identity(file: Path) -> tuple[int, int] | None:
-    try:
-        found = file.stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    return found.st_dev, found.st_ino
-
-
 def _size(file: Path) -> int:
     try:
         return file.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def _lock(directory: Path) -> int:
-    """Take the folder's lock file; it is let go by the system when this process ends, however it ends."""
-    directory.mkdir(parents=True, exist_ok=True)
-    lock = os.open(directory / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(lock, 32, 0).decode("ascii", "replace").strip()
-        os.close(lock)
-        who = f"process {holder}" if holder else "another process"
-        raise StoreError(f"memory {directory}: in use by {who}; stop it or choose another folder") from None
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode("ascii"), 0)
-    return lock
-
-
-def _remove_unfinished(directory: Path) -> None:
-    for name in (REWRITTEN, f"{REWRITTEN}-journal", RESTORED):
-        (directory / name).unlink(missing_ok=True)
-    shutil.rmtree(directory / REPAIRED, ignore_errors=True)
-
-
-@contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Keep every other process from opening the folder.
-
-    Raises:
-        StoreError: another process has it.
-    """
-    lock = _lock(directory)
-    try:
-        yield
-    finally:
-        os.close(lock)

@@ -9,7 +9,8 @@ from typing import NoReturn
 
 from memory.index.blocks import is_indexed
 from memory.store.connect import connect, open_reader
-from memory.store.database import FILE_NAME, Store, explained
+from memory.store.database import Store
+from memory.store.folder import FILE_NAME, explained
 from memory.store.levels import Budget
 from memory.store.migrations import SCHEMA, schema_version
 from runtime.encryption import Key

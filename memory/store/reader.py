@@ -16,7 +16,7 @@ import msgspec
 
 from memory.index.blocks import index_bytes
 from memory.store.connect import open_reader
-from memory.store.database import FILE_NAME, explained
+from memory.store.folder import FILE_NAME, explained
 from memory.store.levels import Budget, share_out
 from memory.store.records import OBSERVATION_COLUMNS, OBSERVATION_JOIN, observation_of
 from memory.store.size_accounting import LEVELS, charged

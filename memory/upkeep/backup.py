@@ -12,8 +12,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from memory.store.connect import DATABASE_ERRORS, connect
-from memory.store.database import FILE_NAME, RESTORED, Store, explained, locked
+from memory.store.database import Store
 from memory.store.decrypted import PAGE_BYTES
+from memory.store.folder import FILE_NAME, RESTORED, explained, locked
 from memory.store.migrations import schema_version
 from memory.upkeep.repair import find_damage
 from runtime.encryption import Key, read_locks, relock, salt_of, write_locks

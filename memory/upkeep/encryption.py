@@ -13,7 +13,8 @@ from io import FileIO
 from pathlib import Path
 
 from memory.store.connect import connect, copy_as
-from memory.store.database import FILE_NAME, REWRITTEN, Store, explained, locked
+from memory.store.database import Store
+from memory.store.folder import FILE_NAME, REWRITTEN, explained, locked
 from memory.upkeep.repair import find_damage
 from runtime.encryption import Key, Lock, read_locks, write_locks
 from runtime.errors import StoreError

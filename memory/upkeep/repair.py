@@ -21,8 +21,9 @@ from typing import Any
 from msgspec import Struct, field
 
 from memory.store.connect import DATABASE_ERRORS, OPERATIONAL_ERRORS, VALUE_ERRORS, connect
-from memory.store.database import FILE_NAME, REPAIRED, Store, explained, locked
+from memory.store.database import Store
 from memory.store.decrypted import Decrypted
+from memory.store.folder import FILE_NAME, REPAIRED, explained, locked
 from memory.store.migrations import schema_version
 from memory.store.size_accounting import charge, charge_since, level_of
 from memory.upkeep.rows import BadRow, find_bad_rows, quarantine

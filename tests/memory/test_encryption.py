@@ -11,8 +11,8 @@ import pytest
 
 from memory.erasure.forget import forget
 from memory.recall.rank import Recall, RecallOptions
-from memory.store import database
 from memory.store.database import Store
+from memory.store.folder import REWRITTEN
 from memory.store.reader import scan
 from memory.store.views import open_view
 from memory.upkeep import encryption
@@ -129,7 +129,7 @@ def test_a_crash_while_it_is_encrypted_leaves_a_memory_that_opens(
     store = Store(tmp_path, key=key if at == "after" else locked[1])
     assert everything(store) == stored
     store.close()
-    assert not (tmp_path / database.REWRITTEN).exists()
+    assert not (tmp_path / REWRITTEN).exists()
 
 
 def test_what_is_forgotten_of_it_is_gone_from_what_its_pages_say(tmp_path: Path, locked: tuple[Lock, Key]) -> None:

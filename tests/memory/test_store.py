@@ -17,7 +17,8 @@ from types import SimpleNamespace
 import pytest
 
 from memory.store.batch import Batch, gather
-from memory.store.database import Store, explained
+from memory.store.database import Store
+from memory.store.folder import explained
 from memory.store.reader import read_status, scan
 from memory.store.views import open_view
 from runtime.errors import StoreError
