@@ -58,6 +58,7 @@ from runtime.interfaces.voice.player import ToldPlayer
 from runtime.interfaces.voice.synthesis import Piper, Speech, Synthesizer
 from runtime.language.normalise import words
 from runtime.messages import Answer, AnswerPart, AskRequest, Message
+from runtime.pcm import encoded
 from runtime.plan import PerceiveLive
 from runtime.processes import member
 from runtime.sources import begin_session, parse_source
@@ -251,7 +252,7 @@ def write_wave(path: Path, speech: Speech) -> None:
         file.setnchannels(1)
         file.setsampwidth(2)
         file.setframerate(speech.sample_rate_hz)
-        file.writeframes((np.clip(speech.samples, -1, 1) * 32767).astype("<i2").tobytes())
+        file.writeframes(encoded(speech.samples))
 
 
 async def measure(folder: Path, n: int) -> dict[str, Any]:

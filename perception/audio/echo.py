@@ -13,6 +13,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from perception.capture.blocks import SAMPLE_RATE_HZ, AudioBlock, Samples
+from runtime.pcm import decoded, encoded
 
 # What the canceller takes at once: 10 ms.
 FRAME = SAMPLE_RATE_HZ // 100
@@ -45,12 +46,10 @@ class WebRtcCanceller:
         frame = self._coded(heard)
         self._apm.set_stream_delay_ms(0)  # it estimates the delay itself
         self._apm.process_stream(frame)
-        left: Samples = np.frombuffer(frame.data, np.int16).astype(np.float32) / np.float32(32768)
-        return left
+        return decoded(frame.data)
 
     def _coded(self, samples: Samples) -> Any:
-        data = (np.clip(samples, -1.0, 1.0) * 32767).astype(np.int16).tobytes()
-        return self._frame(data, SAMPLE_RATE_HZ, 1, FRAME)
+        return self._frame(encoded(samples), SAMPLE_RATE_HZ, 1, FRAME)
 
 
 class CancelEcho:

@@ -9,13 +9,12 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import numpy as np
 from msgspec import Struct
 
 from perception.audio.echo import CancelEcho, WebRtcCanceller
 from perception.audio.pipeline import Heard, Hearing
 from perception.capture.align import AlignSound, SoundPiece
-from perception.capture.blocks import CHUNK_S, SAMPLE_RATE_HZ, AudioBlock, Samples
+from perception.capture.blocks import CHUNK_S, SAMPLE_RATE_HZ, AudioBlock
 from perception.capture.microphone import Resampler, open_sound
 from perception.capture.outage import OPENING, OUTAGE_MIN_S, RESUMED, STOPPED, Outage, away_notes
 from perception.capture.reopening import LOOK_UP_S, STALLS, CaptureThread, Inbox, Taken
@@ -26,6 +25,7 @@ from perception.speech.recogniser import Recogniser
 from runtime.calls import Handler
 from runtime.errors import MindstreamError
 from runtime.messages import Done, Forgotten, Message, Observation, Sounding, TimeWindow
+from runtime.pcm import decoded
 from runtime.service import Service
 from runtime.sources import LiveSource
 
@@ -181,8 +181,7 @@ class LiveAudioPipeline:
         if not sounding.samples:
             self._echo.silence(start)
             return
-        played: Samples = np.frombuffer(sounding.samples, np.int16).astype(np.float32) / np.float32(32768)
-        self._echo.play(start, Resampler().step(played, sounding.sample_rate_hz))
+        self._echo.play(start, Resampler().step(decoded(sounding.samples), sounding.sample_rate_hz))
 
     def load_echo(self) -> None:
         """Have the agent's own voice taken out from now on, where that can be done here; takes a moment."""

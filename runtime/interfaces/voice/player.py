@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 import anyio.abc
 import anyio.to_thread
-import numpy as np
 
 from runtime.errors import MindstreamError
 from runtime.interfaces.voice.synthesis import Speech
 from runtime.messages import Sounding
+from runtime.pcm import encoded
 
 
 class Player(Protocol):
@@ -47,7 +47,7 @@ class ToldPlayer:
         self._now = now
 
     async def play(self, speech: Speech) -> None:
-        samples = (np.clip(speech.samples, -1.0, 1.0) * 32767).astype(np.int16).tobytes()
+        samples = encoded(speech.samples)
         self._tell(Sounding(t0_s=self._now(), sample_rate_hz=speech.sample_rate_hz, samples=samples))
         await self._player.play(speech)
 

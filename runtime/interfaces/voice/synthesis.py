@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from runtime.errors import ConfigError, MindstreamError, WeightsError
 from runtime.interfaces.voice.phonemes import find_espeak, load_phonemizer, phonemes, run_espeak
+from runtime.pcm import decoded
 from runtime.weights.known import require
 
 Samples = npt.NDArray[np.float32]
@@ -58,8 +59,7 @@ class EspeakNg:
             raise MindstreamError(f"espeak-ng gave no sound ({error})") from error
         # It writes to a pipe and cannot know the length beforehand: all that follows the header is sound.
         data = ran[ran.index(b"data") + 8 :]
-        samples = np.frombuffer(data[: len(data) // 2 * 2], "<i2").astype(np.float32) / 32768
-        return Speech(samples, rate_hz)
+        return Speech(decoded(data[: len(data) // 2 * 2]), rate_hz)
 
 
 class Piper:
