@@ -103,7 +103,7 @@ def _is_anywhere(frame: Frame) -> bool:
     return any(not lexicon.SIDES.of(word) for word in frame.of("place"))
 
 
-_CALLS = frozenset(("called", "named", "name", "title", "titled", "entitled"))
+_CALLS = lexicon.CALLED | {"name", "title"}
 # Any run of capitals may be one of these; names and numbers are said of anything.
 _LOOSE, _LOOSER = ("name", "organisation", "product"), ("name", "number")
 

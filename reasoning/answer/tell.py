@@ -202,8 +202,7 @@ _TELL: dict[Reduce, Tell] = {
 }  # fmt: skip
 # Where all the channels that a question points to are of one of these, that is what was not done.
 _VERBS: tuple[tuple[str, set[Channel]], ...] = (("hear", {"speech"}), ("read", {"text"}), ("see", {"object", "frame"}))
-
-
+# What somebody was not seen to do though he was seen.
 _GOING = ("enter", "leave", "pass", "move")
 
 
@@ -227,9 +226,7 @@ def refusal_text(frame: Frame, outcome: Outcome, known: Known) -> str:
     verb = next((verb for verb, of in _VERBS if channels and channels <= of), "see or hear")
     if frame.reduce == "exists" and outcome.matter == "things" and verb == "see" and what:
         unsure = [word for word in frame.of("subject") if _is_unknowable(word, frame, known)]
-        did = (
-            f" {frame.predicate}" if seen is not None and frame.predicate in ("enter", "leave", "pass", "move") else ""
-        )
+        did = f" {frame.predicate}" if seen is not None and frame.predicate in _GOING else ""
         return _says_nothing_of(unsure) if unsure else f"No, I did not see {what}{did}"
     if frame.clause:
         return f"I did not {verb} anybody say that"

@@ -55,8 +55,8 @@ def captioned(row: Row, among: Sequence[Observation], places: set[Place], asked:
         o for o in among if o.channel == "text" and _place(o) in places and any(_is_during(o, u) for u in row.cites)
     ]
     given = " ".join(o.text.replace(" / ", " ") for o in sorted(captions, key=lambda o: o.t0_s))
-    kept = Text(given)
-    loses = any(Text(row.told).find(w)[0] and not kept.find(w)[0] for w in (*asked, *words(row.value)))
+    heard, kept = Text(row.told), Text(given)
+    loses = any(heard.find(w)[0] and not kept.find(w)[0] for w in (*asked, *words(row.value)))
     if loses or len(words(given)) < HEARD_SHARE * len(words(row.told)):
         return row
     return msgspec.structs.replace(row, told=given, cites=unique([*row.cites, *captions]))

@@ -42,7 +42,6 @@ _WORDS_IN = frozenset(("speech", "told", "text"))
 # Predicates whose words say no more than the frame does.
 _SAID_BY_FRAME = frozenset(("happen", "say", "write", "speak", "begin", "end"))
 _EMPTY_TELLING = frozenset(map(stem, "sentence mention ask named refer bring state quote describe".split()))
-_CALLED = frozenset("called titled entitled named".split())
 _LISTED = ("language", "city", "state", "country")
 _SETS_IN = frozenset(map(stem, "start begin stop finish".split()))
 
@@ -137,7 +136,7 @@ class _Reader(Reading):
         while at < min(len(self), first + NOUN_WITHIN) and (at == first or not self.is_empty(at)):
             if lexicon.SOURCES.at(self.stems, at) is not None and self.word(at + 1) != "about":
                 self.roles[at] = "head"
-                return "title" if self.word(at + 1) in _CALLED else "source", at + 1
+                return "title" if self.word(at + 1) in lexicon.CALLED else "source", at + 1
             kind, named = lexicon.KINDS.at(self.stems, at), lexicon.THINGS.at(self.stems, at)
             noun = kind or lexicon.TYPES.at(self.stems, at)
             if noun is not None and not (named is not None and named.value != "person" and named.length > noun.length):

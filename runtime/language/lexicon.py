@@ -111,6 +111,7 @@ SOURCE_KINDS: dict[str, list[str]] = LEXICON["sources"]
 SOURCES = table(SOURCE_KINDS)
 EVERYTHING = table({"": LEXICON["everything"]})
 EMPTY: frozenset[str] = frozenset(LEXICON["empty"])
+CALLED: frozenset[str] = frozenset(LEXICON["called"])
 HERE: frozenset[str] = frozenset(LEXICON["here"])
 OF_SCENE: frozenset[str] = frozenset(LEXICON["of_scene"])
 LOCATING: frozenset[str] = frozenset(LEXICON["locating"])
