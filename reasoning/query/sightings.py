@@ -159,6 +159,8 @@ def _answers(frame: Frame, s: Sighting, event: Observation, word: str) -> bool:
     roles = {term.role for term in frame.terms if term.word == word}
     colours, on = worn(s.came), s.came.facts(ObjectFacts).on
     named, colour = lexicon.THINGS.of(word), lexicon.colour_of(word)
+    if word in lexicon.ON_FOOT and (on or roles == {"place"}):
+        return not on  # "on foot" is no place, and who rides does not walk
     if roles == {"place"} and not colour:
         # Where in the picture is known, and for some what they stand or ride on; beside what is not.
         return bool(on and any(_is(on, name) for name in named)) or (
@@ -170,8 +172,6 @@ def _answers(frame: Frame, s: Sighting, event: Observation, word: str) -> bool:
         part = next(iter(lexicon.CLOTHES.of(frame.text)), "")
         shown = [colours[part]] if part and part in colours else list(colours.values())
         return any(colour in lexicon.colours_in(told) for told in shown)
-    if word in lexicon.ON_FOOT and on:
-        return False
     if any(_is(s.name, name) for name in (*named, *lexicon.KINDS.of(word))):
         return True
     if any(part in colours for part in lexicon.CLOTHES.of(word)):

@@ -94,7 +94,9 @@ async def test_who_is_people_though_a_thing_is_named() -> None:
     assert cited(await answer(seen, "Who rides the bicycle?")) == [rider]
     nobody = await answer(memory(*VIEW, MAN, bike), "Who is in the car?")
     assert nobody.abstained and nobody.text == "I did not see who."
-    assert cited(await answer(seen, "How many people walk?")) == [MAN], "who rides does not walk"
+    for question in ("How many people walk?", "How many people on foot are there?"):
+        assert cited(await answer(seen, question)) == [MAN], "who rides does not walk"
+    assert (await answer(memory(*VIEW, bike, rider), "Was anyone on foot?")).abstained
 
 
 NOISE = observe("sound", 15.0, "a short loud sound", kind="impulse", level_db=-9.0)
